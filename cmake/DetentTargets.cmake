@@ -1,0 +1,43 @@
+# How every target of the project is compiled.
+add_library(detent_options INTERFACE)
+target_compile_features(detent_options INTERFACE cxx_std_20)
+target_compile_options(detent_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+                                                -Werror -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(detent_options INTERFACE -Wno-restrict)  # false alarms on std::string, GCC bug 105651
+endif()
+if(DETENT_SANITIZE)
+  target_compile_options(detent_options INTERFACE -fsanitize=${DETENT_SANITIZE} -fno-omit-frame-pointer
+                                                  -fno-sanitize-recover=all)
+  target_link_options(detent_options INTERFACE -fsanitize=${DETENT_SANITIZE})
+endif()
+
+# ccache where it is installed; the sloppiness lets it serve sources that use a precompiled header.
+find_program(CCACHE_PROGRAM ccache)
+mark_as_advanced(CCACHE_PROGRAM)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
+endif()
+
+# detent_library(<folder> [SOURCES ...] [LINK_PUBLIC ...] [LINK_PRIVATE ...]): one static library a folder, of all its
+# sources and those named. It is installed with the folder's headers.
+function(detent_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK_PUBLIC;LINK_PRIVATE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cpp)
+  list(APPEND sources ${ARG_SOURCES})
+  if(NOT sources)  # a floor without sources yet
+    add_library(detent_${name} INTERFACE)
+    add_library(detent::${name} ALIAS detent_${name})
+    target_link_libraries(detent_${name} INTERFACE ${ARG_LINK_PUBLIC})
+  else()
+  add_library(detent_${name} STATIC ${sources})
+  add_library(detent::${name} ALIAS detent_${name})
+  set_target_properties(detent_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(detent_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                                                   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/detent>)
+  target_link_libraries(detent_${name} PUBLIC ${ARG_LINK_PUBLIC}
+                                       PRIVATE $<BUILD_INTERFACE:detent_options> ${ARG_LINK_PRIVATE})
+  target_compile_features(detent_${name} PUBLIC cxx_std_20)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY DETENT_FOLDERS ${name})
+endfunction()

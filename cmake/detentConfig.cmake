@@ -1,0 +1,10 @@
+# find_package(detent): the target detent::detent, and one target a folder, such as detent::quant.
+set(detent_saved_module_path ${CMAKE_MODULE_PATH})
+list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
+include(${CMAKE_CURRENT_LIST_DIR}/Dependencies.cmake)
+set(CMAKE_MODULE_PATH ${detent_saved_module_path})
+unset(detent_saved_module_path)
+if(DEFINED detent_FOUND AND NOT detent_FOUND)
+  return()
+endif()
+include(${CMAKE_CURRENT_LIST_DIR}/detentTargets.cmake)
