@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "autograd/tensor.h"
+
+namespace detent::data {
+
+/// Images and what they show.
+struct Dataset {
+  std::string name;  ///< "mnist test": for messages and reports
+  Tensor images;     ///< u8 [N, H, W, C], a byte a pixel, 0 is background
+  Tensor labels;     ///< s32 [N], in [0, classes)
+  std::int64_t classes = 0;
+
+  std::int64_t size() const;
+  /// [H, W, C]
+  Shape image_shape() const;
+
+  /// Throws Error, with `where` (a file or folder) in its text, unless types and ranks are as above, there are as many
+  /// labels as images and at least one, and every label lies in [0, classes).
+  void validate(const std::string& where) const;
+
+  /// The first `count` examples, or all if there are fewer; shares the memory. Throws Error if count < 1.
+  Dataset take(std::int64_t count) const;
+  /// The examples at `indices`, in that order, copied. Throws Error for an index out of range.
+  Dataset subset(std::span<const std::int64_t> indices) const;
+};
+
+/// What a run trains and tests on.
+struct DataSource {
+  Dataset train;
+  Dataset test;
+  std::string description;  ///< one line for people: what it is and where it came from
+  bool is_builtin = false;  ///< whether the program drew it itself
+};
+
+}  // namespace detent::data

@@ -1,0 +1,121 @@
+#include "data/loader.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "kernels/parallel.h"
+#include "kernels/philox.h"
+
+namespace detent::data {
+namespace {
+
+constexpr std::int64_t kImagesPerSlice = 16;
+
+}  // namespace
+
+std::array<float, 256> normalized_pixels(const Normalization& normalization) {
+  check(std::isfinite(normalization.mean), "normalization: mean: expected a finite number, got ", normalization.mean);
+  check(std::isfinite(normalization.std) && normalization.std > 0.0F,
+        "normalization: std: expected a finite number above 0, got ", normalization.std);
+  std::array<float, 256> values;
+  for (std::size_t pixel = 0; pixel < values.size(); ++pixel) {
+    values[pixel] = (static_cast<float>(pixel) / 255.0F - normalization.mean) / normalization.std;
+  }
+  return values;
+}
+
+std::vector<std::int64_t> shuffled_order(std::int64_t count, std::uint64_t seed, std::int64_t epoch) {
+  check(count <= std::numeric_limits<std::uint32_t>::max(), "shuffle: ", count, " examples are too many");
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  RandomStream random(seed, "shuffle", static_cast<std::uint64_t>(epoch));
+  for (std::size_t left = order.size(); left > 1; --left) {
+    std::swap(order[left - 1], order[random.index(static_cast<std::uint32_t>(left))]);
+  }
+  return order;
+}
+
+Loader::Loader(Dataset dataset, LoaderOptions options)
+    : dataset_(std::move(dataset)), options_(options), pixels_(normalized_pixels(options.normalization)) {
+  dataset_.validate(dataset_.name);
+  options_.augment.validate();
+  check(options_.batch >= 1, "loader: batch: expected at least 1, got ", options_.batch);
+  check(batches_per_epoch() >= 1, "loader: ", dataset_.name, " has ", dataset_.size(),
+        " examples, fewer than one batch of ", options_.batch, ", and drop_last leaves none");
+}
+
+std::int64_t Loader::batches_per_epoch() const {
+  return (dataset_.size() + (options_.drop_last ? 0 : options_.batch - 1)) / options_.batch;
+}
+
+void Loader::seek(Position position) {
+  check(position.epoch >= 0 && position.batch >= 0 && position.batch <= batches_per_epoch(), "loader: epoch ",
+        position.epoch, ", batch ", position.batch, " does not exist: an epoch has ", batches_per_epoch(), " batches");
+  background_.wait();
+  prepared_ = {};
+  if (options_.shuffle) {
+    order_ = shuffled_order(dataset_.size(), options_.seed, position.epoch);
+  }
+  position_ = position;
+  start_preparing();
+}
+
+bool Loader::next(Batch& batch) {
+  if (position_.batch >= batches_per_epoch()) {
+    return false;
+  }
+  if (!prepared_.images.defined()) {
+    seek(position_);
+  }
+  background_.wait();
+  batch = std::move(prepared_);
+  prepared_ = {};
+  ++position_.batch;
+  start_preparing();
+  return true;
+}
+
+void Loader::start_preparing() {
+  if (position_.batch >= batches_per_epoch()) {
+    return;
+  }
+  const std::int64_t first = position_.batch * options_.batch;
+  const std::int64_t size = std::min(options_.batch, dataset_.size() - first);
+  // The arena is asked here, on the caller's thread; the task only fills.
+  prepared_ = {Tensor::empty(dataset_.image_shape().batched(size), DType::F32, &arena_),
+               Tensor::empty({size}, DType::S32, &arena_), first, position_.batch};
+  background_.start([this] { prepare(prepared_); });
+}
+
+void Loader::prepare(Batch& batch) const {
+  const Slices slices = slice_rows(batch.size(), kImagesPerSlice);
+  const Shape image_shape = dataset_.image_shape();
+  const auto image_size = static_cast<std::size_t>(image_shape.elements());
+  const auto epoch = static_cast<std::uint64_t>(position_.epoch);
+  const std::span<const std::uint8_t> images = std::as_const(dataset_.images).data<std::uint8_t>();
+  const std::span<const std::int32_t> labels = std::as_const(dataset_.labels).data<std::int32_t>();
+  const std::span<float> x = batch.images.data<float>();
+  const std::span<std::int32_t> y = batch.labels.data<std::int32_t>();
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    std::vector<std::uint8_t> augmented(options_.augment.is_on() ? image_size : 0);
+    for (std::int64_t row = slices[slice].begin; row < slices[slice].end; ++row) {
+      const std::int64_t place = batch.first + row;
+      const std::int64_t example = options_.shuffle ? order_[static_cast<std::size_t>(place)] : place;
+      std::span<const std::uint8_t> image = images.subspan(static_cast<std::size_t>(example) * image_size, image_size);
+      if (options_.augment.is_on()) {
+        // One stream an image and epoch: 2^32 examples leave room for 2^32 epochs.
+        RandomStream random(options_.seed, "augment", epoch << 32 | static_cast<std::uint64_t>(example));
+        augment(image, image_shape, options_.augment, random, augmented);
+        image = augmented;
+      }
+      std::ranges::transform(image, x.begin() + row * static_cast<std::ptrdiff_t>(image_size),
+                             [&](std::uint8_t pixel) { return pixels_[pixel]; });
+      y[static_cast<std::size_t>(row)] = labels[static_cast<std::size_t>(example)];
+    }
+  });
+}
+
+}  // namespace detent::data

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "data/augment.h"
+#include "data/dataset.h"
+#include "kernels/background.h"
+#include "kernels/memory.h"
+
+namespace detent::data {
+
+/// x = (pixel / 255 - mean) / std, every operation rounded to f32. With the default the 256 pixel values are the codes
+/// of an affine u8 tensor of scale 1/255 and zero point 0, exactly. REQUIRES: std finite, > 0.
+struct Normalization {
+  float mean = 0.0F;
+  float std = 1.0F;
+};
+
+/// The 256 values that a pixel becomes.
+std::array<float, 256> normalized_pixels(const Normalization& normalization);
+
+struct LoaderOptions {
+  std::int64_t batch = 128;
+  bool shuffle = false;    ///< another order every epoch, by (seed, epoch)
+  std::uint64_t seed = 0;  ///< of shuffles and augmentation
+  Augmentation augment;
+  bool drop_last = false;  ///< leave out a last batch that is not full
+  Normalization normalization;
+};
+
+/// A batch of examples as a step takes it.
+struct Batch {
+  Tensor images;            ///< f32 [B, H, W, C], normalized
+  Tensor labels;            ///< s32 [B]
+  std::int64_t first = 0;   ///< how many examples of this epoch came before it
+  std::int64_t number = 0;  ///< how many batches of this epoch came before it
+  std::int64_t size() const { return labels.elements(); }
+};
+
+/// Hands out a data set in batches, epoch by epoch; while a step computes, the next batch is prepared on the threads
+/// that the caller runs in. What comes depends on data set, options and epoch alone: not on the number of threads, and
+/// not on the epochs before.
+///
+///     Loader loader(train, {.batch = 128, .shuffle = true, .seed = 1});
+///     for (std::int64_t epoch = 0; epoch < epochs; ++epoch) {
+///       loader.begin_epoch(epoch);
+///       for (Batch batch; loader.next(batch);) { ... }
+///     }
+class Loader {
+ public:
+  /// Where the loader stands: the next batch that `next` gives. For checkpoints.
+  struct Position {
+    std::int64_t epoch = 0;
+    std::int64_t batch = 0;
+    bool operator==(const Position&) const = default;
+  };
+
+  /// Throws Error for an invalid data set or option. The loader stands at the start of epoch 0.
+  Loader(Dataset dataset, LoaderOptions options);
+
+  std::int64_t batches_per_epoch() const;
+  const Dataset& dataset() const { return dataset_; }
+  const LoaderOptions& options() const { return options_; }
+
+  void begin_epoch(std::int64_t epoch) { seek({epoch, 0}); }
+  /// The next batch of the epoch in `batch`, or false if there is none. A batch that was handed out stays as it is
+  /// while somebody holds it; drop it to have its memory used again.
+  bool next(Batch& batch);
+
+  Position position() const { return position_; }
+  /// Goes to any batch of any epoch: `next` gives what it would have given there. Throws Error for a batch that the
+  /// epoch does not have (its end is allowed).
+  void seek(Position position);
+
+ private:
+  void start_preparing();
+  void prepare(Batch& batch) const;
+
+  Dataset dataset_;
+  LoaderOptions options_;
+  std::array<float, 256> pixels_;
+  Position position_;
+  std::vector<std::int64_t> order_;  // the example at every place of this epoch
+  Arena arena_;
+  Batch prepared_;
+  Background background_;  // last: ends before what it writes to
+};
+
+/// The order of `count` examples in `epoch`: a permutation of [0, count) that depends on seed and epoch alone
+/// (Fisher-Yates on a Philox stream).
+std::vector<std::int64_t> shuffled_order(std::int64_t count, std::uint64_t seed, std::int64_t epoch);
+
+}  // namespace detent::data
