@@ -1,0 +1,126 @@
+// Which folder may include what: the arrows of the house, and third-party headers kept in the sources that need them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <optional>
+#include <set>
+
+#include "tests/architecture/source_tree.h"
+
+namespace detent::architecture {
+namespace {
+
+// A folder may include itself and what is named here.
+const std::map<std::string, std::set<std::string>> kArrows{
+    {"kernels", {}},
+    {"autograd", {"kernels"}},
+    {"nn", {"autograd", "kernels"}},
+    {"optim", {"autograd", "kernels"}},
+    {"data", {"autograd", "kernels"}},
+    {"quant", {"nn", "autograd", "kernels"}},
+    {"recipes", {"quant", "nn", "optim", "data", "autograd", "kernels"}},
+    {"cli", {"recipes", "quant", "nn", "optim", "data", "autograd", "kernels"}},
+};
+
+// Headers that begin so may be included only by files whose paths begin so.
+struct ThirdParty {
+  std::string header;
+  std::vector<std::string> homes;
+};
+const std::vector<ThirdParty> kThirdParty{
+    {"oneapi/dnnl", {"kernels/", "bench/"}},
+    {"dnnl", {"kernels/", "bench/"}},
+    {"oneapi/tbb", {"kernels/"}},
+    {"tbb/", {"kernels/"}},
+    {"omp.h", {"kernels/"}},
+    {"hdf5", {"autograd/tensor_file"}},
+    {"H5", {"autograd/tensor_file"}},
+    {"toml++", {"recipes/"}},
+    {"cxxopts", {"cli/"}},
+    {"curl/", {"data/"}},
+    {"zlib.h", {"data/", "tests/data/"}},
+    {"fmt/", {"recipes/", "cli/"}},
+    {"nlohmann/", {"nn/", "quant/", "recipes/", "cli/", "tests/", "bench/"}},
+    {"gtest/", {"tests/"}},
+    {"gmock/", {"tests/"}},
+    {"benchmark/", {"bench/"}},
+};
+
+struct Include {
+  char delimiter;  // '"' or '<'
+  std::string header;
+};
+
+std::optional<Include> include_of(std::string_view line) {
+  const std::size_t word = line.find_first_not_of(" \t");
+  if (word == std::string_view::npos || !line.substr(word).starts_with("#include")) {
+    return std::nullopt;
+  }
+  const std::size_t begin = line.find_first_of("\"<", word);
+  const std::size_t end = line.find_first_of("\">", begin + 1);
+  if (begin == std::string_view::npos || end == std::string_view::npos) {
+    return std::nullopt;
+  }
+  return Include{line[begin], std::string(line.substr(begin + 1, end - begin - 1))};
+}
+
+template <typename Fn>
+void for_each_include(Fn&& fn) {
+  std::size_t count = 0;
+  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+    for (std::size_t i = 0; file.is_cpp() && i < file.lines.size(); ++i) {
+      if (const auto include = include_of(file.lines[i])) {
+        fn(file, at(file, i), *include);
+        ++count;
+      }
+    }
+  }
+  EXPECT_GT(count, 50u) << "the tree at " DETENT_SOURCE_DIR " has hardly any includes: is it the project's?";
+}
+
+TEST(Includes, ObeyTheArrowsBetweenFolders) {
+  for_each_include([](const SourceFile& file, const std::string& place, const Include& include) {
+    const auto arrows = kArrows.find(file.folder());
+    const std::string target = include.header.substr(0, include.header.find('/'));
+    if (arrows == kArrows.end() || include.delimiter != '"' || target == file.folder()) {
+      return;
+    }
+    EXPECT_TRUE(arrows->second.contains(target))
+        << place << ": " << file.folder() << "/ may not include \"" << include.header << "\"; it may include "
+        << ::testing::PrintToString(arrows->second);
+  });
+}
+
+TEST(Includes, AreWrittenFromTheRoot) {
+  for_each_include([](const SourceFile&, const std::string& place, const Include& include) {
+    if (include.delimiter == '"') {
+      EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(DETENT_SOURCE_DIR) / include.header))
+          << place << ": \"" << include.header << "\" is no file of the project; write the path from its root, and "
+          << "other libraries' headers in <>";
+    }
+  });
+}
+
+TEST(Includes, ThirdPartyHeadersStayWhereTheyAreNeeded) {
+  for_each_include([](const SourceFile& file, const std::string& place, const Include& include) {
+    for (const ThirdParty& rule : kThirdParty) {
+      const bool applies = include.delimiter == '<' && include.header.starts_with(rule.header);
+      const bool is_home =
+          std::ranges::any_of(rule.homes, [&](const auto& home) { return file.path.starts_with(home); });
+      EXPECT_TRUE(!applies || is_home) << place << ": <" << include.header << "> may be included only in "
+                                       << ::testing::PrintToString(rule.homes);
+    }
+  });
+}
+
+TEST(Includes, EveryHeaderIsGuarded) {
+  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+    if (file.path.ends_with(".h")) {
+      EXPECT_THAT(file.lines, ::testing::Contains("#pragma once")) << file.path;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace detent::architecture

@@ -1,0 +1,94 @@
+// Rules of the house that a text search can check.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "tests/architecture/source_tree.h"
+
+namespace detent::architecture {
+namespace {
+
+constexpr std::size_t kMaxLines = 400;
+
+// Places that round numbers which are no codes, and why they may.
+struct Exception {
+  std::string path;  // or its beginning
+  std::string reason;
+};
+const std::vector<Exception> kMayRound{
+    {"kernels/quantize", "the one place where real numbers become codes"},
+    {"data/", "pixels and coordinates of images"},
+};
+
+bool begins_with(const SourceFile& file, const std::vector<Exception>& exceptions) {
+  return std::ranges::any_of(exceptions, [&](const Exception& e) { return file.path.starts_with(e.path); });
+}
+
+// Reports every line of a file for which `use` accepts the file and whose text matches `pattern`.
+template <typename Use>
+void expect_no_line(const std::regex& pattern, const std::string& advice, Use&& use, bool only_code) {
+  std::size_t read = 0;
+  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+    for (std::size_t i = 0; use(file) && i < file.lines.size(); ++i, ++read) {
+      const std::string line(only_code ? code_of(file.lines[i]) : std::string_view(file.lines[i]));
+      EXPECT_FALSE(std::regex_search(line, pattern)) << at(file, i) << ": " << advice << "\n  " << file.lines[i];
+    }
+  }
+  EXPECT_GT(read, 100u) << "hardly a line was read below " DETENT_SOURCE_DIR;
+}
+
+TEST(Rules, NothingRoundsOutsideQuantize) {
+  const std::regex rounding(
+      R"(\b(ll?)?(round|rint|nearbyint|roundeven)[fl]?\s*\(|_cvtps_epi32\b|_roundscale_|_round_p[sd]\b)");
+  expect_no_line(
+      rounding, "rounds a number; codes are made in kernels/quantize only (a count of steps: integer arithmetic)",
+      [](const SourceFile& file) { return file.is_product() && !begins_with(file, kMayRound); }, true);
+}
+
+TEST(Rules, OpenMpPragmasStayOut) {
+  expect_no_line(
+      std::regex(R"(^\s*#\s*pragma\s+omp\s+(parallel|for|task))"),
+      "TBB is the only thread pool: see kernels/parallel.h", [](const SourceFile& file) { return file.is_cpp(); },
+      true);
+}
+
+TEST(Rules, TheLibraryNeverPrintsOrAborts) {
+  expect_no_line(
+      std::regex(R"(\bstd::(cout|cerr|clog|abort|exit|quick_exit|terminate)\b|\b(f|v|vf)?printf\s*\()"),
+      "only cli/ prints or ends the program; throw detent::Error",
+      [](const SourceFile& file) { return file.is_product() && file.folder() != "cli"; }, true);
+}
+
+TEST(Rules, NothingIsLeftOpen) {
+  expect_no_line(
+      std::regex("\\b(TO"
+                 "DO|FIX"
+                 "ME|XX"
+                 "X|HA"
+                 "CK)\\b"),
+      "finish it, or write an issue", [](const SourceFile&) { return true; }, false);
+}
+
+TEST(Rules, NoPathOfOneMachine) {
+  expect_no_line(
+      std::regex("(^|[^A-Za-z0-9_.}])/(ho"
+                 "me|ro"
+                 "ot|wo"
+                 "rk|Us"
+                 "ers)/"),
+      "a path of one machine", [](const SourceFile&) { return true; }, false);
+}
+
+TEST(Rules, FilesAreShort) {
+  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+    if (file.path.ends_with(".md") || file.path.starts_with("tests/golden/")) {
+      continue;
+    }
+    EXPECT_LE(file.lines.size(), kMaxLines)
+        << file.path << " has " << file.lines.size() << " lines: split it by family";
+  }
+}
+
+}  // namespace
+}  // namespace detent::architecture
