@@ -1,17 +1,15 @@
 #include "data/files.h"
 
-#include <fcntl.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <system_error>
 #include <utility>
 
+#include "autograd/atomic_file.h"
 #include "kernels/error.h"
 
 namespace detent::data {
@@ -27,7 +25,7 @@ struct ByteReader::Impl {
   std::filesystem::path path;
   std::FILE* file = nullptr;
   std::vector<std::byte> chunk = std::vector<std::byte>(kChunk);
-  std::span<const std::byte> waiting;  // read from the file, not yet handed out or uncompressed
+  std::span<const std::byte> waiting;  // not yet handed out or uncompressed
   z_stream zip{};
   bool is_gzip = false;
   bool is_member_open = false;
@@ -52,6 +50,10 @@ struct ByteReader::Impl {
     check(std::filesystem::is_regular_file(status), path.string(), ": not a file");
     file = std::fopen(path.c_str(), "rb");
     check(file != nullptr, path.string(), ": cannot be opened: ", system_error_text(errno));
+    look_for_gzip();
+  }
+
+  void look_for_gzip() {
     if (refill() && waiting.size() >= 2 && waiting[0] == std::byte{0x1f} && waiting[1] == std::byte{0x8b}) {
       constexpr int kGzipOnly = 16 + MAX_WBITS;
       check(inflateInit2(&zip, kGzipOnly) == Z_OK, path.string(), ": gzip: out of memory");
@@ -62,7 +64,7 @@ struct ByteReader::Impl {
 
   /// Whether there are bytes in `waiting` now.
   bool refill() {
-    if (waiting.empty()) {
+    if (waiting.empty() && file != nullptr) {
       const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), file);
       check(std::ferror(file) == 0, path.string(), ": cannot be read: ", system_error_text(errno));
       waiting = std::span(chunk).first(count);
@@ -95,13 +97,14 @@ struct ByteReader::Impl {
       check(refill(), path.string(), ": gzip: the file is cut short");
       const std::size_t room = std::min(bytes.size() - done, kChunk);
       zip.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(waiting.data()));
-      zip.avail_in = static_cast<uInt>(waiting.size());
+      const std::size_t given = std::min(waiting.size(), kChunk);
+      zip.avail_in = static_cast<uInt>(given);
       zip.next_out = reinterpret_cast<Bytef*>(bytes.data() + done);
       zip.avail_out = static_cast<uInt>(room);
       const int result = inflate(&zip, Z_NO_FLUSH);
       check(result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR, path.string(),
             ": gzip: the data are damaged (", zip.msg != nullptr ? zip.msg : "unknown error", ')');
-      waiting = waiting.last(zip.avail_in);
+      waiting = waiting.subspan(given - zip.avail_in);
       done += room - zip.avail_out;
       is_member_open = result != Z_STREAM_END;
     }
@@ -110,6 +113,12 @@ struct ByteReader::Impl {
 };
 
 ByteReader::ByteReader(std::filesystem::path path) : impl_(std::make_unique<Impl>(std::move(path))) { impl_->open(); }
+
+ByteReader::ByteReader(std::filesystem::path path, std::span<const std::byte> content)
+    : impl_(std::make_unique<Impl>(std::move(path))) {
+  impl_->waiting = content;
+  impl_->look_for_gzip();
+}
 
 ByteReader::~ByteReader() = default;
 
@@ -163,33 +172,10 @@ std::vector<std::byte> gzip(std::span<const std::byte> bytes) {
   return out;
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  // The process id keeps two programs that write the same file apart.
-  const std::filesystem::path temporary = path.string() + ".part-" + std::to_string(::getpid());
-  const int file = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  check(file >= 0, path.string(), ": cannot be written: ", system_error_text(errno));
-  int error = 0;
-  while (!bytes.empty() && error == 0) {
-    const ssize_t count = ::write(file, bytes.data(), bytes.size());
-    if (count >= 0) {
-      bytes = bytes.subspan(static_cast<std::size_t>(count));
-    } else if (errno != EINTR) {
-      error = errno;
-    }
-  }
-  if (error == 0 && ::fsync(file) != 0 && errno != EINVAL) {
-    error = errno;
-  }
-  if (::close(file) != 0 && error == 0) {
-    error = errno;
-  }
-  if (error == 0 && std::rename(temporary.c_str(), path.c_str()) != 0) {
-    error = errno;
-  }
-  if (error != 0) {
-    ::unlink(temporary.c_str());
-    fail(path.string(), ": cannot be written: ", system_error_text(error));
-  }
+void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
 }
 
 }  // namespace detent::data

@@ -18,6 +18,8 @@ namespace detent::data {
 class ByteReader {
  public:
   explicit ByteReader(std::filesystem::path path);
+  /// Reads bytes that are in memory as if they were the content of `path`, which is named in errors.
+  ByteReader(std::filesystem::path path, std::span<const std::byte> content);
   ~ByteReader();
   ByteReader(ByteReader&&) noexcept;
 
@@ -38,8 +40,7 @@ std::vector<std::byte> read_file(const std::filesystem::path& path);
 /// `bytes` as one gzip member, without name and time, so that the same bytes give the same file.
 std::vector<std::byte> gzip(std::span<const std::byte> bytes);
 
-/// Writes `path` so that it holds either what it held before or all of `bytes`: to a file beside it, flushed to the
-/// disk, then renamed. Throws Error (no such folder, no permission, disk full) and leaves nothing half-written.
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+/// Writes `bytes` to `path` as a whole or not at all (autograd/atomic_file.h).
+void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
 }  // namespace detent::data

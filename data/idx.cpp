@@ -72,9 +72,9 @@ void append_word(std::vector<std::byte>& bytes, std::int64_t value) {
 
 void write_idx(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   if (path.extension() == ".gz") {
-    write_file_atomically(path, gzip(bytes));
+    write_file(path, gzip(bytes));
   } else {
-    write_file_atomically(path, bytes);
+    write_file(path, bytes);
   }
 }
 

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+
+#include "data/dataset.h"
+
+/// Data sets in HDF5, as h5py and other programs write and read them. One file:
+///
+///     /train/images   u8  [N, H, W, C] or [N, H, W]     /test/images   the same for M examples
+///     /train/labels   s32 or u8 [N]                     /test/labels
+///     attributes, optional: name (text), classes (integer)
+///
+/// or a folder with train.h5 and test.h5 that have `images` and `labels` at their root. Without the attribute `classes`
+/// there are as many as the largest training label says.
+namespace detent::data {
+
+/// Whether `folder` holds a train.h5 or a test.h5.
+bool has_hdf5_files(const std::filesystem::path& folder);
+
+/// Reads a file or a folder as above. Throws Error naming the file: missing, not HDF5, damaged, without one of the data
+/// sets, of another type or rank, counts or image sizes that disagree, labels that are not in [0, classes).
+DataSource read_hdf5_dataset(const std::filesystem::path& path);
+
+/// Writes both parts to one file, atomically; the same content gives the same bytes. Throws Error if they are not valid
+/// or the file cannot be written.
+void write_hdf5_dataset(const std::filesystem::path& path, const DataSource& source);
+
+}  // namespace detent::data
