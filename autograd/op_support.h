@@ -1,0 +1,50 @@
+#pragma once
+
+#include <string_view>
+
+#include "autograd/tape.h"
+
+/// What the sources of the ops share. Private to autograd.
+namespace detent::autograd {
+
+/// The tape that `x` belongs to. Throws Error, naming the op, if `x` is a default Variable.
+inline Tape& tape_of(std::string_view op, const Variable& x) {
+  check(x.value().defined(), op, ": an input is a default Variable; make it with a tape");
+  return x.tape();
+}
+
+/// An optional input as `record` wants it: a default Variable becomes a constant without elements.
+inline Variable optional_input(Tape& tape, const Variable& x) {
+  return x.value().defined() ? x : tape.constant(Tensor());
+}
+
+inline void check_real(std::string_view op, const Variable& x) {
+  check(x.dtype() == DType::F32 || x.dtype() == DType::F64, op, ": expected f32 or f64, got ", x.dtype(),
+        is_floating(x.dtype()) ? "" : "; dequantize the codes first");
+}
+
+/// Throws Error unless `other` has the shape and the type that `role` must have.
+inline void check_operand(std::string_view op, std::string_view role, const Tensor& other, const Shape& shape,
+                          DType dtype) {
+  check(other.shape() == shape && other.dtype() == dtype, op, ": ", role, ": expected ", dtype, ' ', shape, ", got ",
+        other.dtype(), ' ', other.shape());
+}
+
+/// `x` itself if its elements have this type, else a converted copy.
+Tensor cast_to(const Tensor& x, DType dtype, Arena* arena);
+
+/// The gradient of the op's output in the type that its kernels compute with. Whoever used the output may have sent
+/// f32 or bf16.
+inline Tensor dy_as(const Backward& bw, DType dtype) { return cast_to(bw.dy(), dtype, bw.arena()); }
+
+/// The elements, or null for a tensor that is undefined.
+template <typename T>
+const T* pointer(const Tensor& x) {
+  return x.defined() ? x.data<T>().data() : nullptr;
+}
+template <typename T>
+T* pointer(Tensor& x) {
+  return x.defined() ? x.data<T>().data() : nullptr;
+}
+
+}  // namespace detent::autograd

@@ -1,0 +1,175 @@
+#include <algorithm>
+
+#include "autograd/op_support.h"
+#include "autograd/ops.h"
+#include "kernels/dropout.h"
+#include "kernels/elementwise.h"
+
+namespace detent::autograd {
+namespace {
+
+/// The tape of two operands of one shape and type.
+Tape& check_pair(std::string_view op, const Variable& a, const Variable& b) {
+  Tape& tape = tape_of(op, a);
+  check_real(op, a);
+  check(a.shape() == b.shape() && a.dtype() == b.dtype(), op, ": expected operands of one shape and type, got ",
+        a.dtype(), ' ', a.shape(), " and ", b.dtype(), ' ', b.shape());
+  return tape;
+}
+
+Tensor product_of(const Tensor& a, const Tensor& b, Arena* arena) {
+  Tensor y = Tensor::empty(a.shape(), a.dtype(), arena);
+  dispatch_real("mul", a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::multiply(y.elements(), pointer<T>(a), pointer<T>(b), pointer<T>(y));
+  });
+  return y;
+}
+
+Tensor scaled(const Tensor& x, double factor, Arena* arena) {
+  Tensor y = Tensor::empty(x.shape(), x.dtype(), arena);
+  dispatch_real("scale", x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::scale(y.elements(), factor, pointer<T>(x), pointer<T>(y));
+  });
+  return y;
+}
+
+}  // namespace
+
+Variable activation(const Variable& x, kernels::Activation function, double slope) {
+  const std::string_view name = kernels::name_of(function);
+  Tape& tape = tape_of(name, x);
+  check_real(name, x);
+  Tensor y = tape.empty(x.shape(), x.dtype());
+  dispatch_real(name, x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::activation_forward(function, x.value().elements(), pointer<T>(x.value()), pointer<T>(y), slope);
+  });
+  // y = f(x)  =>  dx = dy f'(x), where f' is a function of y or of x, whichever the kernel asks for
+  return tape.record(name, y, {x},
+                     [function, slope, saved = kernels::gradient_uses_output(function) ? y : x.value()](Backward& bw) {
+                       bw.grad(0, [&] {
+                         const Tensor dy = dy_as(bw, saved.dtype());
+                         Tensor dx = Tensor::empty(saved.shape(), saved.dtype(), bw.arena());
+                         dispatch_real("activation", saved.dtype(), [&](auto zero) {
+                           using T = decltype(zero);
+                           kernels::activation_backward(function, saved.elements(), pointer<T>(saved), pointer<T>(dy),
+                                                        pointer<T>(dx), slope);
+                         });
+                         return dx;
+                       });
+                     });
+}
+
+Variable add(const Variable& a, const Variable& b) {
+  Tape& tape = check_pair("add", a, b);
+  Tensor y = tape.empty(a.shape(), a.dtype());
+  dispatch_real("add", a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::add(y.elements(), pointer<T>(a.value()), pointer<T>(b.value()), pointer<T>(y));
+  });
+  // y = a + b  =>  da = dy,  db = dy
+  return tape.record("add", y, {a, b}, [dtype = a.dtype()](Backward& bw) {
+    const Tensor dy = dy_as(bw, dtype);
+    bw.grad(0, [&] { return dy; });
+    bw.grad(1, [&] { return dy; });
+  });
+}
+
+Variable sub(const Variable& a, const Variable& b) {
+  check_pair("sub", a, b);
+  return add(a, scale(b, -1.0));
+}
+
+Variable mul(const Variable& a, const Variable& b) {
+  Tape& tape = check_pair("mul", a, b);
+  // y = a b  =>  da = dy b,  db = dy a
+  return tape.record("mul", product_of(a.value(), b.value(), tape.arena()), {a, b},
+                     [a = a.value(), b = b.value()](Backward& bw) {
+                       const Tensor dy = dy_as(bw, a.dtype());
+                       bw.grad(0, [&] { return product_of(dy, b, bw.arena()); });
+                       bw.grad(1, [&] { return product_of(dy, a, bw.arena()); });
+                     });
+}
+
+Variable scale(const Variable& x, double factor) {
+  Tape& tape = tape_of("scale", x);
+  check_real("scale", x);
+  // y = factor x  =>  dx = factor dy
+  return tape.record("scale", scaled(x.value(), factor, tape.arena()), {x}, [factor, dtype = x.dtype()](Backward& bw) {
+    bw.grad(0, [&] { return scaled(dy_as(bw, dtype), factor, bw.arena()); });
+  });
+}
+
+Variable sum(const Variable& x) {
+  Tape& tape = tape_of("sum", x);
+  check_real("sum", x);
+  Tensor y = tape.empty({}, x.dtype());
+  dispatch_real("sum", x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    y.data<T>()[0] = static_cast<T>(kernels::sum(x.value().elements(), pointer<T>(x.value())));
+  });
+  // y = sum x  =>  dx = dy at every element
+  return tape.record("sum", y, {x}, [shape = x.shape(), dtype = x.dtype()](Backward& bw) {
+    bw.grad(0, [&] {
+      Tensor dx = Tensor::empty(shape, dtype, bw.arena());
+      dispatch_real("sum", dtype, [&](auto zero) {
+        using T = decltype(zero);
+        std::ranges::fill(dx.data<T>(), static_cast<T>(bw.dy().item()));
+      });
+      return dx;
+    });
+  });
+}
+
+Variable mean(const Variable& x) {
+  tape_of("mean", x);
+  check(x.value().elements() > 0, "mean: shape ", x.shape(), " has no elements");
+  return scale(sum(x), 1.0 / static_cast<double>(x.value().elements()));
+}
+
+Variable reshape(const Variable& x, Shape shape) {
+  Tape& tape = tape_of("reshape", x);
+  // The gradient has the elements of dy under the shape of x.
+  return tape.record("reshape", x.value().reshape(std::move(shape)), {x},
+                     [shape = x.shape(), dtype = x.dtype()](Backward& bw) {
+                       bw.grad(0, [&] { return (is_floating(dtype) ? dy_as(bw, dtype) : bw.dy()).reshape(shape); });
+                     });
+}
+
+Variable flatten(const Variable& x) {
+  tape_of("flatten", x);
+  check(x.shape().rank() >= 1, "flatten: expected [N, ...], got a scalar");
+  return reshape(x, {x.shape()[0], x.shape().row_elements()});
+}
+
+Variable dropout(const Variable& x, double p, const RandomStream& random) {
+  Tape& tape = tape_of("dropout", x);
+  check_real("dropout", x);
+  check(0 <= p && p < 1, "dropout: expected a probability in [0, 1), got ", p);
+  if (p == 0) {
+    return x;
+  }
+  Tensor y = tape.empty(x.shape(), x.dtype());
+  Tensor kept = tape.empty({kernels::mask_bytes(y.elements())}, DType::U8);
+  dispatch_real("dropout", x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::dropout_forward(y.elements(), pointer<T>(x.value()), p, random, pointer<std::uint8_t>(kept),
+                             pointer<T>(y));
+  });
+  // y = x / (1 - p) where kept, else 0  =>  dx = dy / (1 - p) where kept, else 0
+  return tape.record("dropout", y, {x}, [p, kept, shape = x.shape(), dtype = x.dtype()](Backward& bw) {
+    bw.grad(0, [&] {
+      const Tensor dy = dy_as(bw, dtype);
+      Tensor dx = Tensor::empty(shape, dtype, bw.arena());
+      dispatch_real("dropout", dtype, [&](auto zero) {
+        using T = decltype(zero);
+        kernels::dropout_backward(dy.elements(), pointer<T>(dy), p, pointer<std::uint8_t>(kept), pointer<T>(dx));
+      });
+      return dx;
+    });
+  });
+}
+
+}  // namespace detent::autograd

@@ -1,0 +1,191 @@
+#include <algorithm>
+#include <type_traits>
+
+#include "autograd/op_support.h"
+#include "autograd/ops.h"
+#include "kernels/elementwise.h"
+#include "kernels/relu_mask.h"
+
+namespace detent::autograd {
+namespace {
+
+using kernels::ConvBackward;
+using kernels::ConvShape;
+
+/// Writes the gradient of the sums of `images` in the type that the products want.
+using MakeDy = std::function<void(std::int64_t slice, Range images, std::byte* dy)>;
+
+template <typename From, typename To>
+MakeDy dy_maker(const ConvShape& shape, const Tensor& y, const Tensor& dy) {
+  return [row = shape.output_row(), y, dy](std::int64_t, Range images, std::byte* out) {
+    const auto begin = static_cast<std::size_t>(images.begin * row);
+    const auto size = static_cast<std::size_t>(images.size() * row);
+    const std::span<const From> in = dy.data<From>().subspan(begin, size);
+    if (y.defined()) {
+      kernels::mask_relu(y.data<float>().subspan(begin, size), in.data(), reinterpret_cast<To*>(out));
+    } else if constexpr (!std::is_same_v<From, To>) {
+      kernels::convert(in, reinterpret_cast<To*>(out));
+    }
+  };
+}
+
+/// Masks `dy` by y > 0 where there was a ReLU (`y` is defined) and converts it to `dtype`. Null where dy serves as it
+/// lies in memory.
+MakeDy dy_maker(const ConvShape& shape, DType dtype, const Tensor& y, const Tensor& dy) {
+  if (!y.defined() && dy.dtype() == dtype) {
+    return nullptr;
+  }
+  if (dy.dtype() == DType::BF16) {
+    return dtype == DType::BF16 ? dy_maker<bfloat16, bfloat16>(shape, y, dy) : dy_maker<bfloat16, float>(shape, y, dy);
+  }
+  return dtype == DType::BF16 ? dy_maker<float, bfloat16>(shape, y, dy) : dy_maker<float, float>(shape, y, dy);
+}
+
+/// The same in double precision, from the reference kernels.
+Variable product_f64(std::string_view name, const ConvShape& shape, Shape y_shape, const Variable& x,
+                     const Variable& weight, const Variable& bias, bool relu) {
+  Tape& tape = x.tape();
+  Tensor y = tape.empty(std::move(y_shape), DType::F64);
+  kernels::reference_conv2d_forward(shape, pointer<double>(x.value()), pointer<double>(weight.value()),
+                                    pointer<double>(bias.value()), y.data<double>().data());
+  if (relu) {
+    std::ranges::transform(y.data<double>(), y.data<double>().begin(), [](double v) { return v < 0 ? 0.0 : v; });
+  }
+  return tape.record(
+      name, y, {x, weight, bias},
+      [shape, x = x.value(), w = weight.value(), y = relu ? y : Tensor(), b = bias.shape()](Backward& bw) {
+        Tensor dy = bw.dy();
+        if (y.defined()) {
+          dy = dy.clone(bw.arena());
+          std::ranges::transform(dy.data<double>(), y.data<double>(), dy.data<double>().begin(),
+                                 [](double g, double v) { return v > 0 ? g : 0.0; });
+        }
+        const auto wanted = [&](std::size_t input, const Shape& as) {
+          return bw.needs(input) ? Tensor::empty(as, DType::F64, bw.arena()) : Tensor();
+        };
+        Tensor dx = wanted(0, x.shape()), dw = wanted(1, w.shape()), db = wanted(2, b);
+        kernels::reference_conv2d_backward(shape, pointer<double>(std::as_const(dy)), pointer<double>(x),
+                                           pointer<double>(w), pointer<double>(dx), pointer<double>(dw),
+                                           pointer<double>(db));
+        bw.grad(0, [&] { return dx; });
+        bw.grad(1, [&] { return dw; });
+        bw.grad(2, [&] { return db; });
+      });
+}
+
+/// What linear and conv2d have in common: all but their shapes.
+Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, const Variable& x,
+                 const Variable& weight, const Variable& given_bias, const ProductOptions& options) {
+  Tape& tape = x.tape();
+  const Variable bias = optional_input(tape, given_bias);
+  check_real(name, x);
+  check_operand(name, "weight", weight.value(), weight.shape(), x.dtype());
+  if (bias.value().defined()) {
+    check_operand(name, "bias", bias.value(), {shape.o}, x.dtype());
+  }
+  shape.validate();
+  const DType dtype = options.dtype;
+  check(dtype == DType::F32 || dtype == DType::BF16, name, ": products are computed in f32 or bf16, not in ", dtype);
+  if (x.dtype() == DType::F64) {
+    return product_f64(name, shape, std::move(y_shape), x, weight, bias, options.relu);
+  }
+
+  Tensor factor_x = cast_to(x.value(), dtype, tape.arena());
+  Tensor factor_w = cast_to(weight.value(), dtype, tape.arena());
+  Tensor y = tape.empty(std::move(y_shape));
+  kernels::conv2d_forward(shape, dtype, factor_x.raw(), kernels::pack_forward(shape, dtype, factor_w.raw()),
+                          pointer<float>(bias.value()), options.relu, DType::F32, y.raw());
+
+  // S = x * W + b, y = S or max(0, S)
+  //   =>  dS = dy, or dy where y > 0;  dx = dS * W^T,  dW = x^T dS,  db = sum of dS over images and pixels
+  return tape.record(
+      name, y, {x, weight, bias},
+      [shape, dtype, x_shape = x.shape(), w_shape = weight.shape(), x = weight.needs_grad() ? factor_x : Tensor(),
+       w = x.needs_grad() ? factor_w : Tensor(), y = options.relu ? y : Tensor()](Backward& bw) {
+        const auto wanted = [&](std::size_t input, const Shape& as) {
+          return bw.needs(input) ? Tensor::empty(as, DType::F32, bw.arena()) : Tensor();
+        };
+        Tensor dx = wanted(0, x_shape), dw = wanted(1, w_shape), db = wanted(2, {shape.o});
+        ConvBackward arguments;
+        arguments.dtype = dtype;
+        arguments.make_dy = dy_maker(shape, dtype, y, bw.dy());
+        arguments.dy = arguments.make_dy ? nullptr : bw.dy().raw();
+        arguments.x = x.raw();
+        if (dx.defined()) {
+          arguments.weight = kernels::pack_backward(shape, dtype, w.raw());
+        }
+        arguments.dx = dx.raw();
+        arguments.dw = pointer<float>(dw);
+        arguments.db = pointer<float>(db);
+        kernels::conv2d_backward(shape, arguments);
+        bw.grad(0, [&] { return dx; });
+        bw.grad(1, [&] { return dw; });
+        bw.grad(2, [&] { return db; });
+      });
+}
+
+Tensor matmul_of(const kernels::MatmulShape& shape, const Tensor& a, const Tensor& b, Arena* arena) {
+  Tensor y = Tensor::empty({shape.m, shape.n}, a.dtype(), arena);
+  if (a.dtype() == DType::F64) {
+    kernels::reference_matmul(shape, pointer<double>(a), pointer<double>(b), pointer<double>(y));
+  } else {
+    kernels::matmul(shape, pointer<float>(a), pointer<float>(b), pointer<float>(y));
+  }
+  return y;
+}
+
+}  // namespace
+
+Variable matmul(const Variable& a, const Variable& b) {
+  Tape& tape = tape_of("matmul", a);
+  check_real("matmul", a);
+  check(a.shape().rank() == 2 && b.shape().rank() == 2 && a.shape()[1] == b.shape()[0] && a.dtype() == b.dtype(),
+        "matmul: expected [M, K] and [K, N] of one type, got ", a.dtype(), ' ', a.shape(), " and ", b.dtype(), ' ',
+        b.shape());
+  const std::int64_t m = a.shape()[0], k = a.shape()[1], n = b.shape()[1];
+  check(m >= 1 && k >= 1 && n >= 1, "matmul: an extent is 0: ", a.shape(), " and ", b.shape());
+  // y = A B  =>  dA = dy B^T,  dB = A^T dy
+  return tape.record(
+      "matmul", matmul_of({.m = m, .k = k, .n = n}, a.value(), b.value(), tape.arena()), {a, b},
+      [m, k, n, a = a.value(), b = b.value()](Backward& bw) {
+        const Tensor dy = dy_as(bw, a.dtype());
+        bw.grad(0, [&] { return matmul_of({.m = m, .k = n, .n = k, .transpose_b = true}, dy, b, bw.arena()); });
+        bw.grad(1, [&] { return matmul_of({.m = k, .k = m, .n = n, .transpose_a = true}, a, dy, bw.arena()); });
+      });
+}
+
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias, const ProductOptions& options) {
+  tape_of("linear", x);
+  check(x.shape().rank() == 2 && weight.shape().rank() == 2 && x.shape()[1] == weight.shape()[1],
+        "linear: expected x [N, K] and weight [O, K], got ", x.shape(), " and ", weight.shape(),
+        x.shape().rank() == 4 ? "; flatten the images first" : "");
+  const std::int64_t n = x.shape()[0], o = weight.shape()[0];
+  return product("linear", ConvShape::linear(n, x.shape()[1], o), {n, o}, x, weight, bias, options);
+}
+
+Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, const Conv2dOptions& options) {
+  tape_of("conv2d", x);
+  check(x.shape().rank() == 4 && weight.shape().rank() == 4 && options.groups >= 1 &&
+            x.shape()[3] == weight.shape()[3] * options.groups,
+        "conv2d: expected x [N, H, W, C] and weight [O, KH, KW, C / ", options.groups, "], got ", x.shape(), " and ",
+        weight.shape());
+  const Shape &in = x.shape(), &kernel = weight.shape();
+  const ConvShape shape{.n = in[0],
+                        .h = in[1],
+                        .w = in[2],
+                        .c = in[3],
+                        .o = kernel[0],
+                        .kh = kernel[1],
+                        .kw = kernel[2],
+                        .stride_h = options.stride_h,
+                        .stride_w = options.stride_w,
+                        .padding_h = options.padding_h,
+                        .padding_w = options.padding_w,
+                        .dilation_h = options.dilation_h,
+                        .dilation_w = options.dilation_w,
+                        .groups = options.groups};
+  shape.validate();
+  return product("conv2d", shape, {shape.n, shape.out_h(), shape.out_w(), shape.o}, x, weight, bias, options.product);
+}
+
+}  // namespace detent::autograd
