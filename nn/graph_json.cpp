@@ -1,0 +1,138 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "nn/graph.h"
+
+namespace detent::nn {
+namespace {
+
+using nlohmann::json;
+
+/// object[key], or an Error that names what is missing.
+const json& member(const json& object, const char* key, std::string_view where) {
+  check(object.is_object() && object.contains(key), "graph: ", where, " has no '", key, "'");
+  return object[key];
+}
+
+std::string text(const json& object, const char* key, std::string_view where) {
+  const json& value = member(object, key, where);
+  check(value.is_string(), "graph: ", where, ": ", key, ": expected a text, got ", value.dump());
+  return value.get<std::string>();
+}
+
+void check_keys(const json& object, const std::set<std::string>& known, std::string_view where) {
+  for (const auto& [key, value] : object.items()) {
+    check(known.contains(key), "graph: ", where, ": unknown key '", key, "'");
+  }
+}
+
+Shape shape_from_json(const json& value) {
+  const bool is_shape = value.is_array() && std::all_of(value.begin(), value.end(),
+                                                        [](const json& extent) { return extent.is_number_integer(); });
+  check(is_shape, "graph: input: expected a list of integers, got ", value.dump());
+  return Shape(value.get<std::vector<std::int64_t>>());
+}
+
+Graph::Handle handle_of(const Graph& graph, std::string_view name) {
+  const Graph::Node& node = graph.node(name);
+  return {static_cast<std::size_t>(&node - graph.nodes().data())};
+}
+
+void add_node(Graph& graph, const json& node, const ModuleKinds& kinds) {
+  const std::string name = text(node, "name", "a node");
+  check_keys(node, {"name", "kind", "inputs", "options"}, name);
+  const std::string kind = text(node, "kind", name);
+  const auto factory = kinds.find(kind);
+  check(factory != kinds.end(), "graph: ", name, ": unknown kind '", kind, "'");
+  const json& names = member(node, "inputs", name);
+  check(names.is_array(), "graph: ", name, ": inputs: expected a list of names, got ", names.dump());
+  std::vector<Graph::Handle> inputs;
+  for (const json& input : names) {
+    check(input.is_string(), "graph: ", name, ": inputs: expected a list of names, got ", names.dump());
+    inputs.push_back(handle_of(graph, input.get<std::string>()));
+  }
+  std::shared_ptr<Module> module;
+  try {
+    module = factory->second(member(node, "options", name));
+  } catch (const Error& error) {
+    fail(name, ": ", error.what());
+  }
+  check(!name.empty(), "graph: a node has no name");
+  graph.add(std::move(module), std::move(inputs), name);
+}
+
+template <typename M>
+ModuleKinds::value_type row(const char* kind) {
+  return {kind, &M::from_options};
+}
+
+}  // namespace
+
+const ModuleKinds& module_kinds() {
+  static const ModuleKinds kinds = {
+      row<Conv2d>("conv2d"),
+      row<Linear>("linear"),
+      row<BatchNorm>("batch_norm"),
+      row<ActivationLayer>("activation"),
+      row<MaxPool2d>("max_pool2d"),
+      row<AvgPool2d>("avg_pool2d"),
+      row<GlobalAvgPool2d>("global_avg_pool2d"),
+      row<Dropout>("dropout"),
+      row<Flatten>("flatten"),
+      row<Add>("add"),
+  };
+  return kinds;
+}
+
+json to_json(const Graph& graph) {
+  const auto extents = graph.input_shape().extents();
+  json nodes = json::array();
+  for (const Graph::Node& node : graph.nodes()) {
+    if (node.module) {
+      json inputs = json::array();
+      for (const Graph::Handle input : node.inputs) {
+        inputs.push_back(graph.node(input).name);
+      }
+      nodes.push_back({{"name", node.name},
+                       {"kind", node.module->kind()},
+                       {"inputs", std::move(inputs)},
+                       {"options", node.module->options()}});
+    }
+  }
+  return {{"input", std::vector<std::int64_t>(extents.begin(), extents.end())},
+          {"nodes", std::move(nodes)},
+          {"output", graph.node(graph.output()).name}};
+}
+
+Graph graph_from_json(const json& json, const ModuleKinds& kinds) {
+  Graph graph;
+  graph.input(shape_from_json(member(json, "input", "the description")));
+  check_keys(json, {"input", "nodes", "output"}, "the description");
+  const auto& nodes = member(json, "nodes", "the description");
+  check(nodes.is_array(), "graph: nodes: expected a list");
+  for (const auto& node : nodes) {
+    add_node(graph, node, kinds);
+  }
+  graph.output(handle_of(graph, text(json, "output", "the description")));
+  return graph;
+}
+
+Graph Graph::clone(const ModuleKinds& kinds) const {
+  Graph copy = graph_from_json(to_json(*this), kinds);
+  for (std::size_t i = 1; i < nodes_.size(); ++i) {
+    const std::vector<Slot> from = nodes_[i].module->slots();
+    const std::vector<Slot> to = copy.nodes_[i].module->slots();
+    check(from.size() == to.size(), "graph: clone: ", nodes_[i].name, " does not come back from its options");
+    for (std::size_t s = 0; s < from.size(); ++s) {
+      *to[s].tensor = from[s].tensor->defined() ? from[s].tensor->clone() : Tensor();
+      if (from[s].parameter != nullptr && to[s].parameter != nullptr) {
+        to[s].parameter->decay = from[s].parameter->decay;
+      }
+    }
+    copy.nodes_[i].module->loaded();
+  }
+  return copy;
+}
+
+}  // namespace detent::nn

@@ -1,0 +1,72 @@
+#include "nn/init.h"
+
+#include <array>
+#include <cmath>
+
+namespace detent::nn {
+namespace {
+
+constexpr std::array<std::string_view, 5> kNames = {"default", "kaiming_uniform", "kaiming_normal", "xavier_uniform",
+                                                    "xavier_normal"};
+
+void fill_uniform(Tensor& tensor, double bound, RandomStream& random) {
+  const auto b = static_cast<float>(bound);
+  for (float& x : tensor.data<float>()) {
+    x = random.uniform(-b, b);
+  }
+}
+
+void fill_normal(Tensor& tensor, double deviation, RandomStream& random) {
+  const auto s = static_cast<float>(deviation);
+  for (float& x : tensor.data<float>()) {
+    x = s * random.normal();
+  }
+}
+
+}  // namespace
+
+std::string_view name_of(Init init) { return kNames[static_cast<std::size_t>(init)]; }
+
+Init init_from_name(std::string_view name) {
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (kNames[i] == name) {
+      return static_cast<Init>(i);
+    }
+  }
+  fail("init: expected default, kaiming_uniform, kaiming_normal, xavier_uniform or xavier_normal, got '", name, "'");
+}
+
+Fan fan_of(const Shape& weight) {
+  check(weight.rank() >= 2, "init: expected weights O I or O KH KW I, got ", weight);
+  const std::int64_t in = weight.row_elements();
+  const std::int64_t taps = in / weight[weight.rank() - 1];
+  return {in, weight[0] * taps};
+}
+
+void init_weight(Tensor& weight, Init init, RandomStream& random) {
+  const Fan fan = fan_of(weight.shape());
+  const auto fan_in = static_cast<double>(fan.in);
+  const auto both = static_cast<double>(fan.in + fan.out);
+  switch (init) {
+    case Init::Default:
+      return fill_uniform(weight, 1.0 / std::sqrt(fan_in), random);
+    case Init::KaimingUniform:
+      return fill_uniform(weight, std::sqrt(6.0 / fan_in), random);
+    case Init::KaimingNormal:
+      return fill_normal(weight, std::sqrt(2.0 / fan_in), random);
+    case Init::XavierUniform:
+      return fill_uniform(weight, std::sqrt(6.0 / both), random);
+    case Init::XavierNormal:
+      return fill_normal(weight, std::sqrt(2.0 / both), random);
+  }
+}
+
+void init_bias(Tensor& bias, const Shape& weight, Init init, RandomStream& random) {
+  if (init == Init::Default) {
+    fill_uniform(bias, 1.0 / std::sqrt(static_cast<double>(fan_of(weight).in)), random);
+  } else {
+    bias.fill_zero();
+  }
+}
+
+}  // namespace detent::nn

@@ -1,0 +1,80 @@
+#include "nn/options.h"
+
+#include <nlohmann/json.hpp>
+
+namespace detent::nn {
+
+OptionReader::OptionReader(std::string_view kind, const nlohmann::json& options) : kind_(kind), options_(options) {
+  check(options.is_object() || options.is_null(), kind_, ": options: expected an object, got ", options.dump());
+}
+
+const nlohmann::json* OptionReader::find(const char* key) {
+  known_.insert(key);
+  const auto found = options_.find(key);
+  return found == options_.end() ? nullptr : &*found;
+}
+
+std::int64_t OptionReader::integer(const char* key, std::int64_t fallback) {
+  const nlohmann::json* value = find(key);
+  if (value == nullptr) {
+    return fallback;
+  }
+  check(value->is_number_integer(), kind_, ": ", key, ": expected an integer, got ", value->dump());
+  return value->get<std::int64_t>();
+}
+
+double OptionReader::real(const char* key, double fallback) {
+  const nlohmann::json* value = find(key);
+  if (value == nullptr) {
+    return fallback;
+  }
+  check(value->is_number(), kind_, ": ", key, ": expected a number, got ", value->dump());
+  return value->get<double>();
+}
+
+bool OptionReader::boolean(const char* key, bool fallback) {
+  const nlohmann::json* value = find(key);
+  if (value == nullptr) {
+    return fallback;
+  }
+  check(value->is_boolean(), kind_, ": ", key, ": expected true or false, got ", value->dump());
+  return value->get<bool>();
+}
+
+std::string OptionReader::text(const char* key, std::string_view fallback) {
+  const nlohmann::json* value = find(key);
+  if (value == nullptr) {
+    return std::string(fallback);
+  }
+  check(value->is_string(), kind_, ": ", key, ": expected a text, got ", value->dump());
+  return value->get<std::string>();
+}
+
+void OptionReader::finish() const {
+  for (const auto& [key, value] : options_.items()) {
+    if (!known_.contains(key)) {
+      std::string expected;
+      for (const std::string& name : known_) {
+        expected += (expected.empty() ? "" : ", ") + name;
+      }
+      fail(kind_, ": unknown option '", key, "': it has ", expected.empty() ? "none" : expected);
+    }
+  }
+}
+
+void check_extent(std::string_view kind, std::string_view key, std::int64_t value, std::int64_t low) {
+  check(value >= low, kind, ": ", key, ": expected at least ", low, ", got ", value);
+  check(value <= kMaxElements, kind, ": ", key, ": expected at most ", kMaxElements, ", got ", value);
+}
+
+void check_elements(std::string_view what, const Shape& shape) {
+  double elements = 1.0;  // a product of integers might overflow
+  for (const std::int64_t extent : shape.extents()) {
+    check(extent >= 1, what, ": expected extents of at least 1, got shape ", shape);
+    elements *= static_cast<double>(extent);
+  }
+  check(elements <= static_cast<double>(kMaxElements), what, ": expected at most ", kMaxElements,
+        " elements, got shape ", shape);
+}
+
+}  // namespace detent::nn
