@@ -18,6 +18,7 @@ detent_dependency(tomlplusplus 3.0)
 detent_dependency(fmt 8)
 detent_dependency(ZLIB 1.2)
 detent_dependency(CURL 7.80)
+enable_language(C)  # CMake finds HDF5 by compiling C
 detent_dependency(HDF5 1.10 COMPONENTS C)
 if(NOT TARGET hdf5::hdf5)
   add_library(hdf5::hdf5 INTERFACE IMPORTED)
