@@ -1,0 +1,147 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/error.h"
+
+/// The one equation of the project, real = scale * (q - zero_point), and everything that rounds.
+///
+/// rne is round to nearest, ties to even. Every operation below is rounded to f32 by itself: sources that include the
+/// definitions are compiled without contraction to fused multiply-add. No other file of the project rounds to codes.
+namespace detent {
+
+/// The largest and the smallest code, and whether codes are stored as u8 or s8: is_signed() is qmin < 0.
+struct CodeRange {
+  std::int32_t qmin = 0;
+  std::int32_t qmax = 255;
+  bool is_signed() const { return qmin < 0; }
+  bool operator==(const CodeRange&) const = default;
+};
+
+/// Codes of an activation of `bits` bits: [0, 2^bits - 1]. REQUIRES: 2 <= bits <= 8; throws Error otherwise.
+CodeRange unsigned_codes(int bits);
+/// Codes of a weight of `bits` bits: [-(2^(bits-1) - 1), 2^(bits-1) - 1], narrow so that the range is symmetric.
+CodeRange signed_codes(int bits);
+
+enum class Scheme : std::uint8_t {
+  Affine,     ///< any zero point: the range is [min(lo, 0), max(hi, 0)]
+  Symmetric,  ///< zero point 0: the range is [-m, m], m = max(|lo|, |hi|)
+};
+
+/// Scale and zero point of one tensor, or of one channel of it.
+struct ScaleZero {
+  float scale = 1.0F;           ///< finite, > 0
+  std::int32_t zero_point = 0;  ///< itself a code, so real 0 is always exact
+  bool operator==(const ScaleZero&) const = default;
+};
+
+/// The map of a tensor's codes to reals: one ScaleZero for all (axis < 0), or one a channel along `axis`.
+struct QParams {
+  std::vector<float> scale;
+  std::vector<std::int32_t> zero_point;  ///< as long as `scale`
+  int axis = -1;
+  CodeRange codes;
+
+  static QParams per_tensor(ScaleZero map, CodeRange codes) {
+    return {{map.scale}, {map.zero_point}, -1, codes};
+  }
+  bool is_per_channel() const { return axis >= 0; }
+  std::size_t channels() const { return scale.size(); }
+  ScaleZero at(std::size_t channel) const { return {scale[channel], zero_point[channel]}; }
+  /// The one map of a per-tensor tensor. Throws Error where there is one a channel.
+  ScaleZero tensor() const {
+    check(!is_per_channel() && scale.size() == 1, "qparams: expected one scale for the tensor, it has one a channel");
+    return at(0);
+  }
+  /// Throws Error unless scales are finite and positive and zero points are codes.
+  void validate() const;
+  bool operator==(const QParams&) const = default;
+};
+
+/// The map that covers the reals [min, max] with `codes`:
+///   affine:    lo = min(min, 0), hi = max(max, 0), scale = (hi - lo) / (qmax - qmin),
+///              zero_point = clamp(qmin - rne(lo / scale), qmin, qmax)
+///   symmetric: scale = max(|lo|, |hi|) / qmax, zero_point = 0
+/// scale is at least the f32 epsilon. REQUIRES: min <= max, both finite; throws Error otherwise.
+ScaleZero choose_qparams(float min, float max, CodeRange codes, Scheme scheme);
+
+/// q = clamp(rne(x / scale) + zero_point, qmin, qmax), f32 division. NaN gives qmin; infinities saturate.
+/// Agrees with ONNX QuantizeLinear.
+std::int32_t quantize(float x, ScaleZero map, CodeRange codes);
+/// scale * (q - zero_point)
+float dequantize(std::int32_t q, ScaleZero map);
+
+/// The smallest and largest of some numbers. Empty: min > max.
+struct MinMax {
+  float min = 3.402823466e+38F;
+  float max = -3.402823466e+38F;
+  bool empty() const { return min > max; }
+  void include(MinMax other) {
+    min = other.min < min ? other.min : min;
+    max = other.max > max ? other.max : max;
+  }
+  bool operator==(const MinMax&) const = default;
+};
+
+namespace kernels {
+
+/// One bit an element, set where a gradient passes. Bit i % 8 of byte i / 8.
+inline constexpr std::int64_t mask_bytes(std::int64_t elements) { return (elements + 7) / 8; }
+
+/// The range of the finite elements of `x`; NaN and infinities are not looked at.
+MinMax min_max(std::span<const float> x);
+
+/// q[i] = quantize(x[i]). With `mask`, bit i says that the code before clamping lay in [qmin, qmax]. Q is u8 or s8.
+/// Single-threaded, vectorized: for whole tensors call it a slice at a time.
+template <typename Q>
+void quantize(std::span<const float> x, ScaleZero map, CodeRange codes, Q* q, std::uint8_t* mask = nullptr);
+template <typename Q>
+void dequantize(std::span<const Q> q, ScaleZero map, float* x);
+
+/// dx[i] = dy[i] where bit i of `mask` is set, else 0. `dx` may be `dy`. T is float, double or bfloat16.
+/// Single-threaded, vectorized.
+template <typename T>
+void apply_mask(std::span<const T> dy, const std::uint8_t* mask, T* dx);
+
+/// What turns the sums of an integer convolution or linear layer with O outputs into codes.
+///   M[o]        = float(double(s_x) * s_w[o] / s_y)
+///   bias_s32[o] = rne(double(bias[o]) / (double(s_x) * s_w[o])), saturated to +-2^30; NaN gives -2^30
+///   y_q         = clamp(rne((float(acc) + float(bias_s32)) * M[o] + float(y_zp)), lower, qmax)
+/// `lower` is qmin, or with ReLU max(qmin, y_zp): ReLU is the lower clamp.
+struct Requantization {
+  std::vector<float> multiplier;   ///< M[o]
+  std::vector<std::int32_t> bias;  ///< bias_s32[o]; empty where there is no bias
+  std::vector<float> real_scale;   ///< s_x * s_w[o] in f32: what one unit of the sum means
+  ScaleZero output;
+  CodeRange codes;
+  bool relu = false;
+};
+
+/// `weight` has one scale, or one for each of the `outputs`. `bias` (reals) may be empty.
+Requantization make_requantization(ScaleZero input, const QParams& weight, std::span<const float> bias,
+                                   std::int64_t outputs, ScaleZero output, CodeRange codes, bool relu);
+
+/// The same for an average of `count` codes of a tensor with `input`, given the s32 sum of (q - zero_point):
+///   M = float(double(s_x) / (count * double(s_y))), real_scale = float(double(s_x) / count), no bias.
+Requantization make_average_requantization(ScaleZero input, std::int64_t count, std::int64_t channels,
+                                           ScaleZero output, CodeRange codes);
+
+/// y_q of `rows` rows of O sums each. With `mask` (a byte-aligned bit per element, rows * O of them): set where the
+/// gradient passes: the code before clamping lies in [qmin, qmax] and, with ReLU, the real value is > 0. With `seen`:
+/// the range of the real values (after ReLU), (acc + bias) * real_scale, is included in it.
+void requantize(const std::int32_t* acc, std::int64_t rows, const Requantization& r, std::uint8_t* y,
+                std::uint8_t* mask = nullptr, MinMax* seen = nullptr);
+
+/// The sum of two tensors of codes, each with its own map:
+///   y_q = clamp(rne((float(a_q - a_zp) * M_a + float(b_q - b_zp) * M_b) + float(y_zp)), lower, qmax)
+///   M_a = float(double(s_a) / s_y), M_b = float(double(s_b) / s_y)
+/// `lower`, `mask` and `seen` as in requantize; the real value is (a_q - a_zp) * s_a + (b_q - b_zp) * s_b in f32.
+/// REQUIRES: a_q and b_q of one size. Single-threaded, vectorized.
+void requantize_add(std::span<const std::uint8_t> a_q, ScaleZero a, std::span<const std::uint8_t> b_q, ScaleZero b,
+                    ScaleZero output, CodeRange codes, bool relu, std::uint8_t* y, std::uint8_t* mask = nullptr,
+                    MinMax* seen = nullptr);
+
+}  // namespace kernels
+}  // namespace detent
