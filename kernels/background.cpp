@@ -7,6 +7,7 @@
 #include <exception>
 #include <optional>
 
+#include "kernels/handover.h"
 #include "kernels/parallel.h"
 
 namespace detent {
@@ -16,6 +17,7 @@ struct Background::Impl {
   // The arena of the task: waiting from another one would leave it to threads that may never come.
   std::optional<oneapi::tbb::task_arena> arena;
   std::exception_ptr thrown;
+  Handover started, ended;
 };
 
 Background::Background() : impl_(std::make_unique<Impl>()) {}
@@ -31,7 +33,9 @@ Background::~Background() {
 void Background::start(std::function<void()> work) {
   assert(!impl_->arena);
   impl_->arena.emplace(oneapi::tbb::task_arena::attach{});
+  impl_->started.give();
   impl_->group.run([impl = impl_.get(), work = std::move(work)] {
+    const HandedTask task(impl->started, impl->ended);
     try {
       // One slice: the thread is made ready as every thread that computes is.
       parallel_slices(1, [&](std::int64_t) { work(); });
@@ -46,6 +50,7 @@ void Background::wait() {
     return;
   }
   impl_->arena->execute([&] { impl_->group.wait(); });
+  impl_->ended.take();
   impl_->arena.reset();
   if (const std::exception_ptr thrown = std::exchange(impl_->thrown, nullptr)) {
     std::rethrow_exception(thrown);
