@@ -19,7 +19,7 @@ inline constexpr double kBatchNormMomentum = 0.1;
 template <typename T>
 void batch_norm_statistics(const T* x, std::int64_t rows, std::int64_t channels, T* mean, T* var);
 
-/// The moving average of PyTorch: running += momentum * (batch - running), with the unbiased variance
+/// The moving average of PyTorch: running = momentum * batch + (1 - momentum) * running, with the unbiased variance
 /// var * rows / (rows - 1). Throws Error where rows < 2, as the unbiased variance of one row does not exist.
 template <typename T>
 void batch_norm_update_running(const T* mean, const T* var, std::int64_t rows, std::int64_t channels, double momentum,

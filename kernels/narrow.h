@@ -61,7 +61,9 @@ T* raw(T* x) {
 
 [[gnu::always_inline]] inline float widen(float x) { return x; }
 [[gnu::always_inline]] inline double widen(double x) { return x; }
+[[gnu::always_inline]] inline std::uint8_t widen(std::uint8_t x) { return x; }
 [[gnu::always_inline]] inline void narrow(float x, float* y) { *y = x; }
 [[gnu::always_inline]] inline void narrow(double x, double* y) { *y = x; }
+[[gnu::always_inline]] inline void narrow(std::uint8_t x, std::uint8_t* y) { *y = x; }
 
 }  // namespace detent::kernels
