@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Computes the codes of an int8 model in numpy, for one image, as docs/numerics.md says.
+
+    recompute_int8.py int8.h5 example.h5
+
+`int8.h5` is a converted model. `example.h5` holds an `image` (f32, H W C, as the model was trained on it) and under
+`codes` what each node is expected to give; every node is recomputed and compared. Exit status 1 if any code differs.
+"""
+import json
+import sys
+
+import h5py
+import numpy as np
+
+f32 = np.float32
+
+
+def windows(x, kernel, stride, padding, fill):
+    """x [H, W, C] -> [OH, OW, kernel, kernel, C], padded with `fill`."""
+    x = np.pad(x, ((padding, padding), (padding, padding), (0, 0)), constant_values=fill)
+    out_h, out_w = (x.shape[0] - kernel) // stride + 1, (x.shape[1] - kernel) // stride + 1
+    rows = np.arange(out_h)[:, None] * stride + np.arange(kernel)
+    columns = np.arange(out_w)[:, None] * stride + np.arange(kernel)
+    return x[rows[:, None, :, None], columns[None, :, None, :]]
+
+
+def requantize(real_code, zero_point, lower, qmax):
+    """clamp(rne(x + zero_point)): numpy's rint is to nearest, ties to even."""
+    return np.clip(np.rint(real_code + f32(zero_point)), lower, qmax).astype(np.uint8)
+
+
+def product(acc, slots, relu, qmax):
+    """From the sums of (x_q - x_zp) * w_q to codes."""
+    scale, zero_point = slots["output_scale"][0], slots["output_zero_point"][0]
+    multiplier = (np.float64(slots["input_scale"][0]) * slots["weight_scale"].astype(np.float64) / scale).astype(f32)
+    bias = slots["bias"] if "bias" in slots else np.zeros(acc.shape[-1], np.int32)
+    return requantize((acc.astype(f32) + bias.astype(f32)) * multiplier, zero_point, zero_point if relu else 0, qmax)
+
+
+def codes_of_node(node, slots, inputs):
+    """inputs: (values, scale, zero_point) of each input, scale None for reals. Gives the same of the node."""
+    kind, options = node["kind"], node["options"]
+    x, x_scale, x_zp = inputs[0]
+    if kind == "dequantize":
+        return x_scale * (x.astype(f32) - f32(x_zp)), None, None
+    if kind == "flatten":
+        return x.reshape(-1), x_scale, x_zp
+    if kind == "max_pool2d":
+        kernel, stride, padding = options["kernel"], options["stride"] or options["kernel"], options["padding"]
+        return windows(x, kernel, stride, padding, 0).max(axis=(2, 3)), x_scale, x_zp
+    if kind == "code_relu":
+        return np.maximum(x, x_zp).astype(np.uint8), x_scale, x_zp
+
+    scale, zero_point = slots["output_scale"][0], slots["output_zero_point"][0]
+    if kind == "quantize":
+        qmax = 2 ** options["activation"]["bits"] - 1
+        y = np.clip(np.rint(x / scale) + f32(zero_point), 0, qmax).astype(np.uint8)
+    elif kind == "int8_linear":
+        acc = slots["weight"].astype(np.int32) @ (x.astype(np.int32) - x_zp)
+        y = product(acc, slots, options["int8"]["relu"], 2 ** options["int8"]["output_bits"] - 1)
+    elif kind == "int8_conv2d":
+        layer, weight = options["layer"], slots["weight"].astype(np.int32)
+        if layer["groups"] != 1 or layer["dilation"] != 1:
+            raise SystemExit(f"{node['name']}: groups and dilation are left as an exercise")
+        patches = windows(x.astype(np.int32) - x_zp, layer["kernel"], layer["stride"], layer["padding"], 0)
+        acc = np.tensordot(patches, weight, axes=([2, 3, 4], [1, 2, 3])).astype(np.int32)
+        y = product(acc, slots, options["int8"]["relu"], 2 ** options["int8"]["output_bits"] - 1)
+    elif kind == "int8_add":
+        other, other_scale, other_zp = inputs[1]
+        m_a, m_b = f32(np.float64(x_scale) / scale), f32(np.float64(other_scale) / scale)
+        real_code = (x.astype(f32) - f32(x_zp)) * m_a + (other.astype(f32) - f32(other_zp)) * m_b
+        y = requantize(real_code, zero_point, zero_point if options["relu"] else 0, 2 ** options["output_bits"] - 1)
+    else:
+        raise SystemExit(f"{node['name']}: unknown kind {kind}")
+    return y, scale, zero_point
+
+
+def main(model_path, example_path):
+    with h5py.File(model_path, "r") as model, h5py.File(example_path, "r") as example:
+        graph = json.loads(model.attrs["graph"])
+        values = {"input": (example["image"][()], None, None)}
+        compared = differing = 0
+        for node in graph["nodes"]:
+            group = model.get(f"parameters/{node['name']}", {})
+            slots = {name: data[()] for name, data in group.items()}
+            values[node["name"]] = codes_of_node(node, slots, [values[name] for name in node["inputs"]])
+            if node["name"] in example["codes"]:
+                expected, actual = example["codes"][node["name"]][()], values[node["name"]][0]
+                differ = int(np.count_nonzero(expected != actual)) if expected.shape == actual.shape else expected.size
+                print(f"{node['name']}: {expected.size} codes, {differ} differ")
+                compared, differing = compared + expected.size, differing + differ
+    print(f"{compared} codes compared, {differing} differ")
+    return 0 if compared and not differing else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        raise SystemExit(__doc__)
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,80 @@
+// The int8 file says enough: docs/recompute_int8.py, which knows nothing of the library, computes the same codes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "autograd/tensor_file.h"
+#include "kernels/philox.h"
+#include "nn/model_file.h"
+#include "quant/convert.h"
+#include "quant/prepare.h"
+
+namespace detent::quant {
+namespace {
+
+namespace fs = std::filesystem;
+
+Tensor random_images(std::int64_t count, std::uint64_t seed) {
+  RandomStream random(seed, "test/images");
+  Tensor images = Tensor::empty({count, 12, 12, 3}, DType::F32);
+  for (float& pixel : images.data<float>()) {
+    pixel = random.uniform(-0.5F, 1.0F);
+  }
+  return images;
+}
+
+// Everything that a converted model can hold and the script knows.
+nn::Graph make_network() {
+  nn::Graph net;
+  auto x = net.input({12, 12, 3});
+  auto stem = net.relu(net.conv2d(x, {.out_channels = 8, .kernel = 3, .padding = 1, .name = "stem"}));
+  auto branch = net.conv2d(stem, {.out_channels = 8, .kernel = 3, .padding = 1, .name = "branch"});
+  x = net.relu(net.add(stem, branch, "sum"));
+  x = net.max_pool(x, {.kernel = 2, .name = "pool"});
+  x = net.relu(net.conv2d(x, {.out_channels = 16, .kernel = 3, .stride = 2, .bias = false, .name = "strided"}));
+  net.output(net.linear(net.flatten(x), {.out_features = 10, .name = "fc"}));
+  net.initialize(7);
+  return net;
+}
+
+TEST(RecomputeInNumpy, GivesTheCodesOfEveryLayer) {
+  if (std::system("/usr/bin/python3 -c 'import h5py, numpy' 2>/dev/null") != 0) {
+    GTEST_SKIP() << "python3-h5py is not installed: scripts/setup --check installs it";
+  }
+  nn::Graph prepared = prepare(make_network(), QConfigMapping());
+  {
+    autograd::Tape tape(nullptr, autograd::Tape::Mode::Inference);
+    nn::Context context{.tape = tape};
+    prepared.forward(context, tape.constant(random_images(16, 1)));
+  }
+  freeze_observers(prepared);
+  nn::Graph int8 = convert(prepared).graph;
+
+  const fs::path folder = fs::path(::testing::TempDir()) / ("detent_recompute_" + std::to_string(::getpid()));
+  fs::create_directories(folder);
+  nn::save_model({.graph = int8, .kind = "int8"}, folder / "int8.h5");
+  const Tensor image = random_images(1, 2);
+  TensorFile example;
+  example.tensors["image"] = image.reshape({12, 12, 3});
+  autograd::Tape tape(nullptr, autograd::Tape::Mode::Inference);
+  nn::Context context{.tape = tape};
+  int8.forward(context, tape.constant(image), [&](const nn::Graph::Node& node, const nn::Variable& value) {
+    if (node.module && value.dtype() == DType::U8) {
+      example.tensors["codes/" + node.name] = value.value().reshape(value.shape().row()).clone();
+    }
+  });
+  EXPECT_GE(example.tensors.size(), 7U);
+  example.write(folder / "example.h5");
+
+  const std::string command = "/usr/bin/python3 " DETENT_SOURCE_DIR "/docs/recompute_int8.py '" +
+                              (folder / "int8.h5").string() + "' '" + (folder / "example.h5").string() + "' 2>&1";
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+  fs::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace detent::quant
