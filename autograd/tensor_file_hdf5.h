@@ -2,6 +2,7 @@
 
 #include <hdf5.h>
 
+#include <exception>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -34,13 +35,19 @@ class Handle {
 };
 
 /// One user of the library at a time (not every build of it is safe for threads), and its errors are not printed.
+/// After an error they stay unprinted: the library then keeps pieces of a damaged file, and would complain about them
+/// on the standard error when the program ends.
 class Session {
  public:
   Session() : lock_(mutex()) {
     H5Eget_auto2(H5E_DEFAULT, &printer_, &printer_data_);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   }
-  ~Session() { H5Eset_auto2(H5E_DEFAULT, printer_, printer_data_); }
+  ~Session() {
+    if (std::uncaught_exceptions() == exceptions_before_) {
+      H5Eset_auto2(H5E_DEFAULT, printer_, printer_data_);
+    }
+  }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -50,6 +57,7 @@ class Session {
     return instance;
   }
   std::lock_guard<std::mutex> lock_;
+  int exceptions_before_ = std::uncaught_exceptions();
   H5E_auto2_t printer_ = nullptr;
   void* printer_data_ = nullptr;
 };
