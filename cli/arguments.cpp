@@ -1,0 +1,119 @@
+// Values are taken as they are: a comma in --set keep_float=["a", "b"] does not part them.
+#define CXXOPTS_VECTOR_DELIMITER '\x1f'
+#include "cli/arguments.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cxxopts.hpp>
+
+#include "kernels/error.h"
+#include "recipes/nearest.h"
+
+namespace detent::cli {
+namespace {
+
+constexpr const char* kPositionals = "positionals";
+
+std::string long_name(const std::string& name) { return name.substr(name.find(',') + 1); }
+
+cxxopts::Options make_options(const CommandSpec& spec) {
+  cxxopts::Options options("detent " + spec.name, spec.summary);
+  options.custom_help("[options]").positional_help(spec.positionals);
+  options.allow_unrecognised_options();
+  for (const OptionSpec& option : spec.options) {
+    if (option.value.empty()) {
+      options.add_options()(option.name, option.help);
+    } else {
+      options.add_options()(option.name, option.help, cxxopts::value<std::vector<std::string>>(), option.value);
+    }
+  }
+  options.add_options()("h,help", "Show this help");
+  options.add_options("hidden")(kPositionals, "", cxxopts::value<std::vector<std::string>>());
+  options.parse_positional({kPositionals});
+  return options;
+}
+
+// cxxopts puts typographic quotes around names.
+std::string plain_quotes(std::string text) {
+  for (const std::string quote : {"\u2018", "\u2019"}) {
+    for (std::size_t at = text.find(quote); at != std::string::npos; at = text.find(quote)) {
+      text.replace(at, quote.size(), "'");
+    }
+  }
+  return text;
+}
+
+void check_known(const CommandSpec& spec, const std::vector<std::string>& unmatched) {
+  if (unmatched.empty()) {
+    return;
+  }
+  const std::string word = unmatched[0].substr(0, unmatched[0].find('='));
+  std::vector<std::string> known{"--help"};
+  for (const OptionSpec& option : spec.options) {
+    known.push_back("--" + long_name(option.name));
+  }
+  fail(spec.name, ": unknown option '", word, "'", recipes::did_you_mean(word, known), " `detent ", spec.name,
+       " --help` lists the options");
+}
+
+}  // namespace
+
+Arguments::Arguments(const CommandSpec& spec, const std::vector<std::string>& words) {
+  std::vector<const char*> argv{"detent"};
+  for (const std::string& word : words) {
+    argv.push_back(word.c_str());
+  }
+  try {
+    cxxopts::Options options = make_options(spec);
+    const cxxopts::ParseResult result = options.parse(static_cast<int>(argv.size()), argv.data());
+    check_known(spec, result.unmatched());
+    for (const cxxopts::KeyValue& argument : result.arguments()) {
+      (argument.key() == kPositionals ? positionals_ : values_[argument.key()]).push_back(argument.value());
+    }
+  } catch (const cxxopts::exceptions::exception& error) {
+    fail(spec.name, ": ", plain_quotes(error.what()), "; see detent ", spec.name, " --help");
+  }
+  const bool fits = spec.min_positionals <= positionals_.size() && positionals_.size() <= spec.max_positionals;
+  check(fits || has("help"), spec.name, ": expected ", spec.positionals.empty() ? "no names" : spec.positionals,
+        ", got ", positionals_.size(), positionals_.size() == 1 ? " name" : " names",
+        "; for example: ", spec.example.substr(0, spec.example.find('\n')));
+}
+
+std::optional<std::string> Arguments::text(const std::string& option) const {
+  const auto found = values_.find(option);
+  return found == values_.end() ? std::nullopt : std::optional<std::string>(found->second.back());
+}
+
+std::vector<std::string> Arguments::texts(const std::string& option) const {
+  const auto found = values_.find(option);
+  return found == values_.end() ? std::vector<std::string>() : found->second;
+}
+
+std::int64_t Arguments::whole(const std::string& option, std::int64_t value, std::int64_t min, std::int64_t max) const {
+  const std::optional<std::string> word = text(option);
+  if (!word) {
+    return value;
+  }
+  std::int64_t result = 0;
+  const auto [end, error] = std::from_chars(word->data(), word->data() + word->size(), result);
+  check(error == std::errc() && end == word->data() + word->size() && min <= result && result <= max, "--", option,
+        ": expected a whole number from ", min, " to ", max, ", got '", *word, "'; write --", option, " ", value);
+  return result;
+}
+
+std::string help_text(const CommandSpec& spec) {
+  std::string example = "  " + spec.example;
+  for (std::size_t at = example.find('\n'); at != std::string::npos; at = example.find('\n', at + 1)) {
+    example.insert(at + 1, "  ");
+  }
+  const std::string title = spec.summary + "\n\nUsage:\n  detent " + spec.name +
+                            (spec.positionals.empty() ? "" : " " + spec.positionals) + " [options]\n\n";
+  const std::string options = make_options(spec).help({""});
+  const std::size_t first = options.find("  -") == std::string::npos ? 0 : options.find("  -");
+  return title + "Options:\n" + options.substr(std::min(first, options.find("      --"))) + "\nExample:\n" + example +
+         "\n";
+}
+
+}  // namespace detent::cli

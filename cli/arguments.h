@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace detent::cli {
+
+struct OptionSpec {
+  std::string name;   ///< "out", or with a letter "o,out"
+  std::string value;  ///< what help calls its value: "DIR"; empty: a flag
+  std::string help;
+};
+
+/// What a subcommand takes.
+struct CommandSpec {
+  std::string name;         ///< "run"
+  std::string positionals;  ///< as help shows them: "RECIPE"
+  std::size_t min_positionals = 0;
+  std::size_t max_positionals = 0;
+  std::string summary;  ///< one line
+  std::string example;  ///< one or more command lines
+  std::vector<OptionSpec> options;
+};
+
+/// A command line, taken apart.
+class Arguments {
+ public:
+  /// Throws Error in one line, with the nearest option, for an unknown one, a missing value, too few or many
+  /// positionals.
+  Arguments(const CommandSpec& spec, const std::vector<std::string>& words);
+
+  const std::vector<std::string>& positionals() const { return positionals_; }
+  bool has(const std::string& option) const { return values_.contains(option); }
+  /// The last value given.
+  std::optional<std::string> text(const std::string& option) const;
+  /// All values given, in order.
+  std::vector<std::string> texts(const std::string& option) const;
+  /// Throws Error unless it is a whole number in [min, max].
+  std::int64_t whole(const std::string& option, std::int64_t value, std::int64_t min, std::int64_t max) const;
+
+ private:
+  std::map<std::string, std::vector<std::string>> values_;
+  std::vector<std::string> positionals_;
+};
+
+/// What `detent CMD --help` prints.
+std::string help_text(const CommandSpec& spec);
+
+}  // namespace detent::cli

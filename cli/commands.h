@@ -1,0 +1,30 @@
+#pragma once
+
+#include "cli/arguments.h"
+
+namespace detent::cli {
+
+/// A subcommand: what it takes, and what it does. The exit status is 0, or 1 for a check that failed; a wrong call or
+/// input is an Error, and 2.
+struct Command {
+  CommandSpec spec;
+  int (*run)(const Arguments& arguments);
+};
+
+/// One function a subcommand, each in the file of its name.
+Command run_command();
+Command ls_command();
+Command eval_command();
+Command convert_command();
+Command verify_command();
+Command inspect_command();
+Command data_command();
+
+/// Options that several subcommands have.
+OptionSpec data_option();
+OptionSpec threads_option();
+OptionSpec json_option();
+/// The value of --threads: all processors by default.
+int threads_of(const Arguments& arguments);
+
+}  // namespace detent::cli

@@ -1,0 +1,20 @@
+#include "cli/commands.h"
+#include "kernels/parallel.h"
+
+namespace detent::cli {
+
+OptionSpec data_option() {
+  return {"data", "DIR", "Folder with the data set (default: $DETENT_DATA, else the cache, else the built-in digits)"};
+}
+
+OptionSpec threads_option() {
+  return {"threads", "N", "Threads; results do not depend on it (default: all processors)"};
+}
+
+OptionSpec json_option() { return {"json", "", "Print one JSON object on standard output, and nothing else there"}; }
+
+int threads_of(const Arguments& arguments) {
+  return static_cast<int>(arguments.whole("threads", hardware_threads(), 1, 1024));
+}
+
+}  // namespace detent::cli

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "recipes/progress.h"
+
+namespace detent::cli {
+
+/// Writes to standard output and flushes. Throws Error if that fails (a full disk): output is never lost in silence.
+void print(const std::string& text);
+/// Writes one line to standard error.
+void print_error(const std::string& line);
+
+/// Tells of a run on the terminal: messages on standard output (on standard error with --json, where standard output
+/// belongs to the JSON object); progress on standard error, as a bar if that is a terminal, else one line an epoch.
+class ConsoleReporter : public recipes::Reporter {
+ public:
+  explicit ConsoleReporter(bool is_json);
+  ~ConsoleReporter() override;
+  void message(const std::string& text) override;
+  void progress(const recipes::Progress& progress) override;
+  /// Whether the user asked for the end (Ctrl-C).
+  bool should_stop() override;
+
+ private:
+  void clear_bar();
+
+  bool is_json_;
+  bool is_terminal_;
+  bool has_bar_ = false;
+  std::chrono::steady_clock::time_point last_drawn_;
+};
+
+/// From now on SIGINT and SIGTERM ask for the end, which comes between two batches; the second one kills at once.
+void watch_signals();
+bool is_stop_requested();
+
+}  // namespace detent::cli

@@ -1,0 +1,140 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "data/digits.h"
+#include "data/fetch.h"
+#include "data/idx.h"
+#include "data/source.h"
+#include "kernels/parallel.h"
+#include "recipes/nearest.h"
+
+namespace detent::cli {
+namespace {
+
+std::vector<std::int64_t> counts_by_class(const data::Dataset& dataset) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(dataset.classes));
+  for (const std::int32_t label : dataset.labels.data<std::int32_t>()) {
+    ++counts[static_cast<std::size_t>(label)];
+  }
+  return counts;
+}
+
+nlohmann::json part_json(const data::Dataset& dataset) {
+  const Shape shape = dataset.image_shape();
+  return {{"images", dataset.size()},
+          {"shape", std::vector<std::int64_t>(shape.extents().begin(), shape.extents().end())},
+          {"classes", dataset.classes},
+          {"images_by_class", counts_by_class(dataset)}};
+}
+
+std::string part_text(const std::string& name, const data::Dataset& dataset) {
+  std::ostringstream text;
+  text << "  " << name << ": " << dataset.size() << " images " << dataset.image_shape() << ", by class";
+  for (const std::int64_t count : counts_by_class(dataset)) {
+    text << ' ' << count;
+  }
+  return text.str() + "\n";
+}
+
+int info(const Arguments& arguments) {
+  data::SourceOptions options;
+  if (arguments.positionals().size() > 1) {
+    options.folder = arguments.positionals()[1];
+  }
+  data::DataSource source;
+  ThreadPool pool(threads_of(arguments));
+  pool.run([&] { source = data::open_data(options); });
+  if (arguments.has("json")) {
+    print(nlohmann::json{{"description", source.description},
+                         {"is_builtin", source.is_builtin},
+                         {"train", part_json(source.train)},
+                         {"test", part_json(source.test)}}
+              .dump() +
+          "\n");
+  } else {
+    print(source.description + "\n" + part_text("train", source.train) + part_text("test", source.test));
+  }
+  return 0;
+}
+
+int fetch(const Arguments& arguments) {
+  const std::vector<std::string>& names = arguments.positionals();
+  check(names.size() == 2 && names[1] == "mnist", "data fetch: expected mnist; write detent data fetch mnist");
+  const auto cache = data::cache_folder();
+  check(arguments.has("to") || cache,
+        "data fetch: neither HOME nor XDG_CACHE_HOME is set; name a folder with --to DIR");
+  const std::filesystem::path folder =
+      arguments.has("to") ? std::filesystem::path(*arguments.text("to")) : *cache / "mnist";
+  const std::vector<std::string> files = data::fetch(data::mnist_remote(), folder, [](const data::FetchProgress&) {
+    if (is_stop_requested()) {
+      throw recipes::Interrupted();
+    }
+  });
+  if (arguments.has("json")) {
+    print(nlohmann::json{{"folder", folder.string()}, {"downloaded", files}}.dump() + "\n");
+  } else {
+    print(fmt::format("mnist is in {} ({} files downloaded, all checked)\n", folder.string(), files.size()));
+  }
+  return 0;
+}
+
+int export_digits(const Arguments& arguments) {
+  const std::vector<std::string>& names = arguments.positionals();
+  check(names.size() == 3 && names[1] == "digits",
+        "data export: expected digits and a folder; write detent data export digits DIR");
+  data::DigitsOptions options;
+  options.train = arguments.whole("train", options.train, 10, 10000000);
+  options.test = arguments.whole("test", options.test, 10, 10000000);
+  options.seed = static_cast<std::uint64_t>(arguments.whole("seed", 1, 0, std::int64_t{1} << 53));
+  ThreadPool pool(threads_of(arguments));
+  pool.run([&] { data::write_idx_folder(names[2], data::make_digits(options)); });
+  if (arguments.has("json")) {
+    print(nlohmann::json{{"folder", names[2]}, {"train", options.train}, {"test", options.test}}.dump() + "\n");
+  } else {
+    print(fmt::format("wrote {} training and {} test images to {}\n", options.train, options.test, names[2]));
+  }
+  return 0;
+}
+
+int data_main(const Arguments& arguments) {
+  const std::string action = arguments.positionals()[0];
+  if (action == "info") {
+    check(arguments.positionals().size() <= 2, "data info: expected at most one folder; write detent data info DIR");
+    return info(arguments);
+  }
+  if (action == "fetch") {
+    return fetch(arguments);
+  }
+  if (action == "export") {
+    return export_digits(arguments);
+  }
+  const std::vector<std::string> actions{"info", "fetch", "export"};
+  fail("data: unknown action '", action, "'", recipes::did_you_mean(action, actions),
+       " `detent data --help` lists them");
+}
+
+}  // namespace
+
+Command data_command() {
+  return {.spec = {.name = "data",
+                   .positionals = "info [DIR] | fetch mnist | export digits DIR",
+                   .min_positionals = 1,
+                   .max_positionals = 3,
+                   .summary = "Show, download or write data sets",
+                   .example = "detent data info mnist/\n"
+                              "detent data fetch mnist\n"
+                              "detent data export digits digits/ --train 60000 --test 10000",
+                   .options = {{"to", "DIR", "fetch: the folder to download to (default: the user's cache)"},
+                               {"train", "N", "export: training images (default: 20000)"},
+                               {"test", "N", "export: test images (default: 4000)"},
+                               {"seed", "N", "export: seed of the digits (default: 1)"},
+                               threads_option(),
+                               json_option()}},
+          .run = data_main};
+}
+
+}  // namespace detent::cli

@@ -1,0 +1,61 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "kernels/parallel.h"
+#include "quant/convert.h"
+#include "recipes/evaluate.h"
+#include "recipes/run_data.h"
+
+namespace detent::cli {
+namespace {
+
+int eval(const Arguments& arguments) {
+  const bool is_json = arguments.has("json");
+  const std::string file = arguments.positionals()[0];
+  ConsoleReporter reporter(is_json);
+  ThreadPool pool(threads_of(arguments));
+  recipes::Evaluation result;
+  nn::Model model;
+  std::string description;
+  pool.run([&] {
+    model = nn::load_model(file, quant::module_kinds());
+    const recipes::RunData data = recipes::open_model_data(model, arguments.text("data"));
+    description = data.description;
+    reporter.message("data: " + description);
+    result = recipes::evaluate(model.graph, data.test, data.normalization, reporter);
+  });
+  const std::size_t images = result.predictions.size();
+  if (is_json) {
+    print(nlohmann::json{{"model", file},
+                         {"kind", model.kind},
+                         {"dataset_description", description},
+                         {"images", images},
+                         {"correct", result.correct},
+                         {"test_accuracy", result.accuracy()},
+                         {"seconds", result.seconds}}
+              .dump() +
+          "\n");
+  } else {
+    print(fmt::format("{} ({}): {:.2f} % of {} test images right, {:.0f} images/s\n", file, model.kind,
+                      100.0 * result.accuracy(), images, static_cast<double>(images) / result.seconds));
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command eval_command() {
+  return {.spec = {.name = "eval",
+                   .positionals = "MODEL.h5",
+                   .min_positionals = 1,
+                   .max_positionals = 1,
+                   .summary = "Accuracy of a model (float, QAT or int8) on the test set",
+                   .example = "detent eval runs/mnist-cnn/int8.h5 --data mnist/",
+                   .options = {data_option(), threads_option(), json_option()}},
+          .run = eval};
+}
+
+}  // namespace detent::cli

@@ -1,0 +1,75 @@
+#include <exception>
+#include <new>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "recipes/nearest.h"
+
+namespace detent::cli {
+namespace {
+
+constexpr const char* kVersion = DETENT_VERSION;
+
+std::vector<Command> commands() {
+  return {run_command(),    ls_command(),      eval_command(), convert_command(),
+          verify_command(), inspect_command(), data_command()};
+}
+
+std::string overview() {
+  std::string text =
+      "Detent trains networks whose numbers click into fixed positions: quantization-aware training, and an int8\n"
+      "model at the end that computes exactly what was trained.\n\nUsage:\n  detent COMMAND [options]\n\nCommands:\n";
+  for (const Command& command : commands()) {
+    text += "  " + command.spec.name + std::string(10 - command.spec.name.size(), ' ') + command.spec.summary + "\n";
+  }
+  return text +
+         "\nOptions:\n  -h, --help     Show this help; detent COMMAND --help shows a command's\n"
+         "      --version  Show the version\n\nExample:\n  detent run mnist-cnn\n";
+}
+
+int dispatch(const std::vector<std::string>& words) {
+  if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
+    print(overview());
+    return words.empty() ? 2 : 0;
+  }
+  if (words[0] == "--version") {
+    print(std::string("detent ") + kVersion + "\n");
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const Command& command : commands()) {
+    if (command.spec.name == words[0]) {
+      const Arguments arguments(command.spec, {words.begin() + 1, words.end()});
+      if (arguments.has("help")) {
+        print(help_text(command.spec));
+        return 0;
+      }
+      return command.run(arguments);
+    }
+    names.push_back(command.spec.name);
+  }
+  fail("unknown ", words[0].starts_with('-') ? "option" : "command", " '", words[0], "'",
+       recipes::did_you_mean(words[0], names), " `detent --help` lists the commands");
+}
+
+int guarded(const std::vector<std::string>& words) {
+  try {
+    return dispatch(words);
+  } catch (const recipes::Interrupted&) {
+    print_error("detent: interrupted; no file was left half-written");
+    return 130;
+  } catch (const std::bad_alloc&) {
+    print_error("detent: out of memory; use a smaller batch or model");
+  } catch (const std::exception& error) {
+    print_error(std::string("detent: ") + error.what());
+  }
+  return 2;
+}
+
+}  // namespace
+}  // namespace detent::cli
+
+int main(int argc, char** argv) {
+  detent::cli::watch_signals();
+  return detent::cli::guarded({argv + 1, argv + argc});
+}

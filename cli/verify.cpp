@@ -1,0 +1,62 @@
+#include "quant/verify.h"
+
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "kernels/parallel.h"
+#include "quant/convert.h"
+#include "recipes/evaluate.h"
+#include "recipes/metrics.h"
+#include "recipes/run_data.h"
+
+namespace detent::cli {
+namespace {
+
+nn::Model load(const std::string& file, const std::string& kind) {
+  nn::Model model = nn::load_model(file, quant::module_kinds());
+  check(model.kind == kind, file, ": expected a model of kind '", kind, "', got '", model.kind,
+        "'; write detent verify qat.h5 int8.h5");
+  return model;
+}
+
+int verify(const Arguments& arguments) {
+  const bool is_json = arguments.has("json");
+  ConsoleReporter reporter(is_json);
+  ThreadPool pool(threads_of(arguments));
+  quant::VerifyReport report;
+  pool.run([&] {
+    const nn::Model qat = load(arguments.positionals()[0], "qat");
+    const nn::Model int8 = load(arguments.positionals()[1], "int8");
+    const recipes::RunData data = recipes::open_model_data(qat, arguments.text("data"));
+    reporter.message("data: " + data.description);
+    report = recipes::verify(qat.graph, int8.graph, data.test, data.normalization, reporter);
+  });
+  if (is_json) {
+    print(recipes::to_json(report).dump() + "\n");
+  } else {
+    print(recipes::with_separators(report.codes_compared) + " codes of " + std::to_string(report.layers.size()) +
+          " layers compared over " + recipes::with_separators(report.images) + " images: " +
+          recipes::with_separators(report.codes_mismatched) + " differ, " + std::to_string(report.predictions_changed) +
+          " predictions changed\ncodes_sha256 " + report.codes_sha256 + "\n");
+  }
+  if (!report.passed()) {
+    print_error("detent: verification failed: " + quant::to_text(report));
+  }
+  return report.passed() ? 0 : 1;
+}
+
+}  // namespace
+
+Command verify_command() {
+  return {.spec = {.name = "verify",
+                   .positionals = "QAT.h5 INT8.h5",
+                   .min_positionals = 2,
+                   .max_positionals = 2,
+                   .summary = "Compare the codes of every layer of a QAT model and its int8 model",
+                   .example = "detent verify runs/mnist-cnn/qat.h5 runs/mnist-cnn/int8.h5 --data mnist/",
+                   .options = {data_option(), threads_option(), json_option()}},
+          .run = verify};
+}
+
+}  // namespace detent::cli

@@ -1,0 +1,78 @@
+#include "recipes/evaluate.h"
+
+#include <algorithm>
+
+namespace detent::recipes {
+namespace {
+
+// Calls use(batch) for every batch of `dataset`, in order.
+template <typename Use>
+void for_each_batch(const data::Dataset& dataset, const data::Normalization& normalization, const std::string& phase,
+                    Reporter& reporter, Use use) {
+  data::Loader loader(dataset, {.batch = kEvaluationBatch, .augment = {}, .normalization = normalization});
+  PhaseClock clock(reporter, phase, 0, loader.batches_per_epoch(), dataset.size());
+  for (data::Batch batch; loader.next(batch);) {
+    use(batch);
+    clock.batch_done(batch.size());
+  }
+}
+
+}  // namespace
+
+std::vector<std::int32_t> predictions_of(const Tensor& logits) {
+  const std::int64_t classes = logits.shape().row_elements();
+  const std::span<const float> values = logits.data<float>();
+  std::vector<std::int32_t> predictions;
+  for (auto row = values.begin(); row != values.end(); row += classes) {
+    predictions.push_back(static_cast<std::int32_t>(std::max_element(row, row + classes) - row));
+  }
+  return predictions;
+}
+
+std::int64_t count_correct(std::span<const std::int32_t> predictions, const Tensor& labels) {
+  const std::span<const std::int32_t> expected = labels.data<std::int32_t>();
+  std::int64_t correct = 0;
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    correct += predictions[i] == expected[i] ? 1 : 0;
+  }
+  return correct;
+}
+
+Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
+                    Reporter& reporter) {
+  Arena arena;
+  Evaluation result;
+  const auto start = std::chrono::steady_clock::now();
+  for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
+    nn::Tape tape(&arena, nn::Tape::Mode::Inference);
+    nn::Context context{.tape = tape};
+    const nn::Variable logits = graph.forward(context, tape.constant(batch.images));
+    const std::vector<std::int32_t> predictions = predictions_of(logits.value());
+    result.correct += count_correct(predictions, batch.labels);
+    result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
+  });
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+quant::VerifyReport verify(const nn::Graph& prepared, const nn::Graph& int8, const data::Dataset& dataset,
+                           const data::Normalization& normalization, Reporter& reporter) {
+  quant::Verifier verifier(prepared, int8);
+  for_each_batch(dataset, normalization, "verify", reporter,
+                 [&](const data::Batch& batch) { verifier.feed(batch.images); });
+  return verifier.report();
+}
+
+void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+               std::int64_t examples, std::uint64_t seed, Reporter& reporter) {
+  std::vector<std::int64_t> order = data::shuffled_order(train.size(), seed, 0);
+  order.resize(static_cast<std::size_t>(std::min(examples, train.size())));
+  Arena arena;
+  for_each_batch(train.subset(order), normalization, "calibrate", reporter, [&](const data::Batch& batch) {
+    nn::Tape tape(&arena, nn::Tape::Mode::Inference);
+    nn::Context context{.tape = tape};
+    prepared.forward(context, tape.constant(batch.images));
+  });
+}
+
+}  // namespace detent::recipes

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "nn/graph.h"
+#include "quant/verify.h"
+#include "recipes/progress.h"
+
+namespace detent::recipes {
+
+/// Examples of a batch where nothing is trained. Results do not depend on it.
+inline constexpr std::int64_t kEvaluationBatch = 256;
+
+struct Evaluation {
+  std::int64_t correct = 0;
+  std::vector<std::int32_t> predictions;  ///< the largest output's number, image by image; the first of equal ones
+  double seconds = 0.0;
+  double accuracy() const { return static_cast<double>(correct) / static_cast<double>(predictions.size()); }
+};
+
+/// The number of the largest value of each row of `logits` f32 [N, K]; the first of equal ones.
+std::vector<std::int32_t> predictions_of(const Tensor& logits);
+/// How many of `predictions` are as `labels` s32 says.
+std::int64_t count_correct(std::span<const std::int32_t> predictions, const Tensor& labels);
+
+/// Runs `graph` on all of `dataset`, in order, in inference.
+Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
+                    Reporter& reporter);
+
+/// Feeds all of `dataset` through the prepared and frozen model and its converted one: quant/verify.h.
+quant::VerifyReport verify(const nn::Graph& prepared, const nn::Graph& int8, const data::Dataset& dataset,
+                           const data::Normalization& normalization, Reporter& reporter);
+
+/// Runs `prepared` on the first `examples` of the training order of `seed`, so that it observes its ranges.
+void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+               std::int64_t examples, std::uint64_t seed, Reporter& reporter);
+
+}  // namespace detent::recipes

@@ -1,0 +1,203 @@
+#include "recipes/model_builder.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "kernels/error.h"
+#include "recipes/layer_text.h"
+#include "recipes/nearest.h"
+
+namespace detent::recipes {
+namespace {
+
+/// What a row of the table makes a module from.
+struct LayerContext {
+  const Shape& input;  // of the first input
+  nn::Init init;
+};
+
+struct Operation {
+  std::string name;
+  std::string stem;  // of default node names
+  std::shared_ptr<nn::Module> (*make)(LayerText& text, const LayerContext& context);
+};
+
+std::int64_t padding_of(LayerText& text, std::int64_t kernel, std::int64_t dilation) {
+  const std::int64_t padding = text.option("pad", 0, 0);
+  if (!text.flag("same")) {
+    return padding;
+  }
+  check(padding == 0, "'pad' and 'same' contradict each other; write one of them");
+  check(kernel % 2 == 1, "'same' needs an odd window, got ", kernel, "; write 'pad' and a number");
+  return dilation * (kernel - 1) / 2;
+}
+
+nn::Conv2d::Options conv_options(LayerText& text, std::int64_t kernel, nn::Init init) {
+  nn::Conv2d::Options options{.kernel = kernel, .init = init};
+  options.stride = text.option("stride", 1);
+  options.dilation = text.option("dilation", 1);
+  options.padding = padding_of(text, kernel, options.dilation);
+  options.bias = !text.flag("nobias");
+  return options;
+}
+
+std::shared_ptr<nn::Module> make_conv(LayerText& text, const LayerContext& context) {
+  const std::int64_t channels = text.whole("the number of output channels", "conv 32 3x3");
+  nn::Conv2d::Options options = conv_options(text, text.window("conv 32 3x3"), context.init);
+  options.out_channels = channels;
+  options.groups = text.option("groups", 1);
+  return std::make_shared<nn::Conv2d>(options);
+}
+
+std::shared_ptr<nn::Module> make_depthwise(LayerText& text, const LayerContext& context) {
+  nn::Conv2d::Options options = conv_options(text, text.window("depthwise 3x3"), context.init);
+  check(context.input.rank() == 3, "expected an image [H, W, C] as input");
+  options.out_channels = options.groups = context.input[2];
+  return std::make_shared<nn::Conv2d>(options);
+}
+
+std::shared_ptr<nn::Module> make_linear(LayerText& text, const LayerContext& context) {
+  nn::Linear::Options options{.out_features = text.whole("the number of outputs", "linear 128"), .init = context.init};
+  check(context.input.rank() == 1, "expected a vector as input; put \"flatten\" before it");
+  options.bias = !text.flag("nobias");
+  return std::make_shared<nn::Linear>(options);
+}
+
+std::shared_ptr<nn::Module> make_batch_norm(LayerText& text, const LayerContext&) {
+  nn::BatchNorm::Options options;
+  options.affine = !text.flag("noaffine");
+  options.epsilon = text.real_option("eps", options.epsilon);
+  options.momentum = text.real_option("momentum", options.momentum);
+  return std::make_shared<nn::BatchNorm>(options);
+}
+
+template <typename Pool>
+std::shared_ptr<nn::Module> make_pool(LayerText& text, const LayerContext&) {
+  nn::Pool2d::Options options{.kernel = text.window(text.operation() + " 2")};
+  options.stride = text.option("stride", options.kernel);
+  options.padding = text.option("pad", 0, 0);
+  return std::make_shared<Pool>(options);
+}
+
+std::shared_ptr<nn::Module> make_activation(LayerText& text, const LayerContext&) {
+  nn::ActivationLayer::Options options{.function = kernels::activation_from_name(text.operation())};
+  if (options.function == kernels::Activation::LeakyRelu && text.has_number()) {
+    options.slope = text.number("the slope", "leaky_relu 0.1");
+  }
+  return std::make_shared<nn::ActivationLayer>(options);
+}
+
+std::shared_ptr<nn::Module> make_dropout(LayerText& text, const LayerContext&) {
+  return std::make_shared<nn::Dropout>(nn::Dropout::Options{.p = text.number("the share to drop", "dropout 0.25")});
+}
+
+template <typename M>
+std::shared_ptr<nn::Module> make_plain(LayerText&, const LayerContext&) {
+  return std::make_shared<M>();
+}
+
+/// One row an operation.
+const std::vector<Operation>& operations() {
+  static const std::vector<Operation> rows{
+      {"conv", "conv", make_conv},
+      {"depthwise", "conv", make_depthwise},
+      {"linear", "fc", make_linear},
+      {"batchnorm", "bn", make_batch_norm},
+      {"maxpool", "pool", make_pool<nn::MaxPool2d>},
+      {"avgpool", "pool", make_pool<nn::AvgPool2d>},
+      {"gap", "pool", make_plain<nn::GlobalAvgPool2d>},
+      {"relu", "relu", make_activation},
+      {"relu6", "relu", make_activation},
+      {"leaky_relu", "relu", make_activation},
+      {"sigmoid", "sigmoid", make_activation},
+      {"tanh", "tanh", make_activation},
+      {"gelu", "gelu", make_activation},
+      {"hard_swish", "swish", make_activation},
+      {"dropout", "drop", make_dropout},
+      {"flatten", "flatten", make_plain<nn::Flatten>},
+      {"add", "add", make_plain<nn::Add>},
+  };
+  return rows;
+}
+
+const Operation& operation_named(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Operation& row : operations()) {
+    if (row.name == name) {
+      return row;
+    }
+    names.push_back(row.name);
+  }
+  fail("unknown operation '", name, "'", did_you_mean(name, names));
+}
+
+std::vector<nn::Graph::Handle> inputs_of(const nn::Graph& graph, const LayerSpec& layer) {
+  if (layer.inputs.empty()) {
+    return {{graph.nodes().size() - 1}};
+  }
+  std::vector<nn::Graph::Handle> inputs;
+  std::vector<std::string> names;
+  for (const nn::Graph::Node& node : graph.nodes()) {
+    names.push_back(node.name);
+  }
+  for (const std::string& name : layer.inputs) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    check(found != names.end(), "no node '", name, "' before it", did_you_mean(name, names));
+    inputs.push_back({static_cast<std::size_t>(found - names.begin())});
+  }
+  return inputs;
+}
+
+std::string free_name(const nn::Graph& graph, const std::string& stem) {
+  for (int number = 1;; ++number) {
+    const std::string name = stem + std::to_string(number);
+    if (std::ranges::none_of(graph.nodes(), [&](const auto& node) { return node.name == name; })) {
+      return name;
+    }
+  }
+}
+
+void add_layer(nn::Graph& graph, const LayerSpec& layer, nn::Init init) {
+  const std::vector<nn::Graph::Handle> inputs = inputs_of(graph, layer);
+  LayerText text(layer.text);
+  const Operation& operation = operation_named(text.operation());
+  std::shared_ptr<nn::Module> module = operation.make(text, {graph.node(inputs[0]).shape, init});
+  text.done();
+  graph.add(std::move(module), inputs, layer.name.empty() ? free_name(graph, operation.stem) : layer.name);
+}
+
+std::string input_shapes(const nn::Graph& graph, const LayerSpec& layer) {
+  std::ostringstream text;
+  if (layer.inputs.empty()) {
+    text << graph.nodes().back().shape;
+  }
+  for (const std::string& name : layer.inputs) {
+    for (const nn::Graph::Node& node : graph.nodes()) {
+      if (node.name == name) {
+        text << (text.tellp() > 0 ? " and " : "") << node.shape;
+      }
+    }
+  }
+  return text.str();
+}
+
+}  // namespace
+
+nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_t classes) {
+  nn::Graph graph;
+  graph.input(input);
+  for (const LayerSpec& layer : model.layers) {
+    try {
+      add_layer(graph, layer, model.init);
+    } catch (const Error& error) {
+      fail(layer.where, " \"", layer.text, "\", on ", input_shapes(graph, layer), ": ", error.what());
+    }
+  }
+  const LayerSpec& last = model.layers.back();
+  check(graph.output_shape() == Shape{classes}, last.where, " \"", last.text, "\": the model gives ",
+        graph.output_shape(), " numbers an example, but the data set has ", classes, " classes; end with \"linear ",
+        classes, "\"");
+  return graph;
+}
+
+}  // namespace detent::recipes

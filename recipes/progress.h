@@ -1,0 +1,62 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "kernels/error.h"
+
+namespace detent::recipes {
+
+/// Where a long piece of work stands.
+struct Progress {
+  std::string phase;       ///< "float", "qat", "evaluate", "verify"
+  std::int64_t epoch = 0;  ///< counted from 1; 0 where there are no epochs
+  std::int64_t epochs = 0;
+  std::int64_t batch = 0;  ///< batches of this epoch that are done
+  std::int64_t batches = 0;
+  std::optional<double> loss;        ///< mean over the examples of this epoch so far
+  std::optional<double> accuracy;    ///< share of them that were right
+  double examples_per_second = 0.0;  ///< since the phase began
+  double seconds = 0.0;              ///< since the phase began
+  double seconds_left = 0.0;         ///< of the phase, at this speed
+  bool is_epoch_end() const { return batch == batches; }
+};
+
+/// What a run tells while it runs. The library itself never prints.
+class Reporter {
+ public:
+  virtual ~Reporter() = default;
+  /// A fact for people, in one or more lines.
+  virtual void message(const std::string& text) { (void)text; }
+  /// Called after each batch.
+  virtual void progress(const Progress& progress) { (void)progress; }
+  /// Asked between batches: true ends the work with Interrupted.
+  virtual bool should_stop() { return false; }
+};
+
+/// Thrown when Reporter::should_stop said so.
+class Interrupted : public Error {
+ public:
+  Interrupted() : Error("interrupted") {}
+};
+
+/// Counts the batches of a phase, and reports after each. Throws Interrupted if the reporter wants it.
+class PhaseClock {
+ public:
+  /// `examples` of the whole phase.
+  PhaseClock(Reporter& reporter, std::string phase, std::int64_t epochs, std::int64_t batches, std::int64_t examples);
+  void begin_epoch();
+  void batch_done(std::int64_t examples, std::optional<double> loss = {}, std::optional<double> accuracy = {});
+  double seconds() const;
+
+ private:
+  Reporter& reporter_;
+  Progress progress_;
+  std::int64_t examples_;
+  std::int64_t examples_done_ = 0;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace detent::recipes

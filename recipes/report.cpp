@@ -1,0 +1,81 @@
+#include <fmt/format.h>
+
+#include "recipes/metrics.h"
+
+namespace detent::recipes {
+namespace {
+
+constexpr std::size_t kWidth = 76;
+
+std::string bytes_text(std::int64_t bytes, std::int64_t float_bytes) {
+  const auto kib = static_cast<double>(bytes) / 1024.0;
+  const std::string size = kib < 1024.0 ? fmt::format("{:.0f} KiB", kib) : fmt::format("{:.2f} MiB", kib / 1024.0);
+  return fmt::format("{} ({:.3f})", size, static_cast<double>(bytes) / static_cast<double>(float_bytes));
+}
+
+std::string row(const std::string& name, double accuracy, const std::string& drop, const std::string& size,
+                double seconds) {
+  return fmt::format("  {:<26}{:>8.2f} %{:>9}{:>20}{:>8.1f} s\n", name, 100.0 * accuracy, drop, size, seconds);
+}
+
+std::string rule(char symbol) { return "  " + std::string(kWidth - 2, symbol) + "\n"; }
+
+std::string verify_line(const Int8Result& model) {
+  return fmt::format("  {:<26}{} codes compared over {} images, {} differ, {} predictions changed\n", model.name,
+                     with_separators(model.verify.codes_compared), with_separators(model.verify.images),
+                     with_separators(model.verify.codes_mismatched), model.verify.predictions_changed);
+}
+
+}  // namespace
+
+std::string with_separators(std::int64_t number) {
+  std::string digits = std::to_string(number);
+  const std::size_t first = digits.starts_with('-') ? 1 : 0;
+  for (std::size_t i = digits.size(); i > first + 3;) {
+    i -= 3;
+    digits.insert(i, ",");
+  }
+  return digits;
+}
+
+std::string to_text(const Metrics& metrics) {
+  const double fp32 = metrics.fp32.test_accuracy;
+  const std::int64_t float_bytes = metrics.fp32.model_bytes;
+  const auto drop = [&](double accuracy) { return fmt::format("{:+.2f}", 100.0 * (accuracy - fp32)); };
+
+  std::string text = fmt::format("\n  {} on {}, seed {}, {} thread{}\n", metrics.recipe, metrics.dataset, metrics.seed,
+                                 metrics.threads, metrics.threads == 1 ? "" : "s");
+  text += rule('=');
+  text += fmt::format("  {:<26}{:>10}{:>9}{:>20}{:>10}\n", "model", "accuracy", "points", "size (of float)", "time");
+  text += rule('-');
+  text += row("float", fp32, "", bytes_text(float_bytes, float_bytes), metrics.fp32.train_seconds);
+  if (metrics.qat) {
+    text += row("QAT", metrics.qat->test_accuracy, drop(metrics.qat->test_accuracy),
+                bytes_text(metrics.qat->model_bytes, float_bytes), metrics.qat->train_seconds);
+  }
+  if (metrics.int8) {
+    text += row("int8", metrics.int8->test_accuracy, drop(metrics.int8->test_accuracy),
+                bytes_text(metrics.int8->model_bytes, float_bytes), metrics.int8->seconds);
+  }
+  for (const Int8Result& variant : metrics.variants) {
+    text += row(variant.name, variant.test_accuracy, drop(variant.test_accuracy),
+                bytes_text(variant.model_bytes, float_bytes), variant.seconds);
+  }
+  text += rule('-');
+  if (metrics.int8) {
+    text += "  prepared model against converted model, every layer:\n" + verify_line(*metrics.int8);
+    for (const Int8Result& variant : metrics.variants) {
+      text += verify_line(variant);
+    }
+    text += "  codes_sha256 " + metrics.int8->verify.codes_sha256 + "\n";
+  }
+  text += rule('=');
+  for (const std::string& failure : metrics.failures) {
+    text += "  FAILED  " + failure + "\n";
+  }
+  text += fmt::format("  {} in {:.1f} s\n", metrics.failures.empty() ? "all checks passed" : "checks failed",
+                      metrics.total_seconds);
+  return text;
+}
+
+}  // namespace detent::recipes

@@ -1,0 +1,212 @@
+#include "recipes/run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "autograd/atomic_file.h"
+#include "autograd/tensor_file.h"
+#include "nn/fuse_relu.h"
+#include "nn/model_file.h"
+#include "quant/convert.h"
+#include "quant/prepare.h"
+#include "recipes/evaluate.h"
+#include "recipes/model_builder.h"
+#include "recipes/run_data.h"
+#include "recipes/train.h"
+
+namespace detent::recipes {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What the steps of a run share.
+struct Run {
+  const Recipe& recipe;
+  const RunOptions& options;
+  Reporter& reporter;
+  RunData data;
+  Attributes attributes;
+  Metrics metrics;
+
+  TrainOptions train_options() const {
+    return {.train = recipe.train,
+            .normalization = data.normalization,
+            .augment = recipe.data.augment,
+            .seed = options.seed};
+  }
+};
+
+std::int64_t save(const Run& run, const nn::Graph& graph, const std::string& kind, const std::string& file) {
+  const fs::path path = run.options.out / file;
+  nn::save_model({.graph = graph, .kind = kind, .attributes = run.attributes}, path);
+  return static_cast<std::int64_t>(fs::file_size(path));
+}
+
+double test_accuracy(Run& run, nn::Graph& graph) {
+  return evaluate(graph, run.data.test, run.data.normalization, run.reporter).accuracy();
+}
+
+void report_validation(Run& run, nn::Graph& graph, const std::string& what) {
+  if (run.data.validation) {
+    const Evaluation result = evaluate(graph, *run.data.validation, run.data.normalization, run.reporter);
+    run.reporter.message(fmt::format("{}: validation accuracy {:.2f} %", what, 100.0 * result.accuracy()));
+  }
+}
+
+// Fails before hours of training, not after them.
+void prepare_folder(const fs::path& out) {
+  std::error_code error;
+  fs::create_directories(out, error);
+  check(fs::is_directory(out), out.string(), ": the output folder cannot be made", error ? ": " : "",
+        error ? error.message() : "", "; name another one with --out DIR");
+  const AtomicFile writable(out / "metrics.json");
+}
+
+nn::Graph train_float(Run& run) {
+  nn::Graph graph = build_model(run.recipe.model, run.data.train.image_shape(), run.data.train.classes);
+  prepare_folder(run.options.out);
+  graph.initialize(run.options.seed);
+  run.reporter.message(nn::summary(graph));
+  // The fused graph computes the same with fewer passes over memory, on the same weights.
+  nn::Graph fused = nn::fuse_relu(graph);
+  const TrainPhase phase{
+      .name = "float", .epochs = run.recipe.train.epochs, .learning_rate = run.recipe.train.learning_rate};
+  run.metrics.fp32.train_seconds = train(fused, run.data.train, run.train_options(), phase, run.reporter);
+  report_validation(run, fused, "float");
+  run.metrics.fp32.test_accuracy = test_accuracy(run, fused);
+  // The old numbers belong to the old files: they are there only beside all the files that they tell of.
+  fs::remove(run.options.out / "metrics.json");
+  run.metrics.fp32.model_bytes = save(run, graph, "fp32", "fp32.h5");
+  return graph;
+}
+
+// The step at `share` of `steps`: the first step is never frozen, for something must have been observed.
+bool is_time(double share, std::int64_t step, std::int64_t steps) {
+  return step >= std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(steps)));
+}
+
+nn::Graph train_qat(Run& run, const nn::Graph& graph) {
+  const QatSection& qat = run.recipe.qat;
+  nn::Graph prepared = quant::prepare_qat(graph, run.recipe.qconfig_mapping());
+  bool batch_norm_is_frozen = false;
+  bool observers_are_frozen = false;
+  const TrainPhase phase{.name = "qat",
+                         .epochs = qat.epochs,
+                         .learning_rate = qat.learning_rate,
+                         .first_epoch = run.recipe.train.epochs,
+                         .before_step = [&](std::int64_t step, std::int64_t steps) {
+                           if (!batch_norm_is_frozen && is_time(qat.freeze_batch_norm_at, step, steps)) {
+                             quant::freeze_batch_norm(prepared);
+                             batch_norm_is_frozen = true;
+                           }
+                           if (!observers_are_frozen && is_time(qat.freeze_observers_at, step, steps)) {
+                             quant::freeze_observers(prepared);
+                             observers_are_frozen = true;
+                           }
+                         }};
+  const double seconds = train(prepared, run.data.train, run.train_options(), phase, run.reporter);
+  if (!observers_are_frozen) {
+    quant::freeze_observers(prepared);
+  }
+  report_validation(run, prepared, "qat");
+  run.metrics.qat = TrainedResult{.test_accuracy = test_accuracy(run, prepared), .train_seconds = seconds};
+  run.metrics.qat->model_bytes = save(run, prepared, "qat", "qat.h5");
+  return prepared;
+}
+
+nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::WeightQuantizer& weights) {
+  nn::Graph prepared = quant::prepare(graph, run.recipe.qconfig_mapping(weights));
+  calibrate(prepared, run.data.train, run.data.normalization, run.recipe.quantize.calibration, run.options.seed,
+            run.reporter);
+  quant::freeze_observers(prepared);
+  return prepared;
+}
+
+std::string weights_text(const quant::WeightQuantizer& weights) {
+  return fmt::format("int{} {} symmetric", weights.bits,
+                     weights.granularity == quant::Granularity::PerChannel ? "per-channel" : "per-tensor");
+}
+
+// Converts, saves, reads back what was saved, verifies it against the prepared model and evaluates it.
+Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, const std::string& file, Int8Result result) {
+  const quant::Converted converted = quant::convert(prepared);
+  if (run.recipe.convert.strict || run.options.strict) {
+    quant::check_strict(converted.ledger);
+  }
+  if (run.metrics.ledger.empty()) {
+    run.metrics.ledger = converted.ledger;
+    run.reporter.message(quant::to_text(converted.ledger));
+  }
+  result.model_bytes = save(run, converted.graph, "int8", file);
+  nn::Model shipped = nn::load_model(run.options.out / file, quant::module_kinds());
+  result.verify = verify(prepared, shipped.graph, run.data.test, run.data.normalization, run.reporter);
+  result.test_accuracy = test_accuracy(run, shipped.graph);
+  return result;
+}
+
+void quantize(Run& run, const nn::Graph& graph) {
+  const QuantizeSection& settings = run.recipe.quantize;
+  if (settings.method == Method::None) {
+    return;
+  }
+  Int8Result result{.name = "int8", .method = settings.method, .weights = weights_text(settings.weights)};
+  if (settings.method == Method::Qat) {
+    const nn::Graph prepared = train_qat(run, graph);
+    run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+    return;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const nn::Graph prepared = quantize_statically(run, graph, settings.weights);
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  save(run, prepared, "qat", "prepared.h5");
+  run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+}
+
+// The static int8 models beside the main one.
+void compare_static(Run& run, const nn::Graph& graph) {
+  for (const std::string& text : run.recipe.quantize.compare_static) {
+    const quant::WeightQuantizer weights = quant::parse_weight_quantizer(text);
+    const std::string full_text = weights_text(weights);
+    const bool is_per_channel = weights.granularity == quant::Granularity::PerChannel;
+    Int8Result result{
+        .name = fmt::format("static int{} {}", weights.bits, is_per_channel ? "per-channel" : "per-tensor"),
+        .method = Method::Static,
+        .weights = full_text};
+    const auto start = std::chrono::steady_clock::now();
+    const nn::Graph prepared = quantize_statically(run, graph, weights);
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    std::string file = result.name + ".h5";
+    std::replace(file.begin(), file.end(), ' ', '-');
+    run.metrics.variants.push_back(convert_and_verify(run, prepared, file, std::move(result)));
+  }
+}
+
+}  // namespace
+
+Metrics run(const Recipe& recipe, const RunOptions& options, Reporter& reporter) {
+  const auto start = std::chrono::steady_clock::now();
+  RunData data = open_run_data(recipe.data, options.data);
+  reporter.message("data: " + data.description);
+  Attributes attributes = model_attributes(recipe.name, options.seed, data);
+  Run run{recipe, options, reporter, std::move(data), std::move(attributes), {}};
+  run.metrics.recipe = recipe.name;
+  run.metrics.dataset = run.data.name;
+  run.metrics.dataset_description = run.data.description;
+  run.metrics.seed = options.seed;
+  run.metrics.threads = options.threads;
+
+  const nn::Graph graph = train_float(run);
+  quantize(run, graph);
+  if (recipe.quantize.method != Method::None) {
+    compare_static(run, graph);
+  }
+
+  run.metrics.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  run.metrics.failures = failures_of(recipe.check_for(run.data.name), run.metrics);
+  write_text_file(options.out / "metrics.json", to_json(run.metrics).dump(2) + "\n");
+  return run.metrics;
+}
+
+}  // namespace detent::recipes

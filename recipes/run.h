@@ -1,0 +1,34 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "recipes/metrics.h"
+#include "recipes/progress.h"
+#include "recipes/recipe.h"
+
+namespace detent::recipes {
+
+struct RunOptions {
+  std::optional<std::filesystem::path> data;  ///< a folder or file that the user named
+  std::filesystem::path out;                  ///< made if need be; files in it are replaced one by one, each whole
+  std::uint64_t seed = 1;
+  int threads = 1;      ///< for the record: the run uses the threads of the pool that it is called in
+  bool strict = false;  ///< as [convert] strict
+};
+
+/// The whole run: data, float training, quantization, conversion, verification on the whole test set, evaluation, files
+/// and checks. Writes to options.out:
+///
+///   fp32.h5        the float model
+///   qat.h5         the prepared and frozen model ("prepared.h5" with method "static")
+///   int8.h5        the converted model; it is read back from the disk before it is verified and evaluated
+///   static-*.h5    the int8 models of compare_static
+///   metrics.json   metrics.h
+///
+/// Two runs of one recipe and seed write the same bytes to the .h5 files, whatever the number of threads. A check that
+/// fails is told in Metrics::failures, not thrown. Throws Error for bad data, a model that does not fit, a full disk
+/// ...
+Metrics run(const Recipe& recipe, const RunOptions& options, Reporter& reporter);
+
+}  // namespace detent::recipes

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "nn/model_file.h"
+#include "recipes/recipe.h"
+
+namespace detent::recipes {
+
+/// The data of a run: what [data] says, cut to size, with the validation part split off.
+struct RunData {
+  std::string name;  ///< the data set in use: "mnist", "digits", or what the path is called
+  std::string description;
+  bool is_builtin = false;
+  data::Dataset train;
+  std::optional<data::Dataset> validation;
+  data::Dataset test;
+  data::Normalization normalization;
+};
+
+/// Opens the data of [data], in `folder` if one is named. Throws Error as data::open_data does, or for shares that
+/// leave nothing to train on.
+RunData open_run_data(const DataSection& section, const std::optional<std::filesystem::path>& folder);
+
+/// What a model file says of the data that its model was trained on, as attributes: recipe, dataset, seed,
+/// normalization_mean, normalization_std.
+using Attributes = std::map<std::string, TensorFile::Attribute>;
+Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data);
+
+/// The test set that a model was trained for, by its attributes; in `folder` if one is named. Throws Error if an
+/// attribute is missing, or if the images do not fit the model.
+RunData open_model_data(const nn::Model& model, const std::optional<std::filesystem::path>& folder);
+
+}  // namespace detent::recipes

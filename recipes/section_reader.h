@@ -1,0 +1,85 @@
+#pragma once
+
+#include <toml++/toml.h>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace detent::recipes {
+
+/// Bounds of a number, and how messages put them: "a number > 0 and <= 1".
+struct NumberRange {
+  double min = -std::numeric_limits<double>::infinity();
+  double max = std::numeric_limits<double>::infinity();
+  bool is_open_below = false;  ///< min itself is out
+  bool is_open_above = false;  ///< max itself is out
+  bool contains(double value) const;
+  std::string text() const;
+};
+
+/// "recipe.toml:12" for a node of a recipe file, "--set train.epochs=two" for one that an override set.
+std::string location(const toml::node& node, const std::string& file);
+
+/// Reads the keys of one section of a recipe. Each call names one key, leaves `value` (the default) as it is where the
+/// key is absent, and throws Error in the form of parse_recipe where it does not fit. `done` refuses all other keys.
+class SectionReader {
+ public:
+  /// `table` may be null: the section is absent. `section` is its name in messages: "train".
+  SectionReader(const toml::table* table, std::string section, std::string file);
+
+  void whole(std::string_view key, std::int64_t& value, const NumberRange& range = {});
+  void whole(std::string_view key, std::optional<std::int64_t>& value, const NumberRange& range = {});
+  void number(std::string_view key, double& value, const NumberRange& range = {});
+  void number(std::string_view key, float& value, const NumberRange& range = {});
+  void number(std::string_view key, std::optional<double>& value, const NumberRange& range = {});
+  void flag(std::string_view key, bool& value);
+  void text(std::string_view key, std::string& value);
+  void texts(std::string_view key, std::vector<std::string>& value);
+
+  /// One of several words.
+  template <typename T>
+  void choice(std::string_view key, T& value, const std::vector<std::pair<std::string_view, T>>& choices) {
+    const toml::node* node = find(key);
+    if (node == nullptr) {
+      return;
+    }
+    std::vector<std::string> words;
+    for (const auto& [word, choice] : choices) {
+      if (node->value_exact<std::string>() == word) {
+        value = choice;
+        return;
+      }
+      words.emplace_back(word);
+    }
+    fail_choice(key, *node, words);
+  }
+
+  /// The key's node, noted as known; null if absent. For keys that take more than one form.
+  const toml::node* find(std::string_view key);
+  /// Throws Error: "<where>: [section] key: expected <expected>, got <node>; write <mend>".
+  [[noreturn]] void fail_expected(std::string_view key, const toml::node& node, const std::string& expected,
+                                  const std::string& mend) const;
+  /// Throws Error: "<where>: [section] key: <what>".
+  [[noreturn]] void fail_key(std::string_view key, const toml::node& node, const std::string& what) const;
+  /// Throws Error for a key that nobody asked for.
+  void done() const;
+
+  const toml::table* table() const { return table_; }
+  const std::string& file() const { return file_; }
+
+ private:
+  [[noreturn]] void fail_choice(std::string_view key, const toml::node& node,
+                                const std::vector<std::string>& words) const;
+  std::optional<std::int64_t> read_whole(std::string_view key, const NumberRange& range, std::int64_t example);
+  std::optional<double> read_number(std::string_view key, const NumberRange& range, double example);
+
+  const toml::table* table_;
+  std::string section_;
+  std::string file_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace detent::recipes
