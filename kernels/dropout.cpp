@@ -1,9 +1,8 @@
 #include "kernels/dropout.h"
 
-#include <cmath>
-
 #include "kernels/elementwise.h"
 #include "kernels/error.h"
+#include "kernels/target.h"
 
 namespace detent::kernels {
 namespace {
@@ -27,9 +26,19 @@ std::uint8_t keep_bits(const RandomStream& stream, std::uint64_t byte, std::uint
   return static_cast<std::uint8_t>(bits);
 }
 
+/// y = x * scale where the bit is set, else 0.
 template <typename T>
-void scale_kept(Range range, const T* x, T scale, const std::uint8_t* mask, T* y) {
-  for (std::int64_t i = range.begin; i < range.end; ++i) {
+DETENT_VECTORIZED void scale_kept(const T* x, std::int64_t n, T scale, const std::uint8_t* __restrict mask, T* y) {
+  const std::int64_t whole = n / 8;
+  for (std::int64_t byte = 0; byte < whole; ++byte) {
+    const unsigned bits = mask[byte];
+    DETENT_INDEPENDENT
+    for (int bit = 0; bit < 8; ++bit) {
+      const T scaled = x[byte * 8 + bit] * scale;
+      y[byte * 8 + bit] = (bits & 1U << bit) != 0 ? scaled : T{0};
+    }
+  }
+  for (std::int64_t i = whole * 8; i < n; ++i) {
     y[i] = (mask[i / 8] >> (i % 8) & 1) != 0 ? x[i] * scale : T{0};
   }
 }
@@ -40,7 +49,7 @@ template <typename T>
 void dropout_forward(std::int64_t elements, const T* x, double p, const RandomStream& stream, std::uint8_t* mask,
                      T* y) {
   check_probability(p);
-  const auto threshold = static_cast<std::uint64_t>(std::llround(p * 0x1p32));
+  const auto threshold = static_cast<std::uint64_t>(p * 0x1p32);
   const T scale = keep_scale<T>(p);
   for_each_slice(elements, [&](Range range) {
     for (std::int64_t byte = range.begin / 8; byte < (range.end + 7) / 8; ++byte) {
@@ -48,7 +57,7 @@ void dropout_forward(std::int64_t elements, const T* x, double p, const RandomSt
       const unsigned wanted = rest >= 8 ? 0xffU : (1U << rest) - 1U;
       mask[byte] = static_cast<std::uint8_t>(keep_bits(stream, static_cast<std::uint64_t>(byte), threshold) & wanted);
     }
-    scale_kept(range, x, scale, mask, y);
+    scale_kept(x + range.begin, range.size(), scale, mask + range.begin / 8, y + range.begin);
   });
 }
 
@@ -56,7 +65,9 @@ template <typename T>
 void dropout_backward(std::int64_t elements, const T* dy, double p, const std::uint8_t* mask, T* dx) {
   check_probability(p);
   const T scale = keep_scale<T>(p);
-  for_each_slice(elements, [&](Range range) { scale_kept(range, dy, scale, mask, dx); });
+  for_each_slice(elements, [&](Range range) {
+    scale_kept(dy + range.begin, range.size(), scale, mask + range.begin / 8, dx + range.begin);
+  });
 }
 
 template void dropout_forward(std::int64_t, const float*, double, const RandomStream&, std::uint8_t*, float*);
