@@ -2,34 +2,16 @@
 
 #include <omp.h>
 
-#include <array>
 #include <memory>
 #include <mutex>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <shared_mutex>
-#include <string>
 #include <unordered_map>
 
 #include "kernels/memory.h"
+#include "kernels/onednn_plan.h"
 
 namespace detent::kernels {
 namespace onednn {
-
-using Desc = dnnl::memory::desc;
-using Dims = dnnl::memory::dims;
-using Tag = dnnl::memory::format_tag;
-using Type = dnnl::memory::data_type;
-
-struct Plan {
-  dnnl::primitive primitive;
-  Desc a, b, bias, y, scratchpad;
-  Desc plain_weight;   // O KH KW I, or for a packed gemm O I
-  Desc packed_weight;  // b, or for BackwardWeights y
-  int a_id = DNNL_ARG_SRC, b_id = DNNL_ARG_WEIGHTS, y_id = DNNL_ARG_DST;
-  bool has_bias = false;
-  bool has_zero_point = false;
-  std::string implementation;
-};
 
 namespace {
 
@@ -50,37 +32,10 @@ class SingleThread {
   int before_;
 };
 
-// Never destroyed: threads may outlive static destruction, and oneDNN's own statics end in no known order.
-const dnnl::engine& engine() {
-  static const auto& engine = *new dnnl::engine(dnnl::engine::kind::cpu, 0);
-  return engine;
-}
-
 dnnl::stream& stream() {
   thread_local dnnl::stream stream(engine());
   return stream;
 }
-
-Type type_of(DType dtype) {
-  switch (dtype) {
-    case DType::F32:
-      return Type::f32;
-    case DType::BF16:
-      return Type::bf16;
-    case DType::U8:
-      return Type::u8;
-    case DType::S8:
-      return Type::s8;
-    case DType::S32:
-      return Type::s32;
-    default:
-      fail("product: oneDNN has no type for ", dtype);
-  }
-}
-
-Type weight_type(DType dtype) { return dtype == DType::U8 ? Type::s8 : type_of(dtype); }
-
-using Key = std::array<std::int64_t, 21>;
 
 struct KeyHash {
   std::size_t operator()(const Key& key) const {
@@ -92,148 +47,6 @@ struct KeyHash {
     return hash;
   }
 };
-
-/// The plan of `key`, made by `make` if it is not there yet.
-template <typename Make>
-const Plan& cached(const Key& key, Make&& make) {
-  struct Cache {
-    std::shared_mutex mutex;
-    std::unordered_map<Key, std::unique_ptr<const Plan>, KeyHash> plans;
-  };
-  static Cache& cache = *new Cache;
-  {
-    std::shared_lock lock(cache.mutex);
-    if (const auto found = cache.plans.find(key); found != cache.plans.end()) {
-      return *found->second;
-    }
-  }
-  const SingleThread single_thread;
-  auto plan = std::make_unique<const Plan>(make());
-  std::unique_lock lock(cache.mutex);
-  return *cache.plans.try_emplace(key, std::move(plan)).first->second;
-}
-
-dnnl::primitive_attr attributes(bool relu, bool zero_point) {
-  dnnl::primitive_attr attr;
-  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (relu) {
-    dnnl::post_ops ops;
-    ops.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
-    attr.set_post_ops(ops);
-  }
-  if (zero_point) {
-    attr.set_zero_points(DNNL_ARG_SRC, 0, {DNNL_RUNTIME_S32_VAL});
-  }
-  return attr;
-}
-
-/// The geometry of a convolution in oneDNN's terms.
-struct Geometry {
-  explicit Geometry(const ConvShape& s)
-      : x{s.n, s.c, s.h, s.w},
-        y{s.n, s.o, s.out_h(), s.out_w()},
-        weight{s.o, s.c, s.kh, s.kw},
-        strides{s.stride_h, s.stride_w},
-        dilations{s.dilation_h - 1, s.dilation_w - 1},
-        padding{s.padding_h, s.padding_w},
-        plain_weight(Tag::ohwi) {
-    if (s.groups > 1) {
-      weight = {s.groups, s.o / s.groups, s.c / s.groups, s.kh, s.kw};
-      plain_weight = Tag::gohwi;
-    }
-  }
-  Dims x, y, weight, strides, dilations, padding;
-  Tag plain_weight;
-};
-
-template <typename PrimitiveDesc>
-void describe(Plan& plan, const PrimitiveDesc& desc) {
-  plan.scratchpad = desc.scratchpad_desc();
-  plan.implementation = desc.impl_info_str();
-}
-
-dnnl::convolution_forward::desc forward_desc(const Geometry& g, const Desc& x, const Desc& weight, const Desc* bias,
-                                             const Desc& y, dnnl::prop_kind kind) {
-  constexpr auto kDirect = dnnl::algorithm::convolution_direct;
-  return bias ? dnnl::convolution_forward::desc(kind, kDirect, x, weight, *bias, y, g.strides, g.dilations, g.padding,
-                                                g.padding)
-              : dnnl::convolution_forward::desc(kind, kDirect, x, weight, y, g.strides, g.dilations, g.padding,
-                                                g.padding);
-}
-
-Plan make_forward(const ConvShape& shape, const Geometry& g, const ConvOptions& options, const Desc* layout) {
-  Plan plan;
-  plan.has_bias = options.has_bias;
-  plan.has_zero_point = options.product == Product::Integer;
-  plan.bias = Desc({shape.o}, Type::f32, Tag::x);
-  const Desc x(g.x, type_of(options.dtype), Tag::nhwc);
-  const Desc y(g.y, type_of(options.out), Tag::nhwc);
-  const Desc weight = layout ? *layout : Desc(g.weight, weight_type(options.dtype), Tag::any);
-  const dnnl::convolution_forward::primitive_desc desc(
-      forward_desc(g, x, weight, plan.has_bias ? &plan.bias : nullptr, y, dnnl::prop_kind::forward_inference),
-      attributes(options.relu, plan.has_zero_point), engine());
-  plan.primitive = dnnl::convolution_forward(desc);
-  plan.a = desc.src_desc();
-  plan.b = plan.packed_weight = desc.weights_desc();
-  plan.y = desc.dst_desc();
-  describe(plan, desc);
-  return plan;
-}
-
-Plan make_backward_data(const Geometry& g, const ConvOptions& options, const Desc* layout) {
-  Plan plan;
-  const Type type = type_of(options.dtype);
-  const Desc x(g.x, type, Tag::nhwc);
-  const Desc dx(g.x, type_of(options.out), Tag::nhwc);
-  const Desc dy(g.y, type, Tag::nhwc);
-  const Desc any(g.weight, type, Tag::any);
-  const dnnl::convolution_forward::primitive_desc hint(
-      forward_desc(g, x, any, nullptr, dy, dnnl::prop_kind::forward_training), engine());
-  const dnnl::convolution_backward_data::primitive_desc desc(
-      dnnl::convolution_backward_data::desc(dnnl::algorithm::convolution_direct, dx, layout ? *layout : any, dy,
-                                            g.strides, g.dilations, g.padding, g.padding),
-      attributes(false, false), engine(), hint);
-  plan.primitive = dnnl::convolution_backward_data(desc);
-  plan.a = desc.diff_dst_desc();
-  plan.b = plan.packed_weight = desc.weights_desc();
-  plan.y = desc.diff_src_desc();
-  plan.a_id = DNNL_ARG_DIFF_DST;
-  plan.y_id = DNNL_ARG_DIFF_SRC;
-  describe(plan, desc);
-  return plan;
-}
-
-Plan make_backward_weights(const Geometry& g, const ConvOptions& options, const Desc* layout) {
-  Plan plan;
-  const Type type = type_of(options.dtype);
-  const Desc x(g.x, type, Tag::nhwc);
-  const Desc dy(g.y, type, Tag::nhwc);
-  const Desc dw = layout ? *layout : Desc(g.weight, Type::f32, Tag::any);
-  const dnnl::convolution_forward::primitive_desc hint(
-      forward_desc(g, x, Desc(g.weight, type, Tag::any), nullptr, dy, dnnl::prop_kind::forward_training), engine());
-  const dnnl::convolution_backward_weights::primitive_desc desc(
-      dnnl::convolution_backward_weights::desc(dnnl::algorithm::convolution_direct, x, dw, dy, g.strides, g.dilations,
-                                               g.padding, g.padding),
-      attributes(false, false), engine(), hint);
-  plan.primitive = dnnl::convolution_backward_weights(desc);
-  plan.a = desc.src_desc();
-  plan.b = desc.diff_dst_desc();
-  plan.y = plan.packed_weight = desc.diff_weights_desc();
-  plan.b_id = DNNL_ARG_DIFF_DST;
-  plan.y_id = DNNL_ARG_DIFF_WEIGHTS;
-  describe(plan, desc);
-  return plan;
-}
-
-Plan make_conv(const ConvShape& shape, const ConvOptions& options, const Desc* layout) {
-  const Geometry g(shape);
-  Plan plan = options.product == Product::BackwardData      ? make_backward_data(g, options, layout)
-              : options.product == Product::BackwardWeights ? make_backward_weights(g, options, layout)
-                                                            : make_forward(shape, g, options, layout);
-  const Type plain = options.product == Product::BackwardWeights ? Type::f32 : weight_type(options.dtype);
-  plan.plain_weight = Desc(g.weight, plain, g.plain_weight);
-  return plan;
-}
 
 /// Rows for which the layout of a packed b is chosen, so that it does not depend on the rows of one call.
 constexpr std::int64_t kLayoutRows = 64;
@@ -267,50 +80,61 @@ void reorder(const Desc& from_desc, const void* from, const Desc& to_desc, void*
 
 }  // namespace
 
-namespace {
+// Never destroyed: threads may outlive static destruction, and oneDNN's own statics end in no known order.
+const dnnl::engine& engine() {
+  static const auto& engine = *new dnnl::engine(dnnl::engine::kind::cpu, 0);
+  return engine;
+}
 
-/// What a product adds up in, whatever it is stored as: a layout must not depend on the stored type.
-DType s32_or_f32(Product product) { return product == Product::Integer ? DType::S32 : DType::F32; }
+Type type_of(DType dtype) {
+  switch (dtype) {
+    case DType::F32:
+      return Type::f32;
+    case DType::BF16:
+      return Type::bf16;
+    case DType::U8:
+      return Type::u8;
+    case DType::S8:
+      return Type::s8;
+    case DType::S32:
+      return Type::s32;
+    default:
+      fail("product: oneDNN has no type for ", dtype);
+  }
+}
 
-}  // namespace
+Type weight_type(DType dtype) { return dtype == DType::U8 ? Type::s8 : type_of(dtype); }
 
-const Plan& conv_plan(const ConvShape& s, std::int64_t layout_images, const ConvOptions& options) {
-  const auto key = [&](std::int64_t images) {
-    return Key{1 + static_cast<std::int64_t>(options.product),
-               images,
-               s.h,
-               s.w,
-               s.c,
-               s.o,
-               s.kh,
-               s.kw,
-               s.stride_h,
-               s.stride_w,
-               s.padding_h,
-               s.padding_w,
-               s.dilation_h,
-               s.dilation_w,
-               s.groups,
-               static_cast<std::int64_t>(options.dtype),
-               static_cast<std::int64_t>(options.out),
-               options.has_bias,
-               options.relu,
-               layout_images};
+dnnl::primitive_attr attributes(bool relu, bool zero_point) {
+  dnnl::primitive_attr attr;
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (relu) {
+    dnnl::post_ops ops;
+    ops.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+    attr.set_post_ops(ops);
+  }
+  if (zero_point) {
+    attr.set_zero_points(DNNL_ARG_SRC, 0, {DNNL_RUNTIME_S32_VAL});
+  }
+  return attr;
+}
+
+const Plan& cached(const Key& key, const std::function<Plan()>& make) {
+  struct Cache {
+    std::shared_mutex mutex;
+    std::unordered_map<Key, std::unique_ptr<const Plan>, KeyHash> plans;
   };
-  return cached(key(s.n), [&] {
-    ConvShape layout_shape = s;
-    layout_shape.n = layout_images;
-    ConvOptions layout_options = options;
-    layout_options.has_bias = layout_options.relu = false;
-    layout_options.out = s32_or_f32(options.product);
-    try {
-      const Plan layout = make_conv(layout_shape, layout_options, nullptr);
-      return make_conv(s, options, &layout.packed_weight);
-    } catch (const dnnl::error& error) {
-      fail("conv2d: oneDNN cannot compute ", s.n, " images of ", Shape{s.h, s.w, s.c}, " with a weight of ",
-           s.weight_shape(), " in ", options.dtype, ": ", error.what());
+  static Cache& cache = *new Cache;
+  {
+    std::shared_lock lock(cache.mutex);
+    if (const auto found = cache.plans.find(key); found != cache.plans.end()) {
+      return *found->second;
     }
-  });
+  }
+  const SingleThread single_thread;
+  auto plan = std::make_unique<const Plan>(make());
+  std::unique_lock lock(cache.mutex);
+  return *cache.plans.try_emplace(key, std::move(plan)).first->second;
 }
 
 const Plan& gemm_plan(const GemmOptions& o) {

@@ -1,0 +1,106 @@
+#include "autograd/tape.h"
+
+#include "kernels/elementwise.h"
+
+namespace detent::autograd {
+namespace {
+
+bool is_gradient_type(DType value, DType gradient) {
+  if (value == gradient) {
+    return is_floating(value);
+  }
+  return value != DType::F64 && (gradient == DType::F32 || gradient == DType::BF16);
+}
+
+void add_into(Tensor& sum, const Tensor& term, std::string_view from) {
+  check(sum.dtype() == term.dtype(), from, ": gradients of one value have two types, ", sum.dtype(), " and ",
+        term.dtype());
+  kernels::add_in_place(sum.dtype(), sum.elements(), term.raw(), sum.raw());
+}
+
+}  // namespace
+
+const Tensor& Backward::dy() const { return tape_.nodes_[node_].gradient; }
+
+bool Backward::needs(std::size_t input) const { return tape_.nodes_[node_].inputs.at(input) != kNoNode; }
+
+Arena* Backward::arena() const { return tape_.arena(); }
+
+void Backward::accumulate(std::size_t input, Tensor gradient) {
+  const Tape::Node& node = tape_.nodes_[node_];
+  tape_.add_gradient(node.inputs[input], std::move(gradient), node.name, input);
+}
+
+Variable Tape::variable(Tensor value) { return parameter(value, nullptr); }
+
+Variable Tape::parameter(const Tensor& value, Tensor* gradient) {
+  if (!is_recording()) {
+    return constant(value);
+  }
+  nodes_.push_back({"leaf", {}, nullptr, value.shape(), value.dtype(), {}, gradient});
+  return {this, static_cast<NodeId>(nodes_.size() - 1), value};
+}
+
+Variable Tape::record(std::string_view name, Tensor value, std::vector<Variable> inputs,
+                      std::function<void(Backward&)> backward) {
+  bool wanted = false;
+  std::vector<NodeId> ids;
+  ids.reserve(inputs.size());
+  for (const Variable& input : inputs) {
+    check(&input.tape() == this, name, ": an input belongs to another tape");
+    wanted |= input.needs_grad();
+    ids.push_back(input.id());
+  }
+  if (!wanted || !is_recording()) {
+    return constant(std::move(value));
+  }
+  nodes_.push_back({name, std::move(ids), std::move(backward), value.shape(), value.dtype(), {}, nullptr});
+  return {this, static_cast<NodeId>(nodes_.size() - 1), std::move(value)};
+}
+
+void Tape::backward(const Variable& loss, double seed) {
+  check(loss.value().elements() == 1, "backward: the loss must have one element, its shape is ", loss.shape(),
+        "; reduce it with mean or sum");
+  backward(loss, Tensor::full(loss.shape(), loss.dtype(), seed));
+}
+
+void Tape::backward(const Variable& output, Tensor seed) {
+  check(output.needs_grad(), "backward: nothing that leads here wants a gradient");
+  check(!ran_backward_, "backward: this tape was run backward already; record the step on a new tape");
+  ran_backward_ = true;
+  add_gradient(output.id(), std::move(seed), "backward", 0);
+  for (NodeId id = output.id() + 1; id-- > 0;) {
+    Node& node = nodes_[id];
+    if (node.gradient.defined() && node.backward) {
+      Backward context(*this, id);
+      node.backward(context);
+      // What was saved, and the gradient itself, goes back to the arena as early as possible.
+      node.backward = nullptr;
+      node.gradient = Tensor();
+    }
+  }
+}
+
+Tensor Tape::gradient(const Variable& variable) const {
+  check(variable.needs_grad(), "gradient: this value wants none");
+  return nodes_[variable.id()].gradient;
+}
+
+void Tape::add_gradient(NodeId id, Tensor gradient, std::string_view from, std::size_t input) {
+  Node& node = nodes_[id];
+  check(gradient.shape() == node.shape, from, ": gradient of input ", input, ": expected shape ", node.shape, ", got ",
+        gradient.shape());
+  check(is_gradient_type(node.dtype, gradient.dtype()), from, ": gradient of input ", input, ": ", gradient.dtype(),
+        " does not fit a value of type ", node.dtype);
+  Tensor& sum = node.sink ? *node.sink : node.gradient;
+  if (!sum.defined()) {
+    sum = std::move(gradient);
+  } else {
+    if (sum.shares_memory()) {
+      sum = sum.clone(arena_);  // an op may pass its own gradient on, as a view or to several inputs
+    }
+    add_into(sum, gradient, from);
+  }
+}
+
+}  // namespace detent::autograd

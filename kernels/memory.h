@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace detent {
+
+/// Every block of tensor memory starts at a multiple of this: a cache line, and a vector of AVX-512.
+inline constexpr std::size_t kAlignment = 64;
+
+/// A block of `bytes` aligned to kAlignment, freed with its last owner. Not initialized.
+std::shared_ptr<std::byte> allocate_aligned(std::size_t bytes);
+
+/// Memory that is used again: a block whose last owner is gone waits in the arena for the next request of its size.
+/// A training step asks for the same sizes every time, so from the second step on nothing is allocated.
+/// Blocks stay valid after the arena is gone. One thread at a time may call allocate; blocks may be dropped anywhere.
+class Arena {
+ public:
+  Arena();
+  /// A block of at least `bytes`, aligned to kAlignment. Not initialized.
+  std::shared_ptr<std::byte> allocate(std::size_t bytes);
+
+  std::size_t bytes_in_use() const;
+  /// The largest bytes_in_use() so far.
+  std::size_t peak_bytes() const;
+  /// Bytes held in all: in use and waiting.
+  std::size_t bytes_reserved() const;
+
+ private:
+  struct Pool;
+  std::shared_ptr<Pool> pool_;
+};
+
+/// `bytes` of memory that belongs to the calling thread, for intermediate results of a slice. It is valid until the
+/// next call with the same `slot` (0 to 7) on this thread. Not initialized. Slots 6 and 7 are those of requantize and of
+/// pooling, which a slice may call while it holds others.
+std::byte* thread_scratch(std::size_t bytes, int slot = 0);
+
+template <typename T>
+T* thread_scratch_of(std::size_t count, int slot = 0) {
+  return reinterpret_cast<T*>(thread_scratch(count * sizeof(T), slot));
+}
+
+}  // namespace detent
