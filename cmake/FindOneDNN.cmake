@@ -11,7 +11,8 @@ if(OneDNN_INCLUDE_DIR)
 endif()
 
 include(FindPackageHandleStandardArgs)
-find_package_handle_standard_args(OneDNN REQUIRED_VARS OneDNN_LIBRARY OneDNN_INCLUDE_DIR VERSION_VAR OneDNN_VERSION)
+find_package_handle_standard_args(OneDNN REQUIRED_VARS OneDNN_LIBRARY OneDNN_INCLUDE_DIR
+                                  VERSION_VAR OneDNN_VERSION HANDLE_VERSION_RANGE)
 
 if(OneDNN_FOUND AND NOT TARGET dnnl::dnnl)
   add_library(dnnl::dnnl UNKNOWN IMPORTED)
