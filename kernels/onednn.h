@@ -13,12 +13,12 @@ namespace detent::kernels::onednn {
 
 struct Plan;
 
-/// Slots of thread_scratch that the products use; callbacks that run within a slice may use 0 to 2.
-inline constexpr int kConversionSlot = 3;
-inline constexpr int kInputSlot = 4;
-inline constexpr int kGradientSlot = 5;
-inline constexpr int kSumsSlot = 6;
-inline constexpr int kScratchpadSlot = 7;
+/// Slots of thread_scratch that the products use; callbacks that run within a slice may use 0 to 7.
+inline constexpr int kConversionSlot = 8;
+inline constexpr int kInputSlot = 9;
+inline constexpr int kGradientSlot = 10;
+inline constexpr int kSumsSlot = 11;
+inline constexpr int kScratchpadSlot = 12;
 
 enum class Product : std::uint8_t { Forward, Integer, BackwardData, BackwardWeights };
 

@@ -1,3 +1,5 @@
+#include <cstdlib>
+
 #include "tests/kernels/products.h"
 
 namespace detent::kernels::testing {
@@ -46,6 +48,22 @@ TEST_P(Conv2dInteger, ExtremeCodesGiveExactSums) {
           are_equal("acc", integer_sums(shape, x, zero_point, packed), expected_sums(shape, x, zero_point, weight)))
           << "zero point " << zero_point << ", weight " << +code;
     }
+  }
+}
+
+// ctest runs the products with this variable set; the other path must really be taken then.
+TEST(Units, AreThoseOfTheProcessorThatOneDnnMayUse) {
+  const char* isa = std::getenv("ONEDNN_MAX_CPU_ISA");
+  const std::string most = isa != nullptr ? isa : "ALL";
+  const bool has_no_vnni = most == "SSE41" || most == "AVX2" || most == "AVX512_CORE";
+  if (has_no_vnni) {
+    EXPECT_FALSE(has_int8_units()) << most;
+  }
+  if (has_no_vnni || most == "AVX512_CORE_VNNI") {
+    EXPECT_FALSE(has_bf16_units()) << most;
+  }
+  if (has_bf16_units()) {
+    EXPECT_TRUE(has_int8_units()) << "every processor with bf16 units has VNNI";
   }
 }
 
