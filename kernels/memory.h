@@ -32,8 +32,9 @@ class Arena {
 };
 
 /// `bytes` of memory that belongs to the calling thread, for intermediate results of a slice. It is valid until the
-/// next call with the same `slot` (0 to 7) on this thread. Not initialized. Slots 6 and 7 are those of requantize and of
-/// pooling, which a slice may call while it holds others.
+/// next call with the same `slot` (0 to 15) on this thread. Not initialized. Slots 6 and 7 are those of requantize and of
+/// pooling, which a slice may call while it holds others; 8 to 15 are those of the products (conv.h), which call back
+/// in the midst of a slice.
 std::byte* thread_scratch(std::size_t bytes, int slot = 0);
 
 template <typename T>
