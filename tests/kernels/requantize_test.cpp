@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <sstream>
+#include <array>
 
 #include "kernels/quantize.h"
 #include "tests/kernels/pointwise.h"
