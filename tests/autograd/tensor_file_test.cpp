@@ -186,7 +186,7 @@ TEST_F(TensorFileTest, AnyDamagedByteIsRefusedOrHarmless) {
   const std::string whole = bytes_of(path("a.h5"));
   std::mt19937 random(kSeed);
   std::size_t refused = 0, tried = 0;
-  for (std::size_t at = 0; at < whole.size(); at += at < 16'000 ? 7 : 501, ++tried) {
+  for (std::size_t at = 0; at < whole.size(); at += at < 8'000 ? 7 : 601, ++tried) {
     std::string damaged = whole;
     damaged[at] = static_cast<char>(damaged[at] ^ (1 << random() % 8));
     write_bytes(path("flip.h5"), damaged);
