@@ -25,9 +25,9 @@ struct LoaderOptions {
   std::int64_t batch = 128;
   bool shuffle = false;    ///< another order every epoch, by (seed, epoch)
   std::uint64_t seed = 0;  ///< of shuffles and augmentation
-  Augmentation augment;
+  Augmentation augment = {};
   bool drop_last = false;  ///< leave out a last batch that is not full
-  Normalization normalization;
+  Normalization normalization = {};
 };
 
 /// A batch of examples as a step takes it.

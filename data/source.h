@@ -14,7 +14,7 @@ struct SourceOptions {
   /// '/' or ends in .h5 or .hdf5, a path, which is opened as if it were `folder`.
   std::string name = "mnist";
   /// A folder of IDX or HDF5 files, or an HDF5 file, that the user named. It is opened or refused, never passed over.
-  std::optional<std::filesystem::path> folder;
+  std::optional<std::filesystem::path> folder = std::nullopt;
   /// Of the built-in digits.
   std::uint64_t seed = 1;
 };

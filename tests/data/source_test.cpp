@@ -1,0 +1,162 @@
+#include "data/source.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "autograd/tensor_file.h"
+#include "data/digits.h"
+#include "data/fetch.h"
+#include "data/files.h"
+#include "data/hdf5_dataset.h"
+#include "data/idx.h"
+#include "kernels/sha256.h"
+#include "tests/data/temp_folder.h"
+
+namespace detent::data {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+DataSource few_digits() { return make_digits({.train = 30, .test = 20}); }
+
+bool equal(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.dtype() == b.dtype() && std::memcmp(a.raw(), b.raw(), a.bytes()) == 0;
+}
+
+class OpenData : public ::testing::Test {
+ protected:
+  TempFolder folder;
+  ScopedVariable data{"DETENT_DATA", nullptr};
+  ScopedVariable cache{"XDG_CACHE_HOME", folder.path().c_str()};
+};
+
+TEST_F(OpenData, SaysLoudlyWhenItFallsBackToDigits) {
+  const DataSource source = open_data({});
+  EXPECT_TRUE(source.is_builtin);
+  EXPECT_THAT(source.description, AllOf(StartsWith("NO mnist FOUND"), HasSubstr("built-in digits")));
+  EXPECT_GE(source.train.size(), 20000);
+}
+
+TEST_F(OpenData, TakesTheFirstOfFolderVariableAndCache) {
+  write_idx_folder(folder / "detent/mnist", make_digits({.train = 10, .test = 10}));
+  EXPECT_EQ(open_data({}).train.size(), 10);
+  write_idx_folder(folder / "variable", make_digits({.train = 20, .test = 10}));
+  const ScopedVariable variable("DETENT_DATA", (folder / "variable").c_str());
+  EXPECT_EQ(open_data({}).train.size(), 20);
+  write_idx_folder(folder / "named", make_digits({.train = 30, .test = 10}));
+  EXPECT_EQ(open_data({.folder = folder / "named"}).train.size(), 30);
+  EXPECT_EQ(open_data({.name = (folder / "named").string()}).train.size(), 30);
+}
+
+TEST_F(OpenData, NeverPassesOverWhatWasNamed) {
+  EXPECT_THAT(error_of([&] { open_data({.folder = folder / "nowhere"}); }), HasSubstr("no such data folder"));
+  EXPECT_THAT(error_of([&] { open_data({.folder = folder.path()}); }), HasSubstr("has no train-images"));
+  EXPECT_THAT(error_of([&] { open_data({.name = "digits", .folder = folder / "nowhere"}); }), HasSubstr("nowhere"));
+  EXPECT_THAT(error_of([&] { open_data({.name = "./nowhere.h5"}); }), HasSubstr("./nowhere.h5"));
+  const ScopedVariable variable("DETENT_DATA", (folder / "gone").c_str());
+  EXPECT_THAT(error_of([&] { open_data({}); }), AllOf(HasSubstr("gone"), HasSubstr("DETENT_DATA")));
+}
+
+TEST_F(OpenData, ADamagedCacheIsAnError) {
+  write_idx_folder(folder / "detent/mnist", few_digits());
+  std::filesystem::remove(folder / "detent/mnist/t10k-labels-idx1-ubyte.gz");
+  EXPECT_THAT(error_of([&] { open_data({}); }), HasSubstr("has no t10k-labels"));
+}
+
+TEST_F(OpenData, DigitsFollowTheSeed) {
+  const DataSource first = open_data({.name = "digits", .seed = 1});
+  const DataSource second = open_data({.name = "digits", .seed = 2});
+  EXPECT_FALSE(equal(first.test.images, second.test.images));
+  EXPECT_THAT(first.description, StartsWith("built-in digits"));
+}
+
+TEST_F(OpenData, ReadsHdf5) {
+  const DataSource source = few_digits();
+  write_hdf5_dataset(folder / "few.h5", source);
+  for (const DataSource& read : {read_hdf5_dataset(folder / "few.h5"), open_data({.folder = folder / "few.h5"}),
+                                 open_data({.name = (folder / "few.h5").string()})}) {
+    EXPECT_TRUE(equal(read.train.images, source.train.images));
+    EXPECT_TRUE(equal(read.train.labels, source.train.labels));
+    EXPECT_TRUE(equal(read.test.images, source.test.images));
+    EXPECT_EQ(read.train.classes, 10);
+    EXPECT_EQ(read.test.name, "digits test");
+  }
+  write_hdf5_dataset(folder / "again.h5", source);
+  EXPECT_EQ(read_text(folder / "few.h5"), read_text(folder / "again.h5"));
+}
+
+TEST_F(OpenData, ReadsAFolderOfHdf5Files) {
+  const DataSource source = few_digits();
+  for (const auto& [name, part] : {std::pair{"train.h5", &source.train}, std::pair{"test.h5", &source.test}}) {
+    TensorFile file;
+    // As other programs write them: without channels, labels as bytes.
+    file.tensors = {{"images", part->images.reshape({part->size(), 28, 28})}, {"labels", part->labels.to(DType::U8)}};
+    file.write(folder / name);
+  }
+  const DataSource read = open_data({.folder = folder.path()});
+  EXPECT_TRUE(equal(read.train.images, source.train.images));
+  EXPECT_TRUE(equal(read.test.labels, source.test.labels));
+  EXPECT_EQ(read.train.classes, 10);
+}
+
+TEST_F(OpenData, RefusesHdf5ThatIsNoDataSet) {
+  const auto error_for = [&](const std::map<std::string, Tensor>& tensors) {
+    TensorFile file;
+    file.tensors = tensors;
+    file.write(folder / "bad.h5");
+    return error_of([&] { read_hdf5_dataset(folder / "bad.h5"); });
+  };
+  const Dataset part = few_digits().test;
+  std::map<std::string, Tensor> good = {{"train/images", part.images},
+                                        {"train/labels", part.labels},
+                                        {"test/images", part.images},
+                                        {"test/labels", part.labels}};
+  EXPECT_EQ(error_for(good), "(nothing was thrown)");
+  auto bad = good;
+  bad.erase("test/labels");
+  EXPECT_THAT(error_for(bad), AllOf(HasSubstr("bad.h5"), HasSubstr("has no data set /test/labels")));
+  bad = good;
+  bad["train/images"] = part.images.to(DType::F32);
+  EXPECT_THAT(error_for(bad), HasSubstr("expected u8 [N, H, W, C]"));
+  bad = good;
+  bad["test/labels"] = part.labels.rows(0, 5);
+  EXPECT_THAT(error_for(bad), HasSubstr("20 images but 5 labels"));
+  write_text(folder / "text.h5", "no HDF5");
+  EXPECT_THAT(error_of([&] { read_hdf5_dataset(folder / "text.h5"); }), HasSubstr("text.h5"));
+}
+
+/// The folder of the real MNIST files, or nothing, said loudly.
+std::optional<std::filesystem::path> mnist_folder() {
+  const char* const named = std::getenv("DETENT_DATA");
+  const std::filesystem::path source_dir = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  const std::filesystem::path folder = named != nullptr ? named : source_dir / "../shared/data/mnist";
+  if (has_idx_files(folder)) {
+    return folder;
+  }
+  std::cout << "*** NOT TESTED: no MNIST files in " << folder << "; set DETENT_DATA to their folder ***\n";
+  return std::nullopt;
+}
+
+TEST(Mnist, ReadsTheRealFiles) {
+  const auto folder = mnist_folder();
+  if (!folder) {
+    GTEST_SKIP() << "no MNIST files";
+  }
+  const DataSource mnist = read_idx_folder(*folder);
+  EXPECT_EQ(mnist.train.images.shape(), Shape({60000, 28, 28, 1}));
+  EXPECT_EQ(mnist.test.images.shape(), Shape({10000, 28, 28, 1}));
+  EXPECT_EQ(std::as_const(mnist.train.labels).data<std::int32_t>()[0], 5);
+  EXPECT_EQ(std::as_const(mnist.test.labels).data<std::int32_t>()[0], 7);
+  for (const RemoteFile& file : mnist_remote().files) {
+    const auto path = find_idx(*folder, file.name.substr(0, file.name.find("-idx")));
+    EXPECT_EQ(sha256_hex(read_file(path.value())), file.sha256) << file.name;
+  }
+}
+
+}  // namespace
+}  // namespace detent::data
