@@ -14,7 +14,7 @@ PackedWeight pack_blocked(const ConvShape& shape, DType dtype, Product product, 
   one.n = 1;
   ConvShape slice = shape;
   slice.n = images_per_slice(shape);
-  const onednn::Plan& plan = onednn::conv_plan(slice, slice.n, {.product = product, .dtype = dtype});
+  const onednn::Plan& plan = onednn::conv_plan(slice, {.product = product, .dtype = dtype});
   auto data = allocate_aligned(onednn::weight_bytes(plan));
   onednn::pack_weight(plan, weight, data.get());
   return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{
@@ -131,8 +131,7 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
     ConvShape slice = shape;
     slice.n = images;
     return onednn::conv_plan(
-        slice, images_per_slice(shape),
-        {.product = Product::Forward, .dtype = dtype, .out = out, .has_bias = has_bias, .relu = relu});
+        slice, {.product = Product::Forward, .dtype = dtype, .out = out, .has_bias = has_bias, .relu = relu});
   });
   const std::int64_t x_bytes = shape.input_row() * static_cast<std::int64_t>(size_of(dtype));
   const std::int64_t y_bytes = shape.output_row() * static_cast<std::int64_t>(size_of(out));

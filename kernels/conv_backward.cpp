@@ -18,7 +18,7 @@ SlicePlans backward_plans(const ConvShape& shape, const Slices& slices, Product 
   return SlicePlans(slices, [&](std::int64_t images) -> const onednn::Plan& {
     ConvShape slice = shape;
     slice.n = images;
-    return onednn::conv_plan(slice, images_per_slice(shape), {.product = product, .dtype = dtype, .out = out});
+    return onednn::conv_plan(slice, {.product = product, .dtype = dtype, .out = out});
   });
 }
 

@@ -100,8 +100,7 @@ const onednn::Plan& integer_plan(const ConvShape& shape, std::int64_t images) {
   }
   ConvShape slice = shape;
   slice.n = images;
-  return onednn::conv_plan(slice, images_per_slice(shape),
-                           {.product = Product::Integer, .dtype = DType::U8, .out = DType::S32});
+  return onednn::conv_plan(slice, {.product = Product::Integer, .dtype = DType::U8, .out = DType::S32});
 }
 
 void check_depth(const ConvShape& shape) {

@@ -30,9 +30,10 @@ struct ConvOptions {
   bool relu = false;
 };
 
-/// A convolution of `shape.n` images. The layout of the weight, or of dw, is the one that oneDNN likes for
-/// `layout_images` images. Throws Error if oneDNN has nothing for the shape.
-const Plan& conv_plan(const ConvShape& shape, std::int64_t layout_images, const ConvOptions& options);
+/// A convolution of `shape.n` images. The layout of the weight, or of dw, is the one that oneDNN likes for one image,
+/// so that it fits any number (layouts that it likes for many images leave it nothing but its slow reference for few).
+/// Throws Error if oneDNN has nothing for the shape.
+const Plan& conv_plan(const ConvShape& shape, const ConvOptions& options);
 
 /// Bytes of the weight (for BackwardWeights: of dw) in the plan's layout.
 std::size_t weight_bytes(const Plan& plan);

@@ -110,37 +110,34 @@ DType s32_or_f32(Product product) { return product == Product::Integer ? DType::
 
 }  // namespace
 
-const Plan& conv_plan(const ConvShape& s, std::int64_t layout_images, const ConvOptions& options) {
-  const auto key = [&](std::int64_t images) {
-    return Key{1 + static_cast<std::int64_t>(options.product),
-               images,
-               s.h,
-               s.w,
-               s.c,
-               s.o,
-               s.kh,
-               s.kw,
-               s.stride_h,
-               s.stride_w,
-               s.padding_h,
-               s.padding_w,
-               s.dilation_h,
-               s.dilation_w,
-               s.groups,
-               static_cast<std::int64_t>(options.dtype),
-               static_cast<std::int64_t>(options.out),
-               options.has_bias,
-               options.relu,
-               layout_images};
-  };
-  return cached(key(s.n), [&] {
-    ConvShape layout_shape = s;
-    layout_shape.n = layout_images;
+const Plan& conv_plan(const ConvShape& s, const ConvOptions& options) {
+  const Key key{1 + static_cast<std::int64_t>(options.product),
+                s.n,
+                s.h,
+                s.w,
+                s.c,
+                s.o,
+                s.kh,
+                s.kw,
+                s.stride_h,
+                s.stride_w,
+                s.padding_h,
+                s.padding_w,
+                s.dilation_h,
+                s.dilation_w,
+                s.groups,
+                static_cast<std::int64_t>(options.dtype),
+                static_cast<std::int64_t>(options.out),
+                options.has_bias,
+                options.relu};
+  return cached(key, [&] {
+    ConvShape one = s;
+    one.n = 1;
     ConvOptions layout_options = options;
     layout_options.has_bias = layout_options.relu = false;
     layout_options.out = s32_or_f32(options.product);
     try {
-      const Plan layout = make_conv(layout_shape, layout_options, nullptr);
+      const Plan layout = make_conv(one, layout_options, nullptr);
       return make_conv(s, options, &layout.packed_weight);
     } catch (const dnnl::error& error) {
       fail("conv2d: oneDNN cannot compute ", s.n, " images of ", Shape{s.h, s.w, s.c}, " with a weight of ",
