@@ -41,6 +41,15 @@ TEST(Dropout, KeepsWhereTheStreamSaysAndScales) {
   }
 }
 
+TEST(Dropout, AWordThatIsTheThresholdIsKept) {
+  const RandomStream stream(5, "threshold");
+  const std::vector<double> x(16, 1.0);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double p = static_cast<double>(stream.bits_at(i)) / 4294967296.0;
+    EXPECT_NE(drop(x, p, stream).y[i], 0) << i;
+  }
+}
+
 TEST(Dropout, KeepsTheShareThatItShould) {
   const std::vector<double> ones(100000, 1.0);
   for (const double p : {0.1, 0.25, 0.5, 0.9}) {

@@ -26,6 +26,7 @@ const std::vector<PoolShape> kShapes{
     {.n = 3, .h = 9, .w = 9, .c = 8, .kh = 3, .kw = 3, .stride_h = 3, .stride_w = 3},
     {.n = 7, .h = 3, .w = 3, .c = 5, .kh = 1, .kw = 1, .stride_h = 2, .stride_w = 2},
     {.n = 130, .h = 8, .w = 8, .c = 33, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2},
+    {.n = 300, .h = 5, .w = 5, .c = 33, .kh = 3, .kw = 3},  // slices of images that do not end at whole mask bytes
 };
 
 std::string describe(const PoolShape& s) {

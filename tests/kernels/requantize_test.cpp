@@ -167,6 +167,24 @@ TEST(Requantize, TheLargestSumsAreRoundedToFloatOneByOne) {
   }
 }
 
+TEST(Requantize, TheProductIsRoundedBeforeTheZeroPointIsAdded) {
+  // Products next to the tie -190.5, which the zero point brings where f32 is finer: a fused multiply-add would tell
+  // on which side of 9.5 they lie.
+  Requantization r{{}, {}, {}, {1.0F, 200}, unsigned_codes(8), false};
+  std::vector<std::int32_t> acc;
+  int fused_differs = 0;
+  for (std::int32_t s = 3; s < 2003; ++s) {
+    acc.push_back(-s);
+    r.multiplier.push_back(190.5F / static_cast<float>(s));
+    r.real_scale.push_back(1.0F);
+    const float fused = std::fma(static_cast<float>(-s), r.multiplier.back(), 200.0F);
+    const Expected separate = reference(-s, r, r.multiplier.size() - 1);
+    fused_differs += static_cast<int>(std::nearbyint(fused)) != separate.code ? 1 : 0;
+  }
+  EXPECT_GT(fused_differs, 100) << "the numbers of this test are badly chosen";
+  check_requantize(acc, r);
+}
+
 TEST(Requantize, IncludesWhatWasSeenBefore) {
   const Requantization r = make_requantization({1.0F, 0}, QParams::per_tensor({0.5F, 0}, signed_codes(8)), {}, 2,
                                                {1.0F, 0}, unsigned_codes(8), false);
