@@ -14,9 +14,16 @@ namespace detent {
 ///   /                      attributes of the file: strings, integers, reals
 ///   /<group>/.../<name>    one data set a tensor; every data set carries a Fletcher32 checksum
 ///
+///   /text/<name>           an attribute whose text is longer than 32 KB: a data set of one string
+///
 /// Element types are HDF5's own: f32, f64 as IEEE little-endian, u8, s8, s32 as integers, bf16 and f16 as 16-bit
 /// unsigned integers with an attribute `dtype`. The same content gives the same bytes: no time stamps are stored and
-/// objects are written in the order of their names.
+/// objects are written in the order of their names. The format is that of HDF5 1.10, where metadata are checksummed
+/// too: a damaged byte is found wherever it lies. Texts are UTF-8 without zero bytes; QParams are not stored.
+///
+/// Reading takes what other programs write, too: any byte order, compressed data sets, reals of any width as f32 or f64,
+/// integers of any width as s32 (throws Error where a value does not fit). Attributes that are arrays, and links to
+/// other places, are passed over.
 class TensorFile {
  public:
   using Attribute = std::variant<std::string, std::int64_t, double>;
