@@ -99,15 +99,18 @@ void read(SectionReader in, DataSection& data) {
   in.done();
 }
 
+std::string trimmed(const std::string& text) {
+  const std::size_t first = text.find_first_not_of(' ');
+  return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(' ') - first + 1);
+}
+
 // "conv1: conv 32 3x3" is the layer "conv 32 3x3" named conv1.
 LayerSpec layer_from_line(const std::string& line, const std::string& where) {
   const std::size_t colon = line.find(':');
-  LayerSpec layer{.where = where};
-  layer.text = colon == std::string::npos ? line : line.substr(colon + 1);
-  const std::string name = colon == std::string::npos ? "" : line.substr(0, colon);
-  const std::size_t first = name.find_first_not_of(' ');
-  layer.name = first == std::string::npos ? "" : name.substr(first, name.find_last_not_of(' ') - first + 1);
-  return layer;
+  if (colon == std::string::npos) {
+    return {.text = trimmed(line), .where = where};
+  }
+  return {.text = trimmed(line.substr(colon + 1)), .name = trimmed(line.substr(0, colon)), .where = where};
 }
 
 void read_layers(SectionReader& in, const toml::node& node, ModelSection& model) {
@@ -184,6 +187,20 @@ void read(SectionReader in, TrainSection& train) {
   }
 }
 
+quant::WeightQuantizer supported_weights(std::string_view text) {
+  quant::QConfig config;
+  config.weight = quant::parse_weight_quantizer(text);
+  config.validate();
+  return config.weight;
+}
+
+quant::ActivationQuantizer supported_activations(std::string_view text) {
+  quant::QConfig config;
+  config.activation = quant::parse_activation_quantizer(text);
+  config.validate();
+  return config.activation;
+}
+
 template <typename Quantizer, typename Parse>
 void read_quantizer(SectionReader& in, const std::string& key, Quantizer& quantizer, Parse parse) {
   std::string text;
@@ -199,15 +216,15 @@ void read_quantizer(SectionReader& in, const std::string& key, Quantizer& quanti
 
 void read(SectionReader in, QuantizeSection& quantize) {
   in.choice("method", quantize.method, kMethods);
-  read_quantizer(in, "weights", quantize.weights, quant::parse_weight_quantizer);
-  read_quantizer(in, "activations", quantize.activations, quant::parse_activation_quantizer);
+  read_quantizer(in, "weights", quantize.weights, supported_weights);
+  read_quantizer(in, "activations", quantize.activations, supported_activations);
   in.texts("keep_float", quantize.keep_float);
   in.whole("calibration", quantize.calibration, kAtLeastOne);
   in.texts("compare_static", quantize.compare_static);
   in.done();
   for (const std::string& weights : quantize.compare_static) {
     try {
-      quant::parse_weight_quantizer(weights);
+      supported_weights(weights);
     } catch (const Error& error) {
       in.fail_key("compare_static", *in.find("compare_static"), error.what());
     }

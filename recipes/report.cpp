@@ -14,8 +14,9 @@ std::string bytes_text(std::int64_t bytes, std::int64_t float_bytes) {
 }
 
 std::string row(const std::string& name, double accuracy, const std::string& drop, const std::string& size,
-                double seconds) {
-  return fmt::format("  {:<26}{:>8.2f} %{:>9}{:>20}{:>8.1f} s\n", name, 100.0 * accuracy, drop, size, seconds);
+                std::optional<double> seconds) {
+  return fmt::format("  {:<26}{:>8.2f} %{:>9}{:>20}{:>10}\n", name, 100.0 * accuracy, drop, size,
+                     seconds ? fmt::format("{:.1f} s", *seconds) : "");
 }
 
 std::string rule(char symbol) { return "  " + std::string(kWidth - 2, symbol) + "\n"; }
@@ -55,7 +56,8 @@ std::string to_text(const Metrics& metrics) {
   }
   if (metrics.int8) {
     text += row("int8", metrics.int8->test_accuracy, drop(metrics.int8->test_accuracy),
-                bytes_text(metrics.int8->model_bytes, float_bytes), metrics.int8->seconds);
+                bytes_text(metrics.int8->model_bytes, float_bytes),
+                metrics.qat ? std::nullopt : std::optional(metrics.int8->seconds));
   }
   for (const Int8Result& variant : metrics.variants) {
     text += row(variant.name, variant.test_accuracy, drop(variant.test_accuracy),
