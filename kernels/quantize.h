@@ -138,7 +138,7 @@ void requantize(const std::int32_t* acc, std::int64_t rows, const Requantization
 ///   y_q = clamp(rne((float(a_q - a_zp) * M_a + float(b_q - b_zp) * M_b) + float(y_zp)), lower, qmax)
 ///   M_a = float(double(s_a) / s_y), M_b = float(double(s_b) / s_y)
 /// `lower`, `mask` and `seen` as in requantize; the real value is (a_q - a_zp) * s_a + (b_q - b_zp) * s_b in f32.
-/// REQUIRES: a_q and b_q of one size. Single-threaded, vectorized.
+/// REQUIRES: a_q and b_q of one size; y overlaps neither. Single-threaded, vectorized.
 void requantize_add(std::span<const std::uint8_t> a_q, ScaleZero a, std::span<const std::uint8_t> b_q, ScaleZero b,
                     ScaleZero output, CodeRange codes, bool relu, std::uint8_t* y, std::uint8_t* mask = nullptr,
                     MinMax* seen = nullptr);
