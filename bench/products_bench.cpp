@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,15 @@ void integer(benchmark::State& state, ConvShape shape) {
   });
 }
 
+void integer_of_owned(benchmark::State& state, ConvShape shape) {
+  const std::vector<std::uint8_t> x(static_cast<std::size_t>(shape.n * shape.input_row()), 3);
+  const auto weight = std::make_shared<std::vector<std::int8_t>>(static_cast<std::size_t>(shape.weight_elements()), 1);
+  measure(state, operations(shape), 4.0, [&] {
+    conv2d_integer(shape, x.data(), 5, pack_integer(shape, weight->data(), weight),
+                   [](std::int64_t, Range, const std::int32_t* acc) { benchmark::DoNotOptimize(acc[0]); });
+  });
+}
+
 void packing(benchmark::State& state, ConvShape shape) {
   const auto weight = operand(shape.weight_elements(), DType::F32);
   for (auto _ : state) {
@@ -138,6 +148,7 @@ const bool kRegistered = [] {
       add(name + type + "backward", backward, shape, dtype, true, true);
     }
     add(name + "int8/forward", integer, shape);
+    add(name + "int8/pack_and_forward", integer_of_owned, shape);
     add(name + "f32/pack", packing, shape);
     add(name + "int8/pack", integer_packing, shape);
   }

@@ -27,8 +27,8 @@ struct ConvShape {
   std::int64_t out_w() const { return (w + 2 * padding_w - dilation_w * (kw - 1) - 1) / stride_w + 1; }
   /// Products in one sum: (c / groups) * kh * kw.
   std::int64_t depth() const { return c / groups * kh * kw; }
-  std::int64_t input_row() const { return h * w * c; }                 ///< elements of one input image
-  std::int64_t output_row() const { return out_h() * out_w() * o; }    ///< elements of one output image
+  std::int64_t input_row() const { return h * w * c; }               ///< elements of one input image
+  std::int64_t output_row() const { return out_h() * out_w() * o; }  ///< elements of one output image
   std::int64_t weight_elements() const { return o * depth(); }
   /// Whether each output pixel sees one input pixel, so that the whole is one matrix product of n * h * w rows.
   bool is_matmul() const;
@@ -60,8 +60,10 @@ PackedWeight pack_forward(const ConvShape& shape, DType dtype, const std::byte* 
 /// For the dx of conv2d_backward. `weight` is f32 or bf16; `owner` as in pack_forward.
 PackedWeight pack_backward(const ConvShape& shape, DType dtype, const std::byte* weight,
                            std::shared_ptr<const void> owner = nullptr);
-/// For conv2d_integer. Codes in [-127, 127].
-PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight);
+/// For conv2d_integer. Codes in [-127, 127]. A linear layer's weight with an `owner` is used as it is, which suits a
+/// weight that changes every step; without one it is put into a layout whose products are some percent faster.
+PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight,
+                          std::shared_ptr<const void> owner = nullptr);
 
 /// y = x * W + bias, then max(0, .) if `relu`. `x` and the packed weight have type `dtype` (f32 or bf16); sums are f32;
 /// `y` is of type `out` (f32, or bf16 if dtype is bf16). `bias` may be null.
@@ -78,7 +80,7 @@ Slices conv_slices(const ConvShape& shape);
 /// acc = sum (x_q - x_zero_point) * w_q in s32, exactly, on every processor: with VNNI as u8 x s8 products; without it
 /// (where the processor's 16-bit sums would saturate) as f32 products of integers in chunks of depth <= 512, whose sums
 /// stay below 2^24. Padding is with x_zero_point. Each slice's sums are handed to `consume` while they are in cache.
-/// REQUIRES: 255 * 127 * depth < 2^31; throws Error otherwise.
+/// `consume` may use the slots 0 to 7 of thread_scratch. REQUIRES: 255 * 127 * depth < 2^31; throws Error otherwise.
 void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point,
                     const PackedWeight& weight, const SumsConsumer& consume);
 
@@ -98,11 +100,11 @@ struct ConvBackward {
   const std::byte* x = nullptr;
   std::function<void(Range images, std::byte* x)> make_x;
 
-  PackedWeight weight;             ///< from pack_backward; needed if dx is wanted
-  std::byte* dx = nullptr;         ///< [N, H, W, C], or null: not wanted
-  DType dx_dtype = DType::F32;     ///< f32 or, if dtype is bf16, bf16
-  float* dw = nullptr;             ///< [O, KH, KW, I], or null: not wanted
-  float* db = nullptr;             ///< [O], or null: not wanted
+  PackedWeight weight;          ///< from pack_backward; needed if dx is wanted
+  std::byte* dx = nullptr;      ///< [N, H, W, C], or null: not wanted
+  DType dx_dtype = DType::F32;  ///< f32 or, if dtype is bf16, bf16
+  float* dw = nullptr;          ///< [O, KH, KW, I], or null: not wanted
+  float* db = nullptr;          ///< [O], or null: not wanted
 };
 
 /// Overwrites dx, dw, db. Partial dw and db of slices are added in slice order.

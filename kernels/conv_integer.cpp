@@ -81,7 +81,7 @@ void exact_sums(const ConvShape& s, Range images, const std::uint8_t* x_q, std::
   }
 }
 
-onednn::GemmOptions linear_options(const ConvShape& shape, std::int64_t rows) {
+onednn::GemmOptions linear_options(const ConvShape& shape, std::int64_t rows, WeightLayout layout) {
   return {.m = rows,
           .k = shape.c,
           .n = shape.o,
@@ -89,14 +89,14 @@ onednn::GemmOptions linear_options(const ConvShape& shape, std::int64_t rows) {
           .lda = shape.c,
           .ldb = shape.c,
           .ldy = shape.o,
-          .packed_b = true,
+          .packed_b = layout == WeightLayout::Blocked,
           .dtype = DType::U8,
           .out = DType::S32};
 }
 
-const onednn::Plan& integer_plan(const ConvShape& shape, std::int64_t images) {
+const onednn::Plan& integer_plan(const ConvShape& shape, std::int64_t images, WeightLayout layout) {
   if (is_linear(shape)) {
-    return onednn::gemm_plan(linear_options(shape, images));
+    return onednn::gemm_plan(linear_options(shape, images, layout));
   }
   ConvShape slice = shape;
   slice.n = images;
@@ -109,21 +109,28 @@ void check_depth(const ConvShape& shape) {
         std::numeric_limits<std::int32_t>::max() / (255 * 127), "; keep this layer in float");
 }
 
+DETENT_VECTORIZED std::int32_t sum_of(const std::int8_t* codes, std::int64_t count) {
+  std::int32_t sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    sum += codes[i];
+  }
+  return sum;
+}
+
 std::vector<std::int32_t> output_sums(const ConvShape& shape, const std::int8_t* weight) {
   std::vector<std::int32_t> sums(static_cast<std::size_t>(shape.o));
-  for (std::int64_t o = 0; o < shape.o; ++o) {
-    std::int32_t sum = 0;
-    for (std::int64_t k = 0; k < shape.depth(); ++k) {
-      sum += weight[o * shape.depth() + k];
+  const Slices slices = slice_by_bytes(shape.o, shape.depth());
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    for (std::int64_t o = slices[slice].begin; o < slices[slice].end; ++o) {
+      sums[static_cast<std::size_t>(o)] = sum_of(weight + o * shape.depth(), shape.depth());
     }
-    sums[static_cast<std::size_t>(o)] = sum;
-  }
+  });
   return sums;
 }
 
 }  // namespace
 
-PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight) {
+PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std::shared_ptr<const void> owner) {
   shape.validate();
   check_depth(shape);
   auto impl = std::make_shared<PackedWeight::Impl>();
@@ -131,19 +138,24 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight) {
   impl->shape.n = 1;
   impl->dtype = DType::S8;
   impl->product = Product::Integer;
-  if (has_int8_units()) {
-    const onednn::Plan& plan = integer_plan(shape, images_per_slice(shape));
-    const auto data = allocate_aligned(onednn::weight_bytes(plan));
-    onednn::pack_weight(plan, weight, data.get());
-    impl->layout = WeightLayout::Blocked;
-    impl->data = data;
-    if (is_linear(shape)) {
-      impl->sums = output_sums(shape, weight);
-    }
-  } else {
+  if (!has_int8_units()) {
     const auto data = allocate_aligned(static_cast<std::size_t>(shape.weight_elements()) * sizeof(float));
     std::copy_n(weight, shape.weight_elements(), reinterpret_cast<float*>(data.get()));
     impl->layout = WeightLayout::Exact;
+    impl->data = data;
+    return PackedWeight(std::move(impl));
+  }
+  if (is_linear(shape)) {
+    impl->sums = output_sums(shape, weight);
+  }
+  if (is_linear(shape) && owner) {
+    impl->layout = WeightLayout::Plain;
+    impl->data = {std::move(owner), reinterpret_cast<const std::byte*>(weight)};
+  } else {
+    const onednn::Plan& plan = integer_plan(shape, images_per_slice(shape), WeightLayout::Blocked);
+    const auto data = allocate_aligned(onednn::weight_bytes(plan));
+    onednn::pack_weight(plan, weight, data.get());
+    impl->layout = WeightLayout::Blocked;
     impl->data = data;
   }
   return PackedWeight(std::move(impl));
@@ -166,8 +178,8 @@ void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_
     });
     return;
   }
-  const SlicePlans plans(slices,
-                         [&](std::int64_t images) -> const onednn::Plan& { return integer_plan(shape, images); });
+  const SlicePlans plans(
+      slices, [&](std::int64_t images) -> const onednn::Plan& { return integer_plan(shape, images, packed.layout); });
   // What the zero point adds to every sum of a linear layer; convolutions have it subtracted by oneDNN.
   std::vector<std::int32_t> correction = packed.sums;
   for (std::int32_t& sum : correction) {

@@ -30,9 +30,11 @@ TEST_P(Conv2dInteger, RandomCodesGiveExactSums) {
   const auto weight = random_codes<std::int8_t>(shape.weight_elements(), -127, 127, "weight");
   const auto x = random_codes<std::uint8_t>(shape.n * shape.input_row(), 0, 255, "x");
   const PackedWeight packed = pack_integer(shape, weight.data());
+  const PackedWeight owned = pack_integer(shape, weight.data(), std::make_shared<int>());
   for (const std::int32_t zero_point : {0, 3, 128, 255}) {
-    EXPECT_TRUE(
-        are_equal("acc", integer_sums(shape, x, zero_point, packed), expected_sums(shape, x, zero_point, weight)))
+    const auto expected = expected_sums(shape, x, zero_point, weight);
+    EXPECT_TRUE(are_equal("acc", integer_sums(shape, x, zero_point, packed), expected)) << "zero point " << zero_point;
+    EXPECT_TRUE(are_equal("acc of an owned weight", integer_sums(shape, x, zero_point, owned), expected))
         << "zero point " << zero_point;
   }
 }
