@@ -10,7 +10,8 @@
 
 /// Differentiable operations. Each checks its inputs, computes, and records how gradients flow. Values are f32, or f64
 /// where gradients are checked; the products also run in bf16 where `Products` says so. Shapes are those of the
-/// kernels: images N H W C, convolution weights O KH KW I, linear weights O I. All throw Error for shapes that do not fit.
+/// kernels: images N H W C, convolution weights O KH KW I, linear weights O I. All throw Error for shapes that do not
+/// fit.
 namespace detent::autograd {
 
 /// How a product is computed: the type of its factors (sums are always f32), and whether max(0, .) is applied to the
