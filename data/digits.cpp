@@ -25,7 +25,10 @@ struct Segment {
 
 /// About standard normal, by exactly rounded operations alone: the sum of four uniform numbers.
 float bell(RandomStream& random) {
-  const float sum = random.uniform() + random.uniform() + random.uniform() + random.uniform();
+  float sum = 0.0F;
+  for (int i = 0; i < 4; ++i) {
+    sum += random.uniform();
+  }
   return (sum - 2.0F) * 1.7320508F;
 }
 
@@ -100,12 +103,14 @@ std::vector<StrokePoint> flattened(const Stroke& stroke) {
   return line;
 }
 
-/// The pen comes down or leaves early or late: cuts up to a share off an end, or lets it run on straight.
+/// The pen comes down or leaves early or late: cuts a little off an end, or lets it run on straight. What is missing
+/// makes another digit sooner than what is added, so the cuts are the smaller.
 void vary_ends(std::vector<StrokePoint>& line, RandomStream& random) {
   for (int end = 0; end < 2; ++end) {
-    const float share = 0.05F * bell(random);
+    const float share = 0.08F * bell(random);
     if (share > 0.0F) {
-      const auto cut = std::min(static_cast<std::size_t>(share * static_cast<float>(line.size())), line.size() / 4);
+      const float points = 0.35F * share * static_cast<float>(line.size());
+      const std::size_t cut = std::min(static_cast<std::size_t>(points), line.size() / 4);
       line.erase(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(cut));
     } else if (line.size() > 2) {
       const StrokePoint& a = line[0];
@@ -126,15 +131,15 @@ class Bend {
  public:
   Bend(int digit, RandomStream& random) {
     // Handwriting leans to the right more often than to the left; lines that stand alone lean most.
-    shear_ = digit == 1 ? 0.25F + 0.30F * bell(random) : 0.18F + 0.22F * bell(random);
-    turn_ = 0.10F * bell(random);
-    width_ = (1.0F + 0.18F * bell(random)) * 1.0F;
-    taper_ = 0.22F * bell(random);
-    middle_ = 0.25F * bell(random);
-    bow_ = 0.12F * bell(random);
+    shear_ = digit == 1 ? 0.25F + 0.30F * bell(random) : std::clamp(0.2F + 0.2F * bell(random), -0.3F, 0.7F);
+    turn_ = 0.05F * bell(random);
+    width_ = std::clamp((digit == 0 ? 1.25F : 1.1F) + 0.18F * bell(random), 0.75F, 1.7F);
+    taper_ = 0.18F * bell(random);
+    middle_ = 0.22F * bell(random);
+    bow_ = 0.10F * bell(random);
     tilt_ = 0.08F * bell(random);
     for (auto& wave : waves_) {
-      wave = {random.uniform(-1.0F, 1.0F), random.uniform(-1.0F, 1.0F), 0.035F * bell(random), 0.035F * bell(random)};
+      wave = {random.uniform(-1.0F, 1.0F), random.uniform(-1.0F, 1.0F), 0.055F * bell(random), 0.055F * bell(random)};
     }
   }
 
@@ -171,9 +176,11 @@ class Bend {
 std::vector<Segment> sketch(int digit, RandomStream& random) {
   const DigitStyle& style = choose_style(digit, random);
   const Bend bend(digit, random);
-  const float radius = std::clamp(1.35F + 0.42F * bell(random), 0.65F, 2.4F);
+  // Single lines are inked more heavily, as there is nothing to fill up.
+  const float radius = digit == 1 ? std::clamp(1.5F + 0.5F * bell(random), 0.7F, 3.0F)
+                                  : std::clamp(1.28F + 0.4F * bell(random), 0.7F, 2.3F);
   const float pressure = 0.15F * bell(random);
-  const float jitter = random.uniform(1.0F, 4.0F);
+  const float jitter = random.uniform(0.5F, 4.0F);
 
   std::vector<std::vector<StrokePoint>> lines;
   StrokePoint low{1e9F, 1e9F};
@@ -209,9 +216,11 @@ std::vector<Segment> sketch(int digit, RandomStream& random) {
   return segments;
 }
 
-/// Inks a segment: each pixel takes the share that the pen covers of it, estimated from the distance of its centre.
-void ink(const Segment& s, float softness, std::array<float, kSize * kSize>& coverage) {
-  const float reach = std::max(s.r0, s.r1) + softness;
+/// Inks a segment: each pixel takes the share that the pen covers of it, estimated from the distance of its centre;
+/// `grain` moves the edge of the ink a little at every pixel.
+void ink(const Segment& s, float softness, const std::array<float, kSize * kSize>& grain,
+         std::array<float, kSize * kSize>& coverage) {
+  const float reach = std::max(s.r0, s.r1) + softness + 0.5F;
   const auto first = [&](float v) {
     return static_cast<std::size_t>(std::clamp(v - reach - 0.5F, 0.0F, kSize - 1.0F));
   };
@@ -227,7 +236,8 @@ void ink(const Segment& s, float softness, std::array<float, kSize * kSize>& cov
       const float ox = px - t * dx;
       const float oy = py - t * dy;
       const float distance = std::sqrt(ox * ox + oy * oy);
-      const float covered = (s.r0 + t * (s.r1 - s.r0) - distance) / (2.0F * softness) + 0.5F;
+      const float covered =
+          (s.r0 + t * (s.r1 - s.r0) - distance + grain[row * kSize + column]) / (2.0F * softness) + 0.5F;
       float& pixel = coverage[row * kSize + column];
       pixel = std::max(pixel, std::min(covered, 1.0F));
     }
@@ -270,10 +280,13 @@ void draw_digit(int digit, RandomStream& random, std::span<std::uint8_t> image) 
   check(digit >= 0 && digit <= 9, "digits: expected a digit of 0 to 9, got ", digit);
   check(image.size() == kSize * kSize, "digits: expected room for ", kSize * kSize, " pixels, got ", image.size());
   const std::vector<Segment> segments = sketch(digit, random);
-  const float softness = random.uniform(0.5F, 0.8F);
+  const float softness = random.uniform(0.45F, 0.7F);
+  std::array<float, kSize * kSize> grain{};
+  const float roughness = random.uniform(0.0F, 0.25F);
+  std::ranges::generate(grain, [&] { return random.uniform(-roughness, roughness); });
   std::array<float, kSize * kSize> coverage{};
   for (const Segment& segment : segments) {
-    ink(segment, softness, coverage);
+    ink(segment, softness, grain, coverage);
   }
   float mass = 0.0F;
   float moment_x = 0.0F;

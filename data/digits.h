@@ -12,7 +12,7 @@ namespace detent::data {
 inline constexpr std::int64_t kDigitSize = 28;
 
 struct DigitsOptions {
-  std::int64_t train = 20000;
+  std::int64_t train = 40000;
   std::int64_t test = 4000;
   std::uint64_t seed = 1;
 };
