@@ -14,6 +14,7 @@ struct Row {
   std::string name;
   double bound;      // of uniform; 0: normal
   double deviation;  // of all
+  friend void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 };
 
 // Weights 40 x 3 x 3 x 20: fan_in 180, fan_out 360.

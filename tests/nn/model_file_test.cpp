@@ -70,6 +70,7 @@ struct Damage {
   std::string name;
   std::function<void(TensorFile&)> hurt;
   std::string message;
+  friend void PrintTo(const Damage& row, std::ostream* out) { *out << row.name; }
 };
 
 class Damaged : public testing::TestWithParam<Damage> {};

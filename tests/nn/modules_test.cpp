@@ -21,6 +21,7 @@ struct Row {
   std::int64_t parameters;
   std::int64_t multiply_adds;
   std::vector<Shape> wrong;  // an input that it must refuse; empty: none
+  friend void PrintTo(const Row& row, std::ostream* out) { *out << row.options; }
 };
 
 const std::vector<Row>& rows() {

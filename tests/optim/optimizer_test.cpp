@@ -20,6 +20,7 @@ struct Row {
   std::string name;
   double weight_decay;
   Make make;
+  friend void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 };
 
 template <typename O>

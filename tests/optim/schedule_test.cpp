@@ -14,6 +14,7 @@ constexpr double kBase = 0.1;
 struct Row {
   std::string name;
   Schedule schedule;
+  friend void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
 };
 
 class Golden : public testing::TestWithParam<Row> {};
