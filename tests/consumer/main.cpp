@@ -58,7 +58,7 @@ int main() try {
   quant::freeze_observers(qat);
   const quant::Converted int8 = quant::convert(qat);
 
-  quant::Verifier verifier(qat.clone(), int8.graph.clone());
+  quant::Verifier verifier(qat, int8.graph);
   data::Loader test(digits.test, {.batch = 100});
   for (data::Batch batch; test.next(batch);) {
     verifier.feed(batch.images);
