@@ -27,7 +27,9 @@ class Tensor {
   template <typename T>
   static Tensor from(const std::vector<T>& values, Shape shape);
   template <typename T>
-  static Tensor scalar(T value) { return from<T>({value}, Shape{}); }
+  static Tensor scalar(T value) {
+    return from<T>({value}, Shape{});
+  }
 
   bool defined() const { return memory_ != nullptr; }
   const Shape& shape() const { return shape_; }

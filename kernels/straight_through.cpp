@@ -119,25 +119,28 @@ void store_as(std::int64_t count, T* dst, Fn&& fn) {
 template <typename T>
 void masked_scale(const float* dy, const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs,
                   const float* factor, T* dst) {
-  for_each_piece(mask, rows, outputs, [&](std::int64_t i, std::int64_t o, std::int64_t count, const std::uint32_t* gate) {
-    store_as(count, dst + i, [&](float* out) { scale_piece(dy + i, gate, factor + o, count, out); });
-  });
+  for_each_piece(mask, rows, outputs,
+                 [&](std::int64_t i, std::int64_t o, std::int64_t count, const std::uint32_t* gate) {
+                   store_as(count, dst + i, [&](float* out) { scale_piece(dy + i, gate, factor + o, count, out); });
+                 });
 }
 
 template <typename T>
 void masked_affine(const float* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
                    std::int64_t outputs, const float* a, const float* b, const float* c, T* dst) {
-  for_each_piece(mask, rows, outputs, [&](std::int64_t i, std::int64_t o, std::int64_t count, const std::uint32_t* gate) {
-    store_as(count, dst + i,
-             [&](float* out) { affine_piece(dy + i, gate, acc + i, a + o, b + o, c + o, count, out); });
-  });
+  for_each_piece(mask, rows, outputs,
+                 [&](std::int64_t i, std::int64_t o, std::int64_t count, const std::uint32_t* gate) {
+                   store_as(count, dst + i,
+                            [&](float* out) { affine_piece(dy + i, gate, acc + i, a + o, b + o, c + o, count, out); });
+                 });
 }
 
 void masked_sums(const float* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
                  std::int64_t outputs, double* sum_g, double* sum_g_acc) {
-  for_each_piece(mask, rows, outputs, [&](std::int64_t i, std::int64_t o, std::int64_t count, const std::uint32_t* gate) {
-    sums_piece(dy + i, gate, acc + i, count, sum_g + o, sum_g_acc + o);
-  });
+  for_each_piece(mask, rows, outputs,
+                 [&](std::int64_t i, std::int64_t o, std::int64_t count, const std::uint32_t* gate) {
+                   sums_piece(dy + i, gate, acc + i, count, sum_g + o, sum_g_acc + o);
+                 });
 }
 
 void moments(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, double* sum, double* sum_squares) {

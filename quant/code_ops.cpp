@@ -139,7 +139,8 @@ Variable dropout_codes(const Variable& x, double p, const RandomStream& random) 
                          });
 }
 
-Variable add_codes(const Variable& a, const Variable& b, const std::shared_ptr<const QParams>& map, bool relu, MinMax* seen) {
+Variable add_codes(const Variable& a, const Variable& b, const std::shared_ptr<const QParams>& map, bool relu,
+                   MinMax* seen) {
   check(a.shape() == b.shape(), "add: expected two inputs of one shape, got ", a.shape(), " and ", b.shape());
   const ScaleZero a_map = map_of(a.value(), "add");
   const ScaleZero b_map = map_of(b.value(), "add");
@@ -167,15 +168,17 @@ Variable average_codes(const Variable& x, const kernels::PoolShape& shape, const
   const kernels::Requantization requantization =
       kernels::make_average_requantization(input, shape.window(), shape.c, map->tensor(), map->codes);
   kernels::avg_pool_codes(shape, x.value().data<std::uint8_t>().data(), input.zero_point, requantization,
-                          y.data<std::uint8_t>().data(), mask.defined() ? mask.data<std::uint8_t>().data() : nullptr, seen);
-  return x.tape().record("average pool", y.with_qparams(map), {x}, [mask, shape, input_shape = x.shape()](Backward& backward) {
-    backward.grad(0, [&] {
-      const Tensor g = masked(backward.dy(), mask, backward.arena());
-      Tensor dx = Tensor::empty(input_shape, DType::F32, backward.arena());
-      kernels::avg_pool_backward(shape, g.data<float>().data(), dx.data<float>().data());
-      return dx;
-    });
-  });
+                          y.data<std::uint8_t>().data(), mask.defined() ? mask.data<std::uint8_t>().data() : nullptr,
+                          seen);
+  return x.tape().record("average pool", y.with_qparams(map), {x},
+                         [mask, shape, input_shape = x.shape()](Backward& backward) {
+                           backward.grad(0, [&] {
+                             const Tensor g = masked(backward.dy(), mask, backward.arena());
+                             Tensor dx = Tensor::empty(input_shape, DType::F32, backward.arena());
+                             kernels::avg_pool_backward(shape, g.data<float>().data(), dx.data<float>().data());
+                             return dx;
+                           });
+                         });
 }
 
 }  // namespace detent::quant

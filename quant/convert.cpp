@@ -75,7 +75,8 @@ void convert_product(Conversion& pass, std::size_t index) {
                                                      std::move(state), qat.output());
   LedgerRow row{.precision = "int8", .sum_bound = int8->bound()};
   std::ostringstream reason;
-  reason << "u8 x s8" << (settings.qconfig.weight.bits == 8 ? "" : " of " + std::to_string(settings.qconfig.weight.bits) + " bits")
+  reason << "u8 x s8"
+         << (settings.qconfig.weight.bits == 8 ? "" : " of " + std::to_string(settings.qconfig.weight.bits) + " bits")
          << (is_per_channel ? " per channel" : " per tensor") << (batch_norm ? ", batch norm folded" : "")
          << (settings.relu ? ", relu fused" : "")
          << (row.sum_bound < kExactInF32 ? ", sums below 2^24" : ", sums may pass 2^24");
@@ -113,9 +114,10 @@ void keep(Conversion& pass, std::size_t index) {
   }
   const bool asked = std::ranges::any_of(pass.keep_float, [&](const std::string& p) { return matches(p, node.name); });
   // What could have been int8 is in float only because it was asked for; so is what continues it in float.
-  const bool could_be_int8 = std::ranges::count(std::vector<std::string_view>{"conv2d", "linear", "add", "avg_pool2d", "global_avg_pool2d",
-                                                                              "max_pool2d", "flatten", "dropout"},
-                                                node.module->kind()) > 0;
+  const bool could_be_int8 =
+      std::ranges::count(std::vector<std::string_view>{"conv2d", "linear", "add", "avg_pool2d", "global_avg_pool2d",
+                                                       "max_pool2d", "flatten", "dropout"},
+                         node.module->kind()) > 0;
   const std::shared_ptr<nn::Module>& before = pass.node(pass.input(index)).module;
   const bool continues_float = before && before->kind() != "dequantize";
   LedgerRow row{.precision = "float"};
@@ -191,9 +193,11 @@ std::string to_text(const std::vector<LedgerRow>& ledger) {
     kind_width = std::max(kind_width, row.kind.size());
   }
   std::ostringstream text;
-  const auto line = [&](std::string_view name, std::string_view kind, std::string_view precision, std::string_view reason) {
-    text << std::left << std::setw(static_cast<int>(name_width)) << name << "  " << std::setw(static_cast<int>(kind_width))
-         << kind << "  " << std::setw(9) << precision << "  " << reason << '\n';
+  const auto line = [&](std::string_view name, std::string_view kind, std::string_view precision,
+                        std::string_view reason) {
+    text << std::left << std::setw(static_cast<int>(name_width)) << name << "  "
+         << std::setw(static_cast<int>(kind_width)) << kind << "  " << std::setw(9) << precision << "  " << reason
+         << '\n';
   };
   line("module", "kind", "precision", "how");
   for (const LedgerRow& row : ledger) {

@@ -52,7 +52,8 @@ void FoldedBatchNorm::update(std::span<const double> mean, std::span<const doubl
   const double unbiased = count > 1 ? static_cast<double>(count) / static_cast<double>(count - 1) : 1.0;
   const auto blend = [momentum](std::span<float> running, std::span<const double> batch, double correction) {
     for (std::size_t o = 0; o < running.size(); ++o) {
-      running[o] = static_cast<float>((1.0 - momentum) * static_cast<double>(running[o]) + momentum * batch[o] * correction);
+      running[o] =
+          static_cast<float>((1.0 - momentum) * static_cast<double>(running[o]) + momentum * batch[o] * correction);
     }
   };
   blend(module_->running_mean().data<float>(), mean, 1.0);

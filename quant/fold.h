@@ -15,7 +15,8 @@ namespace detent::quant {
 /// folded weights and bias alone.
 class FoldedBatchNorm {
  public:
-  FoldedBatchNorm(std::shared_ptr<nn::BatchNorm> module, bool is_frozen) : module_(std::move(module)), is_frozen_(is_frozen) {}
+  FoldedBatchNorm(std::shared_ptr<nn::BatchNorm> module, bool is_frozen)
+      : module_(std::move(module)), is_frozen_(is_frozen) {}
 
   nn::BatchNorm& module() const { return *module_; }
   bool is_frozen() const { return is_frozen_; }

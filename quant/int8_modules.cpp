@@ -48,7 +48,8 @@ Int8Product::Int8Product(const Options& options) : options_(options), output_(op
 Int8Product::Int8Product(const Options& options, State state, const FakeQuant& output)
     : options_(options),
       weight_(state.weight.codes),
-      weight_scale_(Tensor::from(state.weight.qparams.scale, {static_cast<std::int64_t>(state.weight.qparams.channels())})),
+      weight_scale_(
+          Tensor::from(state.weight.qparams.scale, {static_cast<std::int64_t>(state.weight.qparams.channels())})),
       weight_zero_point_(Tensor::zeros(weight_scale_.shape(), DType::S32)),
       bias_(std::move(state.bias)),
       input_scale_(scale_tensor(state.input.scale)),
@@ -71,8 +72,8 @@ QParams Int8Product::weight_qparams() const {
 
 void Int8Product::make_plan(const kernels::ConvShape& shape) {
   packed_ = kernels::pack_integer(shape, weight_.data<std::int8_t>().data());
-  requantization_ = kernels::make_requantization(map_from(input_scale_, input_zero_point_), weight_qparams(), {}, shape.o,
-                                                 output_.map(), output_.codes(), options_.relu);
+  requantization_ = kernels::make_requantization(map_from(input_scale_, input_zero_point_), weight_qparams(), {},
+                                                 shape.o, output_.map(), output_.codes(), options_.relu);
   if (bias_.defined()) {
     std::ranges::copy(bias_.data<std::int32_t>(), std::back_inserter(requantization_.bias));
   }

@@ -100,9 +100,13 @@ class Int8ProductOf : public Int8Product {
 using Int8Conv2d = Int8ProductOf<nn::Conv2d>;
 using Int8Linear = Int8ProductOf<nn::Linear>;
 template <>
-inline std::string_view Int8Conv2d::kind() const { return "int8_conv2d"; }
+inline std::string_view Int8Conv2d::kind() const {
+  return "int8_conv2d";
+}
 template <>
-inline std::string_view Int8Linear::kind() const { return "int8_linear"; }
+inline std::string_view Int8Linear::kind() const {
+  return "int8_linear";
+}
 
 Int8Product::Options int8_options_from_json(const nlohmann::json& json);
 

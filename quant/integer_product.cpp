@@ -9,7 +9,8 @@ namespace {
 /// Runs `body(slice, seen)` for all slices and includes what they saw in `seen`, if that is wanted.
 class SeenBySlice {
  public:
-  SeenBySlice(std::int64_t slices, MinMax* total) : by_slice_(total ? static_cast<std::size_t>(slices) : 0), total_(total) {}
+  SeenBySlice(std::int64_t slices, MinMax* total)
+      : by_slice_(total ? static_cast<std::size_t>(slices) : 0), total_(total) {}
   ~SeenBySlice() {
     for (const MinMax& seen : by_slice_) {
       total_->include(seen);
@@ -42,7 +43,8 @@ struct Epilogue {
 const std::uint8_t* codes_of(const Tensor& x) { return x.data<std::uint8_t>().data(); }
 
 ScaleZero map_of(const Tensor& x) {
-  check(x.qparams() != nullptr, "integer product: expected codes with their scale, got plain numbers of type ", x.dtype());
+  check(x.qparams() != nullptr, "integer product: expected codes with their scale, got plain numbers of type ",
+        x.dtype());
   return x.qparams()->tensor();
 }
 
@@ -107,13 +109,14 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const ker
   kernels::conv2d_integer(shape, codes_of(x), map_of(x).zero_point, weight, std::ref(epilogue));
 }
 
-Tensor integer_sums(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight, Arena* arena) {
+Tensor integer_sums(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight,
+                    Arena* arena) {
   Tensor sums = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.o}, DType::S32, arena);
   std::int32_t* const memory = sums.data<std::int32_t>().data();
-  kernels::conv2d_integer(shape, codes_of(x), map_of(x).zero_point, weight,
-                          [&](std::int64_t, Range images, const std::int32_t* acc) {
-                            std::copy_n(acc, images.size() * shape.output_row(), memory + images.begin * shape.output_row());
-                          });
+  kernels::conv2d_integer(
+      shape, codes_of(x), map_of(x).zero_point, weight, [&](std::int64_t, Range images, const std::int32_t* acc) {
+        std::copy_n(acc, images.size() * shape.output_row(), memory + images.begin * shape.output_row());
+      });
   return sums;
 }
 

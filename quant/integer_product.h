@@ -40,7 +40,8 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const ker
                      MinMax* seen = nullptr);
 
 /// The sums themselves, s32 [N, OH, OW, O]: what batch statistics are taken from.
-Tensor integer_sums(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight, Arena* arena);
+Tensor integer_sums(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight,
+                    Arena* arena);
 /// The second half of integer_product, from sums in memory.
 void requantize_sums(const kernels::ConvShape& shape, const Tensor& sums, const kernels::Requantization& requantization,
                      Tensor& y, SliceMask* mask, MinMax* seen);

@@ -40,7 +40,8 @@ std::shared_ptr<nn::Module> make_qat(const json& options) {
 template <typename Int8, typename Layer>
 std::shared_ptr<nn::Module> make_int8(const json& options) {
   const char* const kind = std::is_same_v<Int8, Int8Conv2d> ? "int8_conv2d" : "int8_linear";
-  auto module = std::make_shared<Int8>(layer_of<Layer>(options, kind), int8_options_from_json(object_at(options, "int8", kind)));
+  auto module =
+      std::make_shared<Int8>(layer_of<Layer>(options, kind), int8_options_from_json(object_at(options, "int8", kind)));
   json rest = options;
   rest.erase("layer");
   rest.erase("int8");

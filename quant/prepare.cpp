@@ -88,7 +88,8 @@ Handle Preparation::reals_of(Handle source_value) {
     return made.handle;
   }
   if (!made.other) {
-    made.other = result_.add(std::make_shared<Dequantize>(), {made.handle}, source_.node(source_value).name + "_dequantize");
+    made.other =
+        result_.add(std::make_shared<Dequantize>(), {made.handle}, source_.node(source_value).name + "_dequantize");
   }
   return *made.other;
 }

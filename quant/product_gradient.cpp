@@ -94,8 +94,8 @@ Tensor in_dtype(const Tensor& codes, DType dtype, Arena* arena) {
 
 }  // namespace
 
-SumStatistics::SumStatistics(const kernels::ConvShape& shape, const Tensor& sums, ScaleZero input, const QParams& weight,
-                             std::span<const float> factor, const FoldedBatchNorm& batch_norm)
+SumStatistics::SumStatistics(const kernels::ConvShape& shape, const Tensor& sums, ScaleZero input,
+                             const QParams& weight, std::span<const float> factor, const FoldedBatchNorm& batch_norm)
     : count_(shape.n * shape.out_h() * shape.out_w()) {
   const auto outputs = static_cast<std::size_t>(shape.o);
   const Slices slices = kernels::conv_slices(shape);
@@ -192,9 +192,8 @@ void ProductGradient::run(autograd::Backward& backward) const {
   products.make_x = [&](Range images, std::byte* out) {
     const std::int64_t row = shape.input_row();
     const std::uint8_t* const from = codes + images.begin * row;
-    dtype == DType::BF16
-        ? kernels::centered(from, images.size() * row, input_zero, reinterpret_cast<bfloat16*>(out))
-        : kernels::centered(from, images.size() * row, input_zero, reinterpret_cast<float*>(out));
+    dtype == DType::BF16 ? kernels::centered(from, images.size() * row, input_zero, reinterpret_cast<bfloat16*>(out))
+                         : kernels::centered(from, images.size() * row, input_zero, reinterpret_cast<float*>(out));
   };
 
   Tensor dx;
@@ -236,7 +235,8 @@ void ProductGradient::run(autograd::Backward& backward) const {
       for (std::size_t k = 0; k < row; ++k) {
         df += static_cast<double>(dw.data<float>()[o * row + k]) * fold->weight.data<float>()[o * row + k];
       }
-      dgamma[o] = static_cast<float>(df / std::sqrt(static_cast<double>(variance[o]) + fold->module->settings().epsilon));
+      dgamma[o] =
+          static_cast<float>(df / std::sqrt(static_cast<double>(variance[o]) + fold->module->settings().epsilon));
       db[o] = dbeta[o] * fold->factor[o];
     }
     scale_rows(dw, [&](std::size_t o) { return fold->factor[o]; });

@@ -62,7 +62,8 @@ QatOptions qat_options_from_json(const json& json) {
   read.relu = reader.boolean("relu", false);
   read.qconfig.backward = dtype_from_name(reader.text("backward", name_of(DType::BF16)));
   const std::string range = reader.text("range", "previous");
-  check(range == "previous" || range == "current", "quantized layer: range: expected previous or current, got '", range, "'");
+  check(range == "previous" || range == "current", "quantized layer: range: expected previous or current, got '", range,
+        "'");
   read.qconfig.range = range == "previous" ? RangeUse::Previous : RangeUse::Current;
   reader.finish();
   read.qconfig.validate();

@@ -50,7 +50,8 @@ std::vector<float> QatProduct::folded_bias() {
 Shape QatProduct::result_shape(const Shape& x) const { return output_shape(std::vector{x.row()}).batched(x[0]); }
 
 nn::Variable QatProduct::calibrate(nn::Context& context, const nn::Variable& x) {
-  const Tensor weight_value = folded_weight(batch_norm_ ? batch_norm_->factor() : std::vector<float>(), context.tape.arena());
+  const Tensor weight_value =
+      folded_weight(batch_norm_ ? batch_norm_->factor() : std::vector<float>(), context.tape.arena());
   const std::vector<float> bias_value = folded_bias();
   const kernels::ConvShape shape = conv_shape(x.shape().row(), x.shape()[0]);
   const kernels::PackedWeight packed = kernels::pack_forward(shape, DType::F32, weight_value.raw());
@@ -87,10 +88,10 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   if (observe && (!output_.has_range() || options_.qconfig.range == RangeUse::Current)) {
     // The range first, on any map; then the codes.
     MinMax seen;
-    integer_product(shape, x.value(), packed,
-                    kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, {}, output_.codes(),
-                                                 options_.relu),
-                    y, nullptr, &seen);
+    integer_product(
+        shape, x.value(), packed,
+        kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, {}, output_.codes(), options_.relu),
+        y, nullptr, &seen);
     output_.observe(seen);
   }
   const std::shared_ptr<const QParams> y_map = output_.qparams();
@@ -98,7 +99,8 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   SliceMask mask = saves ? SliceMask(shape, arena) : SliceMask();
   MinMax seen;
   const bool observe_after = observe && options_.qconfig.range == RangeUse::Previous;
-  integer_product(shape, x.value(), packed, requantization(), y, saves ? &mask : nullptr, observe_after ? &seen : nullptr);
+  integer_product(shape, x.value(), packed, requantization(), y, saves ? &mask : nullptr,
+                  observe_after ? &seen : nullptr);
   if (observe_after) {
     output_.observe(seen);
   }
@@ -106,16 +108,14 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   if (!saves) {
     return context.tape.constant(std::move(y));
   }
-  ProductGradient gradient{.shape = shape,
-                           .dtype = options_.qconfig.backward,
-                           .x = x.value(),
-                           .weight = quantized,
-                           .mask = std::move(mask)};
+  ProductGradient gradient{
+      .shape = shape, .dtype = options_.qconfig.backward, .x = x.value(), .weight = quantized, .mask = std::move(mask)};
   if (batch_norm_) {
     gradient.fold = FrozenFold{&batch_norm_->module(), factor, weight().value, bias().value};
   }
-  return context.tape.record(kind(), std::move(y), inputs_on_tape(context, x),
-                             [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
+  return context.tape.record(
+      kind(), std::move(y), inputs_on_tape(context, x),
+      [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
 }
 
 nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn::Variable& x,
@@ -132,7 +132,8 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   // y = (sum * slope[o] + intercept[o]) in reals: requantized with `slope / s_x` in the place of the weights' scales.
   const QParams slopes = statistics.slopes(input);
   const auto requantization = [&](ScaleZero map) {
-    return kernels::make_requantization(input, slopes, statistics.intercepts(), shape.o, map, output_.codes(), options_.relu);
+    return kernels::make_requantization(input, slopes, statistics.intercepts(), shape.o, map, output_.codes(),
+                                        options_.relu);
   };
   Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
   if (output_.is_observing() && (!output_.has_range() || options_.qconfig.range == RangeUse::Current)) {
@@ -153,8 +154,9 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
                            .weight = quantized,
                            .mask = std::move(mask),
                            .normalized = NormalizedSums{sums, statistics, factor}};
-  return context.tape.record(kind(), y.with_qparams(y_map), inputs_on_tape(context, x),
-                             [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
+  return context.tape.record(
+      kind(), y.with_qparams(y_map), inputs_on_tape(context, x),
+      [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
 }
 
 nn::Variable QatProduct::forward(nn::Context& context, std::span<const nn::Variable> inputs) {
@@ -165,7 +167,7 @@ nn::Variable QatProduct::forward(nn::Context& context, std::span<const nn::Varia
   check(x.value().qparams() != nullptr, name(), ": expected codes, got plain ", x.dtype(), " numbers");
   const kernels::ConvShape shape = conv_shape(x.shape().row(), x.shape()[0]);
   return context.training && batch_norm_ && !batch_norm_->is_frozen() ? forward_batch_statistics(context, x, shape)
-                                                                       : forward_running(context, x, shape);
+                                                                      : forward_running(context, x, shape);
 }
 
 void QatProduct::bind(std::span<const Shape> inputs) {
@@ -176,13 +178,9 @@ void QatProduct::bind(std::span<const Shape> inputs) {
   }
 }
 
-Shape QatProduct::output_shape(std::span<const Shape> inputs) const {
-  return layer().output_shape(inputs);
-}
+Shape QatProduct::output_shape(std::span<const Shape> inputs) const { return layer().output_shape(inputs); }
 
-std::int64_t QatProduct::multiply_adds(std::span<const Shape> inputs) const {
-  return layer().multiply_adds(inputs);
-}
+std::int64_t QatProduct::multiply_adds(std::span<const Shape> inputs) const { return layer().multiply_adds(inputs); }
 
 std::vector<nn::Slot> QatProduct::slots() {
   std::vector<nn::Slot> slots = layer().slots();

@@ -13,7 +13,8 @@ namespace {
 bool is_codes(const Tensor& tensor) { return tensor.qparams() != nullptr; }
 
 /// Compares `row` bytes a unit: codes one by one, numbers by their bits. Notes the first difference.
-std::int64_t count_differences(const Tensor& expected, const Tensor& actual, std::int64_t first_image, Mismatch& first) {
+std::int64_t count_differences(const Tensor& expected, const Tensor& actual, std::int64_t first_image,
+                               Mismatch& first) {
   const std::size_t unit = size_of(expected.dtype());
   const std::int64_t row = expected.shape().row_elements();
   std::int64_t differing = 0;
@@ -47,8 +48,8 @@ std::vector<std::int32_t> predictions(const Tensor& output) {
 }  // namespace
 
 Verifier::Verifier(nn::Graph prepared, nn::Graph int8) : prepared_(std::move(prepared)), int8_(std::move(int8)) {
-  check(prepared_.input_shape() == int8_.input_shape(), "verify: the models have other inputs: ", prepared_.input_shape(),
-        " and ", int8_.input_shape());
+  check(prepared_.input_shape() == int8_.input_shape(),
+        "verify: the models have other inputs: ", prepared_.input_shape(), " and ", int8_.input_shape());
   for (const nn::Graph::Node& node : int8_.nodes()) {
     if (!node.module) {
       continue;
@@ -84,7 +85,8 @@ void Verifier::feed(const Tensor& images) {
     const auto i = static_cast<std::size_t>(slice);
     LayerComparison& layer = report_.layers[i];
     check(expected[i].shape() == actual[i].shape() && expected[i].dtype() == actual[i].dtype(), "verify: ", layer.name,
-          ": expected ", expected[i].dtype(), ' ', expected[i].shape(), ", got ", actual[i].dtype(), ' ', actual[i].shape());
+          ": expected ", expected[i].dtype(), ' ', expected[i].shape(), ", got ", actual[i].dtype(), ' ',
+          actual[i].shape());
     Mismatch mismatch{.layer = layer.name};
     const std::int64_t differing = count_differences(expected[i], actual[i], report_.images, mismatch);
     if (differing > 0 && layer.codes_mismatched == 0) {

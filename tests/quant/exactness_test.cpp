@@ -1,0 +1,151 @@
+// Promise 1: with observers frozen, the fake-quantized and the converted model give the same codes.
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "kernels/parallel.h"
+#include "nn/model_file.h"
+#include "quant/qat_product.h"
+#include "tests/quant/qat_fixture.h"
+
+namespace detent {
+namespace {
+
+using test::everything_net;
+using test::random_images;
+using test::random_labels;
+
+nn::Graph trained(std::uint64_t seed, const quant::QConfigMapping& mapping, int steps = 6) {
+  nn::Graph net = everything_net();
+  net.initialize(seed);
+  nn::Graph qat = quant::prepare_qat(net, mapping);
+  for (int step = 0; step < steps; ++step) {
+    if (step == steps / 2) {
+      quant::freeze_batch_norm(qat);
+    }
+    const auto index = static_cast<std::uint64_t>(step);
+    test::train_step(qat, random_images({12, 12, 3}, 10, seed * 100 + index, -1.0F, 1.0F),
+                     random_labels(10, 5, seed * 100 + index), 0.05F, index);
+  }
+  quant::freeze_observers(qat);
+  return qat;
+}
+
+quant::VerifyReport compare(const nn::Graph& qat, const nn::Graph& int8, std::uint64_t seed, std::int64_t batch = 16) {
+  quant::Verifier verifier(qat, int8);
+  const Tensor images = random_images({12, 12, 3}, 48, seed, -1.5F, 1.5F);
+  for (std::int64_t first = 0; first < 48; first += batch) {
+    verifier.feed(images.rows(first, std::min<std::int64_t>(first + batch, 48)));
+  }
+  return verifier.report();
+}
+
+class Exactness : public testing::TestWithParam<int> {};
+
+TEST_P(Exactness, ConvertedModelGivesTheTrainedCodes) {
+  const auto seed = static_cast<std::uint64_t>(GetParam());
+  quant::QConfig config;
+  if (seed % 3 == 1) {
+    config.weight.granularity = quant::Granularity::PerTensor;
+    config.range = quant::RangeUse::Current;
+  }
+  if (seed % 3 == 2) {
+    config.weight.bits = 4;
+    config.activation.bits = 5;
+    config.backward = DType::F32;
+  }
+  const nn::Graph qat = trained(seed, quant::QConfigMapping(config));
+  const quant::Converted converted = quant::convert(qat);
+  const quant::VerifyReport report = compare(qat, converted.graph, seed);
+  EXPECT_EQ(report.codes_mismatched, 0) << "seed " << seed << '\n' << quant::to_text(report);
+  EXPECT_EQ(report.predictions_changed, 0) << "seed " << seed;
+  EXPECT_EQ(report.images, 48);
+  EXPECT_GT(report.codes_compared, 48 * 2000);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, Exactness, testing::Range(0, 9));
+
+TEST(Exactness, StaticQuantizationToo) {
+  nn::Graph net = everything_net();
+  net.initialize(3);
+  nn::Graph prepared = quant::prepare(net, quant::QConfigMapping());
+  test::infer(prepared, random_images({12, 12, 3}, 32, 5, -1.0F, 1.0F));
+  quant::freeze_observers(prepared);
+  const quant::VerifyReport report = compare(prepared, quant::convert(prepared).graph, 7);
+  EXPECT_EQ(report.codes_mismatched, 0) << quant::to_text(report);
+}
+
+TEST(Exactness, SurvivesFiles) {
+  const nn::Graph qat = trained(11, quant::QConfigMapping());
+  const auto folder = std::filesystem::path(testing::TempDir());
+  nn::save_model({.graph = qat, .kind = "qat"}, folder / "exact_qat.h5");
+  nn::save_model({.graph = quant::convert(qat).graph, .kind = "int8"}, folder / "exact_int8.h5");
+  const nn::Model read_qat = nn::load_model(folder / "exact_qat.h5", quant::module_kinds());
+  const nn::Model read_int8 = nn::load_model(folder / "exact_int8.h5", quant::module_kinds());
+  EXPECT_EQ(compare(read_qat.graph, read_int8.graph, 2).codes_mismatched, 0);
+  EXPECT_EQ(compare(qat, read_int8.graph, 2).codes_mismatched, 0);
+  EXPECT_EQ(compare(qat, read_int8.graph, 2).codes_sha256, compare(read_qat.graph, read_int8.graph, 2).codes_sha256);
+}
+
+TEST(Exactness, ADifferentCodeIsFoundAndNamed) {
+  const nn::Graph qat = trained(4, quant::QConfigMapping());
+  const nn::Graph int8 = quant::convert(qat).graph.clone(quant::module_kinds());
+  for (nn::Slot& slot : int8.node("conv2").module->slots()) {
+    if (slot.name == "weight") {
+      std::ranges::fill(slot.tensor->data<std::int8_t>().first(3 * 3 * 8), std::int8_t{0});  // of the first channel
+    }
+  }
+  const quant::VerifyReport report = compare(qat, int8, 4);
+  EXPECT_FALSE(report.passed());
+  ASSERT_FALSE(report.first.empty());
+  EXPECT_EQ(report.first[0].layer, "conv2");
+  EXPECT_EQ(report.first[0].index % 16, 0) << "only channel 0 differs";
+  EXPECT_NE(quant::to_text(report).find("conv2: image "), std::string::npos) << quant::to_text(report);
+}
+
+TEST(Exactness, ModelsOfOtherShapeAreRefused) {
+  nn::Graph other = test::plain_net();
+  other.initialize(1);
+  nn::Graph prepared = quant::prepare(other, quant::QConfigMapping());
+  test::infer(prepared, random_images({8, 8, 1}, 4, 1));
+  quant::freeze_observers(prepared);
+  EXPECT_THROW(quant::Verifier(trained(1, quant::QConfigMapping(), 1), quant::convert(prepared).graph), Error);
+}
+
+TEST(Exactness, TheDigestDependsOnTheModelAndTheImagesAlone) {
+  const nn::Graph qat = trained(5, quant::QConfigMapping());
+  const nn::Graph int8 = quant::convert(qat).graph;
+  const std::string digest = compare(qat, int8, 1).codes_sha256;
+  EXPECT_EQ(digest.size(), 64U);
+  EXPECT_EQ(compare(qat, int8, 1, 7).codes_sha256, digest) << "another batch size";
+  ThreadPool pool(3);
+  std::string in_pool;
+  pool.run([&] { in_pool = compare(qat, int8, 1).codes_sha256; });
+  EXPECT_EQ(in_pool, digest) << "three threads";
+  EXPECT_NE(compare(qat, int8, 2).codes_sha256, digest) << "other images";
+}
+
+TEST(Exactness, TrainingGivesTheSameBitsAtAnyNumberOfThreads) {
+  const auto weights = [](int threads) {
+    std::vector<float> all;
+    ThreadPool pool(threads);
+    pool.run([&] {
+      nn::Graph qat = trained(8, quant::QConfigMapping());
+      for (const nn::NamedParameter& named : qat.parameters()) {
+        const std::span<const float> values = named.parameter->value.data<float>();
+        all.insert(all.end(), values.begin(), values.end());
+      }
+    });
+    return all;
+  };
+  const std::vector<float> one = weights(1);
+  for (const int threads : {2, 3}) {
+    const std::vector<float> several = weights(threads);
+    ASSERT_EQ(one.size(), several.size());
+    EXPECT_EQ(std::memcmp(one.data(), several.data(), one.size() * sizeof(float)), 0) << threads << " threads";
+  }
+}
+
+}  // namespace
+}  // namespace detent

@@ -1,0 +1,161 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "quant/qat_product.h"
+#include "tests/quant/qat_fixture.h"
+
+namespace detent {
+namespace {
+
+using testing::HasSubstr;
+
+std::vector<std::string> kinds_of(const nn::Graph& graph) {
+  std::vector<std::string> kinds;
+  for (const nn::Graph::Node& node : graph.nodes()) {
+    if (node.module) {
+      kinds.push_back(node.name + ":" + std::string(node.module->kind()));
+    }
+  }
+  return kinds;
+}
+
+template <typename Fn>
+std::string error_of(Fn&& fn) {
+  try {
+    fn();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+nn::Graph initialized(nn::Graph net) {
+  net.initialize(1);
+  return net;
+}
+
+nn::Graph calibrated(const nn::Graph& net, const quant::QConfigMapping& mapping) {
+  nn::Graph prepared = quant::prepare(net, mapping);
+  test::infer(prepared, test::random_images(net.input_shape(), 16, 3, -1.0F, 1.0F));
+  quant::freeze_observers(prepared);
+  return prepared;
+}
+
+TEST(Prepare, FusesAndPutsInWhatConverts) {
+  const nn::Graph net = initialized(test::everything_net());
+  EXPECT_EQ(
+      kinds_of(quant::prepare_qat(net, quant::QConfigMapping())),
+      (std::vector<std::string>{
+          "input_quantize:quantize", "conv1:qat_conv2d", "depthwise:qat_conv2d", "depthwise_dequantize:dequantize",
+          "sigmoid:activation", "sigmoid_quantize:quantize", "pointwise:qat_conv2d", "residual:qat_add",
+          "average:qat_avg_pool2d", "conv2:qat_conv2d", "max:max_pool2d", "relu3:code_relu", "flatten1:flatten",
+          "dropout:code_dropout", "fc1:qat_linear", "fc2:qat_linear", "fc2_dequantize:dequantize"}));
+}
+
+TEST(Convert, MakesIntegersOfAllButWhatHasNone) {
+  const nn::Graph prepared = calibrated(initialized(test::everything_net()), quant::QConfigMapping());
+  const quant::Converted converted = quant::convert(prepared);
+  EXPECT_EQ(
+      kinds_of(converted.graph),
+      (std::vector<std::string>{"input_quantize:quantize", "conv1:int8_conv2d", "depthwise:int8_conv2d",
+                                "depthwise_dequantize:dequantize", "sigmoid:activation", "sigmoid_quantize:quantize",
+                                "pointwise:int8_conv2d", "residual:int8_add", "average:int8_avg_pool2d",
+                                "conv2:int8_conv2d", "max:max_pool2d", "relu3:code_relu", "flatten1:flatten",
+                                "fc1:int8_linear", "fc2:int8_linear", "fc2_dequantize:dequantize"}));
+  for (const quant::LedgerRow& row : converted.ledger) {
+    EXPECT_EQ(row.precision, row.name == "sigmoid" ? "float" : "int8") << row.name;
+    EXPECT_EQ(row.is_unasked_float, row.name == "sigmoid") << row.name;
+  }
+  EXPECT_THAT(error_of([&] { quant::check_strict(converted.ledger); }), HasSubstr("sigmoid (activation)"));
+  EXPECT_EQ(error_of([&] { quant::check_strict(quant::convert(prepared, {"sig*"}).ledger); }), "no error");
+  EXPECT_THAT(quant::to_text(converted.ledger),
+              HasSubstr("u8 x s8 per channel, batch norm folded, relu fused, sums below 2^24"));
+}
+
+TEST(Convert, SaysWhereSumsMayPass24Bits) {
+  nn::Graph net;
+  net.output(net.linear(net.flatten(net.input({4096})), {.out_features = 2, .name = "wide"}));
+  net.initialize(1);
+  const quant::Converted converted = quant::convert(calibrated(net, quant::QConfigMapping()));
+  const auto row = std::ranges::find(converted.ledger, "wide", &quant::LedgerRow::name);
+  EXPECT_GT(row->sum_bound, 1 << 24);
+  EXPECT_THAT(row->reason, HasSubstr("sums may pass 2^24"));
+}
+
+TEST(Convert, RefusesWhatIsNotFrozen) {
+  nn::Graph qat = quant::prepare_qat(initialized(test::plain_net()), quant::QConfigMapping());
+  EXPECT_THAT(error_of([&] { quant::freeze_observers(qat); }),
+              HasSubstr("input_quantize: freeze: no range was observed"));
+  test::train_step(qat, test::random_images({8, 8, 1}, 4, 1), test::random_labels(4, 3, 1), 0.1F);
+  EXPECT_THAT(error_of([&] { quant::convert(qat); }), HasSubstr("input_quantize still observes its range"));
+}
+
+TEST(Prepare, LeavesTheFloatGraphAlone) {
+  nn::Graph net = initialized(test::everything_net());
+  const Tensor images = test::random_images({12, 12, 3}, 4, 9);
+  const Tensor before = test::infer(net, images).clone();
+  nn::Graph qat = quant::prepare_qat(net, quant::QConfigMapping());
+  test::train_step(qat, images, test::random_labels(4, 5, 2), 0.5F);
+  const Tensor after = test::infer(net, images);
+  EXPECT_EQ(std::memcmp(before.raw(), after.raw(), before.bytes()), 0);
+}
+
+TEST(Prepare, KeepsInFloatWhatTheMappingSays) {
+  const nn::Graph net = initialized(test::plain_net());
+  quant::QConfigMapping mapping;
+  mapping.set_name("conv", std::nullopt);
+  const nn::Graph prepared = calibrated(net, mapping);
+  EXPECT_EQ(kinds_of(prepared),
+            (std::vector<std::string>{"conv:conv2d", "relu1:activation", "pool:max_pool2d", "flatten1:flatten",
+                                      "flatten1_quantize:quantize", "fc:qat_linear", "fc_dequantize:dequantize"}));
+  const quant::Converted converted = quant::convert(prepared);
+  EXPECT_EQ(error_of([&] { quant::check_strict(converted.ledger); }), "no error")
+      << "what was asked for is not unasked";
+  EXPECT_THAT(error_of([&] { quant::prepare(net, quant::QConfigMapping().set_pattern("conv9*", std::nullopt)); }),
+              HasSubstr("'conv9*' names no module; the modules are: conv relu1 pool flatten1 fc"));
+}
+
+TEST(QConfigMapping, TheMostParticularRuleWins) {
+  quant::QConfig four;
+  four.weight.bits = 4;
+  quant::QConfig three;
+  three.weight.bits = 3;
+  quant::QConfigMapping mapping;
+  mapping.set_kind("linear", std::nullopt)
+      .set_pattern("fc*", four)
+      .set_pattern("*9", std::nullopt)
+      .set_name("fc3", three);
+  EXPECT_EQ(mapping.lookup("conv1", "conv2d"), quant::QConfig{});
+  EXPECT_EQ(mapping.lookup("head", "linear"), std::nullopt);
+  EXPECT_EQ(mapping.lookup("fc1", "linear"), four);
+  EXPECT_EQ(mapping.lookup("fc9", "linear"), std::nullopt) << "the last matching pattern";
+  EXPECT_EQ(mapping.lookup("fc3", "linear"), three);
+}
+
+TEST(QConfig, ReadsWhatRecipesSay) {
+  EXPECT_EQ(quant::parse_weight_quantizer("int8 per-channel symmetric"), quant::WeightQuantizer{});
+  const quant::WeightQuantizer four = quant::parse_weight_quantizer("per-tensor int4");
+  EXPECT_EQ(four.bits, 4);
+  EXPECT_EQ(four.granularity, quant::Granularity::PerTensor);
+  EXPECT_EQ(quant::parse_activation_quantizer("uint8 per-tensor affine"), quant::ActivationQuantizer{});
+  EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("int9"); }), HasSubstr("expected 2 to 8 bits, got 9"));
+  EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("float8"); }),
+              HasSubstr("'float8' in 'float8' is not understood"));
+  EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("symmetric"); }), HasSubstr("does not say the type"));
+  EXPECT_THAT(error_of([] { quant::parse_activation_quantizer("uint8 per-channel"); }),
+              HasSubstr("activations have one scale"));
+  quant::QConfig affine;
+  affine.weight.scheme = Scheme::Affine;
+  EXPECT_THAT(error_of([&] { affine.validate(); }), HasSubstr("write weights = \"int8 per-channel symmetric\""));
+}
+
+TEST(Patterns, StarStandsForAnyText) {
+  EXPECT_TRUE(quant::matches("conv*", "conv1"));
+  EXPECT_TRUE(quant::matches("*", ""));
+  EXPECT_TRUE(quant::matches("a*b*c", "aXbbYc"));
+  EXPECT_FALSE(quant::matches("a*b*c", "aXbbY"));
+  EXPECT_FALSE(quant::matches("conv", "conv1"));
+}
+
+}  // namespace
+}  // namespace detent
