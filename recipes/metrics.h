@@ -20,9 +20,9 @@ struct TrainedResult {
 
 /// An int8 model.
 struct Int8Result {
-  std::string name;  ///< "int8", or for a static one made beside it "static per-channel"
+  std::string name = {};  ///< "int8", or for a static one made beside it "static per-channel"
   Method method = Method::Qat;
-  std::string weights;  ///< "int8 per-channel symmetric"
+  std::string weights = {};  ///< "int8 per-channel symmetric"
   double test_accuracy = 0.0;
   double seconds = 0.0;  ///< of quantization-aware training, or of calibration
   std::int64_t model_bytes = 0;
@@ -31,18 +31,18 @@ struct Int8Result {
 
 /// All that a run found out: metrics.json, and what the table and the checks are made from.
 struct Metrics {
-  std::string recipe;
-  std::string dataset;
-  std::string dataset_description;
+  std::string recipe = {};
+  std::string dataset = {};
+  std::string dataset_description = {};
   std::uint64_t seed = 0;
   int threads = 0;
-  TrainedResult fp32;
-  std::optional<TrainedResult> qat;  ///< with method "qat"
-  std::optional<Int8Result> int8;    ///< the main int8 model
-  std::vector<Int8Result> variants;  ///< the static ones of compare_static
-  std::vector<quant::LedgerRow> ledger;
+  TrainedResult fp32 = {};
+  std::optional<TrainedResult> qat = {};  ///< with method "qat"
+  std::optional<Int8Result> int8 = {};    ///< the main int8 model
+  std::vector<Int8Result> variants = {};  ///< the static ones of compare_static
+  std::vector<quant::LedgerRow> ledger = {};
   double total_seconds = 0.0;
-  std::vector<std::string> failures;  ///< one line for each check that failed
+  std::vector<std::string> failures = {};  ///< one line for each check that failed
 };
 
 /// One line for each number of `check` that `metrics` does not reach:

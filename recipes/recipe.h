@@ -93,11 +93,11 @@ struct ConvertSection {
 /// What the run must reach. A number that is left out is not checked. [check.<data set>] overrides numbers for runs on
 /// that data set ("digits" is the built-in one).
 struct CheckSection {
-  std::optional<double> fp32_accuracy;           ///< at least
-  std::optional<double> int8_accuracy;           ///< at least
-  std::optional<double> max_drop;                ///< fp32 accuracy - int8 accuracy, at most
-  std::optional<double> static_max_drop;         ///< the same, for each of compare_static
-  std::optional<std::int64_t> codes_mismatched;  ///< at most
+  std::optional<double> fp32_accuracy = {};           ///< at least
+  std::optional<double> int8_accuracy = {};           ///< at least
+  std::optional<double> max_drop = {};                ///< fp32 accuracy - int8 accuracy, at most
+  std::optional<double> static_max_drop = {};         ///< the same, for each of compare_static
+  std::optional<std::int64_t> codes_mismatched = {};  ///< at most
 };
 
 struct NamedCheck {

@@ -64,10 +64,22 @@ void prepare_folder(const fs::path& out) {
   const AtomicFile writable(out / "metrics.json");
 }
 
+// So that a name in keep_float that names no module is refused before training, not after it.
+void check_quantizable(const Recipe& recipe, const nn::Graph& graph) {
+  if (recipe.quantize.method != Method::None) {
+    try {
+      quant::prepare(graph, recipe.qconfig_mapping());
+    } catch (const Error& error) {
+      fail(recipe.name, ": [quantize] ", error.what());
+    }
+  }
+}
+
 nn::Graph train_float(Run& run) {
   nn::Graph graph = build_model(run.recipe.model, run.data.train.image_shape(), run.data.train.classes);
-  prepare_folder(run.options.out);
   graph.initialize(run.options.seed);
+  check_quantizable(run.recipe, graph);
+  prepare_folder(run.options.out);
   run.reporter.message(nn::summary(graph));
   // The fused graph computes the same with fewer passes over memory, on the same weights.
   nn::Graph fused = nn::fuse_relu(graph);

@@ -18,24 +18,34 @@ struct Outcome {
 };
 
 inline std::string shell_quoted(const std::string& word) {
-  std::string quoted = "'";
+  std::string quoted;
+  quoted += '\'';
   for (const char letter : word) {
-    quoted += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+    if (letter == '\'') {
+      quoted += "'\\'";
+    }
+    quoted += letter;
   }
-  return quoted + "'";
+  quoted += '\'';
+  return quoted;
 }
 
 /// Runs the program as a user does, in `folder`, where its output is kept too. `tail` is added as it is: a redirection;
 /// and so is `before`: commands of the shell.
 inline Outcome detent(const TempFolder& folder, const std::vector<std::string>& words, const std::string& tail = {},
                       const std::string& before = {}) {
-  std::string command = "cd " + shell_quoted(folder.path().string()) + " && " + before + shell_quoted(DETENT_PROGRAM);
+  std::string command = "cd ";
+  command.append(shell_quoted(folder.path().string()))
+      .append(" && ")
+      .append(before)
+      .append(shell_quoted(DETENT_PROGRAM));
   for (const std::string& word : words) {
-    command += " " + shell_quoted(word);
+    command.append(" ").append(shell_quoted(word));
   }
   const auto out = folder / "stdout.txt";
   const auto err = folder / "stderr.txt";
-  command += " > " + shell_quoted(out.string()) + " 2> " + shell_quoted(err.string()) + " " + tail;
+  command.append(" > ").append(shell_quoted(out.string())).append(" 2> ").append(shell_quoted(err.string()));
+  command.append(" ").append(tail);
   const int result = std::system(command.c_str());
   return {.status = WIFEXITED(result) ? WEXITSTATUS(result) : -1, .out = read_text(out), .err = read_text(err)};
 }

@@ -50,7 +50,7 @@ TEST(Usage, WrongCallsAreOneClearLine) {
                  "detent: unknown recipe 'mnist-cn'; did you mean 'mnist-cnn'? `detent ls` lists the recipes; a file's "
                  "name contains '/' or ends in .toml");
   expect_refused(detent(folder, {"run", "mnist-cnn", "--sed", "3"}),
-                 "detent: run: unknown option '--sed'; did you mean '--set'? `detent run --help` lists the options");
+                 "detent: run: unknown option '--sed'; did you mean '--seed'? `detent run --help` lists the options");
   expect_refused(detent(folder, {"run", "mnist-cnn", "--seed", "two"}),
                  "detent: --seed: expected a whole number from 0 to 9007199254740992, got 'two'; write --seed 1");
   EXPECT_THAT(detent(folder, {"run", "mnist-cnn", "--threads", "0"}).err,

@@ -171,7 +171,7 @@ TEST(Recipe, OverridesAreCheckedAsTheFileIs) {
   EXPECT_EQ(error_of(kModel, {"train.epoch=2"}),
             "--set train.epoch=2: [train] unknown key 'epoch'; did you mean 'epochs'?");
   EXPECT_EQ(error_of(kModel, {"trian.epochs=2"}),
-            "--set trian.epochs=2: unknown section [trian]; did you mean [train]?");
+            "--set trian.epochs=2: unknown section [trian]; did you mean 'train'?");
   EXPECT_EQ(error_of(kModel, {"epochs=2"}),
             "--set epochs=2: expected section.key=value; write for example --set train.epochs=2");
   EXPECT_EQ(error_of(kModel, {"train.epochs"}),
@@ -200,7 +200,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "r.toml:4: [train] batch: expected a whole number >= 1 and <= 1048576, got 0; write batch = 128"},
         BadRecipe{kModel + "[train]\n\nepoch = 3\n", "r.toml:5: [train] unknown key 'epoch'; did you mean 'epochs'?"},
         BadRecipe{kModel + "[train]\nzzzzzz = 3\n", "r.toml:4: [train] unknown key 'zzzzzz'"},
-        BadRecipe{kModel + "[trani]\nepochs = 3\n", "r.toml:3: unknown section [trani]; did you mean [train]?"},
+        BadRecipe{kModel + "[trani]\nepochs = 3\n", "r.toml:3: unknown section [trani]; did you mean 'train'?"},
         BadRecipe{kModel + "train = 3\n", "r.toml:3: [model] unknown key 'train'"},
         BadRecipe{"train = 3\n" + kModel, "r.toml:1: 'train' must be a section; write [train]"},
         BadRecipe{kModel + "[train]\nlearning_rate = 0\n",

@@ -2,16 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include "data/digits.h"
+#include "data/idx.h"
 #include "kernels/parallel.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent::recipes {
 namespace {
 
-// A few hundred built-in digits; every kind of layer that training and int8 have.
+// Every kind of layer that training and int8 have.
 constexpr const char* kTiny = R"(# tiny
 [data]
-name = "digits"
 train_examples = 300
 test_examples = 100
 augment = "affine"
@@ -26,20 +27,26 @@ calibration = 64
 compare_static = ["int8 per-channel symmetric", "int8 per-tensor symmetric"]
 )";
 
-Metrics run_at(const std::filesystem::path& out, int threads, const std::vector<std::string>& overrides = {}) {
+// Runs on a few hundred digits; `folder` keeps them, and the files of the run in its subfolder `out`.
+Metrics run_at(const TempFolder& folder, const std::string& out, int threads,
+               const std::vector<std::string>& overrides = {}) {
   Reporter silent;
   Metrics metrics;
   ThreadPool pool(threads);
   pool.run([&] {
-    metrics = run(parse_recipe(kTiny, "tiny.toml", overrides), {.data = {}, .out = out, .threads = threads}, silent);
+    if (!std::filesystem::exists(folder / "digits")) {
+      data::write_idx_folder(folder / "digits", data::make_digits({.train = 320, .test = 110, .seed = 3}));
+    }
+    metrics = run(parse_recipe(kTiny, "tiny.toml", overrides),
+                  {.data = folder / "digits", .out = folder / out, .threads = threads}, silent);
   });
   return metrics;
 }
 
 TEST(Run, OneAndThreeThreadsWriteTheSameBytes) {
   const TempFolder folder;
-  const Metrics one = run_at(folder / "one", 1);
-  const Metrics three = run_at(folder / "three", 3);
+  const Metrics one = run_at(folder, "one", 1);
+  const Metrics three = run_at(folder, "three", 3);
   for (const std::string file :
        {"fp32.h5", "qat.h5", "int8.h5", "static-int8-per-channel.h5", "static-int8-per-tensor.h5"}) {
     const std::string bytes = read_text(folder / "one" / file);
@@ -52,7 +59,7 @@ TEST(Run, OneAndThreeThreadsWriteTheSameBytes) {
 TEST(Run, EveryCodeOfEveryLayerIsTheSameAfterConversion) {
   const TempFolder folder;
   for (const std::string range : {"previous", "current"}) {
-    const Metrics metrics = run_at(folder.path(), 2, {"qat.range=" + range});
+    const Metrics metrics = run_at(folder, "out", 2, {"qat.range=" + range});
     EXPECT_GT(metrics.int8->verify.codes_compared, 0);
     EXPECT_EQ(metrics.int8->verify.codes_mismatched, 0) << quant::to_text(metrics.int8->verify);
     EXPECT_EQ(metrics.int8->verify.predictions_changed, 0);
@@ -77,7 +84,7 @@ TEST(Run, EveryTrainSettingRuns) {
       {"quantize.method=static", "quantize.compare_static=[]"}};
   for (const std::vector<std::string>& overrides : settings) {
     SCOPED_TRACE(overrides[0]);
-    const Metrics metrics = run_at(folder.path(), 2, overrides);
+    const Metrics metrics = run_at(folder, "out", 2, overrides);
     EXPECT_EQ(metrics.int8->verify.codes_mismatched, 0) << quant::to_text(metrics.int8->verify);
   }
 }
@@ -90,7 +97,9 @@ TEST(Run, CanBeStoppedBetweenBatches) {
   };
   const TempFolder folder;
   Stopper stopper;
-  EXPECT_THROW(run(parse_recipe(kTiny, "tiny.toml"), {.data = {}, .out = folder / "out"}, stopper), Interrupted);
+  data::write_idx_folder(folder / "digits", data::make_digits({.train = 320, .test = 110, .seed = 3}));
+  EXPECT_THROW(run(parse_recipe(kTiny, "tiny.toml"), {.data = folder / "digits", .out = folder / "out"}, stopper),
+               Interrupted);
   EXPECT_TRUE(std::filesystem::is_empty(folder / "out"));
 }
 
