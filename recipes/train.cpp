@@ -1,36 +1,10 @@
 #include "recipes/train.h"
 
-#include <cmath>
-
-#include "autograd/ops.h"
-#include "optim/adam.h"
 #include "optim/schedule.h"
-#include "optim/sgd.h"
-#include "recipes/evaluate.h"
+#include "recipes/step.h"
 
 namespace detent::recipes {
 namespace {
-
-std::unique_ptr<optim::Optimizer> make_optimizer(nn::Graph& graph, const TrainSection& train) {
-  std::vector<optim::ParameterRef> parameters;
-  for (const nn::NamedParameter& named : graph.parameters()) {
-    parameters.push_back({.name = named.name,
-                          .value = &named.parameter->value,
-                          .gradient = &named.parameter->gradient,
-                          .decay = named.parameter->decay});
-  }
-  auto groups = optim::groups_by_decay(std::move(parameters), train.weight_decay);
-  switch (train.optimizer) {
-    case OptimizerKind::Sgd:
-      return std::make_unique<optim::Sgd>(std::move(groups),
-                                          optim::Sgd::Options{.momentum = train.momentum, .nesterov = train.nesterov});
-    case OptimizerKind::AdamW:
-      return std::make_unique<optim::AdamW>(std::move(groups));
-    case OptimizerKind::Adam:
-      break;
-  }
-  return std::make_unique<optim::Adam>(std::move(groups));
-}
 
 optim::Schedule make_schedule(const TrainSection& train, double learning_rate, std::int64_t steps_per_epoch) {
   optim::Schedule schedule{.base = learning_rate, .warmup = {.steps = train.warmup_steps}};
@@ -48,28 +22,6 @@ optim::Schedule make_schedule(const TrainSection& train, double learning_rate, s
       break;
   }
   return schedule;
-}
-
-Tensor one_hot(const Tensor& labels, std::int64_t classes) {
-  Tensor target = Tensor::zeros({labels.elements(), classes}, DType::F32);
-  std::size_t row = 0;
-  for (const std::int32_t label : labels.data<std::int32_t>()) {
-    target.data<float>()[row * static_cast<std::size_t>(classes) + static_cast<std::size_t>(label)] = 1.0F;
-    ++row;
-  }
-  return target;
-}
-
-nn::Variable loss_of(const nn::Variable& logits, const Tensor& labels, const TrainSection& train) {
-  switch (train.loss) {
-    case LossKind::SquaredHinge:
-      return autograd::squared_hinge(logits, labels);
-    case LossKind::MeanSquaredError:
-      return autograd::mean_squared_error(logits, one_hot(labels, logits.shape().row_elements()));
-    case LossKind::CrossEntropy:
-      break;
-  }
-  return autograd::cross_entropy(logits, labels, train.label_smoothing);
 }
 
 // Sums over the examples of one epoch, for progress.
@@ -91,10 +43,9 @@ double train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions&
                                 .normalization = options.normalization});
   const std::int64_t steps_per_epoch = loader.batches_per_epoch();
   const std::int64_t steps = phase.epochs * steps_per_epoch;
-  const std::unique_ptr<optim::Optimizer> optimizer = make_optimizer(graph, settings);
+  TrainStep train_step(graph, settings, options.seed);
   const optim::Schedule schedule = make_schedule(settings, phase.learning_rate, steps_per_epoch);
 
-  Arena arena;
   PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch, phase.epochs * dataset.size());
   std::int64_t step = 0;
   for (std::int64_t epoch = 0; epoch < phase.epochs; ++epoch) {
@@ -105,28 +56,17 @@ double train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions&
       if (phase.before_step) {
         phase.before_step(step, steps);
       }
-      {
-        nn::Tape tape(&arena);
-        nn::Context context{.tape = tape,
-                            .training = true,
-                            .product_dtype = settings.precision,
-                            .seed = options.seed,
-                            .step = static_cast<std::uint64_t>(phase.first_epoch * steps_per_epoch + step)};
-        const nn::Variable logits = graph.forward(context, tape.constant(batch.images));
-        const nn::Variable loss = loss_of(logits, batch.labels, settings);
-        const double value = loss.value().item();
-        check(std::isfinite(value), phase.name, " training: the loss is not finite at step ", step + 1, " of ", steps,
-              "; lower learning_rate, or set clip_norm");
-        tape.backward(loss);
-        sums.loss += value * static_cast<double>(batch.size());
-        sums.correct += count_correct(predictions_of(logits.value()), batch.labels);
-        sums.examples += batch.size();
+      const auto number = static_cast<std::uint64_t>(phase.first_epoch * steps_per_epoch + step);
+      const double rate = optim::learning_rate(schedule, step, steps);
+      TrainStep::Result result;
+      try {
+        result = train_step.run(batch.images, batch.labels, rate, number);
+      } catch (const Error& error) {
+        fail(phase.name, " training: step ", step + 1, " of ", steps, ": ", error.what());
       }
-      if (settings.clip_norm > 0.0) {
-        optim::clip_grad_norm(optimizer->parameters(), settings.clip_norm);
-      }
-      optimizer->step(optim::learning_rate(schedule, step, steps));
-      optimizer->clear_gradients();
+      sums.loss += result.loss * static_cast<double>(batch.size());
+      sums.correct += result.correct;
+      sums.examples += batch.size();
       const auto seen = static_cast<double>(sums.examples);
       clock.batch_done(batch.size(), sums.loss / seen, static_cast<double>(sums.correct) / seen);
     }

@@ -1,0 +1,85 @@
+#include "recipes/step.h"
+
+#include <cmath>
+
+#include "autograd/ops.h"
+#include "optim/adam.h"
+#include "optim/sgd.h"
+#include "recipes/evaluate.h"
+
+namespace detent::recipes {
+namespace {
+
+std::unique_ptr<optim::Optimizer> make_optimizer(nn::Graph& graph, const TrainSection& train) {
+  std::vector<optim::ParameterRef> parameters;
+  for (const nn::NamedParameter& named : graph.parameters()) {
+    parameters.push_back({.name = named.name,
+                          .value = &named.parameter->value,
+                          .gradient = &named.parameter->gradient,
+                          .decay = named.parameter->decay});
+  }
+  auto groups = optim::groups_by_decay(std::move(parameters), train.weight_decay);
+  switch (train.optimizer) {
+    case OptimizerKind::Sgd:
+      return std::make_unique<optim::Sgd>(std::move(groups),
+                                          optim::Sgd::Options{.momentum = train.momentum, .nesterov = train.nesterov});
+    case OptimizerKind::AdamW:
+      return std::make_unique<optim::AdamW>(std::move(groups));
+    case OptimizerKind::Adam:
+      break;
+  }
+  return std::make_unique<optim::Adam>(std::move(groups));
+}
+
+Tensor one_hot(const Tensor& labels, std::int64_t classes) {
+  Tensor target = Tensor::zeros({labels.elements(), classes}, DType::F32);
+  std::size_t row = 0;
+  for (const std::int32_t label : labels.data<std::int32_t>()) {
+    target.data<float>()[row * static_cast<std::size_t>(classes) + static_cast<std::size_t>(label)] = 1.0F;
+    ++row;
+  }
+  return target;
+}
+
+nn::Variable loss_of(const nn::Variable& logits, const Tensor& labels, const TrainSection& train) {
+  switch (train.loss) {
+    case LossKind::SquaredHinge:
+      return autograd::squared_hinge(logits, labels);
+    case LossKind::MeanSquaredError:
+      return autograd::mean_squared_error(logits, one_hot(labels, logits.shape().row_elements()));
+    case LossKind::CrossEntropy:
+      break;
+  }
+  return autograd::cross_entropy(logits, labels, train.label_smoothing);
+}
+
+}  // namespace
+
+TrainStep::TrainStep(nn::Graph& graph, const TrainSection& settings, std::uint64_t seed)
+    : graph_(graph), settings_(settings), seed_(seed), optimizer_(make_optimizer(graph, settings)) {}
+
+TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, double learning_rate,
+                                 std::uint64_t number) {
+  Result result;
+  {
+    nn::Tape tape(&arena_);
+    nn::Context context{
+        .tape = tape, .training = true, .product_dtype = settings_.precision, .seed = seed_, .step = number};
+    const std::size_t bytes_before = arena_.bytes_in_use();
+    const nn::Variable logits = graph_.forward(context, tape.constant(images));
+    const nn::Variable loss = loss_of(logits, labels, settings_);
+    result.saved_bytes = arena_.bytes_in_use() - bytes_before;
+    result.loss = loss.value().item();
+    check(std::isfinite(result.loss), "the loss is not finite; lower learning_rate, or set clip_norm");
+    result.correct = count_correct(predictions_of(logits.value()), labels);
+    tape.backward(loss);
+  }
+  if (settings_.clip_norm > 0.0) {
+    optim::clip_grad_norm(optimizer_->parameters(), settings_.clip_norm);
+  }
+  optimizer_->step(learning_rate);
+  optimizer_->clear_gradients();
+  return result;
+}
+
+}  // namespace detent::recipes
