@@ -61,7 +61,11 @@ Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const
 RunData open_model_data(const nn::Model& model, const std::optional<std::filesystem::path>& folder) {
   const auto dataset = model.attributes.find("dataset");
   DataSection section;
-  if (dataset != model.attributes.end() && std::holds_alternative<std::string>(dataset->second)) {
+  if (folder) {
+    const std::filesystem::path absolute = std::filesystem::absolute(*folder).lexically_normal();
+    const std::filesystem::path last = absolute.has_filename() ? absolute : absolute.parent_path();
+    section.name = last.has_filename() ? last.filename().string() : "data";
+  } else if (dataset != model.attributes.end() && std::holds_alternative<std::string>(dataset->second)) {
     section.name = std::get<std::string>(dataset->second);
   }
   section.normalize.mean = static_cast<float>(real_attribute(model, "normalization_mean"));
