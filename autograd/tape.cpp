@@ -12,9 +12,20 @@ bool is_gradient_type(DType value, DType gradient) {
   return value != DType::F64 && (gradient == DType::F32 || gradient == DType::BF16);
 }
 
-void add_into(Tensor& sum, const Tensor& term, std::string_view from) {
-  check(sum.dtype() == term.dtype(), from, ": gradients of one value have two types, ", sum.dtype(), " and ",
-        term.dtype());
+Tensor in_f32(const Tensor& x, Arena* arena) {
+  Tensor wide = Tensor::empty(x.shape(), DType::F32, arena);
+  kernels::cast(x.dtype(), DType::F32, x.elements(), x.raw(), wide.raw());
+  return wide;
+}
+
+/// sum += term. Where one is f32 and the other bf16 the sum is f32.
+void add_into(Tensor& sum, Tensor term, Arena* arena) {
+  if (sum.dtype() != term.dtype()) {
+    (sum.dtype() == DType::F32 ? term : sum) = in_f32(sum.dtype() == DType::F32 ? term : sum, arena);
+  }
+  if (sum.shares_memory()) {
+    sum = sum.clone(arena);  // an op may pass its own gradient on, as a view or to several inputs
+  }
   kernels::add_in_place(sum.dtype(), sum.elements(), term.raw(), sum.raw());
 }
 
@@ -37,7 +48,13 @@ Variable Tape::parameter(const Tensor& value, Tensor* gradient) {
   if (!is_recording()) {
     return constant(value);
   }
-  nodes_.push_back({"leaf", {}, nullptr, value.shape(), value.dtype(), {}, gradient});
+  nodes_.push_back({.name = "leaf",
+                    .inputs = {},
+                    .backward = nullptr,
+                    .shape = value.shape(),
+                    .dtype = value.dtype(),
+                    .gradient = {},
+                    .sink = gradient});
   return {this, static_cast<NodeId>(nodes_.size() - 1), value};
 }
 
@@ -54,7 +71,13 @@ Variable Tape::record(std::string_view name, Tensor value, std::vector<Variable>
   if (!wanted || !is_recording()) {
     return constant(std::move(value));
   }
-  nodes_.push_back({name, std::move(ids), std::move(backward), value.shape(), value.dtype(), {}, nullptr});
+  nodes_.push_back({.name = name,
+                    .inputs = std::move(ids),
+                    .backward = std::move(backward),
+                    .shape = value.shape(),
+                    .dtype = value.dtype(),
+                    .gradient = {},
+                    .profiled_row = profiler_ != nullptr ? profiler_->current() : 0});
   return {this, static_cast<NodeId>(nodes_.size() - 1), std::move(value)};
 }
 
@@ -72,6 +95,7 @@ void Tape::backward(const Variable& output, Tensor seed) {
   for (NodeId id = output.id() + 1; id-- > 0;) {
     Node& node = nodes_[id];
     if (node.gradient.defined() && node.backward) {
+      const ProfiledScope scope(profiler_, node.profiled_row, Profiler::Phase::Backward);
       Backward context(*this, id);
       node.backward(context);
       // What was saved, and the gradient itself, goes back to the arena as early as possible.
@@ -96,10 +120,7 @@ void Tape::add_gradient(NodeId id, Tensor gradient, std::string_view from, std::
   if (!sum.defined()) {
     sum = std::move(gradient);
   } else {
-    if (sum.shares_memory()) {
-      sum = sum.clone(arena_);  // an op may pass its own gradient on, as a view or to several inputs
-    }
-    add_into(sum, gradient, from);
+    add_into(sum, std::move(gradient), arena_);
   }
 }
 

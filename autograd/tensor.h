@@ -44,6 +44,8 @@ class Tensor {
   std::span<const T> data() const;
   /// Whether another tensor lies in the same memory.
   bool shares_memory() const { return memory_.use_count() > 1; }
+  /// An owner of the memory, for what outlives this tensor.
+  std::shared_ptr<const std::byte> owner() const { return memory_; }
   std::byte* raw() { return memory_.get(); }
   const std::byte* raw() const { return memory_.get(); }
   /// The one element of a one-element tensor, whatever its type.

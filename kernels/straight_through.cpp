@@ -2,79 +2,87 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
-#include <span>
-#include <type_traits>
+#include <numeric>
 
-#include "kernels/elementwise.h"
+#include "kernels/memory.h"
+#include "kernels/narrow.h"
 #include "kernels/target.h"
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
 
 namespace detent::kernels {
 namespace {
 
-// Rows are worked on in pieces: the bits of a piece become numbers, so that the arithmetic is plain vector loops.
-constexpr std::int64_t kPiece = 256;
-using Gate = std::array<std::uint32_t, kPiece>;  // all ones where the gradient passes, else 0
-using Piece = std::array<float, kPiece>;
+// Elements are worked on in blocks of whole rows, or of parts of a long row: the bits of a block become bytes and the
+// constants of the outputs a table as long as the block, so that the arithmetic is plain vector loops.
+constexpr std::int64_t kBlock = 512;
+constexpr int kTableSlot = 5;
+using Open = std::array<std::uint8_t, kBlock + 64>;  // not 0 where the gradient passes
 
-DETENT_VECTORIZED
-void expand_bytes(const std::uint8_t* bytes, std::int64_t count, std::uint32_t* gate) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::uint32_t byte = bytes[i];
-    for (std::uint32_t bit = 0; bit < 8; ++bit) {
-      gate[i * 8 + bit] = 0U - ((byte >> bit) & 1U);
-    }
+#ifdef __x86_64__
+__attribute__((target("avx512bw"))) void open_by_vectors(const std::uint8_t* bits, std::int64_t count,
+                                                         std::uint8_t* open) {
+  for (std::int64_t i = 0; i < count; i += 64) {
+    __mmask64 mask = 0;
+    __builtin_memcpy(&mask, bits + i / 8, static_cast<std::size_t>(std::min<std::int64_t>(8, (count - i + 7) / 8)));
+    _mm512_storeu_si512(open + i, _mm512_movm_epi8(mask));
   }
 }
+bool has_mask_vectors() { return __builtin_cpu_supports("avx512bw") != 0; }
+#else
+void open_by_vectors(const std::uint8_t*, std::int64_t, std::uint8_t*) {}
+bool has_mask_vectors() { return false; }
+#endif
 
-void expand_bits(const std::uint8_t* mask, std::int64_t first, std::int64_t count, Gate& gate) {
-  if (first % 8 == 0 && count % 8 == 0) {
-    expand_bytes(mask + first / 8, count / 8, gate.data());
+void open_block(const std::uint8_t* mask, std::int64_t first, std::int64_t count, Open& open) {
+  static const bool by_vectors = has_mask_vectors();
+  if (by_vectors && first % 8 == 0) {
+    open_by_vectors(mask + first / 8, count, open.data());
     return;
   }
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t bit = first + i;
-    gate[static_cast<std::size_t>(i)] = 0U - ((static_cast<std::uint32_t>(mask[bit / 8]) >> (bit % 8)) & 1U);
+    open[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(mask[bit / 8] >> (bit % 8) & 1);
   }
 }
 
-/// g = dy where the gate is open, else 0 (also where dy is NaN: what was clipped has no gradient).
-inline float gated(float dy, std::uint32_t gate) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &dy, sizeof bits);
-  bits &= gate;
-  float g;
-  std::memcpy(&g, &bits, sizeof g);
-  return g;
-}
-
-DETENT_VECTORIZED
-void scale_piece(const float* dy, const std::uint32_t* gate, const float* factor, std::int64_t count, float* dst) {
+template <typename G, typename T>
+DETENT_VECTORIZED void scale_block(const G* __restrict dy, const std::uint8_t* __restrict open,
+                                   const float* __restrict factor, std::int64_t count, T* __restrict dst) {
   for (std::int64_t i = 0; i < count; ++i) {
-    dst[i] = gated(dy[i], gate[i]) * factor[i];
+    const float g = widen(dy[i]);
+    narrow((open[i] != 0 ? g : 0.0F) * factor[i], &dst[i]);
   }
 }
 
-DETENT_VECTORIZED
-void affine_piece(const float* dy, const std::uint32_t* gate, const std::int32_t* acc, const float* a, const float* b,
-                  const float* c, std::int64_t count, float* dst) {
+template <typename G, typename T>
+DETENT_VECTORIZED void affine_block(const G* __restrict dy, const std::uint8_t* __restrict open,
+                                    const std::int32_t* __restrict acc, const float* __restrict a,
+                                    const float* __restrict b, const float* __restrict c, std::int64_t count,
+                                    T* __restrict dst) {
   for (std::int64_t i = 0; i < count; ++i) {
-    dst[i] = (a[i] * gated(dy[i], gate[i]) + b[i] * static_cast<float>(acc[i])) + c[i];
+    const float g = widen(dy[i]);
+    narrow((a[i] * (open[i] != 0 ? g : 0.0F) + b[i] * static_cast<float>(acc[i])) + c[i], &dst[i]);
   }
 }
 
-DETENT_VECTORIZED
-void sums_piece(const float* dy, const std::uint32_t* gate, const std::int32_t* acc, std::int64_t count, double* sum_g,
-                double* sum_g_acc) {
+template <typename G>
+DETENT_VECTORIZED void sums_row(const G* __restrict dy, const std::uint8_t* __restrict open,
+                                const std::int32_t* __restrict acc, std::int64_t count, double* __restrict sum_g,
+                                double* __restrict sum_g_acc) {
   for (std::int64_t i = 0; i < count; ++i) {
-    const double g = static_cast<double>(gated(dy[i], gate[i]));
-    sum_g[i] += g;
-    sum_g_acc[i] += g * static_cast<double>(acc[i]);
+    const float g = widen(dy[i]);
+    const double passed = open[i] != 0 ? static_cast<double>(g) : 0.0;
+    sum_g[i] += passed;
+    sum_g_acc[i] += passed * static_cast<double>(acc[i]);
   }
 }
 
 DETENT_VECTORIZED
-void moments_row(const std::int32_t* acc, std::int64_t count, double* sum, double* sum_squares) {
+void moments_row(const std::int32_t* __restrict acc, std::int64_t count, double* __restrict sum,
+                 double* __restrict sum_squares) {
   for (std::int64_t i = 0; i < count; ++i) {
     const double value = static_cast<double>(acc[i]);
     sum[i] += value;
@@ -82,65 +90,87 @@ void moments_row(const std::int32_t* acc, std::int64_t count, double* sum, doubl
   }
 }
 
-DETENT_VECTORIZED
-void center(const std::uint8_t* codes, std::int64_t elements, std::int32_t zero_point, float* x) {
+template <typename T>
+DETENT_VECTORIZED void center(const std::uint8_t* __restrict codes, std::int64_t elements, std::int32_t zero_point,
+                              T* __restrict x) {
   for (std::int64_t i = 0; i < elements; ++i) {
-    x[i] = static_cast<float>(static_cast<std::int32_t>(codes[i]) - zero_point);
+    narrow(static_cast<float>(static_cast<std::int32_t>(codes[i]) - zero_point), &x[i]);
   }
 }
 
-/// Calls fn(element, output, count, gate) for the pieces of all rows: `element` is the flat index of the piece's first.
+/// Calls fn(element, column, count, open) for blocks that cover all rows. `period` is the length of the tables.
 template <typename Fn>
-void for_each_piece(const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs, Fn&& fn) {
-  Gate gate;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t o = 0; o < outputs; o += kPiece) {
-      const std::int64_t count = std::min(kPiece, outputs - o);
-      expand_bits(mask, r * outputs + o, count, gate);
-      fn(r * outputs + o, o, count, gate.data());
+void for_each_block(const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs, std::int64_t period, Fn&& fn) {
+  Open open;
+  const std::int64_t elements = rows * outputs;
+  for (std::int64_t begin = 0; begin < elements; begin += period) {
+    const std::int64_t end = std::min(begin + period, elements);
+    for (std::int64_t i = begin; i < end; i += kBlock) {
+      const std::int64_t count = std::min(kBlock, end - i);
+      open_block(mask, i, count, open);
+      fn(i, i - begin, count, open.data());
     }
   }
 }
 
-/// Gives `fn` a place for `count` floats, and puts them into dst as T.
-template <typename T, typename Fn>
-void store_as(std::int64_t count, T* dst, Fn&& fn) {
-  if constexpr (std::is_same_v<T, float>) {
-    fn(dst);
-  } else {
-    Piece piece;
-    fn(piece.data());
-    convert(std::span<const float>(piece.data(), static_cast<std::size_t>(count)), dst);
+/// Tables of whole rows, about a block long and a multiple of 8, so that blocks start at whole bytes of the mask.
+std::int64_t period_of(std::int64_t outputs) {
+  const std::int64_t unit = outputs * (8 / std::gcd(outputs, std::int64_t{8}));
+  return unit * std::max<std::int64_t>(1, kBlock / unit);
+}
+
+/// `count` tables of one period each, filled with the constants over and over.
+template <std::size_t N>
+std::array<const float*, N> make_tables(const std::array<const float*, N>& constants, std::int64_t outputs,
+                                        std::int64_t period) {
+  float* table = thread_scratch_of<float>(N * static_cast<std::size_t>(period), kTableSlot);
+  std::array<const float*, N> tables;
+  for (std::size_t i = 0; i < N; ++i, table += period) {
+    tables[i] = table;
+    for (std::int64_t column = 0; column < period; column += outputs) {
+      std::copy_n(constants[i], outputs, table + column);
+    }
   }
+  return tables;
 }
 
 }  // namespace
 
-template <typename T>
-void masked_scale(const float* dy, const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs,
-                  const float* factor, T* dst) {
-  for_each_piece(mask, rows, outputs,
-                 [&](std::int64_t i, std::int64_t o, std::int64_t count, const std::uint32_t* gate) {
-                   store_as(count, dst + i, [&](float* out) { scale_piece(dy + i, gate, factor + o, count, out); });
+template <typename G, typename T>
+void masked_scale(const G* dy, const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs, const float* factor,
+                  T* dst) {
+  const std::int64_t period = period_of(outputs);
+  const auto [table] = make_tables<1>({factor}, outputs, period);
+  for_each_block(mask, rows, outputs, period,
+                 [&](std::int64_t i, std::int64_t column, std::int64_t count, const std::uint8_t* open) {
+                   scale_block(raw(dy) + i, open, table + column, count, raw(dst) + i);
                  });
 }
 
-template <typename T>
-void masked_affine(const float* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
+template <typename G, typename T>
+void masked_affine(const G* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
                    std::int64_t outputs, const float* a, const float* b, const float* c, T* dst) {
-  for_each_piece(mask, rows, outputs,
-                 [&](std::int64_t i, std::int64_t o, std::int64_t count, const std::uint32_t* gate) {
-                   store_as(count, dst + i,
-                            [&](float* out) { affine_piece(dy + i, gate, acc + i, a + o, b + o, c + o, count, out); });
+  const std::int64_t period = period_of(outputs);
+  const auto [a_table, b_table, c_table] = make_tables<3>({a, b, c}, outputs, period);
+  for_each_block(mask, rows, outputs, period,
+                 [&](std::int64_t i, std::int64_t column, std::int64_t count, const std::uint8_t* open) {
+                   affine_block(raw(dy) + i, open, acc + i, a_table + column, b_table + column, c_table + column, count,
+                                raw(dst) + i);
                  });
 }
 
-void masked_sums(const float* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
+template <typename G>
+void masked_sums(const G* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
                  std::int64_t outputs, double* sum_g, double* sum_g_acc) {
-  for_each_piece(mask, rows, outputs,
-                 [&](std::int64_t i, std::int64_t o, std::int64_t count, const std::uint32_t* gate) {
-                   sums_piece(dy + i, gate, acc + i, count, sum_g + o, sum_g_acc + o);
-                 });
+  Open open;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t o = 0; o < outputs; o += kBlock) {
+      const std::int64_t i = r * outputs + o;
+      const std::int64_t count = std::min(kBlock, outputs - o);
+      open_block(mask, i, count, open);
+      sums_row(raw(dy) + i, open.data(), acc + i, count, sum_g + o, sum_g_acc + o);
+    }
+  }
 }
 
 void moments(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, double* sum, double* sum_squares) {
@@ -151,18 +181,22 @@ void moments(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, d
 
 template <typename T>
 void centered(const std::uint8_t* codes, std::int64_t elements, std::int32_t zero_point, T* x) {
-  for (std::int64_t i = 0; i < elements; i += kPiece) {
-    const std::int64_t count = std::min(kPiece, elements - i);
-    store_as(count, x + i, [&](float* out) { center(codes + i, count, zero_point, out); });
-  }
+  center(codes, elements, zero_point, raw(x));
 }
 
-template void masked_scale(const float*, const std::uint8_t*, std::int64_t, std::int64_t, const float*, float*);
-template void masked_scale(const float*, const std::uint8_t*, std::int64_t, std::int64_t, const float*, bfloat16*);
-template void masked_affine(const float*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t,
-                            const float*, const float*, const float*, float*);
-template void masked_affine(const float*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t,
-                            const float*, const float*, const float*, bfloat16*);
+#define DETENT_STRAIGHT_THROUGH(G, T)                                                                         \
+  template void masked_scale(const G*, const std::uint8_t*, std::int64_t, std::int64_t, const float*, T*);    \
+  template void masked_affine(const G*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t, \
+                              const float*, const float*, const float*, T*);
+DETENT_STRAIGHT_THROUGH(float, float)
+DETENT_STRAIGHT_THROUGH(float, bfloat16)
+DETENT_STRAIGHT_THROUGH(bfloat16, float)
+DETENT_STRAIGHT_THROUGH(bfloat16, bfloat16)
+#undef DETENT_STRAIGHT_THROUGH
+template void masked_sums(const float*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t, double*,
+                          double*);
+template void masked_sums(const bfloat16*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t,
+                          double*, double*);
 template void centered(const std::uint8_t*, std::int64_t, std::int32_t, float*);
 template void centered(const std::uint8_t*, std::int64_t, std::int32_t, bfloat16*);
 

@@ -5,22 +5,24 @@
 #include "kernels/dtype.h"
 
 /// The gradient of quantized layers, on a slice in cache: the straight-through mask, the scales of the weights and the
-/// change of type in one pass. Single-threaded, vectorized. T is float or bfloat16 (to nearest, ties to even).
+/// change of type in one pass. Single-threaded, vectorized. G, the type of dy, and T, that of the result, are float or
+/// bfloat16 (to nearest, ties to even).
 namespace detent::kernels {
 
 /// dst[r, o] = bit (r, o) of `mask` ? dy[r, o] * factor[o] : 0
-template <typename T>
-void masked_scale(const float* dy, const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs,
-                  const float* factor, T* dst);
+template <typename G, typename T>
+void masked_scale(const G* dy, const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs, const float* factor,
+                  T* dst);
 
 /// With g = dy where the mask is set, else 0:  dst[r, o] = (a[o] * g + b[o] * acc[r, o]) + c[o].
 /// It is the gradient through a batch norm whose input are the sums `acc`.
-template <typename T>
-void masked_affine(const float* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
+template <typename G, typename T>
+void masked_affine(const G* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
                    std::int64_t outputs, const float* a, const float* b, const float* c, T* dst);
 
 /// sum_g[o] += sum over r of g, sum_g_acc[o] += sum over r of g * acc, in row order; g as in masked_affine.
-void masked_sums(const float* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
+template <typename G>
+void masked_sums(const G* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
                  std::int64_t outputs, double* sum_g, double* sum_g_acc);
 
 /// sum[o] += sum over r of acc[r, o], sum_squares[o] += sum over r of acc[r, o]^2, in row order.

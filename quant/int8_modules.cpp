@@ -71,7 +71,7 @@ QParams Int8Product::weight_qparams() const {
 }
 
 void Int8Product::make_plan(const kernels::ConvShape& shape) {
-  packed_ = kernels::pack_integer(shape, weight_.data<std::int8_t>().data());
+  packed_ = kernels::pack_integer(shape, weight_.data<std::int8_t>().data(), weight_.owner());
   requantization_ = kernels::make_requantization(map_from(input_scale_, input_zero_point_), weight_qparams(), {},
                                                  shape.o, output_.map(), output_.codes(), options_.relu);
   if (bias_.defined()) {

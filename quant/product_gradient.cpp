@@ -21,20 +21,31 @@ struct Affine {
   std::vector<float> a, b, c;
 };
 
-template <typename T>
-void make_dy(const ProductGradient& gradient, const Affine& affine, const float* dy, std::int64_t slice, Range images,
+template <typename G, typename T>
+void make_dy(const ProductGradient& gradient, const Affine& affine, const Tensor& dy, std::int64_t slice, Range images,
              std::byte* out) {
   const kernels::ConvShape& shape = gradient.shape;
   const std::int64_t first = images.begin * shape.output_row();
   const std::int64_t rows = images.size() * shape.out_h() * shape.out_w();
+  const G* const from = dy.data<G>().data() + first;
   T* const dst = reinterpret_cast<T*>(out);
   if (gradient.normalized) {
     const std::int32_t* const sums = gradient.normalized->sums.data<std::int32_t>().data() + first;
-    kernels::masked_affine(dy + first, gradient.mask.of(slice), sums, rows, shape.o, affine.a.data(), affine.b.data(),
+    kernels::masked_affine(from, gradient.mask.of(slice), sums, rows, shape.o, affine.a.data(), affine.b.data(),
                            affine.c.data(), dst);
   } else {
-    kernels::masked_scale(dy + first, gradient.mask.of(slice), rows, shape.o, affine.a.data(), dst);
+    kernels::masked_scale(from, gradient.mask.of(slice), rows, shape.o, affine.a.data(), dst);
   }
+}
+
+using MakeDy = void (*)(const ProductGradient&, const Affine&, const Tensor&, std::int64_t, Range, std::byte*);
+
+/// By the types of dy and of the products.
+MakeDy make_dy_of(DType dy, DType products) {
+  if (dy == DType::BF16) {
+    return products == DType::BF16 ? &make_dy<bfloat16, bfloat16> : &make_dy<bfloat16, float>;
+  }
+  return products == DType::BF16 ? &make_dy<float, bfloat16> : &make_dy<float, float>;
 }
 
 /// sum g and sum g * S of each channel, slices in order.
@@ -42,7 +53,8 @@ struct GradientSums {
   std::vector<double> g, g_sum;
 };
 
-GradientSums gradient_sums(const ProductGradient& gradient, const float* dy) {
+template <typename G>
+GradientSums gradient_sums(const ProductGradient& gradient, const G* dy) {
   const kernels::ConvShape& shape = gradient.shape;
   const Slices slices = kernels::conv_slices(shape);
   const auto outputs = static_cast<std::size_t>(shape.o);
@@ -152,7 +164,7 @@ void SumStatistics::update_running(FoldedBatchNorm& batch_norm, std::span<const 
 void ProductGradient::run(autograd::Backward& backward) const {
   Arena* const arena = backward.arena();
   const auto outputs = static_cast<std::size_t>(shape.o);
-  const float* const dy = backward.dy().data<float>().data();
+  const Tensor& dy = backward.dy();
   const float input_scale = x.qparams()->tensor().scale;
   const std::int32_t input_zero = x.qparams()->tensor().zero_point;
 
@@ -161,7 +173,8 @@ void ProductGradient::run(autograd::Backward& backward) const {
   GradientSums sums;
   if (normalized) {
     // xhat = k (S - m), y = gamma xhat + beta  =>  du = gain (g - mean(g) - xhat mean(g xhat)), dS_real = du / factor
-    sums = gradient_sums(*this, dy);
+    sums = dy.dtype() == DType::BF16 ? gradient_sums(*this, dy.data<bfloat16>().data())
+                                     : gradient_sums(*this, dy.data<float>().data());
     affine.b.resize(outputs);
     affine.c.resize(outputs);
     const SumStatistics& statistics = normalized->statistics;
@@ -184,9 +197,8 @@ void ProductGradient::run(autograd::Backward& backward) const {
 
   kernels::ConvBackward products;
   products.dtype = dtype;
-  products.make_dy = [&](std::int64_t slice, Range images, std::byte* out) {
-    dtype == DType::BF16 ? make_dy<bfloat16>(*this, affine, dy, slice, images, out)
-                         : make_dy<float>(*this, affine, dy, slice, images, out);
+  products.make_dy = [&, make = make_dy_of(dy.dtype(), dtype)](std::int64_t slice, Range images, std::byte* out) {
+    make(*this, affine, dy, slice, images, out);
   };
   const std::uint8_t* const codes = x.data<std::uint8_t>().data();
   products.make_x = [&](Range images, std::byte* out) {
@@ -199,9 +211,10 @@ void ProductGradient::run(autograd::Backward& backward) const {
   Tensor dx;
   if (backward.needs(kX)) {
     const Tensor numbers = in_dtype(weight.codes, dtype, arena);
-    products.weight = kernels::pack_backward(shape, dtype, numbers.raw());
-    dx = Tensor::empty(x.shape(), DType::F32, arena);
+    products.weight = kernels::pack_backward(shape, dtype, numbers.raw(), numbers.owner());
+    dx = Tensor::empty(x.shape(), dtype, arena);
     products.dx = dx.raw();
+    products.dx_dtype = dtype;
   }
   Tensor dw = Tensor::empty(weight.codes.shape(), DType::F32, arena);
   std::vector<float> db(outputs);

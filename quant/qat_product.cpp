@@ -77,7 +77,8 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   const std::vector<float> factor = batch_norm_ ? batch_norm_->factor() : std::vector<float>();
   const ScaleZero input = x.value().qparams()->tensor();
   const QuantizedWeight quantized = quantize_weight(folded_weight(factor, arena), options_.qconfig.weight, arena);
-  const kernels::PackedWeight packed = kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data());
+  const kernels::PackedWeight packed =
+      kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data(), quantized.codes.owner());
   const std::vector<float> bias_value = folded_bias();
   const auto requantization = [&] {
     return kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, output_.map(), output_.codes(),
@@ -124,7 +125,8 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   const std::vector<float> factor = batch_norm_->training_factor();
   const ScaleZero input = x.value().qparams()->tensor();
   const QuantizedWeight quantized = quantize_weight(folded_weight(factor, arena), options_.qconfig.weight, arena);
-  const kernels::PackedWeight packed = kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data());
+  const kernels::PackedWeight packed =
+      kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data(), quantized.codes.owner());
   const Tensor sums = integer_sums(shape, x.value(), packed, arena);
   const SumStatistics statistics(shape, sums, input, quantized.qparams, factor, *batch_norm_);
   statistics.update_running(*batch_norm_, values_of(bias().value));
