@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "autograd/profiler.h"
 #include "autograd/tensor.h"
 
 namespace detent::autograd {
@@ -74,6 +75,9 @@ class Tape {
 
   Arena* arena() const { return arena_; }
   bool is_recording() const { return mode_ == Mode::Record; }
+  /// Who measures this step; null: nobody. It must outlive the tape.
+  Profiler* profiler() const { return profiler_; }
+  void set_profiler(Profiler* profiler) { profiler_ = profiler; }
   /// A tensor of this step, not initialized.
   Tensor empty(Shape shape, DType dtype = DType::F32) const { return Tensor::empty(std::move(shape), dtype, arena_); }
 
@@ -111,11 +115,13 @@ class Tape {
     DType dtype;
     Tensor gradient;
     Tensor* sink = nullptr;
+    std::size_t profiled_row = 0;  // of the module that recorded it
   };
   void add_gradient(NodeId id, Tensor gradient, std::string_view from, std::size_t input);
 
   Arena* arena_;
   Mode mode_;
+  Profiler* profiler_ = nullptr;
   bool ran_backward_ = false;
   std::vector<Node> nodes_;
 };

@@ -25,6 +25,12 @@ std::string free_name(const std::vector<Graph::Node>& nodes, std::string_view la
   }
 }
 
+/// What the tape's arena holds, if somebody wants to know.
+std::int64_t bytes_in_use(const autograd::Profiler* profiler, const Tape& tape) {
+  const bool is_wanted = profiler != nullptr && tape.arena() != nullptr;
+  return is_wanted ? static_cast<std::int64_t>(tape.arena()->bytes_in_use()) : 0;
+}
+
 }  // namespace
 
 Graph::Handle Graph::input(Shape shape) {
@@ -150,6 +156,7 @@ std::size_t Graph::consumers(Handle handle) const {
 Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
   check(x.shape().rank() >= 1 && x.shape().row() == input_shape(), "graph: expected input [N] of ", input_shape(),
         ", got ", x.shape());
+  autograd::Profiler* const profiler = context.tape.profiler();
   std::vector<Variable> values(nodes_.size());
   values[0] = x;
   if (tap) {
@@ -161,10 +168,15 @@ Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
     for (const Handle input : node.inputs) {
       inputs.push_back(values[input.index]);
     }
-    values[i] = node.module->forward(context, inputs);
+    const std::int64_t bytes_before = bytes_in_use(profiler, context.tape);
+    {
+      const autograd::ProfiledScope scope(profiler, node.name, autograd::Profiler::Phase::Forward);
+      values[i] = node.module->forward(context, inputs);
+    }
     if (tap) {
       tap(node, values[i]);
     }
+    inputs.clear();
     const auto drop_if_done = [&](Handle value) {
       if (last_use_[value.index] == i && value != output_) {
         values[value.index] = Variable();
@@ -172,6 +184,9 @@ Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
     };
     std::ranges::for_each(node.inputs, drop_if_done);
     drop_if_done({i});
+    if (profiler != nullptr) {
+      profiler->set_saved(profiler->current(), bytes_in_use(profiler, context.tape) - bytes_before);
+    }
   }
   return values[output_.index];
 }
