@@ -1,0 +1,281 @@
+#include "kernels/int8_conv.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+
+#include "kernels/conv_internal.h"
+#include "kernels/int8_tile.h"
+
+namespace detent::kernels {
+
+#if defined(DETENT_HAS_INT8_TILES)
+
+namespace {
+
+/// Sums below this are exact in f32, and so are sums with their bias.
+constexpr std::int64_t kExactInF32 = std::int64_t{1} << 24;
+constexpr double kLargestCode = 1 << 30;
+
+/// Outputs of a vector; codes of a lane.
+constexpr std::int64_t kLanes = 16;
+constexpr std::int64_t kFour = 4;
+
+}  // namespace
+
+/// Outputs are cut into blocks of up to kTileVectors vectors. Weights: [block][kernel row][group][vector][16][4]; a
+/// group is four neighbouring codes of a row of the window, [KW, I] in memory, the last one filled up with zeros.
+struct Int8Conv::Impl {
+  ConvShape shape;
+  bool is_linear = false;
+  bool pool = false;
+  bool has_bias = false;
+  std::int64_t groups = 0;
+  Slices blocks;  // of vectors
+  std::shared_ptr<std::byte> weight;
+  std::size_t weight_bytes = 0;
+  std::vector<std::int32_t> start;
+  std::vector<float> bias, multiplier;
+  float zero_point = 0;
+  std::uint8_t x_zero_point = 0, lower = 0, upper = 0;
+
+  const std::int8_t* block_weight(std::int64_t first_vector) const {
+    return reinterpret_cast<const std::int8_t*>(weight.get()) + first_vector * shape.kh * groups * kLanes * kFour;
+  }
+  void pack(const std::int8_t* plain);
+  bool set_constants(const std::int8_t* plain, const Requantization& r);
+  std::int64_t padded_width() const { return shape.w + 2 * shape.padding_w; }
+  const std::uint8_t* padded_lines(const std::uint8_t* image, Range lines) const;
+  Int8Tile tile_of(std::int64_t block) const;
+  void run_line(const std::uint8_t* x, std::int64_t block, std::uint8_t* y) const;
+  void run_linear(const std::uint8_t* x, std::int64_t images, Range range, std::uint8_t* y) const;
+  void run_image(const std::uint8_t* x, Range lines, std::uint8_t* y) const;
+};
+
+namespace {
+
+/// Runs kernel_of(pixels) on tiles of at most `most` of `count` pixels, of sizes that differ by one at most.
+template <typename KernelOf>
+void run_tiles(Int8Tile tile, std::int64_t count, std::int64_t most, std::int64_t x_step, KernelOf&& kernel_of) {
+  const std::int64_t tiles = (count + most - 1) / most;
+  const std::int64_t size = count / tiles;
+  const std::int64_t larger = count % tiles;
+  Int8Kernel kernel = kernel_of(static_cast<int>(larger > 0 ? size + 1 : size));
+  for (std::int64_t i = 0; i < tiles; ++i) {
+    const std::int64_t pixels = i < larger ? size + 1 : size;
+    if (i == larger && larger > 0) {
+      kernel = kernel_of(static_cast<int>(size));
+    }
+    kernel(tile);
+    tile.x += pixels * x_step;
+    tile.y += pixels * tile.y_stride;
+  }
+}
+
+}  // namespace
+
+void Int8Conv::Impl::pack(const std::int8_t* plain) {
+  const std::int64_t row = shape.kw * shape.c;
+  const std::int64_t steps = shape.kh * groups;
+  weight_bytes = static_cast<std::size_t>(blocks.rows * steps * kLanes * kFour);
+  weight = allocate_aligned(weight_bytes);
+  std::memset(weight.get(), 0, weight_bytes);
+  auto* packed = reinterpret_cast<std::int8_t*>(weight.get());
+  for (std::int64_t b = 0; b < blocks.count; ++b) {
+    const Range vectors = blocks[b];
+    for (std::int64_t o = vectors.begin * kLanes; o < std::min(vectors.end * kLanes, shape.o); ++o) {
+      const std::int64_t lane = o - vectors.begin * kLanes;
+      for (std::int64_t i = 0; i < shape.kh; ++i) {
+        for (std::int64_t k = 0; k < row; ++k) {
+          const std::int64_t step = vectors.begin * steps + (i * groups + k / kFour) * vectors.size();
+          packed[step * kLanes * kFour + lane * kFour + k % kFour] = plain[(o * shape.kh + i) * row + k];
+        }
+      }
+    }
+  }
+}
+
+/// False if codes before clamping might not fit.
+bool Int8Conv::Impl::set_constants(const std::int8_t* plain, const Requantization& r) {
+  const std::int64_t depth = shape.depth();
+  const auto lanes = static_cast<std::size_t>(blocks.rows * kLanes);
+  start.assign(lanes, 0);
+  bias.assign(lanes, 0.0F);
+  multiplier.assign(lanes, 0.0F);
+  const std::int64_t reach = std::max<std::int64_t>(x_zero_point, 255 - x_zero_point);
+  for (std::int64_t o = 0; o < shape.o; ++o) {
+    const auto lane = static_cast<std::size_t>(o);
+    std::int64_t sum = 0;
+    std::int64_t magnitude = 0;
+    for (std::int64_t k = 0; k < depth; ++k) {
+      const int code = plain[o * depth + k];
+      sum += code;
+      magnitude += std::abs(code);
+    }
+    const std::int64_t output_bias = r.bias.empty() ? 0 : r.bias[lane];
+    const std::int64_t bound = magnitude * reach + std::abs(output_bias);
+    has_bias = has_bias || (output_bias != 0 && bound >= kExactInF32);
+    start[lane] = static_cast<std::int32_t>(-sum * x_zero_point);
+    bias[lane] = static_cast<float>(output_bias);
+    multiplier[lane] = r.multiplier[lane];
+    if (!(static_cast<double>(bound) * static_cast<double>(r.multiplier[lane]) < kLargestCode)) {
+      return false;
+    }
+  }
+  for (std::size_t lane = 0; !has_bias && lane < r.bias.size(); ++lane) {
+    start[lane] += r.bias[lane];
+  }
+  zero_point = static_cast<float>(r.output.zero_point);
+  lower = static_cast<std::uint8_t>(r.relu ? std::max(r.codes.qmin, r.output.zero_point) : r.codes.qmin);
+  upper = static_cast<std::uint8_t>(r.codes.qmax);
+  return true;
+}
+
+Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                        const Requantization& r, bool pool) {
+  shape.validate();
+  check(x_zero_point >= 0 && x_zero_point <= 255, "int8 layer: expected a zero point in [0, 255], got ", x_zero_point);
+  const bool has_windows = !pool || (shape.out_h() >= 2 && shape.out_w() >= 2);
+  const bool is_dilated = shape.dilation_w > 1 && shape.kw > 1;
+  const bool fits = 255 * 127 * shape.depth() <= std::numeric_limits<std::int32_t>::max();
+  if (!has_int8_units() || shape.groups > 1 || is_dilated || !has_windows || !fits || r.codes.is_signed()) {
+    return {};
+  }
+  auto impl = std::make_shared<Impl>();
+  impl->shape = shape;
+  impl->is_linear = is_linear(shape) && !pool;
+  impl->pool = pool;
+  impl->groups = (shape.kw * shape.c + kFour - 1) / kFour;
+  impl->x_zero_point = static_cast<std::uint8_t>(x_zero_point);
+  impl->blocks = slice_rows((shape.o + kLanes - 1) / kLanes, pool ? kPooledTileVectors : kTileVectors);
+  if (!impl->set_constants(weight, r)) {
+    return {};
+  }
+  impl->pack(weight);
+  Int8Conv result;
+  result.impl_ = std::move(impl);
+  return result;
+}
+
+/// The lines of the image that the output lines see, with padding around them. Gives the first one.
+const std::uint8_t* Int8Conv::Impl::padded_lines(const std::uint8_t* image, Range lines) const {
+  const std::int64_t first = lines.begin * shape.stride_h - shape.padding_h;
+  const std::int64_t count = (lines.size() - 1) * shape.stride_h + shape.dilation_h * (shape.kh - 1) + 1;
+  const std::int64_t side = shape.padding_w * shape.c;
+  const std::int64_t line = shape.w * shape.c;
+  const std::size_t bytes = static_cast<std::size_t>(count * (line + 2 * side)) + sizeof(std::uint32_t);
+  auto* const padded = thread_scratch_of<std::uint8_t>(bytes, onednn::kInputSlot);
+  std::uint8_t* to = padded;
+  for (std::int64_t i = first; i < first + count; ++i, to += line + 2 * side) {
+    if (i < 0 || i >= shape.h) {
+      std::fill_n(to, line + 2 * side, x_zero_point);
+      continue;
+    }
+    std::fill_n(to, side, x_zero_point);
+    std::memcpy(to + side, image + i * line, static_cast<std::size_t>(line));
+    std::fill_n(to + side + line, side, x_zero_point);
+  }
+  return padded;
+}
+
+/// A tile of a block, for what does not depend on the place in the image.
+Int8Tile Int8Conv::Impl::tile_of(std::int64_t block) const {
+  const Range vectors = blocks[block];
+  const std::int64_t first = vectors.begin * kLanes;
+  const std::int64_t outputs = std::min(vectors.end * kLanes, shape.o) - first;
+  const std::int64_t line = padded_width() * shape.c;
+  return {.pixel_stride = (is_linear ? 1 : shape.stride_w) * shape.c,
+          .line_stride = shape.stride_h * line,
+          .kernel_rows = shape.kh,
+          .kernel_row_stride = shape.dilation_h * line,
+          .groups = groups,
+          .weight = block_weight(vectors.begin),
+          .start = start.data() + first,
+          .requantization = {.bias = bias.data() + first,
+                             .multiplier = multiplier.data() + first,
+                             .zero_point = zero_point,
+                             .lower = lower,
+                             .upper = upper},
+          .stored = ~std::uint64_t{0} >> (64 - outputs),
+          .y_stride = shape.o};
+}
+
+/// One line of the result, or with pooling one line of windows, of one block. `x`: the first pixel's window.
+void Int8Conv::Impl::run_line(const std::uint8_t* x, std::int64_t block, std::uint8_t* y) const {
+  const auto vectors = static_cast<int>(blocks[block].size());
+  Int8Tile tile = tile_of(block);
+  tile.x = x;
+  tile.y = y + blocks[block].begin * kLanes;
+  if (pool) {
+    run_tiles(tile, shape.out_w() / 2, kPooledTileWindows, 2 * tile.pixel_stride,
+              [&](int windows) { return int8_pooled_kernel(windows, vectors, has_bias); });
+  } else {
+    run_tiles(tile, shape.out_w(), kTilePixels, tile.pixel_stride,
+              [&](int pixels) { return int8_kernel(pixels, vectors, has_bias); });
+  }
+}
+
+void Int8Conv::Impl::run_image(const std::uint8_t* x, Range lines, std::uint8_t* y) const {
+  const std::int64_t step = pool ? 2 : 1;
+  const std::int64_t width = pool ? shape.out_w() / 2 : shape.out_w();
+  const std::int64_t line = padded_width() * shape.c;
+  const bool is_padded = shape.padding_h > 0 || shape.padding_w > 0;
+  const std::uint8_t* const first = is_padded ? padded_lines(x, {lines.begin * step, lines.end * step})
+                                              : x + lines.begin * step * shape.stride_h * line;
+  for (std::int64_t i = lines.begin; i < lines.end; ++i) {
+    for (std::int64_t block = 0; block < blocks.count; ++block) {
+      run_line(first + (i - lines.begin) * step * shape.stride_h * line, block, y + i * width * shape.o);
+    }
+  }
+}
+
+void Int8Conv::Impl::run_linear(const std::uint8_t* x, std::int64_t images, Range range, std::uint8_t* y) const {
+  for (std::int64_t block = range.begin; block < range.end; ++block) {
+    const auto vectors = static_cast<int>(blocks[block].size());
+    Int8Tile tile = tile_of(block);
+    tile.x = x;
+    tile.y = y + blocks[block].begin * kLanes;
+    run_tiles(tile, images, kTilePixels, tile.pixel_stride,
+              [&](int pixels) { return int8_kernel(pixels, vectors, has_bias); });
+  }
+}
+
+std::int64_t Int8Conv::parts() const {
+  const ConvShape& shape = impl_->shape;
+  return impl_->is_linear ? impl_->blocks.count : impl_->pool ? shape.out_h() / 2 : shape.out_h();
+}
+
+void Int8Conv::run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const {
+  const Impl& impl = *impl_;
+  if (impl.is_linear) {
+    impl.run_linear(x_q, images, parts, y_q);
+    return;
+  }
+  const ConvShape& shape = impl.shape;
+  const std::int64_t row = impl.pool ? (shape.out_h() / 2) * (shape.out_w() / 2) * shape.o : shape.output_row();
+  for (std::int64_t image = 0; image < images; ++image) {
+    impl.run_image(x_q + image * shape.input_row(), parts, y_q + image * row);
+  }
+}
+
+std::size_t Int8Conv::bytes() const {
+  return impl_->weight_bytes + impl_->start.size() * (sizeof(std::int32_t) + 2 * sizeof(float));
+}
+
+#else
+
+struct Int8Conv::Impl {};
+
+Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t*, std::int32_t, const Requantization&, bool) {
+  shape.validate();
+  return {};
+}
+std::int64_t Int8Conv::parts() const { return 0; }
+void Int8Conv::run(const std::uint8_t*, std::int64_t, Range, std::uint8_t*) const {}
+std::size_t Int8Conv::bytes() const { return 0; }
+
+#endif
+
+}  // namespace detent::kernels

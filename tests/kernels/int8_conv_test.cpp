@@ -1,0 +1,170 @@
+// The layers of inference against the general functions: equal codes, to the last one.
+
+#include "kernels/int8_conv.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "kernels/philox.h"
+#include "kernels/pool.h"
+
+namespace detent::kernels {
+namespace {
+
+struct Case {
+  std::string name;
+  ConvShape shape;
+  bool pool = false;
+  bool relu = false;
+  bool bias = true;
+  int bits = 8;
+  std::int32_t x_zero_point = 0;
+  std::int32_t y_zero_point = 0;
+  std::int32_t largest_weight = 127;
+};
+
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
+
+const std::vector<Case> kCases{
+    {.name = "mnist_conv1", .shape = {.n = 2, .h = 28, .w = 28, .c = 1, .o = 32, .kh = 3, .kw = 3}, .relu = true},
+    {.name = "mnist_conv2_pooled",
+     .shape = {.n = 2, .h = 26, .w = 26, .c = 32, .o = 64, .kh = 3, .kw = 3},
+     .pool = true,
+     .relu = true},
+    {.name = "mnist_conv2", .shape = {.n = 1, .h = 26, .w = 26, .c = 32, .o = 64, .kh = 3, .kw = 3}, .x_zero_point = 7},
+    {.name = "linear", .shape = ConvShape::linear(17, 784, 256), .relu = true},
+    {.name = "one_row", .shape = ConvShape::linear(1, 784, 256), .x_zero_point = 200, .y_zero_point = 100},
+    {.name = "odd_linear", .shape = ConvShape::linear(13, 131, 75), .x_zero_point = 128, .y_zero_point = 131},
+    {.name = "ten_outputs", .shape = ConvShape::linear(5, 128, 10), .bias = false, .y_zero_point = 131},
+    {.name = "deep_sums_pass_2_to_24", .shape = ConvShape::linear(9, 3001, 21), .relu = true, .y_zero_point = 3},
+    {.name = "padded",
+     .shape = {.n = 3, .h = 9, .w = 7, .c = 3, .o = 17, .kh = 3, .kw = 3, .padding_h = 1, .padding_w = 1},
+     .x_zero_point = 37,
+     .y_zero_point = 128},
+    {.name = "padded_strided_5x5",
+     .shape = {.n = 2,
+               .h = 14,
+               .w = 15,
+               .c = 6,
+               .o = 16,
+               .kh = 5,
+               .kw = 5,
+               .stride_h = 2,
+               .stride_w = 2,
+               .padding_h = 2,
+               .padding_w = 2},
+     .relu = true,
+     .x_zero_point = 255},
+    {.name = "pooled_odd_padded",
+     .shape = {.n = 2, .h = 11, .w = 13, .c = 5, .o = 33, .kh = 3, .kw = 3, .padding_h = 1, .padding_w = 1},
+     .pool = true,
+     .x_zero_point = 12,
+     .y_zero_point = 90},
+    {.name = "pooled_strided",
+     .shape = {.n = 1, .h = 17, .w = 23, .c = 2, .o = 80, .kh = 2, .kw = 3, .stride_h = 2, .stride_w = 2},
+     .pool = true,
+     .relu = true,
+     .y_zero_point = 5},
+    {.name = "pointwise", .shape = {.n = 2, .h = 5, .w = 5, .c = 24, .o = 100}, .relu = true},
+    {.name = "lines_apart",
+     .shape = {.n = 1, .h = 10, .w = 6, .c = 4, .o = 8, .kh = 3, .kw = 1, .dilation_h = 2, .dilation_w = 2}},
+    {.name = "flat_kernel", .shape = {.n = 1, .h = 1, .w = 40, .c = 3, .o = 48, .kh = 1, .kw = 7}, .y_zero_point = 60},
+    {.name = "low_bits",
+     .shape = {.n = 2, .h = 8, .w = 8, .c = 8, .o = 20, .kh = 3, .kw = 3},
+     .relu = true,
+     .bits = 3,
+     .y_zero_point = 2,
+     .largest_weight = 3},
+};
+
+class Int8Conv : public testing::TestWithParam<Case> {};
+
+TEST_P(Int8Conv, GivesTheCodesOfTheGeneralFunctions) {
+  const Case& c = GetParam();
+  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+    RandomStream random(seed, "int8 conv");
+    const ConvShape& s = c.shape;
+    // Half of the seeds are of extreme codes.
+    const auto code = [&](std::int32_t largest) {
+      const auto drawn = static_cast<std::int32_t>(random.index(static_cast<std::uint32_t>(largest + 1)));
+      return seed % 2 == 0 ? drawn : (drawn * 4 > largest ? largest : 0);
+    };
+    std::vector<std::uint8_t> x(static_cast<std::size_t>(s.n * s.input_row() + 3));
+    std::ranges::generate(x, [&] { return static_cast<std::uint8_t>(code(255)); });
+    std::vector<std::int8_t> weight(static_cast<std::size_t>(s.weight_elements()));
+    std::ranges::generate(weight, [&] {
+      const std::int32_t w = code(c.largest_weight);
+      return static_cast<std::int8_t>(random.uniform(-1.0F, 1.0F) < 0.3F ? -w : w);
+    });
+    std::vector<float> bias(c.bias ? static_cast<std::size_t>(s.o) : 0);
+    std::ranges::generate(bias, [&] { return random.uniform(-2.0F, 2.0F); });
+    QParams weight_map;
+    weight_map.axis = 0;
+    weight_map.codes = signed_codes(8);
+    const auto depth = static_cast<float>(s.depth());
+    for (std::int64_t o = 0; o < s.o; ++o) {
+      weight_map.scale.push_back(random.uniform(0.2F, 2.0F) / (30.0F * depth));
+      weight_map.zero_point.push_back(0);
+    }
+    const Requantization r = make_requantization({0.02F, c.x_zero_point}, weight_map, bias, s.o,
+                                                 {0.01F, c.y_zero_point}, unsigned_codes(c.bits), c.relu);
+
+    std::vector<std::uint8_t> expected(static_cast<std::size_t>(s.n * s.output_row()));
+    conv2d_integer(s, x.data(), c.x_zero_point, pack_integer(s, weight.data()),
+                   [&](std::int64_t, Range images, const std::int32_t* acc) {
+                     requantize(acc, images.size() * s.out_h() * s.out_w(), r,
+                                expected.data() + images.begin * s.output_row());
+                   });
+    if (c.pool) {
+      const PoolShape pool{
+          .n = s.n, .h = s.out_h(), .w = s.out_w(), .c = s.o, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2};
+      std::vector<std::uint8_t> pooled(static_cast<std::size_t>(pool.n * pool.output_row()));
+      max_pool_forward(pool, expected.data(), pooled.data(), nullptr);
+      expected = std::move(pooled);
+    }
+
+    const kernels::Int8Conv layer = kernels::Int8Conv::make(s, weight.data(), c.x_zero_point, r, c.pool);
+    if (!layer.defined()) {
+      ASSERT_FALSE(has_int8_units()) << "a shape that should be served";
+      GTEST_SKIP() << "no VNNI units: the general functions are what runs";
+    }
+    std::vector<std::uint8_t> whole(expected.size(), 0xAA);
+    layer.run(x.data(), s.n, {0, layer.parts()}, whole.data());
+    std::vector<std::uint8_t> by_part(expected.size(), 0xAA);
+    for (std::int64_t part = 0; part < layer.parts(); ++part) {
+      layer.run(x.data(), s.n, {part, part + 1}, by_part.data());
+    }
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_EQ(static_cast<int>(whole[i]), static_cast<int>(expected[i])) << c << ", seed " << seed << ", code " << i;
+      ASSERT_EQ(static_cast<int>(by_part[i]), static_cast<int>(expected[i]))
+          << c << ", seed " << seed << ", code " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, Int8Conv, testing::ValuesIn(kCases), [](const auto& c) { return c.param.name; });
+
+TEST(Int8ConvServes, WhatItCannotDoIsLeftToTheGeneralFunctions) {
+  const std::vector<std::int8_t> weight(4096, 1);
+  const auto served = [&](const ConvShape& s, float multiplier = 0.01F, bool pool = false) {
+    Requantization r;
+    r.multiplier.assign(static_cast<std::size_t>(s.o), multiplier);
+    return kernels::Int8Conv::make(s, weight.data(), 0, r, pool).defined();
+  };
+  const ConvShape plain{.h = 8, .w = 8, .c = 4, .o = 4, .kh = 3, .kw = 3};
+  ConvShape grouped = plain;
+  grouped.groups = 2;
+  ConvShape dilated = plain;
+  dilated.dilation_w = 2;
+  EXPECT_EQ(served(plain), has_int8_units());
+  EXPECT_FALSE(served(grouped));
+  EXPECT_FALSE(served(dilated));
+  EXPECT_FALSE(served(plain, 1e6F)) << "codes before clamping pass 2^30";
+  EXPECT_FALSE(served(plain, std::numeric_limits<float>::infinity()));
+  EXPECT_FALSE(served({.h = 3, .w = 8, .c = 4, .o = 4, .kh = 3, .kw = 3}, 0.01F, true)) << "no window of two lines";
+}
+
+}  // namespace
+}  // namespace detent::kernels
