@@ -18,10 +18,9 @@ inline Variable optional_input(Tape& tape, const Variable& x) {
   return x.value().defined() ? x : tape.constant(Tensor());
 }
 
-inline void check_real(std::string_view op, const Variable& x) {
-  check(x.dtype() == DType::F32 || x.dtype() == DType::F64, op, ": expected f32 or f64, got ", x.dtype(),
-        is_floating(x.dtype()) ? "" : "; dequantize the codes first");
-}
+/// The input of an op that computes in f32 or f64: `x` itself, or, of the bf16 result of a product, its value in f32.
+/// Throws Error, naming the op, for other types and for a default Variable.
+Variable real_input(std::string_view op, const Variable& x);
 
 /// Throws Error unless `other` has the shape and the type that `role` must have.
 inline void check_operand(std::string_view op, std::string_view role, const Tensor& other, const Shape& shape,

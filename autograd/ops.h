@@ -9,12 +9,12 @@
 #include "kernels/pool.h"
 
 /// Differentiable operations. Each checks its inputs, computes, and records how gradients flow. Values are f32, or f64
-/// where gradients are checked; the products also run in bf16 where `Products` says so. Shapes are those of the
-/// kernels: images N H W C, convolution weights O KH KW I, linear weights O I. All throw Error for shapes that do not
-/// fit.
+/// where gradients are checked. Products also run in bf16, where `ProductOptions` says so, and then give bf16: products
+/// in bf16, max_pool2d and reshape take it as it is, all other ops as f32. Shapes are those of the kernels: images
+/// N H W C, convolution weights O KH KW I, linear weights O I. All throw Error for shapes that do not fit.
 namespace detent::autograd {
 
-/// How a product is computed: the type of its factors (sums are always f32), and whether max(0, .) is applied to the
+/// How a product is computed: the type of its factors and its result (sums are always f32), and whether max(0, .) is applied to the
 /// result while it is in cache.
 struct ProductOptions {
   DType dtype = DType::F32;  ///< F32 or BF16; f64 values are computed in f64

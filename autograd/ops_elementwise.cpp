@@ -8,13 +8,16 @@
 namespace detent::autograd {
 namespace {
 
-/// The tape of two operands of one shape and type.
-Tape& check_pair(std::string_view op, const Variable& a, const Variable& b) {
-  Tape& tape = tape_of(op, a);
-  check_real(op, a);
+/// Two operands of one shape and type, in f32 or f64.
+struct Pair {
+  Variable a, b;
+};
+
+Pair real_pair(std::string_view op, const Variable& given_a, const Variable& given_b) {
+  const Variable a = real_input(op, given_a), b = real_input(op, given_b);
   check(a.shape() == b.shape() && a.dtype() == b.dtype(), op, ": expected operands of one shape and type, got ",
         a.dtype(), ' ', a.shape(), " and ", b.dtype(), ' ', b.shape());
-  return tape;
+  return {a, b};
 }
 
 Tensor product_of(const Tensor& a, const Tensor& b, Arena* arena) {
@@ -37,10 +40,10 @@ Tensor scaled(const Tensor& x, double factor, Arena* arena) {
 
 }  // namespace
 
-Variable activation(const Variable& x, kernels::Activation function, double slope) {
+Variable activation(const Variable& given, kernels::Activation function, double slope) {
   const std::string_view name = kernels::name_of(function);
-  Tape& tape = tape_of(name, x);
-  check_real(name, x);
+  const Variable x = real_input(name, given);
+  Tape& tape = x.tape();
   Tensor y = tape.empty(x.shape(), x.dtype());
   dispatch_real(name, x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -62,8 +65,9 @@ Variable activation(const Variable& x, kernels::Activation function, double slop
                      });
 }
 
-Variable add(const Variable& a, const Variable& b) {
-  Tape& tape = check_pair("add", a, b);
+Variable add(const Variable& given_a, const Variable& given_b) {
+  const auto [a, b] = real_pair("add", given_a, given_b);
+  Tape& tape = a.tape();
   Tensor y = tape.empty(a.shape(), a.dtype());
   dispatch_real("add", a.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -77,13 +81,14 @@ Variable add(const Variable& a, const Variable& b) {
   });
 }
 
-Variable sub(const Variable& a, const Variable& b) {
-  check_pair("sub", a, b);
+Variable sub(const Variable& given_a, const Variable& given_b) {
+  const auto [a, b] = real_pair("sub", given_a, given_b);
   return add(a, scale(b, -1.0));
 }
 
-Variable mul(const Variable& a, const Variable& b) {
-  Tape& tape = check_pair("mul", a, b);
+Variable mul(const Variable& given_a, const Variable& given_b) {
+  const auto [a, b] = real_pair("mul", given_a, given_b);
+  Tape& tape = a.tape();
   // y = a b  =>  da = dy b,  db = dy a
   return tape.record("mul", product_of(a.value(), b.value(), tape.arena()), {a, b},
                      [a = a.value(), b = b.value()](Backward& bw) {
@@ -93,18 +98,18 @@ Variable mul(const Variable& a, const Variable& b) {
                      });
 }
 
-Variable scale(const Variable& x, double factor) {
-  Tape& tape = tape_of("scale", x);
-  check_real("scale", x);
+Variable scale(const Variable& given, double factor) {
+  const Variable x = real_input("scale", given);
+  Tape& tape = x.tape();
   // y = factor x  =>  dx = factor dy
   return tape.record("scale", scaled(x.value(), factor, tape.arena()), {x}, [factor, dtype = x.dtype()](Backward& bw) {
     bw.grad(0, [&] { return scaled(dy_as(bw, dtype), factor, bw.arena()); });
   });
 }
 
-Variable sum(const Variable& x) {
-  Tape& tape = tape_of("sum", x);
-  check_real("sum", x);
+Variable sum(const Variable& given) {
+  const Variable x = real_input("sum", given);
+  Tape& tape = x.tape();
   Tensor y = tape.empty({}, x.dtype());
   dispatch_real("sum", x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -144,9 +149,9 @@ Variable flatten(const Variable& x) {
   return reshape(x, {x.shape()[0], x.shape().row_elements()});
 }
 
-Variable dropout(const Variable& x, double p, const RandomStream& random) {
-  Tape& tape = tape_of("dropout", x);
-  check_real("dropout", x);
+Variable dropout(const Variable& given, double p, const RandomStream& random) {
+  const Variable x = real_input("dropout", given);
+  Tape& tape = x.tape();
   check(0 <= p && p < 1, "dropout: expected a probability in [0, 1), got ", p);
   if (p == 0) {
     return x;

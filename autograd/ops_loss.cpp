@@ -5,14 +5,13 @@
 namespace detent::autograd {
 namespace {
 
-/// The tape of a loss of predictions [N, K] under labels [N].
-Tape& check_classes(std::string_view op, const Variable& prediction, const Tensor& labels) {
-  Tape& tape = tape_of(op, prediction);
-  check_real(op, prediction);
+/// The predictions [N, K] of a loss under labels [N], in f32 or f64.
+Variable real_classes(std::string_view op, const Variable& given, const Tensor& labels) {
+  const Variable prediction = real_input(op, given);
   check(prediction.shape().rank() == 2 && prediction.value().elements() > 0, op, ": expected predictions [N, K], got ",
         prediction.shape());
   check_operand(op, "labels", labels, {prediction.shape()[0]}, DType::S32);
-  return tape;
+  return prediction;
 }
 
 Tensor scalar_of(Tape& tape, DType dtype, double value) {
@@ -26,8 +25,9 @@ Tensor scalar_of(Tape& tape, DType dtype, double value) {
 
 }  // namespace
 
-Variable cross_entropy(const Variable& logits, const Tensor& labels, double label_smoothing) {
-  Tape& tape = check_classes("cross_entropy", logits, labels);
+Variable cross_entropy(const Variable& given, const Tensor& labels, double label_smoothing) {
+  const Variable logits = real_classes("cross_entropy", given, labels);
+  Tape& tape = logits.tape();
   check(0 <= label_smoothing && label_smoothing <= 1, "cross_entropy: expected label smoothing in [0, 1], got ",
         label_smoothing);
   const std::int64_t rows = logits.shape()[0], classes = logits.shape()[1];
@@ -53,9 +53,9 @@ Variable cross_entropy(const Variable& logits, const Tensor& labels, double labe
                      });
 }
 
-Variable mean_squared_error(const Variable& prediction, const Tensor& target) {
-  Tape& tape = tape_of("mean_squared_error", prediction);
-  check_real("mean_squared_error", prediction);
+Variable mean_squared_error(const Variable& given, const Tensor& target) {
+  const Variable prediction = real_input("mean_squared_error", given);
+  Tape& tape = prediction.tape();
   check_operand("mean_squared_error", "target", target, prediction.shape(), prediction.dtype());
   check(target.elements() > 0, "mean_squared_error: shape ", target.shape(), " has no elements");
   const double loss = dispatch_real("mean_squared_error", prediction.dtype(), [&](auto zero) {
@@ -77,8 +77,9 @@ Variable mean_squared_error(const Variable& prediction, const Tensor& target) {
                      });
 }
 
-Variable squared_hinge(const Variable& prediction, const Tensor& labels) {
-  Tape& tape = check_classes("squared_hinge", prediction, labels);
+Variable squared_hinge(const Variable& given, const Tensor& labels) {
+  const Variable prediction = real_classes("squared_hinge", given, labels);
+  Tape& tape = prediction.tape();
   const std::int64_t rows = prediction.shape()[0], classes = prediction.shape()[1];
   const double loss = dispatch_real("squared_hinge", prediction.dtype(), [&](auto zero) {
     using T = decltype(zero);

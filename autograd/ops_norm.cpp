@@ -4,10 +4,10 @@
 
 namespace detent::autograd {
 
-Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, BatchNormStatistics running,
+Variable batch_norm(const Variable& given, const Variable& gamma, const Variable& beta, BatchNormStatistics running,
                     const BatchNormOptions& options) {
-  Tape& tape = tape_of("batch_norm", x);
-  check_real("batch_norm", x);
+  const Variable x = real_input("batch_norm", given);
+  Tape& tape = x.tape();
   check(x.shape().rank() >= 2, "batch_norm: expected [N, ..., C], got ", x.shape());
   const std::int64_t channels = x.shape()[x.shape().rank() - 1];
   check(x.value().elements() > 0, "batch_norm: shape ", x.shape(), " has no elements");

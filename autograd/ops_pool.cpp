@@ -51,9 +51,9 @@ void max_pool_gradient(const PoolShape& shape, const Tensor& dy, const std::uint
   }
 }
 
-Variable average(std::string_view name, const PoolShape& shape, Shape y_shape, const Variable& x) {
+Variable average(std::string_view name, const PoolShape& shape, Shape y_shape, const Variable& given) {
+  const Variable x = real_input(name, given);
   Tape& tape = x.tape();
-  check_real(name, x);
   Tensor y = tape.empty(std::move(y_shape), x.dtype());
   dispatch_real(name, x.dtype(), [&](auto zero) {
     using T = decltype(zero);

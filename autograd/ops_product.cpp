@@ -15,18 +15,27 @@ using kernels::ConvShape;
 /// Writes the gradient of the sums of `images` in the type that the products want.
 using MakeDy = std::function<void(std::int64_t slice, Range images, std::byte* dy)>;
 
-template <typename From, typename To>
+template <typename Y, typename From, typename To>
 MakeDy dy_maker(const ConvShape& shape, const Tensor& y, const Tensor& dy) {
   return [row = shape.output_row(), y, dy](std::int64_t, Range images, std::byte* out) {
     const auto begin = static_cast<std::size_t>(images.begin * row);
     const auto size = static_cast<std::size_t>(images.size() * row);
     const std::span<const From> in = dy.data<From>().subspan(begin, size);
     if (y.defined()) {
-      kernels::mask_relu(y.data<float>().subspan(begin, size), in.data(), reinterpret_cast<To*>(out));
+      kernels::mask_relu(y.data<Y>().subspan(begin, size), in.data(), reinterpret_cast<To*>(out));
     } else if constexpr (!std::is_same_v<From, To>) {
       kernels::convert(in, reinterpret_cast<To*>(out));
     }
   };
+}
+
+template <typename Y>
+MakeDy dy_maker(const ConvShape& shape, DType dtype, const Tensor& y, const Tensor& dy) {
+  if (dy.dtype() == DType::BF16) {
+    return dtype == DType::BF16 ? dy_maker<Y, bfloat16, bfloat16>(shape, y, dy)
+                                : dy_maker<Y, bfloat16, float>(shape, y, dy);
+  }
+  return dtype == DType::BF16 ? dy_maker<Y, float, bfloat16>(shape, y, dy) : dy_maker<Y, float, float>(shape, y, dy);
 }
 
 /// Masks `dy` by y > 0 where there was a ReLU (`y` is defined) and converts it to `dtype`. Null where dy serves as it
@@ -35,10 +44,8 @@ MakeDy dy_maker(const ConvShape& shape, DType dtype, const Tensor& y, const Tens
   if (!y.defined() && dy.dtype() == dtype) {
     return nullptr;
   }
-  if (dy.dtype() == DType::BF16) {
-    return dtype == DType::BF16 ? dy_maker<bfloat16, bfloat16>(shape, y, dy) : dy_maker<bfloat16, float>(shape, y, dy);
-  }
-  return dtype == DType::BF16 ? dy_maker<float, bfloat16>(shape, y, dy) : dy_maker<float, float>(shape, y, dy);
+  return y.defined() && y.dtype() == DType::BF16 ? dy_maker<bfloat16>(shape, dtype, y, dy)
+                                                 : dy_maker<float>(shape, dtype, y, dy);
 }
 
 /// The same in double precision, from the reference kernels.
@@ -74,14 +81,16 @@ Variable product_f64(std::string_view name, const ConvShape& shape, Shape y_shap
 }
 
 /// What linear and conv2d have in common: all but their shapes.
-Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, const Variable& x,
+Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, const Variable& given,
                  const Variable& weight, const Variable& given_bias, const ProductOptions& options) {
-  Tape& tape = x.tape();
+  Tape& tape = given.tape();
   const Variable bias = optional_input(tape, given_bias);
-  check_real(name, x);
-  check_operand(name, "weight", weight.value(), weight.shape(), x.dtype());
+  const bool takes_bf16 = given.dtype() == DType::BF16 && options.dtype == DType::BF16;
+  const Variable x = takes_bf16 ? given : real_input(name, given);
+  const DType master = takes_bf16 ? DType::F32 : x.dtype();
+  check_operand(name, "weight", weight.value(), weight.shape(), master);
   if (bias.value().defined()) {
-    check_operand(name, "bias", bias.value(), {shape.o}, x.dtype());
+    check_operand(name, "bias", bias.value(), {shape.o}, master);
   }
   shape.validate();
   const DType dtype = options.dtype;
@@ -92,36 +101,38 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
 
   Tensor factor_x = cast_to(x.value(), dtype, tape.arena());
   Tensor factor_w = cast_to(weight.value(), dtype, tape.arena());
-  Tensor y = tape.empty(std::move(y_shape));
-  kernels::conv2d_forward(shape, dtype, factor_x.raw(), kernels::pack_forward(shape, dtype, factor_w.raw()),
-                          pointer<float>(bias.value()), options.relu, DType::F32, y.raw());
+  Tensor y = tape.empty(std::move(y_shape), dtype);
+  kernels::conv2d_forward(shape, dtype, factor_x.raw(),
+                          kernels::pack_forward(shape, dtype, factor_w.raw(), factor_w.owner()),
+                          pointer<float>(bias.value()), options.relu, dtype, y.raw());
 
   // S = x * W + b, y = S or max(0, S)
   //   =>  dS = dy, or dy where y > 0;  dx = dS * W^T,  dW = x^T dS,  db = sum of dS over images and pixels
-  return tape.record(
-      name, y, {x, weight, bias},
-      [shape, dtype, x_shape = x.shape(), w_shape = weight.shape(), x = weight.needs_grad() ? factor_x : Tensor(),
-       w = x.needs_grad() ? factor_w : Tensor(), y = options.relu ? y : Tensor()](Backward& bw) {
-        const auto wanted = [&](std::size_t input, const Shape& as) {
-          return bw.needs(input) ? Tensor::empty(as, DType::F32, bw.arena()) : Tensor();
-        };
-        Tensor dx = wanted(0, x_shape), dw = wanted(1, w_shape), db = wanted(2, {shape.o});
-        ConvBackward arguments;
-        arguments.dtype = dtype;
-        arguments.make_dy = dy_maker(shape, dtype, y, bw.dy());
-        arguments.dy = arguments.make_dy ? nullptr : bw.dy().raw();
-        arguments.x = x.raw();
-        if (dx.defined()) {
-          arguments.weight = kernels::pack_backward(shape, dtype, w.raw());
-        }
-        arguments.dx = dx.raw();
-        arguments.dw = pointer<float>(dw);
-        arguments.db = pointer<float>(db);
-        kernels::conv2d_backward(shape, arguments);
-        bw.grad(0, [&] { return dx; });
-        bw.grad(1, [&] { return dw; });
-        bw.grad(2, [&] { return db; });
-      });
+  return tape.record(name, y, {x, weight, bias},
+                     [shape, dtype, x_shape = x.shape(), x_dtype = x.dtype(), w_shape = weight.shape(),
+                      x = weight.needs_grad() ? factor_x : Tensor(), w = x.needs_grad() ? factor_w : Tensor(),
+                      y = options.relu ? y : Tensor()](Backward& bw) {
+                       const auto wanted = [&](std::size_t input, const Shape& as, DType type = DType::F32) {
+                         return bw.needs(input) ? Tensor::empty(as, type, bw.arena()) : Tensor();
+                       };
+                       Tensor dx = wanted(0, x_shape, x_dtype), dw = wanted(1, w_shape), db = wanted(2, {shape.o});
+                       ConvBackward arguments;
+                       arguments.dtype = dtype;
+                       arguments.make_dy = dy_maker(shape, dtype, y, bw.dy());
+                       arguments.dy = arguments.make_dy ? nullptr : bw.dy().raw();
+                       arguments.x = x.raw();
+                       if (dx.defined()) {
+                         arguments.weight = kernels::pack_backward(shape, dtype, w.raw(), w.owner());
+                       }
+                       arguments.dx = dx.raw();
+                       arguments.dx_dtype = x_dtype;
+                       arguments.dw = pointer<float>(dw);
+                       arguments.db = pointer<float>(db);
+                       kernels::conv2d_backward(shape, arguments);
+                       bw.grad(0, [&] { return dx; });
+                       bw.grad(1, [&] { return dw; });
+                       bw.grad(2, [&] { return db; });
+                     });
 }
 
 Tensor matmul_of(const kernels::MatmulShape& shape, const Tensor& a, const Tensor& b, Arena* arena) {
@@ -136,9 +147,9 @@ Tensor matmul_of(const kernels::MatmulShape& shape, const Tensor& a, const Tenso
 
 }  // namespace
 
-Variable matmul(const Variable& a, const Variable& b) {
-  Tape& tape = tape_of("matmul", a);
-  check_real("matmul", a);
+Variable matmul(const Variable& given_a, const Variable& given_b) {
+  const Variable a = real_input("matmul", given_a), b = real_input("matmul", given_b);
+  Tape& tape = a.tape();
   check(a.shape().rank() == 2 && b.shape().rank() == 2 && a.shape()[1] == b.shape()[0] && a.dtype() == b.dtype(),
         "matmul: expected [M, K] and [K, N] of one type, got ", a.dtype(), ' ', a.shape(), " and ", b.dtype(), ' ',
         b.shape());

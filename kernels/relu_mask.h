@@ -13,5 +13,9 @@ void mask_relu(std::span<const float> y, const float* dy, float* dx);
 void mask_relu(std::span<const float> y, const float* dy, bfloat16* dx);
 void mask_relu(std::span<const float> y, const bfloat16* dy, float* dx);
 void mask_relu(std::span<const float> y, const bfloat16* dy, bfloat16* dx);
+void mask_relu(std::span<const bfloat16> y, const float* dy, float* dx);
+void mask_relu(std::span<const bfloat16> y, const float* dy, bfloat16* dx);
+void mask_relu(std::span<const bfloat16> y, const bfloat16* dy, float* dx);
+void mask_relu(std::span<const bfloat16> y, const bfloat16* dy, bfloat16* dx);
 
 }  // namespace detent::kernels

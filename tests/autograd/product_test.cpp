@@ -125,7 +125,8 @@ TEST(Products, TheFusedReluIsTheReluAfterwards) {
                                            {"dx", fused.dx, apart.dx},
                                            {"dw", fused.dw, apart.dw},
                                            {"db", fused.db, apart.db}}) {
-        const auto a = one.data<float>(), e = two.data<float>();
+        const Tensor a32 = one.to(DType::F32), e32 = two.to(DType::F32);
+        const auto a = a32.data<float>(), e = e32.data<float>();
         for (std::size_t i = 0; i < e.size(); ++i) {
           ASSERT_EQ(a[i], e[i]) << layer.name << " in " << dtype << ": " << name << ", element " << i;
         }
