@@ -34,7 +34,8 @@ struct Run {
     return {.train = recipe.train,
             .normalization = data.normalization,
             .augment = recipe.data.augment,
-            .seed = options.seed};
+            .seed = options.seed,
+            .profile = options.profile};
   }
 };
 

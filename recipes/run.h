@@ -13,8 +13,9 @@ struct RunOptions {
   std::optional<std::filesystem::path> data = {};  ///< a folder or file that the user named
   std::filesystem::path out = {};                  ///< made if need be; files in it are replaced one by one, each whole
   std::uint64_t seed = 1;
-  int threads = 1;      ///< for the record: the run uses the threads of the pool that it is called in
-  bool strict = false;  ///< as [convert] strict
+  int threads = 1;       ///< for the record: the run uses the threads of the pool that it is called in
+  bool strict = false;   ///< as [convert] strict
+  bool profile = false;  ///< whether to tell where the time of training went
 };
 
 /// The whole run: data, float training, quantization, conversion, verification on the whole test set, evaluation, files

@@ -10,6 +10,8 @@
 namespace detent::recipes {
 namespace {
 
+using Phase = autograd::Profiler::Phase;
+
 std::unique_ptr<optim::Optimizer> make_optimizer(nn::Graph& graph, const TrainSection& train) {
   std::vector<optim::ParameterRef> parameters;
   for (const nn::NamedParameter& named : graph.parameters()) {
@@ -63,23 +65,35 @@ TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, dou
   Result result;
   {
     nn::Tape tape(&arena_);
+    tape.set_profiler(profiler_);
     nn::Context context{
         .tape = tape, .training = true, .product_dtype = settings_.precision, .seed = seed_, .step = number};
     const std::size_t bytes_before = arena_.bytes_in_use();
     const nn::Variable logits = graph_.forward(context, tape.constant(images));
-    const nn::Variable loss = loss_of(logits, labels, settings_);
+    const nn::Variable loss = profiled_loss(logits, labels);
     result.saved_bytes = arena_.bytes_in_use() - bytes_before;
     result.loss = loss.value().item();
     check(std::isfinite(result.loss), "the loss is not finite; lower learning_rate, or set clip_norm");
     result.correct = count_correct(predictions_of(logits.value()), labels);
     tape.backward(loss);
   }
+  const autograd::ProfiledScope scope(profiler_, "optimizer", Phase::Optimizer);
   if (settings_.clip_norm > 0.0) {
     optim::clip_grad_norm(optimizer_->parameters(), settings_.clip_norm);
   }
   optimizer_->step(learning_rate);
   optimizer_->clear_gradients();
   return result;
+}
+
+nn::Variable TrainStep::profiled_loss(const nn::Variable& logits, const Tensor& labels) const {
+  const autograd::ProfiledScope scope(profiler_, "loss", Phase::Forward);
+  const std::size_t bytes_before = arena_.bytes_in_use();
+  nn::Variable loss = loss_of(logits, labels, settings_);
+  if (profiler_ != nullptr) {
+    profiler_->set_saved(profiler_->current(), static_cast<std::int64_t>(arena_.bytes_in_use() - bytes_before));
+  }
+  return loss;
 }
 
 }  // namespace detent::recipes

@@ -29,15 +29,22 @@ class TrainStep {
   /// finite.
   Result run(const Tensor& images, const Tensor& labels, double learning_rate, std::uint64_t number);
 
+  /// From now on `profiler`, which must outlive the steps, measures them; null: nobody. Beside those of the graph's
+  /// modules there are the rows "loss" and "optimizer" (with clipping).
+  void set_profiler(autograd::Profiler* profiler) { profiler_ = profiler; }
+
   optim::Optimizer& optimizer() { return *optimizer_; }
   const Arena& arena() const { return arena_; }
 
  private:
+  nn::Variable profiled_loss(const nn::Variable& logits, const Tensor& labels) const;
+
   nn::Graph& graph_;
   TrainSection settings_;
   std::uint64_t seed_;
   std::unique_ptr<optim::Optimizer> optimizer_;
   Arena arena_;
+  autograd::Profiler* profiler_ = nullptr;
 };
 
 }  // namespace detent::recipes

@@ -1,6 +1,7 @@
 #include "recipes/train.h"
 
 #include "optim/schedule.h"
+#include "recipes/profile_table.h"
 #include "recipes/step.h"
 
 namespace detent::recipes {
@@ -44,6 +45,9 @@ double train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions&
   const std::int64_t steps_per_epoch = loader.batches_per_epoch();
   const std::int64_t steps = phase.epochs * steps_per_epoch;
   TrainStep train_step(graph, settings, options.seed);
+  autograd::Profiler profiler;
+  autograd::Profiler* const profiler_or_null = options.profile ? &profiler : nullptr;
+  train_step.set_profiler(profiler_or_null);
   const optim::Schedule schedule = make_schedule(settings, phase.learning_rate, steps_per_epoch);
 
   PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch, phase.epochs * dataset.size());
@@ -52,7 +56,11 @@ double train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions&
     clock.begin_epoch();
     loader.begin_epoch(phase.first_epoch + epoch);
     EpochSums sums;
-    for (data::Batch batch; loader.next(batch); ++step) {
+    const auto next = [&](data::Batch& batch) {
+      const autograd::ProfiledScope scope(profiler_or_null, "data", autograd::Profiler::Phase::Data);
+      return loader.next(batch);
+    };
+    for (data::Batch batch; next(batch); ++step) {
       if (phase.before_step) {
         phase.before_step(step, steps);
       }
@@ -70,6 +78,9 @@ double train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions&
       const auto seen = static_cast<double>(sums.examples);
       clock.batch_done(batch.size(), sums.loss / seen, static_cast<double>(sums.correct) / seen);
     }
+  }
+  if (options.profile) {
+    reporter.message(phase.name + " training: where the time went\n" + profile_table(profiler, steps));
   }
   return clock.seconds();
 }

@@ -27,6 +27,7 @@ struct TrainOptions {
   data::Normalization normalization;
   data::Augmentation augment;
   std::uint64_t seed = 0;
+  bool profile = false;  ///< whether to tell where the time went, in a message at the end of the phase
 };
 
 /// Trains `graph`, which has weights, on `dataset` for the phase's epochs, and returns the seconds that took. A step
