@@ -18,6 +18,7 @@ int run(const Arguments& arguments) {
   options.seed = static_cast<std::uint64_t>(arguments.whole("seed", 1, 0, std::int64_t{1} << 53));
   options.threads = threads_of(arguments);
   options.strict = arguments.has("strict");
+  options.profile = arguments.has("profile");
   if (const auto folder = arguments.text("data")) {
     options.data = *folder;
   }
@@ -54,6 +55,8 @@ Command run_command() {
                                threads_option(),
                                {"set", "KEY=VALUE", "Override a key of the recipe; can be given again"},
                                {"strict", "", "Fail if a module stays in float that the recipe does not keep in float"},
+                               {"profile", "",
+                                "Tell where the time of training went, by module and phase, and what it saved"},
                                json_option()}},
           .run = run};
 }
