@@ -14,10 +14,14 @@
 /// N H W C, convolution weights O KH KW I, linear weights O I. All throw Error for shapes that do not fit.
 namespace detent::autograd {
 
-/// How a product is computed: the type of its factors and its result (sums are always f32), and whether max(0, .) is applied to the
-/// result while it is in cache.
+/// How a product is computed: the type of its factors (sums are always f32) and of its result, and whether max(0, .) is
+/// applied to the result while it is in cache.
+///
+///   F32   everything in f32
+///   BF16  factors and result in bf16
+///   F16   factors, dy and dx rounded to f16; multiplied as f32, no f16 units are used; the result is f32
 struct ProductOptions {
-  DType dtype = DType::F32;  ///< F32 or BF16; f64 values are computed in f64
+  DType dtype = DType::F32;  ///< F32, BF16 or F16; f64 values are computed in f64
   bool relu = false;
 };
 

@@ -3,6 +3,7 @@
 
 #include "autograd/op_support.h"
 #include "autograd/ops.h"
+#include "autograd/product_f16.h"
 #include "kernels/elementwise.h"
 #include "kernels/relu_mask.h"
 
@@ -94,9 +95,13 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
   }
   shape.validate();
   const DType dtype = options.dtype;
-  check(dtype == DType::F32 || dtype == DType::BF16, name, ": products are computed in f32 or bf16, not in ", dtype);
+  check(dtype == DType::F32 || dtype == DType::BF16 || dtype == DType::F16, name,
+        ": products are computed in f32, bf16 or f16, not in ", dtype);
   if (x.dtype() == DType::F64) {
     return product_f64(name, shape, std::move(y_shape), x, weight, bias, options.relu);
+  }
+  if (dtype == DType::F16) {
+    return product_f16(name, shape, std::move(y_shape), x, weight, bias, options.relu);
   }
 
   Tensor factor_x = cast_to(x.value(), dtype, tape.arena());

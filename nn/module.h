@@ -35,7 +35,7 @@ struct Slot {
 struct Context {
   Tape& tape;
   bool training = false;
-  DType product_dtype = DType::F32;  ///< the type of the factors of float products: F32 or BF16
+  DType product_dtype = DType::F32;  ///< the type of the factors of float products: F32, BF16, F16
   std::uint64_t seed = 0;            ///< of dropout masks
   std::uint64_t step = 0;            ///< the number of the training step: the index of dropout masks
 };

@@ -109,7 +109,7 @@ TEST(Products, Bf16AgreesLoosely) {
 
 TEST(Products, TheFusedReluIsTheReluAfterwards) {
   for (const Layer& layer : layers()) {
-    for (const DType dtype : {DType::F32, DType::BF16}) {
+    for (const DType dtype : {DType::F32, DType::BF16, DType::F16}) {
       const Result fused = run(layer, DType::F32, {.dtype = dtype, .relu = true}, DType::F32);
       Layer same = layer;
       Arena arena;
@@ -140,7 +140,7 @@ TEST(Products, SameBitsAtAnyNumberOfThreads) {
     EXPECT_EQ(std::memcmp(a.raw(), b.raw(), a.bytes()), 0) << what;
   };
   for (const Layer& layer : layers()) {
-    for (const DType dtype : {DType::F32, DType::BF16}) {
+    for (const DType dtype : {DType::F32, DType::BF16, DType::F16}) {
       std::vector<Result> results;
       for (const int threads : {1, 2, 5}) {
         ThreadPool(threads).run(
