@@ -29,6 +29,9 @@ std::string numbers(const recipes::Progress& progress) {
   if (progress.accuracy) {
     text += fmt::format("  accuracy {:.2f} %", 100.0 * *progress.accuracy);
   }
+  if (progress.scaler) {
+    text += fmt::format("  loss scale {:g}, {} skipped", progress.scaler->scale, progress.scaler->skipped_steps);
+  }
   return text + fmt::format("  {:.0f} examples/s", progress.examples_per_second);
 }
 

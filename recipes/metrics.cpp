@@ -13,7 +13,10 @@ constexpr double kTolerance = 1e-9;
 nlohmann::json to_json(const TrainedResult& result) {
   return {{"test_accuracy", result.test_accuracy},
           {"train_seconds", result.train_seconds},
-          {"model_bytes", result.model_bytes}};
+          {"model_bytes", result.model_bytes},
+          {"precision", std::string(precision_name(result.precision))},
+          {"loss_scale", result.scaler ? nlohmann::json(result.scaler->scale) : nlohmann::json(nullptr)},
+          {"skipped_steps", result.scaler ? result.scaler->skipped_steps : 0}};
 }
 
 nlohmann::json to_json(const Int8Result& result, double fp32_accuracy) {

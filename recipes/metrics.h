@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "optim/grad_scaler.h"
 #include "quant/convert.h"
 #include "quant/verify.h"
 #include "recipes/recipe.h"
@@ -16,6 +17,8 @@ struct TrainedResult {
   double test_accuracy = 0.0;
   double train_seconds = 0.0;
   std::int64_t model_bytes = 0;
+  DType precision = DType::F32;                         ///< of the float products in training
+  std::optional<optim::GradScaler::State> scaler = {};  ///< with precision "fp16"
 };
 
 /// An int8 model.
@@ -51,7 +54,8 @@ struct Metrics {
 std::vector<std::string> failures_of(const CheckSection& check, const Metrics& metrics);
 
 /// The object of metrics.json:
-///   recipe, dataset, seed, threads, fp32 {test_accuracy, train_seconds, model_bytes}, qat {...} or null,
+///   recipe, dataset, seed, threads,
+///   fp32 {test_accuracy, train_seconds, model_bytes, precision, loss_scale, skipped_steps}, qat {...} or null,
 ///   int8 {test_accuracy, drop, model_bytes, method, weights} or null,
 ///   verify {codes_compared, codes_mismatched, codes_sha256, predictions_changed, images, layers} or null,
 ///   variants [{name, method, weights, test_accuracy, drop, model_bytes, verify}], ledger, check {passed, failures}

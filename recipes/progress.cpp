@@ -10,16 +10,18 @@ PhaseClock::PhaseClock(Reporter& reporter, std::string phase, std::int64_t epoch
   progress_.batches = batches;
 }
 
-void PhaseClock::begin_epoch() {
-  ++progress_.epoch;
+void PhaseClock::begin_epoch(std::int64_t epoch) {
+  progress_.epoch = epoch;
   progress_.batch = 0;
 }
 
-void PhaseClock::batch_done(std::int64_t examples, std::optional<double> loss, std::optional<double> accuracy) {
+void PhaseClock::batch_done(std::int64_t examples, std::optional<double> loss, std::optional<double> accuracy,
+                            const std::optional<optim::GradScaler::State>& scaler) {
   ++progress_.batch;
   examples_done_ += examples;
   progress_.loss = loss;
   progress_.accuracy = accuracy;
+  progress_.scaler = scaler;
   progress_.seconds = seconds();
   progress_.examples_per_second =
       progress_.seconds > 0.0 ? static_cast<double>(examples_done_) / progress_.seconds : 0.0;

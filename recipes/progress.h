@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kernels/error.h"
+#include "optim/grad_scaler.h"
 
 namespace detent::recipes {
 
@@ -16,8 +17,10 @@ struct Progress {
   std::int64_t epochs = 0;
   std::int64_t batch = 0;  ///< batches of this epoch that are done
   std::int64_t batches = 0;
-  std::optional<double> loss;        ///< mean over the examples of this epoch so far
-  std::optional<double> accuracy;    ///< share of them that were right
+  std::optional<double> loss;      ///< mean over the examples of this epoch so far
+  std::optional<double> accuracy;  ///< share of them that were right
+  /// With precision "fp16": the loss scale, and how many steps of the phase were skipped.
+  std::optional<optim::GradScaler::State> scaler;
   double examples_per_second = 0.0;  ///< since the phase began
   double seconds = 0.0;              ///< since the phase began
   double seconds_left = 0.0;         ///< of the phase, at this speed
@@ -47,8 +50,10 @@ class PhaseClock {
  public:
   /// `examples` of the whole phase.
   PhaseClock(Reporter& reporter, std::string phase, std::int64_t epochs, std::int64_t batches, std::int64_t examples);
-  void begin_epoch();
-  void batch_done(std::int64_t examples, std::optional<double> loss = {}, std::optional<double> accuracy = {});
+  /// `epoch` counted from 1.
+  void begin_epoch(std::int64_t epoch);
+  void batch_done(std::int64_t examples, std::optional<double> loss = {}, std::optional<double> accuracy = {},
+                  const std::optional<optim::GradScaler::State>& scaler = {});
   double seconds() const;
 
  private:

@@ -25,6 +25,7 @@ const Choices<ScheduleKind> kSchedules{{"constant", ScheduleKind::Constant},
 const Choices<LossKind> kLosses{{"cross_entropy", LossKind::CrossEntropy},
                                 {"squared_hinge", LossKind::SquaredHinge},
                                 {"mse", LossKind::MeanSquaredError}};
+const Choices<DType> kPrecisions{{"fp32", DType::F32}, {"bf16", DType::BF16}, {"fp16", DType::F16}};
 const Choices<Method> kMethods{{"qat", Method::Qat}, {"static", Method::Static}, {"none", Method::None}};
 const Choices<nn::Init> kInits{{"default", nn::Init::Default},
                                {"kaiming_uniform", nn::Init::KaimingUniform},
@@ -173,11 +174,7 @@ void read(SectionReader in, TrainSection& train) {
   in.number("clip_norm", train.clip_norm, kAtLeastZero);
   in.choice("loss", train.loss, kLosses);
   in.number("label_smoothing", train.label_smoothing, kShareBelowOne);
-  const toml::node* precision = in.find("precision");
-  if (precision != nullptr && precision->value_exact<std::string>() == "fp16") {
-    in.fail_key("precision", *precision, "fp16 is not available; write precision = \"bf16\" or \"fp32\"");
-  }
-  in.choice("precision", train.precision, Choices<DType>{{"fp32", DType::F32}, {"bf16", DType::BF16}});
+  in.choice("precision", train.precision, kPrecisions);
   in.done();
   if (train.nesterov && (train.optimizer != OptimizerKind::Sgd || train.momentum == 0.0)) {
     in.fail_key("nesterov", *in.find("nesterov"), "needs optimizer = \"sgd\" and momentum > 0");
@@ -283,6 +280,7 @@ std::string stem(const std::string& file) {
 std::string_view name_of(OptimizerKind kind) { return word_of(kOptimizers, kind); }
 std::string_view name_of(ScheduleKind kind) { return word_of(kSchedules, kind); }
 std::string_view name_of(LossKind kind) { return word_of(kLosses, kind); }
+std::string_view precision_name(DType dtype) { return word_of(kPrecisions, dtype); }
 std::string_view name_of(Method method) { return word_of(kMethods, method); }
 
 Recipe parse_recipe(std::string_view text, const std::string& file, const std::vector<std::string>& overrides) {

@@ -43,6 +43,7 @@ enum class LossKind : std::uint8_t { CrossEntropy, SquaredHinge, MeanSquaredErro
 std::string_view name_of(OptimizerKind kind);  ///< "sgd", "adam", "adamw"
 std::string_view name_of(ScheduleKind kind);   ///< "constant", "step", "cosine", "one_cycle"
 std::string_view name_of(LossKind kind);       ///< "cross_entropy", "squared_hinge", "mse"
+std::string_view precision_name(DType dtype);  ///< "fp32", "bf16", "fp16": F32, BF16, F16
 
 struct TrainSection {
   std::int64_t epochs = 2;  ///< 0: no float training
@@ -61,7 +62,7 @@ struct TrainSection {
   double clip_norm = 0.0;            ///< largest norm of all gradients together; 0: not clipped
   LossKind loss = LossKind::CrossEntropy;
   double label_smoothing = 0.0;  ///< cross_entropy
-  DType precision = DType::F32;  ///< of float products: "fp32" or "bf16"
+  DType precision = DType::F32;  ///< of float products: "fp32", "bf16" or "fp16" (with loss scaling)
 };
 
 enum class Method : std::uint8_t { Qat, Static, None };

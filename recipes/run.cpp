@@ -35,7 +35,8 @@ struct Run {
             .normalization = data.normalization,
             .augment = recipe.data.augment,
             .seed = options.seed,
-            .profile = options.profile};
+            .profile = options.profile,
+            .checkpoint = options.out / "checkpoint.h5"};
   }
 };
 
@@ -86,7 +87,10 @@ nn::Graph train_float(Run& run) {
   nn::Graph fused = nn::fuse_relu(graph);
   const TrainPhase phase{
       .name = "float", .epochs = run.recipe.train.epochs, .learning_rate = run.recipe.train.learning_rate};
-  run.metrics.fp32.train_seconds = train(fused, run.data.train, run.train_options(), phase, run.reporter);
+  const TrainResult trained = train(fused, run.data.train, run.train_options(), phase, run.reporter);
+  run.metrics.fp32.train_seconds = trained.seconds;
+  run.metrics.fp32.precision = run.recipe.train.precision;
+  run.metrics.fp32.scaler = trained.scaler;
   report_validation(run, fused, "float");
   run.metrics.fp32.test_accuracy = test_accuracy(run, fused);
   // The old numbers belong to the old files: they are there only beside all the files that they tell of.
@@ -119,12 +123,15 @@ nn::Graph train_qat(Run& run, const nn::Graph& graph) {
                              observers_are_frozen = true;
                            }
                          }};
-  const double seconds = train(prepared, run.data.train, run.train_options(), phase, run.reporter);
+  const TrainResult trained = train(prepared, run.data.train, run.train_options(), phase, run.reporter);
   if (!observers_are_frozen) {
     quant::freeze_observers(prepared);
   }
   report_validation(run, prepared, "qat");
-  run.metrics.qat = TrainedResult{.test_accuracy = test_accuracy(run, prepared), .train_seconds = seconds};
+  run.metrics.qat = TrainedResult{.test_accuracy = test_accuracy(run, prepared),
+                                  .train_seconds = trained.seconds,
+                                  .precision = run.recipe.train.precision,
+                                  .scaler = trained.scaler};
   run.metrics.qat->model_bytes = save(run, prepared, "qat", "qat.h5");
   return prepared;
 }
@@ -219,6 +226,7 @@ Metrics run(const Recipe& recipe, const RunOptions& options, Reporter& reporter)
   run.metrics.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   run.metrics.failures = failures_of(recipe.check_for(run.data.name), run.metrics);
   write_text_file(options.out / "metrics.json", to_json(run.metrics).dump(2) + "\n");
+  fs::remove(options.out / "checkpoint.h5");
   return run.metrics;
 }
 

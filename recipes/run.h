@@ -26,6 +26,7 @@ struct RunOptions {
 ///   int8.h5        the converted model; it is read back from the disk before it is verified and evaluated
 ///   static-*.h5    the int8 models of compare_static
 ///   metrics.json   metrics.h
+///   checkpoint.h5  checkpoint.h: after each epoch; removed when the run is done
 ///
 /// Two runs of one recipe and seed write the same bytes to the .h5 files, whatever the number of threads. A check that
 /// fails is told in Metrics::failures, not thrown. Throws Error for bad data, a model that does not fit, a full disk

@@ -58,7 +58,11 @@ nn::Variable loss_of(const nn::Variable& logits, const Tensor& labels, const Tra
 }  // namespace
 
 TrainStep::TrainStep(nn::Graph& graph, const TrainSection& settings, std::uint64_t seed)
-    : graph_(graph), settings_(settings), seed_(seed), optimizer_(make_optimizer(graph, settings)) {}
+    : graph_(graph), settings_(settings), seed_(seed), optimizer_(make_optimizer(graph, settings)) {
+  if (settings.precision == DType::F16) {
+    scaler_.emplace();
+  }
+}
 
 TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, double learning_rate,
                                  std::uint64_t number) {
@@ -75,13 +79,10 @@ TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, dou
     result.loss = loss.value().item();
     check(std::isfinite(result.loss), "the loss is not finite; lower learning_rate, or set clip_norm");
     result.correct = count_correct(predictions_of(logits.value()), labels);
-    tape.backward(loss);
+    tape.backward(loss, scaler_ ? static_cast<double>(scaler_->scale()) : 1.0);
   }
   const autograd::ProfiledScope scope(profiler_, "optimizer", Phase::Optimizer);
-  if (settings_.clip_norm > 0.0) {
-    optim::clip_grad_norm(optimizer_->parameters(), settings_.clip_norm);
-  }
-  optimizer_->step(learning_rate);
+  result.is_skipped = !step_weights(learning_rate);
   optimizer_->clear_gradients();
   return result;
 }
@@ -94,6 +95,41 @@ nn::Variable TrainStep::profiled_loss(const nn::Variable& logits, const Tensor& 
     profiler_->set_saved(profiler_->current(), static_cast<std::int64_t>(arena_.bytes_in_use() - bytes_before));
   }
   return loss;
+}
+
+// Whether a step was taken. Gradients are unscaled before they are clipped, for the norm is that of the true ones.
+bool TrainStep::step_weights(double learning_rate) {
+  if (scaler_) {
+    scaler_->unscale(optimizer_->parameters());
+  }
+  if (settings_.clip_norm > 0.0) {
+    optim::clip_grad_norm(optimizer_->parameters(), settings_.clip_norm);
+  }
+  if (!scaler_) {
+    optimizer_->step(learning_rate);
+    return true;
+  }
+  const bool is_taken = scaler_->step(*optimizer_, learning_rate);
+  scaler_->update();
+  return is_taken;
+}
+
+TrainStep::State TrainStep::state() {
+  State state;
+  for (const auto& [name, tensor] : optimizer_->state()) {
+    state.optimizer[name] = *tensor;
+  }
+  state.scaler = scaler();
+  return state;
+}
+
+void TrainStep::set_state(const State& state) {
+  check(state.scaler.has_value() == scaler_.has_value(), "training: expected the state of a run ",
+        scaler_ ? "with" : "without", " loss scaling; set [train] precision as that run had it");
+  optimizer_->set_state(state.optimizer);
+  if (scaler_) {
+    scaler_->set_state(*state.scaler);
+  }
 }
 
 }  // namespace detent::recipes

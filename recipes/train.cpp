@@ -32,10 +32,25 @@ struct EpochSums {
   double loss = 0.0;
 };
 
+// The epoch to begin with.
+std::int64_t resume(TrainStep& train_step, const TrainOptions& options, const TrainPhase& phase,
+                    std::int64_t steps_per_epoch) {
+  if (phase.resume == nullptr) {
+    return 0;
+  }
+  const TrainPosition& position = phase.resume->position;
+  check(position.phase == phase.name && position.seed == options.seed && position.epoch <= phase.epochs &&
+            position.step == position.epoch * steps_per_epoch,
+        phase.name, " training: the checkpoint is of ", position.phase, " training, epoch ", position.epoch, ", step ",
+        position.step, ", seed ", position.seed, ", which this run does not pass through");
+  train_step.set_state(phase.resume->step);
+  return position.epoch;
+}
+
 }  // namespace
 
-double train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options, const TrainPhase& phase,
-             Reporter& reporter) {
+TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options, const TrainPhase& phase,
+                  Reporter& reporter) {
   const TrainSection& settings = options.train;
   data::Loader loader(dataset, {.batch = settings.batch,
                                 .shuffle = true,
@@ -50,10 +65,11 @@ double train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions&
   train_step.set_profiler(profiler_or_null);
   const optim::Schedule schedule = make_schedule(settings, phase.learning_rate, steps_per_epoch);
 
-  PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch, phase.epochs * dataset.size());
-  std::int64_t step = 0;
-  for (std::int64_t epoch = 0; epoch < phase.epochs; ++epoch) {
-    clock.begin_epoch();
+  const std::int64_t first = resume(train_step, options, phase, steps_per_epoch);
+  PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch, (phase.epochs - first) * dataset.size());
+  std::int64_t step = first * steps_per_epoch;
+  for (std::int64_t epoch = first; epoch < phase.epochs; ++epoch) {
+    clock.begin_epoch(epoch + 1);
     loader.begin_epoch(phase.first_epoch + epoch);
     EpochSums sums;
     const auto next = [&](data::Batch& batch) {
@@ -76,13 +92,17 @@ double train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions&
       sums.correct += result.correct;
       sums.examples += batch.size();
       const auto seen = static_cast<double>(sums.examples);
-      clock.batch_done(batch.size(), sums.loss / seen, static_cast<double>(sums.correct) / seen);
+      clock.batch_done(batch.size(), sums.loss / seen, static_cast<double>(sums.correct) / seen, train_step.scaler());
+    }
+    if (!options.checkpoint.empty()) {
+      save_checkpoint(options.checkpoint, graph, train_step.state(),
+                      {.phase = phase.name, .epoch = epoch + 1, .step = step, .seed = options.seed});
     }
   }
   if (options.profile) {
     reporter.message(phase.name + " training: where the time went\n" + profile_table(profiler, steps));
   }
-  return clock.seconds();
+  return {.seconds = clock.seconds(), .scaler = train_step.scaler()};
 }
 
 }  // namespace detent::recipes

@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "nn/graph.h"
+#include "recipes/checkpoint.h"
 #include "recipes/progress.h"
 #include "recipes/recipe.h"
 
@@ -19,6 +20,8 @@ struct TrainPhase {
   std::int64_t first_epoch = 0;  ///< of the whole run: later epochs shuffle and augment otherwise than earlier ones
   /// Called before each step, with its number and how many there are in this phase: freezes at its time.
   std::function<void(std::int64_t step, std::int64_t steps)> before_step = {};
+  /// Where an earlier run of this phase was cut off; null: the phase begins. `graph` must then be the checkpoint's.
+  const Checkpoint* resume = nullptr;
 };
 
 /// What [train] and [data] say, and the seed.
@@ -27,14 +30,21 @@ struct TrainOptions {
   data::Normalization normalization;
   data::Augmentation augment;
   std::uint64_t seed = 0;
-  bool profile = false;  ///< whether to tell where the time went, in a message at the end of the phase
+  bool profile = false;                   ///< whether to tell where the time went, in a message at the end of the phase
+  std::filesystem::path checkpoint = {};  ///< the file that is written after each epoch (checkpoint.h); empty: none
 };
 
-/// Trains `graph`, which has weights, on `dataset` for the phase's epochs, and returns the seconds that took. A step
-/// is: forward on a tape, loss, backward, clip, optimizer step, gradients dropped; all memory of a step is used again
-/// in the next. Everything depends on graph, data, options and phase alone, not on the number of threads. Throws Error
-/// if the loss is not finite.
-double train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options, const TrainPhase& phase,
-             Reporter& reporter);
+struct TrainResult {
+  double seconds = 0.0;
+  std::optional<optim::GradScaler::State> scaler = {};  ///< as it ends, with precision "fp16"
+};
+
+/// Trains `graph`, which has weights, on `dataset` for the phase's epochs. A step is: forward on a tape, loss,
+/// backward, clip, optimizer step, gradients dropped; all memory of a step is used again in the next. Everything
+/// depends on graph, data, options and phase alone, not on the number of threads. A phase that goes on from a
+/// checkpoint ends with the same bits as one that was never cut off. Throws Error if the loss is not finite, and for a
+/// checkpoint of another phase, seed or model.
+TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options, const TrainPhase& phase,
+                  Reporter& reporter);
 
 }  // namespace detent::recipes
