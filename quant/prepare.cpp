@@ -40,8 +40,8 @@ class Preparation {
   std::optional<std::size_t> fusable(std::size_t index, std::string_view kind) const;
   /// Keeps node `index` as it is, on real numbers.
   void keep_float(std::size_t index);
-  /// Keeps node `index` as it is, on codes if it gets codes.
-  void keep_on_codes(std::size_t index);
+  /// Keeps node `index` as it is, on codes if it gets codes or the model's input.
+  void keep_on_codes(std::size_t index, const QConfig& config);
 
  private:
   struct Made {
@@ -122,9 +122,10 @@ void Preparation::keep_float(std::size_t index) {
   add({index}, clone_module(*node(index).module), std::move(inputs), false);
 }
 
-void Preparation::keep_on_codes(std::size_t index) {
-  const Made& input = made_[node(index).inputs[0].index];
-  add({index}, clone_module(*node(index).module), {input.handle}, input.is_codes);
+void Preparation::keep_on_codes(std::size_t index, const QConfig& config) {
+  const Handle source = node(index).inputs[0];
+  const bool is_codes = made_[source.index].is_codes || source.index == 0;
+  add({index}, clone_module(*node(index).module), {is_codes ? codes_of(source, config) : reals_of(source)}, is_codes);
 }
 
 void Preparation::check_names() const {
@@ -197,7 +198,8 @@ void prepare_average(Preparation& pass, std::size_t index) {
 }
 
 void prepare_monotone(Preparation& pass, std::size_t index) {
-  pass.config(index) ? pass.keep_on_codes(index) : pass.keep_float(index);
+  const std::optional<QConfig> config = pass.config(index);
+  config ? pass.keep_on_codes(index, *config) : pass.keep_float(index);
 }
 
 void prepare_activation(Preparation& pass, std::size_t index) {

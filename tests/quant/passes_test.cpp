@@ -100,6 +100,15 @@ TEST(Prepare, LeavesTheFloatGraphAlone) {
   EXPECT_EQ(std::memcmp(before.raw(), after.raw(), before.bytes()), 0);
 }
 
+TEST(Prepare, QuantizesTheInputBeforeALeadingFlatten) {
+  nn::Graph net;
+  net.output(net.linear(net.flatten(net.input({4, 4, 1})), {.out_features = 2, .name = "fc"}));
+  net.initialize(1);
+  EXPECT_EQ(kinds_of(quant::prepare_qat(net, quant::QConfigMapping())),
+            (std::vector<std::string>{"input_quantize:quantize", "flatten1:flatten", "fc:qat_linear",
+                                      "fc_dequantize:dequantize"}));
+}
+
 TEST(Prepare, KeepsInFloatWhatTheMappingSays) {
   const nn::Graph net = initialized(test::plain_net());
   quant::QConfigMapping mapping;
