@@ -70,18 +70,25 @@ QParams Int8Product::weight_qparams() const {
   return qparams;
 }
 
+ScaleZero Int8Product::input_map() const { return map_from(input_scale_, input_zero_point_); }
+
+kernels::Requantization Int8Product::requantization() const {
+  kernels::Requantization requantization = kernels::make_requantization(
+      input_map(), weight_qparams(), {}, weight_.shape()[0], output_.map(), output_.codes(), options_.relu);
+  if (bias_.defined()) {
+    std::ranges::copy(bias_.data<std::int32_t>(), std::back_inserter(requantization.bias));
+  }
+  return requantization;
+}
+
 void Int8Product::make_plan(const kernels::ConvShape& shape) {
   packed_ = kernels::pack_integer(shape, weight_.data<std::int8_t>().data(), weight_.owner());
-  requantization_ = kernels::make_requantization(map_from(input_scale_, input_zero_point_), weight_qparams(), {},
-                                                 shape.o, output_.map(), output_.codes(), options_.relu);
-  if (bias_.defined()) {
-    std::ranges::copy(bias_.data<std::int32_t>(), std::back_inserter(requantization_.bias));
-  }
+  requantization_ = requantization();
 }
 
 nn::Variable Int8Product::forward(nn::Context& context, std::span<const nn::Variable> inputs) {
   const Tensor& x = inputs[0].value();
-  check(map_of(x, kind()) == map_from(input_scale_, input_zero_point_), name(),
+  check(map_of(x, kind()) == input_map(), name(),
         ": the input's scale and zero point are not those that the layer was converted for");
   const kernels::ConvShape shape = conv_shape(x.shape().row(), x.shape()[0]);
   if (!packed_.defined()) {

@@ -46,6 +46,10 @@ class Int8Product : public nn::Module {
   /// The largest |sum| + |bias| of any input: see sum_bound.
   std::int64_t bound() const;
   const Tensor& weight_scale() const { return weight_scale_; }
+  /// What its forward pass computes with.
+  const Tensor& weight() const { return weight_; }
+  ScaleZero input_map() const;
+  kernels::Requantization requantization() const;
 
   nlohmann::json options() const override;
   void bind(std::span<const Shape> inputs) override { layer().bind(inputs); }
@@ -114,6 +118,7 @@ Int8Product::Options int8_options_from_json(const nlohmann::json& json);
 class Int8Add : public nn::Module {
  public:
   Int8Add(FixedMap output, bool relu) : output_(std::move(output)), relu_(relu) {}
+  bool relu() const { return relu_; }
   std::string_view kind() const override { return "int8_add"; }
   nlohmann::json options() const override;
   static std::shared_ptr<nn::Module> from_options(const nlohmann::json& options);
@@ -132,6 +137,7 @@ class Int8Add : public nn::Module {
 class Int8AvgPool2d : public nn::Module {
  public:
   Int8AvgPool2d(const AverageGeometry& geometry, FixedMap output) : geometry_(geometry), output_(std::move(output)) {}
+  const AverageGeometry& geometry() const { return geometry_; }
   std::string_view kind() const override { return "int8_avg_pool2d"; }
   nlohmann::json options() const override;
   static std::shared_ptr<nn::Module> from_options(const nlohmann::json& options);
