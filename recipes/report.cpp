@@ -42,14 +42,19 @@ std::string with_separators(std::int64_t number) {
 std::string to_text(const Metrics& metrics) {
   const double fp32 = metrics.fp32.test_accuracy;
   const std::int64_t float_bytes = metrics.fp32.model_bytes;
-  const auto drop = [&](double accuracy) { return fmt::format("{:+.2f}", 100.0 * (accuracy - fp32)); };
+  // With train.epochs = 0 the float model has its initial weights: nothing to compare with.
+  const bool is_trained = metrics.fp32.train_seconds > 0.0;
+  const auto drop = [&](double accuracy) {
+    return is_trained ? fmt::format("{:+.2f}", 100.0 * (accuracy - fp32)) : std::string();
+  };
 
   std::string text = fmt::format("\n  {} on {}, seed {}, {} thread{}\n", metrics.recipe, metrics.dataset, metrics.seed,
                                  metrics.threads, metrics.threads == 1 ? "" : "s");
   text += rule('=');
   text += fmt::format("  {:<26}{:>10}{:>9}{:>20}{:>10}\n", "model", "accuracy", "points", "size (of float)", "time");
   text += rule('-');
-  text += row("float", fp32, "", bytes_text(float_bytes, float_bytes), metrics.fp32.train_seconds);
+  text += row(is_trained ? "float" : "float, not trained", fp32, "", bytes_text(float_bytes, float_bytes),
+              metrics.fp32.train_seconds);
   if (metrics.qat) {
     text += row("QAT", metrics.qat->test_accuracy, drop(metrics.qat->test_accuracy),
                 bytes_text(metrics.qat->model_bytes, float_bytes), metrics.qat->train_seconds);

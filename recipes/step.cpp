@@ -78,7 +78,7 @@ TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, dou
     result.saved_bytes = arena_.bytes_in_use() - bytes_before;
     result.loss = loss.value().item();
     check(std::isfinite(result.loss), "the loss is not finite; lower learning_rate, or set clip_norm");
-    result.correct = count_correct(predictions_of(logits.value()), labels);
+    result.correct = count_correct(predictions_of(logits.value().to(DType::F32)), labels);
     tape.backward(loss, scaler_ ? static_cast<double>(scaler_->scale()) : 1.0);
   }
   const autograd::ProfiledScope scope(profiler_, "optimizer", Phase::Optimizer);

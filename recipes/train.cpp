@@ -99,10 +99,10 @@ TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOpt
                       {.phase = phase.name, .epoch = epoch + 1, .step = step, .seed = options.seed});
     }
   }
-  if (options.profile) {
+  if (options.profile && phase.epochs > 0) {
     reporter.message(phase.name + " training: where the time went\n" + profile_table(profiler, steps));
   }
-  return {.seconds = clock.seconds(), .scaler = train_step.scaler()};
+  return {.seconds = phase.epochs > 0 ? clock.seconds() : 0.0, .scaler = train_step.scaler()};
 }
 
 }  // namespace detent::recipes
