@@ -31,13 +31,16 @@ struct Int8Conv::Impl {
   ConvShape shape;
   bool is_linear = false;
   bool pool = false;
+  bool is_observed = false;
   bool has_bias = false;
+  CodeRange codes;
+  float positive = 0;
   std::int64_t groups = 0;
   Slices blocks;  // of vectors
   std::shared_ptr<std::byte> weight;
   std::size_t weight_bytes = 0;
   std::vector<std::int32_t> start;
-  std::vector<float> bias, multiplier;
+  std::vector<float> bias, multiplier, real_scale;
   float zero_point = 0;
   std::uint8_t x_zero_point = 0, lower = 0, upper = 0;
 
@@ -49,9 +52,12 @@ struct Int8Conv::Impl {
   std::int64_t padded_width() const { return shape.w + 2 * shape.padding_w; }
   const std::uint8_t* padded_lines(const std::uint8_t* image, Range lines) const;
   Int8Tile tile_of(std::int64_t block) const;
-  void run_line(const std::uint8_t* x, std::int64_t block, std::uint8_t* y) const;
+  void run_line(const std::uint8_t* x, std::int64_t block, std::uint8_t* y, const TileObservation* observation) const;
   void run_linear(const std::uint8_t* x, std::int64_t images, Range range, std::uint8_t* y) const;
-  void run_image(const std::uint8_t* x, Range lines, std::uint8_t* y) const;
+  void run_image(const std::uint8_t* x, Range lines, std::uint8_t* y,
+                 const TileObservation* observation = nullptr) const;
+  static std::shared_ptr<Impl> make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                                    const Requantization& r, bool pool, bool is_observed);
 };
 
 namespace {
@@ -71,6 +77,7 @@ void run_tiles(Int8Tile tile, std::int64_t count, std::int64_t most, std::int64_
     kernel(tile);
     tile.x += pixels * x_step;
     tile.y += pixels * tile.y_stride;
+    tile.observation.mask += pixels * tile.observation.mask_stride;
   }
 }
 
@@ -116,7 +123,7 @@ bool Int8Conv::Impl::set_constants(const std::int8_t* plain, const Requantizatio
     }
     const std::int64_t output_bias = r.bias.empty() ? 0 : r.bias[lane];
     const std::int64_t bound = magnitude * reach + std::abs(output_bias);
-    has_bias = has_bias || (output_bias != 0 && bound >= kExactInF32);
+    has_bias = has_bias || is_observed || (output_bias != 0 && bound >= kExactInF32);
     start[lane] = static_cast<std::int32_t>(-sum * x_zero_point);
     bias[lane] = static_cast<float>(output_bias);
     multiplier[lane] = r.multiplier[lane];
@@ -133,29 +140,53 @@ bool Int8Conv::Impl::set_constants(const std::int8_t* plain, const Requantizatio
   return true;
 }
 
-Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                        const Requantization& r, bool pool) {
+std::shared_ptr<Int8Conv::Impl> Int8Conv::Impl::make(const ConvShape& shape, const std::int8_t* weight,
+                                                     std::int32_t x_zero_point, const Requantization& r, bool pool,
+                                                     bool is_observed) {
   shape.validate();
   check(x_zero_point >= 0 && x_zero_point <= 255, "int8 layer: expected a zero point in [0, 255], got ", x_zero_point);
   const bool has_windows = !pool || (shape.out_h() >= 2 && shape.out_w() >= 2);
   const bool is_dilated = shape.dilation_w > 1 && shape.kw > 1;
   const bool fits = 255 * 127 * shape.depth() <= std::numeric_limits<std::int32_t>::max();
   if (!has_int8_units() || shape.groups > 1 || is_dilated || !has_windows || !fits || r.codes.is_signed()) {
-    return {};
+    return nullptr;
   }
   auto impl = std::make_shared<Impl>();
   impl->shape = shape;
-  impl->is_linear = is_linear(shape) && !pool;
+  impl->is_linear = kernels::is_linear(shape) && !pool;
   impl->pool = pool;
+  impl->is_observed = is_observed;
+  impl->codes = r.codes;
+  impl->positive = r.relu ? 0.0F : -std::numeric_limits<float>::infinity();
   impl->groups = (shape.kw * shape.c + kFour - 1) / kFour;
   impl->x_zero_point = static_cast<std::uint8_t>(x_zero_point);
   impl->blocks = slice_rows((shape.o + kLanes - 1) / kLanes, pool ? kPooledTileVectors : kTileVectors);
   if (!impl->set_constants(weight, r)) {
-    return {};
+    return nullptr;
   }
   impl->pack(weight);
+  return impl;
+}
+
+Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                        const Requantization& r, bool pool) {
   Int8Conv result;
-  result.impl_ = std::move(impl);
+  result.impl_ = Impl::make(shape, weight, x_zero_point, r, pool, false);
+  return result;
+}
+
+Int8Conv Int8Conv::make_observed(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                                 const Requantization& r) {
+  // A sum and its bias stay below 2^32.
+  const bool are_finite = std::ranges::all_of(r.real_scale, [](float scale) { return scale < 1e28F; });
+  Int8Conv result;
+  if (are_finite && shape.o % kLanes == 0 && !kernels::is_linear(shape)) {
+    const std::shared_ptr<Impl> impl = Impl::make(shape, weight, x_zero_point, r, false, true);
+    if (impl) {
+      impl->real_scale = r.real_scale;
+    }
+    result.impl_ = impl;
+  }
   return result;
 }
 
@@ -203,12 +234,19 @@ Int8Tile Int8Conv::Impl::tile_of(std::int64_t block) const {
 }
 
 /// One line of the result, or with pooling one line of windows, of one block. `x`: the first pixel's window.
-void Int8Conv::Impl::run_line(const std::uint8_t* x, std::int64_t block, std::uint8_t* y) const {
+void Int8Conv::Impl::run_line(const std::uint8_t* x, std::int64_t block, std::uint8_t* y,
+                              const TileObservation* observation) const {
   const auto vectors = static_cast<int>(blocks[block].size());
   Int8Tile tile = tile_of(block);
   tile.x = x;
   tile.y = y + blocks[block].begin * kLanes;
-  if (pool) {
+  if (observation != nullptr) {
+    tile.observation = *observation;
+    tile.observation.real_scale += blocks[block].begin * kLanes;
+    tile.observation.mask += tile.observation.mask_stride == 0 ? 0 : blocks[block].begin * kLanes / 8;
+    run_tiles(tile, shape.out_w(), kTilePixels, tile.pixel_stride,
+              [&](int pixels) { return int8_observed_kernel(pixels, vectors); });
+  } else if (pool) {
     run_tiles(tile, shape.out_w() / 2, kPooledTileWindows, 2 * tile.pixel_stride,
               [&](int windows) { return int8_pooled_kernel(windows, vectors, has_bias); });
   } else {
@@ -217,17 +255,45 @@ void Int8Conv::Impl::run_line(const std::uint8_t* x, std::int64_t block, std::ui
   }
 }
 
-void Int8Conv::Impl::run_image(const std::uint8_t* x, Range lines, std::uint8_t* y) const {
+void Int8Conv::Impl::run_image(const std::uint8_t* x, Range lines, std::uint8_t* y,
+                               const TileObservation* observation) const {
   const std::int64_t step = pool ? 2 : 1;
   const std::int64_t width = pool ? shape.out_w() / 2 : shape.out_w();
   const std::int64_t line = padded_width() * shape.c;
-  const bool is_padded = shape.padding_h > 0 || shape.padding_w > 0;
-  const std::uint8_t* const first = is_padded ? padded_lines(x, {lines.begin * step, lines.end * step})
+  // Images of training have nothing readable behind them.
+  const bool is_copied = shape.padding_h > 0 || shape.padding_w > 0 || (is_observed && shape.kw * shape.c % kFour != 0);
+  const std::uint8_t* const first = is_copied ? padded_lines(x, {lines.begin * step, lines.end * step})
                                               : x + lines.begin * step * shape.stride_h * line;
+  TileObservation of_line = observation == nullptr ? TileObservation() : *observation;
   for (std::int64_t i = lines.begin; i < lines.end; ++i) {
     for (std::int64_t block = 0; block < blocks.count; ++block) {
-      run_line(first + (i - lines.begin) * step * shape.stride_h * line, block, y + i * width * shape.o);
+      run_line(first + (i - lines.begin) * step * shape.stride_h * line, block, y + i * width * shape.o,
+               observation == nullptr ? nullptr : &of_line);
     }
+    of_line.mask += width * of_line.mask_stride;
+  }
+}
+
+void Int8Conv::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
+                       MinMax* seen) const {
+  const Impl& impl = *impl_;
+  const ConvShape& shape = impl.shape;
+  float lanes[2 * kLanes];
+  std::fill_n(lanes, kLanes, MinMax{}.min);
+  std::fill_n(lanes + kLanes, kLanes, MinMax{}.max);
+  std::uint8_t unwanted[2 * kTileVectors];
+  TileObservation observation{.real_scale = impl.real_scale.data(),
+                              .positive = impl.positive,
+                              .inside = Inside(impl.codes.qmin, impl.codes.qmax),
+                              .seen = lanes,
+                              .mask = mask == nullptr ? unwanted : mask,
+                              .mask_stride = mask == nullptr ? 0 : shape.o / 8};
+  for (std::int64_t image = 0; image < images; ++image) {
+    impl.run_image(x_q + image * shape.input_row(), {0, shape.out_h()}, y_q + image * shape.output_row(), &observation);
+    observation.mask += shape.out_h() * shape.out_w() * observation.mask_stride;
+  }
+  for (std::int64_t lane = 0; seen != nullptr && lane < kLanes; ++lane) {
+    seen->include({lanes[lane] + 0.0F, lanes[kLanes + lane] + 0.0F});  // -0 to 0, as requantize does
   }
 }
 
@@ -274,6 +340,10 @@ Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t*, std::int32_t
 }
 std::int64_t Int8Conv::parts() const { return 0; }
 void Int8Conv::run(const std::uint8_t*, std::int64_t, Range, std::uint8_t*) const {}
+void Int8Conv::observe(const std::uint8_t*, std::int64_t, std::uint8_t*, std::uint8_t*, MinMax*) const {}
+Int8Conv Int8Conv::make_observed(const ConvShape&, const std::int8_t*, std::int32_t, const Requantization&) {
+  return {};
+}
 std::size_t Int8Conv::bytes() const { return 0; }
 
 #endif

@@ -22,11 +22,19 @@ class Int8Conv {
   static Int8Conv make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                        const Requantization& requantization, bool pool = false);
 
+  /// For `observe`: of a convolution whose weights, or maps, change from step to step. Undefined also for linear
+  /// layers, and where the outputs are no multiple of 16 or a real value might not be finite.
+  static Int8Conv make_observed(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                                const Requantization& requantization);
+
   bool defined() const { return impl_ != nullptr; }
   /// A run may be cut into this many parts: lines of the result, for linear layers blocks of outputs.
   std::int64_t parts() const;
   /// y_q of `parts` of each of `images` images. REQUIRES: three bytes after x_q's last are readable.
   void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const;
+  /// All of y_q, with what requantize gives beside the codes: `mask` and `seen`, which may be null. REQUIRES:
+  /// make_observed.
+  void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask, MinMax* seen) const;
   /// Bytes of packed weights and constants.
   std::size_t bytes() const;
 

@@ -73,6 +73,28 @@ DETENT_VNNI void codes_tile(const Int8Tile& t) {
   }
 }
 
+template <int P, int V>
+DETENT_VNNI void observed_tile(const Int8Tile& t) {
+  __m512i acc[P][V];
+  multiply<1, P, V>(t, acc);
+  const TileObservation& o = t.observation;
+  __m512 low = _mm512_loadu_ps(o.seen);
+  __m512 high = _mm512_loadu_ps(o.seen + 16);
+#pragma GCC unroll 6
+  for (int p = 0; p < P; ++p) {
+    __m512i q[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      __mmask16 mask = 0;
+      q[v] = observe_vector(acc[p][v], t.requantization, o, 16 * v, mask, low, high);
+      std::memcpy(o.mask + p * o.mask_stride + 2 * v, &mask, sizeof(mask));
+    }
+    _mm512_mask_storeu_epi8(t.y + p * t.y_stride, t.stored, clamp_and_pack<V>(q, t.requantization));
+  }
+  _mm512_storeu_ps(o.seen, low);
+  _mm512_storeu_ps(o.seen + 16, high);
+}
+
 template <int kWindows, int V, bool kBias>
 DETENT_VNNI void pooled_tile(const Int8Tile& t) {
   constexpr int kColumns = 2 * kWindows;
@@ -101,6 +123,11 @@ constexpr std::array<Int8Kernel, sizeof...(P)> pooled_row(std::index_sequence<P.
   return {&pooled_tile<static_cast<int>(P) + 1, V, kBias>...};
 }
 
+template <int V, std::size_t... P>
+constexpr std::array<Int8Kernel, sizeof...(P)> observed_row(std::index_sequence<P...>) {
+  return {&observed_tile<static_cast<int>(P) + 1, V>...};
+}
+
 using Pixels = std::make_index_sequence<kTilePixels>;
 using Windows = std::make_index_sequence<kPooledTileWindows>;
 
@@ -108,6 +135,8 @@ template <bool kBias>
 constexpr std::array<std::array<Int8Kernel, kTilePixels>, kTileVectors> kCodes{
     codes_row<1, kBias>(Pixels()), codes_row<2, kBias>(Pixels()), codes_row<3, kBias>(Pixels()),
     codes_row<4, kBias>(Pixels())};
+constexpr std::array<std::array<Int8Kernel, kTilePixels>, kTileVectors> kObserved{
+    observed_row<1>(Pixels()), observed_row<2>(Pixels()), observed_row<3>(Pixels()), observed_row<4>(Pixels())};
 template <bool kBias>
 constexpr std::array<std::array<Int8Kernel, kPooledTileWindows>, kPooledTileVectors> kPooled{
     pooled_row<1, kBias>(Windows()), pooled_row<2, kBias>(Windows())};
@@ -117,6 +146,10 @@ constexpr std::array<std::array<Int8Kernel, kPooledTileWindows>, kPooledTileVect
 Int8Kernel int8_kernel(int pixels, int vectors, bool has_bias) {
   const auto& table = has_bias ? kCodes<true> : kCodes<false>;
   return table[static_cast<std::size_t>(vectors - 1)][static_cast<std::size_t>(pixels - 1)];
+}
+
+Int8Kernel int8_observed_kernel(int pixels, int vectors) {
+  return kObserved[static_cast<std::size_t>(vectors - 1)][static_cast<std::size_t>(pixels - 1)];
 }
 
 Int8Kernel int8_pooled_kernel(int windows, int vectors, bool has_bias) {

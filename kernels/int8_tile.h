@@ -23,8 +23,9 @@ struct Int8Tile {
   std::int64_t groups = 1;
   const std::int8_t* weight = nullptr;  ///< [kernel_rows * groups][V][16 outputs][4 codes], aligned to 64
   const std::int32_t* start = nullptr;  ///< [16 V]: what the sums begin with
-  TileRequantization requantization;
-  std::uint64_t stored = 0;  ///< bit o: output o exists
+  TileRequantization requantization = {};
+  TileObservation observation = {};  ///< read by observed kernels only
+  std::uint64_t stored = 0;          ///< bit o: output o exists
   std::uint8_t* y = nullptr;
   std::int64_t y_stride = 0;  ///< bytes from a pixel's codes to the next one's
 };
@@ -39,6 +40,8 @@ inline constexpr int kPooledTileWindows = 3;
 
 /// The codes of `pixels` (1 to kTilePixels) pixels and 16 * `vectors` (1 to kTileVectors) outputs.
 Int8Kernel int8_kernel(int pixels, int vectors, bool has_bias);
+/// The same with masks and ranges, for training. REQUIRES: a bias, and all 16 * `vectors` outputs stored.
+Int8Kernel int8_observed_kernel(int pixels, int vectors);
 /// The largest code of each of `windows` windows of 2 x 2 pixels, side by side. The largest sum is what is made a code:
 /// requantization is monotone.
 Int8Kernel int8_pooled_kernel(int windows, int vectors, bool has_bias);

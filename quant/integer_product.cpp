@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "kernels/int8_conv.h"
+
 namespace detent::quant {
 namespace {
 
@@ -107,6 +109,25 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const ker
   Epilogue epilogue{shape, requantization, y.data<std::uint8_t>().data(), mask,
                     SeenBySlice(kernels::conv_slices(shape).count, seen)};
   kernels::conv2d_integer(shape, codes_of(x), map_of(x).zero_point, weight, std::ref(epilogue));
+}
+
+void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Tensor& weight_codes,
+                     const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen) {
+  const std::int8_t* const codes = weight_codes.data<std::int8_t>().data();
+  const kernels::Int8Conv layer = kernels::Int8Conv::make_observed(shape, codes, map_of(x).zero_point, requantization);
+  if (!layer.defined()) {
+    const kernels::PackedWeight packed = kernels::pack_integer(shape, codes, weight_codes.owner());
+    integer_product(shape, x, packed, requantization, y, mask, seen);
+    return;
+  }
+  const Slices slices = kernels::conv_slices(shape);
+  SeenBySlice seen_by_slice(slices.count, seen);
+  std::uint8_t* const y_q = y.data<std::uint8_t>().data();
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    const Range images = slices[slice];
+    layer.observe(codes_of(x) + images.begin * shape.input_row(), images.size(),
+                  y_q + images.begin * shape.output_row(), mask ? mask->of(slice) : nullptr, seen_by_slice.of(slice));
+  });
 }
 
 Tensor integer_sums(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight,

@@ -6,8 +6,9 @@
 #include "kernels/conv.h"
 #include "quant/qconfig.h"
 
-/// The integer forward pass of convolutions and linear layers: the one function that training, once frozen, and the
-/// converted model both run. This is why their codes are equal.
+/// The integer forward pass of convolutions and linear layers: the one arithmetic that training, once frozen, and the
+/// converted model both run. This is why their codes are equal. (Of its kernels Int8Conv is the faster and
+/// conv2d_integer with requantize the more general; their codes, masks and ranges are the same to the last bit.)
 namespace detent::quant {
 
 /// Weights as codes, s8, of the shape of `weight` (O first): symmetric, ranges from the weights as they are.
@@ -36,6 +37,11 @@ class SliceMask {
 /// y_q = requantize(sum (x_q - x_zp) * w_q), a slice at a time while its sums are in cache. `x` are codes with their
 /// QParams; `y` u8. With `mask` and `seen` (the range of the real results): see kernels::requantize; both may be null.
 void integer_product(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight,
+                     const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
+                     MinMax* seen = nullptr);
+
+/// The same with weights that are new: s8 codes [O, ...]. On VNNI units convolutions are requantized in registers.
+void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Tensor& weight_codes,
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
                      MinMax* seen = nullptr);
 

@@ -77,8 +77,6 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   const std::vector<float> factor = batch_norm_ ? batch_norm_->factor() : std::vector<float>();
   const ScaleZero input = x.value().qparams()->tensor();
   const QuantizedWeight quantized = quantize_weight(folded_weight(factor, arena), options_.qconfig.weight, arena);
-  const kernels::PackedWeight packed =
-      kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data(), quantized.codes.owner());
   const std::vector<float> bias_value = folded_bias();
   const auto requantization = [&] {
     return kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, output_.map(), output_.codes(),
@@ -90,7 +88,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
     // The range first, on any map; then the codes.
     MinMax seen;
     integer_product(
-        shape, x.value(), packed,
+        shape, x.value(), quantized.codes,
         kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, {}, output_.codes(), options_.relu),
         y, nullptr, &seen);
     output_.observe(seen);
@@ -100,7 +98,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   SliceMask mask = saves ? SliceMask(shape, arena) : SliceMask();
   MinMax seen;
   const bool observe_after = observe && options_.qconfig.range == RangeUse::Previous;
-  integer_product(shape, x.value(), packed, requantization(), y, saves ? &mask : nullptr,
+  integer_product(shape, x.value(), quantized.codes, requantization(), y, saves ? &mask : nullptr,
                   observe_after ? &seen : nullptr);
   if (observe_after) {
     output_.observe(seen);

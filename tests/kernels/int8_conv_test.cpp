@@ -79,6 +79,29 @@ const std::vector<Case> kCases{
      .largest_weight = 3},
 };
 
+/// What training sees of the layer, against requantize.
+void expect_same_observation(const Case& c, const std::vector<std::uint8_t>& x, const std::vector<std::int8_t>& weight,
+                             const Requantization& r) {
+  const kernels::Int8Conv layer = kernels::Int8Conv::make_observed(c.shape, weight.data(), c.x_zero_point, r);
+  if (!layer.defined()) {
+    return;
+  }
+  const ConvShape& s = c.shape;
+  const auto elements = static_cast<std::size_t>(s.n * s.output_row());
+  std::vector<std::int32_t> acc(elements);
+  reference_conv2d_integer(s, x.data(), c.x_zero_point, weight.data(), acc.data());
+  std::vector<std::uint8_t> expected(elements), expected_mask(elements / 8), y(elements), mask(elements / 8);
+  MinMax expected_seen, seen, seen_alone;
+  requantize(acc.data(), s.n * s.out_h() * s.out_w(), r, expected.data(), expected_mask.data(), &expected_seen);
+  layer.observe(x.data(), s.n, y.data(), mask.data(), &seen);
+  EXPECT_EQ(y, expected) << c;
+  EXPECT_EQ(mask, expected_mask) << c;
+  EXPECT_EQ(seen, expected_seen) << c << ": [" << seen.min << ", " << seen.max << "], expected [" << expected_seen.min
+                                 << ", " << expected_seen.max << "]";
+  layer.observe(x.data(), s.n, y.data(), nullptr, &seen_alone);
+  EXPECT_EQ(seen_alone, expected_seen) << c;
+}
+
 class Int8Conv : public testing::TestWithParam<Case> {};
 
 TEST_P(Int8Conv, GivesTheCodesOfTheGeneralFunctions) {
@@ -111,6 +134,7 @@ TEST_P(Int8Conv, GivesTheCodesOfTheGeneralFunctions) {
     const Requantization r = make_requantization({0.02F, c.x_zero_point}, weight_map, bias, s.o,
                                                  {0.01F, c.y_zero_point}, unsigned_codes(c.bits), c.relu);
 
+    expect_same_observation(c, x, weight, r);
     std::vector<std::uint8_t> expected(static_cast<std::size_t>(s.n * s.output_row()));
     conv2d_integer(s, x.data(), c.x_zero_point, pack_integer(s, weight.data()),
                    [&](std::int64_t, Range images, const std::int32_t* acc) {
@@ -145,6 +169,19 @@ TEST_P(Int8Conv, GivesTheCodesOfTheGeneralFunctions) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Int8Conv, testing::ValuesIn(kCases), [](const auto& c) { return c.param.name; });
+
+TEST(Int8ConvServes, TrainingWhereOutputsFillVectors) {
+  const std::vector<std::int8_t> weight(4096, 1);
+  Requantization r;
+  r.multiplier.assign(32, 0.01F);
+  r.real_scale.assign(32, 0.01F);
+  const auto served = [&](const ConvShape& s) {
+    return kernels::Int8Conv::make_observed(s, weight.data(), 0, r).defined();
+  };
+  EXPECT_EQ(served({.h = 8, .w = 8, .c = 4, .o = 32, .kh = 3, .kw = 3}), has_int8_units());
+  EXPECT_FALSE(served({.h = 8, .w = 8, .c = 4, .o = 20, .kh = 3, .kw = 3}));
+  EXPECT_FALSE(served(ConvShape::linear(1, 64, 32)));
+}
 
 TEST(Int8ConvServes, WhatItCannotDoIsLeftToTheGeneralFunctions) {
   const std::vector<std::int8_t> weight(4096, 1);
