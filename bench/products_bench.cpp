@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "bench/probe.h"
 #include "kernels/conv.h"
 #include "kernels/parallel.h"
+#include "kernels/peak.h"
 
 /// The products of mnist-cnn and mnist-mlp at batch 128, on all processors: operations a second, and their share of
 /// the processors' peak.
@@ -38,8 +38,18 @@ double operations(const ConvShape& s) {
   return 2.0 * static_cast<double>(s.n * s.output_row()) * static_cast<double>(s.depth());
 }
 
+/// What all processors can do; measured once.
+const Peak& peak() {
+  static const Peak measured = [] {
+    Peak result;
+    ThreadPool(hardware_threads()).run([&] { result = measure_peak(hardware_threads()); });
+    return result;
+  }();
+  return measured;
+}
+
 /// Runs `work` on all processors. GFLOPS and peak_percent are those of the shortest iteration, so that other programs
-/// disturb them little; an iteration does `flops` operations, at best `rate` times as fast as f32.
+/// disturb them little; an iteration does `flops` operations, at best `rate` of them a second.
 template <typename Work>
 void measure(benchmark::State& state, double flops, double rate, Work&& work) {
   using Clock = std::chrono::steady_clock;
@@ -52,7 +62,7 @@ void measure(benchmark::State& state, double flops, double rate, Work&& work) {
     shortest = std::min(shortest, std::chrono::duration<double>(Clock::now() - start).count());
   }
   state.counters["GFLOPS"] = flops / shortest / 1e9;
-  state.counters["peak_percent"] = 100.0 * flops / shortest / (peak_flops() * rate * hardware_threads());
+  state.counters["peak_percent"] = 100.0 * flops / shortest / rate;
   state.counters["shortest_us"] = shortest * 1e6;
 }
 
@@ -61,7 +71,7 @@ std::vector<std::byte> operand(std::int64_t elements, DType dtype) {
   return std::vector<std::byte>(static_cast<std::size_t>(elements) * size_of(dtype));
 }
 
-double rate_of(DType dtype) { return dtype == DType::F32 ? 1.0 : 2.0; }
+double rate_of(DType dtype) { return dtype == DType::F32 ? peak().f32 : peak().bf16; }
 
 void forward(benchmark::State& state, ConvShape shape, DType dtype) {
   const auto x = operand(shape.n * shape.input_row(), dtype);
@@ -100,7 +110,7 @@ void integer(benchmark::State& state, ConvShape shape) {
   const std::vector<std::uint8_t> x(static_cast<std::size_t>(shape.n * shape.input_row()), 3);
   const std::vector<std::int8_t> weight(static_cast<std::size_t>(shape.weight_elements()), 1);
   const PackedWeight packed = pack_integer(shape, weight.data());
-  measure(state, operations(shape), 4.0, [&] {
+  measure(state, operations(shape), peak().int8, [&] {
     conv2d_integer(shape, x.data(), 5, packed,
                    [](std::int64_t, Range, const std::int32_t* acc) { benchmark::DoNotOptimize(acc[0]); });
   });
@@ -109,7 +119,7 @@ void integer(benchmark::State& state, ConvShape shape) {
 void integer_of_owned(benchmark::State& state, ConvShape shape) {
   const std::vector<std::uint8_t> x(static_cast<std::size_t>(shape.n * shape.input_row()), 3);
   const auto weight = std::make_shared<std::vector<std::int8_t>>(static_cast<std::size_t>(shape.weight_elements()), 1);
-  measure(state, operations(shape), 4.0, [&] {
+  measure(state, operations(shape), peak().int8, [&] {
     conv2d_integer(shape, x.data(), 5, pack_integer(shape, weight->data(), weight),
                    [](std::int64_t, Range, const std::int32_t* acc) { benchmark::DoNotOptimize(acc[0]); });
   });

@@ -19,6 +19,7 @@ Command convert_command();
 Command verify_command();
 Command inspect_command();
 Command data_command();
+Command bench_command();
 
 /// Options that several subcommands have.
 OptionSpec data_option();

@@ -12,7 +12,7 @@ constexpr const char* kVersion = DETENT_VERSION;
 
 std::vector<Command> commands() {
   return {run_command(),    ls_command(),      eval_command(), convert_command(),
-          verify_command(), inspect_command(), data_command()};
+          verify_command(), inspect_command(), data_command(), bench_command()};
 }
 
 std::string overview() {

@@ -1,0 +1,60 @@
+#include "recipes/bench.h"
+
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "kernels/parallel.h"
+#include "recipes/nearest.h"
+
+namespace detent::cli {
+namespace {
+
+const std::vector<std::string> kBenchmarks{"step", "infer"};
+
+int bench(const Arguments& arguments) {
+  const std::string what = arguments.positionals()[0];
+  check(what == "step" || what == "infer", "bench: unknown benchmark '", what, "'",
+        recipes::did_you_mean(what, kBenchmarks), " `detent bench --help` lists them");
+  const auto model = arguments.text("model");
+  check(model.has_value(), "bench: --model is missing; for example: detent bench ", what, " --model mnist-cnn");
+  const recipes::BenchOptions options{.model = *model,
+                                      .precision = arguments.text("precision").value_or("fp32"),
+                                      .batch = arguments.whole("batch", 0, 1, 1 << 20),
+                                      .threads = threads_of(arguments),
+                                      .runs = arguments.whole("runs", 0, 1, 1'000'000),
+                                      .profile = arguments.has("profile")};
+  check(what == "step" || !options.profile, "bench infer: --profile measures training steps; use bench step");
+  ConsoleReporter reporter(true);
+  recipes::BenchResult result;
+  ThreadPool pool(options.threads);
+  pool.run([&] {
+    result = what == "step" ? recipes::bench_step(options, reporter) : recipes::bench_infer(options, reporter);
+  });
+  print(arguments.has("json") ? recipes::to_json(result).dump() + "\n" : recipes::to_text(result));
+  return 0;
+}
+
+}  // namespace
+
+Command bench_command() {
+  return {
+      .spec = {.name = "bench",
+               .positionals = "step|infer",
+               .min_positionals = 1,
+               .max_positionals = 1,
+               .summary = "Time a training step or inference, beside the processor's peak",
+               .example = "detent bench step --model mnist-cnn --precision qat --batch 128 --threads 2\n"
+                          "detent bench step --model my.toml --precision bf16 --profile\n"
+                          "detent bench infer --model runs/mnist-cnn/int8.h5 --precision int8 --batch 1 --json",
+               .options = {{"model", "MODEL", "A recipe, by name or file; for infer also a model file (*.h5)"},
+                           {"precision", "TYPE", "step: fp32, bf16, fp16 or qat; infer: fp32 or int8 (default: fp32)"},
+                           {"batch", "N", "Examples of a batch (default: the recipe's, 128 for a model file)"},
+                           threads_option(),
+                           {"runs", "N", "Timed runs (default: as many as take two seconds, at least 20)"},
+                           {"profile", "", "Of a step: time by module and phase, and the memory that each saves"},
+                           json_option()}},
+      .run = bench};
+}
+
+}  // namespace detent::cli

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "autograd/tensor.h"
+#include "kernels/peak.h"
+#include "nn/graph.h"
+#include "recipes/recipe.h"
+
+/// What the benchmarks of steps and of inference share.
+namespace detent::recipes {
+
+/// The float graph of a recipe with initial weights. Data sets named "mnist" and "digits" need not be there.
+nn::Graph float_graph_of(const Recipe& recipe);
+
+/// Images f32 [batch, ...shape] of pixel values p / 255, and labels s32 [batch]: random, but always the same.
+Tensor random_images(std::int64_t batch, const Shape& shape);
+Tensor random_labels(std::int64_t batch, std::int64_t classes);
+
+/// The types that products of a benchmark are computed in.
+struct ProductTypes {
+  DType product = DType::F32;        ///< of float layers
+  DType qat_backward = DType::BF16;  ///< of the backward pass of quantized layers in training
+};
+/// BenchResult::ideal_seconds of one example.
+double ideal_inference_seconds(const nn::Graph& graph, const kernels::Peak& peak);
+double ideal_step_seconds(const nn::Graph& graph, const kernels::Peak& peak, const ProductTypes& types);
+
+}  // namespace detent::recipes
