@@ -1,6 +1,9 @@
 #include "recipes/evaluate.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "quant/plan.h"
 
 namespace detent::recipes {
 namespace {
@@ -15,6 +18,13 @@ void for_each_batch(const data::Dataset& dataset, const data::Normalization& nor
     use(batch);
     clock.batch_done(batch.size());
   }
+}
+
+// Whether some layers of `graph` compute with integers: plans of such graphs give the same codes, sooner.
+bool is_converted(const nn::Graph& graph) {
+  return std::ranges::any_of(graph.nodes(), [](const nn::Graph::Node& node) {
+    return node.module && node.module->kind().starts_with("int8_");
+  });
 }
 
 }  // namespace
@@ -43,11 +53,16 @@ Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::
   Arena arena;
   Evaluation result;
   const auto start = std::chrono::steady_clock::now();
+  const bool has_plan = is_converted(graph);
+  std::optional<quant::InferencePlan> plan;
   for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
     nn::Tape tape(&arena, nn::Tape::Mode::Inference);
     nn::Context context{.tape = tape};
-    const nn::Variable logits = graph.forward(context, tape.constant(batch.images));
-    const std::vector<std::int32_t> predictions = predictions_of(logits.value());
+    if (has_plan && (!plan || plan->batch() != batch.size())) {
+      plan.emplace(graph, batch.size());
+    }
+    const Tensor logits = plan ? plan->run(batch.images) : graph.forward(context, tape.constant(batch.images)).value();
+    const std::vector<std::int32_t> predictions = predictions_of(logits);
     result.correct += count_correct(predictions, batch.labels);
     result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
   });
