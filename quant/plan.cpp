@@ -11,9 +11,11 @@ namespace {
 
 using nn::Graph;
 
-/// Images of a task, where there are enough for several; of float layers, whose weights are four times as large.
+/// Images of a task, where there are enough for several; of float graphs, whose weights are four times as large and the
+/// more often read the fewer these are; and of those without convolutions, where that decides.
 constexpr std::int64_t kTaskImages = 16;
 constexpr std::int64_t kFloatTaskImages = 32;
+constexpr std::int64_t kFloatTaskRows = 64;
 /// Fewer images than this go through the layers one by one, and layers are shared out in parts.
 constexpr std::int64_t kMany = 8;
 /// A layer of fewer multiply-adds takes about as long as sharing it out.
@@ -61,6 +63,7 @@ std::optional<std::size_t> pool_behind(const Graph& graph, std::size_t index) {
 struct InferencePlan::Impl {
   Graph graph;  // keeps the modules
   std::int64_t batch;
+  Shape input_shape = {};  // of a batch
   bool is_integer = false;
   bool takes_bytes = false;  // as input
   Slices tasks = {};
@@ -298,13 +301,19 @@ void InferencePlan::Impl::run(const Tensor& images) {
 InferencePlan::InferencePlan(const Graph& graph, std::int64_t batch)
     : impl_(std::make_unique<Impl>(Impl{.graph = nn::fuse_relu(graph), .batch = batch})) {
   check(batch >= 1, "plan: expected a batch of at least 1, got ", batch);
+  bool has_convolution = false;
   for (const Graph::Node& node : graph.nodes()) {
     const std::string_view kind = node.module ? node.module->kind() : "";
     check(!kind.starts_with("qat_"), "plan: ", node.name, " is of a prepared model; convert it first");
     impl_->is_integer = impl_->is_integer || kind.starts_with("int8_");
+    has_convolution = has_convolution || kind == "conv2d";
   }
-  const std::int64_t most = impl_->is_integer ? kTaskImages : kFloatTaskImages;
-  impl_->tasks = batch < kMany ? Slices{batch, 1} : slice_rows(batch, std::min(most, batch / 4));
+  const std::int64_t of_float = has_convolution ? kFloatTaskImages : kFloatTaskRows;
+  const std::int64_t most = impl_->is_integer ? kTaskImages : of_float;
+  impl_->tasks = batch < kMany
+                     ? Slices{batch, 1}
+                     : slice_rows(batch, std::min(most, has_convolution || impl_->is_integer ? batch / 4 : batch));
+  impl_->input_shape = graph.input_shape().batched(batch);
   impl_->infer_values();
   impl_->make_layers();
   check(!impl_->layers.empty(), "plan: the graph has no layer");
@@ -319,16 +328,16 @@ InferencePlan& InferencePlan::operator=(InferencePlan&&) noexcept = default;
 
 const Tensor& InferencePlan::run(const Tensor& images) {
   Impl& plan = *impl_;
-  check(images.dtype() == DType::F32 && images.shape() == input_shape().batched(plan.batch),
-        "plan: expected images f32 ", input_shape().batched(plan.batch), ", got ", images.dtype(), " ", images.shape());
+  check(images.dtype() == DType::F32 && images.shape() == plan.input_shape, "plan: expected images f32 ",
+        plan.input_shape, ", got ", images.dtype(), " ", images.shape());
   plan.run(images);
   return plan.result;
 }
 
 const Tensor& InferencePlan::run_pixels(const Tensor& pixels) {
   Impl& plan = *impl_;
-  check(pixels.dtype() == DType::U8 && pixels.shape() == input_shape().batched(plan.batch), "plan: expected pixels u8 ",
-        input_shape().batched(plan.batch), ", got ", pixels.dtype(), " ", pixels.shape());
+  check(pixels.dtype() == DType::U8 && pixels.shape() == plan.input_shape, "plan: expected pixels u8 ",
+        plan.input_shape, ", got ", pixels.dtype(), " ", pixels.shape());
   if (plan.takes_bytes) {
     plan.run(pixels);
     return plan.result;

@@ -6,13 +6,14 @@
 
 namespace detent::quant {
 
-/// A model made ready to run on batches of one size: weights packed, memory planned, layers fused, all once. `run`
-/// then allocates nothing and takes no lock, as long as every module is one of those below.
+/// A model made ready to run on batches of one size: weights packed, memory planned, layers fused, all once.
 ///
 ///   int8 graphs    quantize, dequantize, int8_conv2d, int8_linear, int8_add, int8_avg_pool2d, max_pool2d, code_relu,
 ///                  flatten; a 2 x 2 max-pool that follows a convolution is done in its kernel
 ///   float graphs   conv2d, linear (with the ReLU that follows, in their kernels), max_pool2d, flatten
 ///
+/// From the second run on, integer layers that kernels::Int8Conv serves, and what stands between them, allocate nothing
+/// and take no lock.
 /// Every other module runs as in Graph::forward, so any mixture works. Codes are those of Graph::forward, bit for bit,
 /// on every processor and at any number of threads. So are the results of float layers, at any number of threads; from
 /// Graph::forward they may differ in the last bits.
