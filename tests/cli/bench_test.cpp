@@ -39,7 +39,7 @@ void expect_sane(const json& result) {
 }
 
 TEST(Bench, AStepInEveryPrecision) {
-  for (const std::string precision : {"fp32", "bf16", "qat"}) {
+  for (const std::string precision : {"fp32", "bf16", "fp16", "qat"}) {
     const json result = bench({"step", "--model", "mnist-cnn", "--precision", precision, "--batch", "3"});
     expect_sane(result);
     EXPECT_EQ(result["what"], "step");
