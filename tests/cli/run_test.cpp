@@ -163,7 +163,7 @@ TEST_F(Run, AFileThatDoesNotFitOnTheDiskLeavesNothing) {
   const Outcome outcome =
       detent(folder_, {"run", "tiny.toml", "--data", "digits", "--out", "out"}, {}, "trap '' XFSZ; ulimit -f 8; ");
   EXPECT_EQ(outcome.status, 2);
-  EXPECT_THAT(outcome.err, HasSubstr("detent: write 'out/fp32.h5': "));
+  EXPECT_THAT(outcome.err, HasSubstr("detent: write 'out/checkpoint.h5': "));
   EXPECT_TRUE(fs::is_empty(folder_ / "out")) << "left " << fs::directory_iterator(folder_ / "out")->path();
 }
 
