@@ -9,7 +9,7 @@ namespace detent::kernels {
 namespace {
 
 /// A slice's sums and input, counted as f32 and bytes. Codes and bf16 numbers of such a slice stay in a core's cache.
-constexpr std::int64_t kSliceBytes = 1536 * 1024;
+constexpr std::int64_t kSliceBytes = 1024 * 1024;
 constexpr std::int64_t kMostImages = 16;
 /// With fewer rows, streaming the weight from memory takes longer than the products.
 constexpr std::int64_t kLinearRows = 64;
