@@ -24,7 +24,6 @@ struct Conversion {
   Converted result = {};
   std::vector<Handle> made = {};                      // by value of the prepared graph
   std::vector<std::optional<ScaleZero>> map_of = {};  // by value of the prepared graph: how its codes are read
-  std::vector<CodeRange> codes_of = {};
 
   const Graph::Node& node(std::size_t index) const { return prepared.nodes()[index]; }
   std::size_t input(std::size_t index) const { return node(index).inputs[0].index; }
@@ -53,7 +52,6 @@ void convert_product(Conversion& pass, std::size_t index) {
   const FoldedBatchNorm* const batch_norm = qat.batch_norm();
   Int8Product::State state;
   state.input = pass.map_of[pass.input(index)].value();
-  state.input_codes = pass.codes_of[pass.input(index)];
   state.weight = quantize_weight(qat.folded_weight(batch_norm ? batch_norm->factor() : std::vector<float>(), nullptr),
                                  settings.qconfig.weight);
   const std::vector<float> bias = qat.folded_bias();
@@ -148,10 +146,8 @@ void note_map(Conversion& pass, std::size_t index) {
     check(quantized->output().is_frozen(), "convert: ", node.name,
           " still observes its range; freeze the observers first (quant::freeze_observers)");
     pass.map_of[index] = quantized->output().map();
-    pass.codes_of[index] = quantized->output().codes();
   } else if (node.module->kind() != "dequantize") {
     pass.map_of[index] = pass.map_of[pass.input(index)];
-    pass.codes_of[index] = pass.codes_of[pass.input(index)];
   }
 }
 
@@ -163,7 +159,6 @@ Converted convert(const Graph& prepared, const std::vector<std::string>& keep_fl
   check(count > 0, "convert: the graph is empty");
   pass.made.assign(count, Handle{0});
   pass.map_of.resize(count);
-  pass.codes_of.resize(count);
   pass.made[0] = pass.result.graph.input(prepared.input_shape());
   for (std::size_t index = 1; index < count; ++index) {
     note_map(pass, index);

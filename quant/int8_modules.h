@@ -39,7 +39,6 @@ class Int8Product : public nn::Module {
     QuantizedWeight weight;
     Tensor bias;  ///< s32 [O], or undefined
     ScaleZero input;
-    CodeRange input_codes;
   };
   virtual nn::Module& layer() const = 0;
   virtual kernels::ConvShape conv_shape(const Shape& example, std::int64_t batch) const = 0;
