@@ -40,17 +40,6 @@ void max_pool(const PoolShape& shape, const Tensor& x, Tensor& y, std::uint8_t* 
   }
 }
 
-void max_pool_gradient(const PoolShape& shape, const Tensor& dy, const std::uint8_t* argmax, Tensor& dx) {
-  switch (dy.dtype()) {
-    case DType::F64:
-      return kernels::max_pool_backward(shape, pointer<double>(dy), argmax, pointer<double>(dx));
-    case DType::BF16:
-      return kernels::max_pool_backward(shape, pointer<bfloat16>(dy), argmax, pointer<bfloat16>(dx));
-    default:
-      return kernels::max_pool_backward(shape, pointer<float>(dy), argmax, pointer<float>(dx));
-  }
-}
-
 Variable average(std::string_view name, const PoolShape& shape, Shape y_shape, const Variable& given) {
   const Variable x = real_input(name, given);
   Tape& tape = x.tape();
@@ -83,13 +72,8 @@ Variable max_pool2d(const Variable& x, const Pool2dOptions& options) {
   Tensor argmax = x.needs_grad() ? tape.empty(y.shape(), DType::U8) : Tensor();
   max_pool(shape, x.value(), y, pointer<std::uint8_t>(argmax));
   // y = x at the pixel that won  =>  dx = dy there, 0 elsewhere. Of codes, the gradient is that of the reals they mean.
-  return tape.record("max_pool2d", y, {x}, [shape, argmax, x_shape = x.shape(), dtype = x.dtype()](Backward& bw) {
-    bw.grad(0, [&] {
-      const Tensor dy = is_floating(dtype) ? dy_as(bw, dtype) : bw.dy();
-      Tensor dx = Tensor::empty(x_shape, dy.dtype(), bw.arena());
-      max_pool_gradient(shape, dy, pointer<std::uint8_t>(argmax), dx);
-      return dx;
-    });
+  return tape.record("max_pool2d", y, {x}, [shape, argmax, y](Backward& bw) {
+    bw.pooled_grad(0, {.shape = shape, .dy = bw.dy(), .y = y, .argmax = argmax});
   });
 }
 

@@ -4,6 +4,8 @@
 #include "autograd/op_support.h"
 #include "autograd/ops.h"
 #include "autograd/product_f16.h"
+#include "autograd/product_pooled.h"
+#include "kernels/conv_pooled.h"
 #include "kernels/elementwise.h"
 #include "kernels/relu_mask.h"
 
@@ -47,6 +49,24 @@ MakeDy dy_maker(const ConvShape& shape, DType dtype, const Tensor& y, const Tens
   }
   return y.defined() && y.dtype() == DType::BF16 ? dy_maker<bfloat16>(shape, dtype, y, dy)
                                                  : dy_maker<float>(shape, dtype, y, dy);
+}
+
+void dense_product_backward(const ProductOperands& operands, const Tensor& y, const Tensor& dy, Tensor& dx, Tensor& dw,
+                            Tensor& db) {
+  ConvBackward products;
+  products.dtype = operands.dtype;
+  products.make_dy = dy_maker(operands.shape, operands.dtype, y, dy);
+  products.dy = products.make_dy ? nullptr : dy.raw();
+  products.x = operands.x.raw();
+  if (dx.defined()) {
+    products.weight =
+        kernels::pack_backward(operands.shape, operands.dtype, operands.weight.raw(), operands.weight.owner());
+    products.dx = dx.raw();
+    products.dx_dtype = dx.dtype();
+  }
+  products.dw = pointer<float>(dw);
+  products.db = pointer<float>(db);
+  kernels::conv2d_backward(operands.shape, products);
 }
 
 /// The same in double precision, from the reference kernels.
@@ -113,31 +133,30 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
 
   // S = x * W + b, y = S or max(0, S)
   //   =>  dS = dy, or dy where y > 0;  dx = dS * W^T,  dW = x^T dS,  db = sum of dS over images and pixels
-  return tape.record(name, y, {x, weight, bias},
-                     [shape, dtype, x_shape = x.shape(), x_dtype = x.dtype(), w_shape = weight.shape(),
-                      x = weight.needs_grad() ? factor_x : Tensor(), w = x.needs_grad() ? factor_w : Tensor(),
-                      y = options.relu ? y : Tensor()](Backward& bw) {
-                       const auto wanted = [&](std::size_t input, const Shape& as, DType type = DType::F32) {
-                         return bw.needs(input) ? Tensor::empty(as, type, bw.arena()) : Tensor();
-                       };
-                       Tensor dx = wanted(0, x_shape, x_dtype), dw = wanted(1, w_shape), db = wanted(2, {shape.o});
-                       ConvBackward arguments;
-                       arguments.dtype = dtype;
-                       arguments.make_dy = dy_maker(shape, dtype, y, bw.dy());
-                       arguments.dy = arguments.make_dy ? nullptr : bw.dy().raw();
-                       arguments.x = x.raw();
-                       if (dx.defined()) {
-                         arguments.weight = kernels::pack_backward(shape, dtype, w.raw(), w.owner());
-                       }
-                       arguments.dx = dx.raw();
-                       arguments.dx_dtype = x_dtype;
-                       arguments.dw = pointer<float>(dw);
-                       arguments.db = pointer<float>(db);
-                       kernels::conv2d_backward(shape, arguments);
-                       bw.grad(0, [&] { return dx; });
-                       bw.grad(1, [&] { return dw; });
-                       bw.grad(2, [&] { return db; });
-                     });
+  const ProductOperands operands{.shape = shape,
+                                 .dtype = dtype,
+                                 .x = weight.needs_grad() ? factor_x : Tensor(),
+                                 .weight = x.needs_grad() ? factor_w : Tensor(),
+                                 .relu = options.relu};
+  return tape.record(
+      name, y, {x, weight, bias},
+      [operands, x_shape = x.shape(), x_dtype = x.dtype(), w_shape = weight.shape(),
+       y = options.relu ? y : Tensor()](Backward& bw) {
+        const auto wanted = [&](std::size_t input, const Shape& as, DType type = DType::F32) {
+          return bw.needs(input) ? Tensor::empty(as, type, bw.arena()) : Tensor();
+        };
+        Tensor dx = wanted(0, x_shape, x_dtype), dw = wanted(1, w_shape), db = wanted(2, {operands.shape.o});
+        const PooledGradient* const pooled = bw.pooled_dy();
+        if (pooled != nullptr && kernels::visits_winners(operands.shape, pooled->shape)) {
+          pooled_product_backward(operands, *pooled, bw.arena(), dx, dw, db);
+        } else {
+          dense_product_backward(operands, y, bw.dy(), dx, dw, db);
+        }
+        bw.grad(0, [&] { return dx; });
+        bw.grad(1, [&] { return dw; });
+        bw.grad(2, [&] { return db; });
+      },
+      Dy::MayBePooled);
 }
 
 Tensor matmul_of(const kernels::MatmulShape& shape, const Tensor& a, const Tensor& b, Arena* arena) {

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "autograd/op_support.h"
+#include "autograd/product_pooled.h"
+#include "kernels/conv_pooled.h"
 #include "kernels/elementwise.h"
 #include "kernels/relu_mask.h"
 
@@ -33,6 +34,30 @@ void make_sums_gradient(const Tensor& y, const Tensor& dy, std::int64_t row, Ran
   kernels::narrow_to_float16(ds);
 }
 
+void dense_product_backward(const ProductOperands& operands, const Tensor& y, const Tensor& dy, Arena* arena,
+                            Tensor& dx, Tensor& dw, Tensor& db) {
+  const ConvShape& shape = operands.shape;
+  ConvBackward products;
+  products.make_dy = [&](std::int64_t, Range images, std::byte* out) {
+    const std::int64_t row = shape.output_row();
+    const std::span ds(reinterpret_cast<float*>(out), static_cast<std::size_t>(images.size() * row));
+    dy.dtype() == DType::BF16 ? make_sums_gradient<bfloat16>(y, dy, row, images, ds)
+                              : make_sums_gradient<float>(y, dy, row, images, ds);
+  };
+  products.make_x = [&](Range images, std::byte* out) {
+    kernels::convert(part<float16>(operands.x, shape.input_row(), images), reinterpret_cast<float*>(out));
+  };
+  Tensor wide_weight;
+  if (dx.defined()) {
+    wide_weight = cast_to(operands.weight, DType::F32, arena);
+    products.weight = kernels::pack_backward(shape, DType::F32, wide_weight.raw(), wide_weight.owner());
+  }
+  products.dx = dx.raw();
+  products.dw = pointer<float>(dw);
+  products.db = pointer<float>(db);
+  kernels::conv2d_backward(shape, products);
+}
+
 }  // namespace
 
 Variable product_f16(std::string_view name, const ConvShape& shape, Shape y_shape, const Variable& x,
@@ -50,33 +75,24 @@ Variable product_f16(std::string_view name, const ConvShape& shape, Shape y_shap
 
   // S = x * W + b, y = S or max(0, S)
   //   =>  dS = dy, or dy where y > 0;  dx = dS * W^T,  dW = x^T dS,  db = sum of dS over images and pixels
+  const ProductOperands operands{.shape = shape,
+                                 .dtype = DType::F16,
+                                 .x = weight.needs_grad() ? factor_x : Tensor(),
+                                 .weight = x.needs_grad() ? factor_w : Tensor(),
+                                 .relu = relu};
   return x.tape().record(
       name, y, {x, weight, bias},
-      [shape, x_shape = x.shape(), w_shape = weight.shape(), x = weight.needs_grad() ? factor_x : Tensor(),
-       w = x.needs_grad() ? factor_w : Tensor(), y = relu ? y : Tensor()](Backward& bw) {
+      [operands, x_shape = x.shape(), w_shape = weight.shape(), y = relu ? y : Tensor()](Backward& bw) {
         const auto wanted = [&](std::size_t input, const Shape& as) {
           return bw.needs(input) ? Tensor::empty(as, DType::F32, bw.arena()) : Tensor();
         };
-        Tensor dx = wanted(0, x_shape), dw = wanted(1, w_shape), db = wanted(2, {shape.o});
-        ConvBackward arguments;
-        arguments.make_dy = [&](std::int64_t, Range images, std::byte* out) {
-          const std::int64_t row = shape.output_row();
-          const std::span ds(reinterpret_cast<float*>(out), static_cast<std::size_t>(images.size() * row));
-          bw.dy().dtype() == DType::BF16 ? make_sums_gradient<bfloat16>(y, bw.dy(), row, images, ds)
-                                         : make_sums_gradient<float>(y, bw.dy(), row, images, ds);
-        };
-        arguments.make_x = [&](Range images, std::byte* out) {
-          kernels::convert(part<float16>(x, shape.input_row(), images), reinterpret_cast<float*>(out));
-        };
-        Tensor wide_w;
-        if (dx.defined()) {
-          wide_w = cast_to(w, DType::F32, bw.arena());
-          arguments.weight = kernels::pack_backward(shape, DType::F32, wide_w.raw(), wide_w.owner());
+        Tensor dx = wanted(0, x_shape), dw = wanted(1, w_shape), db = wanted(2, {operands.shape.o});
+        const PooledGradient* const pooled = bw.pooled_dy();
+        if (pooled != nullptr && kernels::visits_winners(operands.shape, pooled->shape)) {
+          pooled_product_backward(operands, *pooled, bw.arena(), dx, dw, db);
+        } else {
+          dense_product_backward(operands, y, bw.dy(), bw.arena(), dx, dw, db);
         }
-        arguments.dx = dx.raw();
-        arguments.dw = pointer<float>(dw);
-        arguments.db = pointer<float>(db);
-        kernels::conv2d_backward(shape, arguments);
         bw.grad(0, [&] {
           const std::span<float> gradients = dx.data<float>();
           kernels::for_each_slice(dx.elements(), [&](Range r) {
@@ -87,7 +103,8 @@ Variable product_f16(std::string_view name, const ConvShape& shape, Shape y_shap
         });
         bw.grad(1, [&] { return dw; });
         bw.grad(2, [&] { return db; });
-      });
+      },
+      Dy::MayBePooled);
 }
 
 }  // namespace detent::autograd

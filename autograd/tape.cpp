@@ -31,7 +31,9 @@ void add_into(Tensor& sum, Tensor term, Arena* arena) {
 
 }  // namespace
 
-const Tensor& Backward::dy() const { return tape_.nodes_[node_].gradient; }
+const Tensor& Backward::dy() const { return tape_.dense_gradient(tape_.nodes_[node_]); }
+
+const PooledGradient* Backward::pooled_dy() const { return tape_.nodes_[node_].pooled.get(); }
 
 bool Backward::needs(std::size_t input) const { return tape_.nodes_[node_].inputs.at(input) != kNoNode; }
 
@@ -40,6 +42,18 @@ Arena* Backward::arena() const { return tape_.arena(); }
 void Backward::accumulate(std::size_t input, Tensor gradient) {
   const Tape::Node& node = tape_.nodes_[node_];
   tape_.add_gradient(node.inputs[input], std::move(gradient), node.name, input);
+}
+
+void Backward::pooled_grad(std::size_t input, PooledGradient gradient) {
+  if (!needs(input)) {
+    return;
+  }
+  Tape::Node& node = tape_.nodes_[tape_.nodes_[node_].inputs[input]];
+  if (node.dy == Dy::MayBePooled && !node.gradient.defined() && !node.pooled) {
+    node.pooled = std::make_unique<const PooledGradient>(std::move(gradient));
+  } else {
+    accumulate(input, gradient.dense(arena()));
+  }
 }
 
 Variable Tape::variable(Tensor value) { return parameter(value, nullptr); }
@@ -54,12 +68,13 @@ Variable Tape::parameter(const Tensor& value, Tensor* gradient) {
                     .shape = value.shape(),
                     .dtype = value.dtype(),
                     .gradient = {},
+                    .pooled = nullptr,
                     .sink = gradient});
   return {this, static_cast<NodeId>(nodes_.size() - 1), value};
 }
 
 Variable Tape::record(std::string_view name, Tensor value, std::vector<Variable> inputs,
-                      std::function<void(Backward&)> backward) {
+                      std::function<void(Backward&)> backward, Dy dy) {
   bool wanted = false;
   std::vector<NodeId> ids;
   ids.reserve(inputs.size());
@@ -77,6 +92,8 @@ Variable Tape::record(std::string_view name, Tensor value, std::vector<Variable>
                     .shape = value.shape(),
                     .dtype = value.dtype(),
                     .gradient = {},
+                    .dy = dy,
+                    .pooled = nullptr,
                     .profiled_row = profiler_ != nullptr ? profiler_->current() : 0});
   return {this, static_cast<NodeId>(nodes_.size() - 1), std::move(value)};
 }
@@ -94,13 +111,14 @@ void Tape::backward(const Variable& output, Tensor seed) {
   add_gradient(output.id(), std::move(seed), "backward", 0);
   for (NodeId id = output.id() + 1; id-- > 0;) {
     Node& node = nodes_[id];
-    if (node.gradient.defined() && node.backward) {
+    if (node.backward && (node.gradient.defined() || node.pooled)) {
       const ProfiledScope scope(profiler_, node.profiled_row, Profiler::Phase::Backward);
       Backward context(*this, id);
       node.backward(context);
       // What was saved, and the gradient itself, goes back to the arena as early as possible.
       node.backward = nullptr;
       node.gradient = Tensor();
+      node.pooled = nullptr;
     }
   }
 }
@@ -116,12 +134,21 @@ void Tape::add_gradient(NodeId id, Tensor gradient, std::string_view from, std::
         gradient.shape());
   check(is_gradient_type(node.dtype, gradient.dtype()), from, ": gradient of input ", input, ": ", gradient.dtype(),
         " does not fit a value of type ", node.dtype);
+  dense_gradient(node);
   Tensor& sum = node.sink ? *node.sink : node.gradient;
   if (!sum.defined()) {
     sum = std::move(gradient);
   } else {
     add_into(sum, std::move(gradient), arena_);
   }
+}
+
+const Tensor& Tape::dense_gradient(Node& node) {
+  if (node.pooled) {
+    node.gradient = node.pooled->dense(arena_);
+    node.pooled = nullptr;
+  }
+  return node.gradient;
 }
 
 }  // namespace detent::autograd

@@ -2,9 +2,11 @@
 
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string_view>
 #include <vector>
 
+#include "autograd/pooled_gradient.h"
 #include "autograd/profiler.h"
 #include "autograd/tensor.h"
 
@@ -34,11 +36,17 @@ class Variable {
   Tensor value_;
 };
 
+/// Whether an op's backward lambda looks at Backward::pooled_dy before it asks for `dy`.
+enum class Dy : std::uint8_t { IsDense, MayBePooled };
+
 /// What an op's backward lambda sees: the gradient of its output, and where to put the gradients of its inputs.
 class Backward {
  public:
   /// dL/dy of the op's output.
   const Tensor& dy() const;
+  /// The same, of an op recorded with Dy::MayBePooled whose output only a max-pool used; null for others, and once `dy`
+  /// was asked for, which makes it dense.
+  const PooledGradient* pooled_dy() const;
   /// Whether anybody wants the gradient of input `input`.
   bool needs(std::size_t input) const;
   /// If the gradient of input `input` is wanted: computes it and adds it. The only place where gradients are checked
@@ -50,6 +58,8 @@ class Backward {
       accumulate(input, compute());
     }
   }
+  /// What a max-pool does instead.
+  void pooled_grad(std::size_t input, PooledGradient gradient);
   /// Memory for temporaries and gradients.
   Arena* arena() const;
   Tape& tape() const { return tape_; }
@@ -92,7 +102,7 @@ class Tape {
   /// The value of an op, and how its gradient flows. `inputs` are the op's inputs in order; nothing is stored if none
   /// of them wants a gradient. `backward` captures what it needs: its capture list is the list of what is saved.
   Variable record(std::string_view name, Tensor value, std::vector<Variable> inputs,
-                  std::function<void(Backward&)> backward);
+                  std::function<void(Backward&)> backward, Dy dy = Dy::IsDense);
 
   /// Runs the tape in reverse from `loss`, starting with `seed` (default: 1). REQUIRES: loss has one element unless a
   /// seed is given. A tape can be run backward once; throws Error the second time.
@@ -114,10 +124,13 @@ class Tape {
     Shape shape;
     DType dtype;
     Tensor gradient;
+    Dy dy = Dy::IsDense;
+    std::unique_ptr<const PooledGradient> pooled;  // the gradient, as long as nobody needs it dense
     Tensor* sink = nullptr;
     std::size_t profiled_row = 0;  // of the module that recorded it
   };
   void add_gradient(NodeId id, Tensor gradient, std::string_view from, std::size_t input);
+  const Tensor& dense_gradient(Node& node);
 
   Arena* arena_;
   Mode mode_;

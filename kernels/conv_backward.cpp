@@ -11,8 +11,6 @@ using onednn::Product;
 /// Partial dw and db that are kept; each is the sum of consecutive slices. It bounds their memory, and the threads that
 /// can work at once.
 constexpr std::int64_t kMostPartials = 16;
-/// Elements of dw that one task adds up over all partials.
-constexpr std::int64_t kReduceElements = 16 * 1024;
 
 SlicePlans backward_plans(const ConvShape& shape, const Slices& slices, Product product, DType dtype, DType out) {
   return SlicePlans(slices, [&](std::int64_t images) -> const onednn::Plan& {
@@ -55,11 +53,11 @@ class ImageBackward {
       }
     });
     if (b_.dw != nullptr) {
-      reduce(dw(0), dw_elements_);
+      add_partials(dw(0), partials_.count, dw_elements_);
       onednn::unpack_weight((*dw_plans_)[slices_[0]], dw(0), b_.dw);
     }
     if (b_.db != nullptr) {
-      reduce(db(0), shape_.o);
+      add_partials(db(0), partials_.count, shape_.o);
       std::copy_n(db(0), shape_.o, b_.db);
     }
   }
@@ -108,17 +106,6 @@ class ImageBackward {
     if (!is_first) {
       add_to(sum, target, dw_elements_);
     }
-  }
-
-  /// Adds the partials [count, elements] in their order; the sum replaces the first.
-  void reduce(float* first, std::int64_t elements) const {
-    const Slices ranges = slice_rows(elements, kReduceElements);
-    parallel_slices(ranges.count, [&](std::int64_t index) {
-      const Range range = ranges[index];
-      for (std::int64_t partial = 1; partial < partials_.count; ++partial) {
-        add_to(first + range.begin, first + partial * elements + range.begin, range.size());
-      }
-    });
   }
 
   const ConvShape shape_;

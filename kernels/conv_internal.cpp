@@ -14,6 +14,9 @@ constexpr std::int64_t kMostImages = 16;
 /// With fewer rows, streaming the weight from memory takes longer than the products.
 constexpr std::int64_t kLinearRows = 64;
 
+/// Elements of dw that one task adds up over all partials.
+constexpr std::int64_t kReduceElements = 16 * 1024;
+
 float widen(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 
 DETENT_VECTORIZED void widen_all(const std::uint16_t* from, std::int64_t count, float* to) {
@@ -102,6 +105,16 @@ void convert_to_bfloat16(const float* from, std::int64_t count, bfloat16* to) {
 }
 
 void add_to(float* sum, const float* part, std::int64_t count) { add_all(sum, part, count); }
+
+void add_partials(float* first, std::int64_t count, std::int64_t elements) {
+  const Slices ranges = slice_rows(elements, kReduceElements);
+  parallel_slices(ranges.count, [&](std::int64_t index) {
+    const Range range = ranges[index];
+    for (std::int64_t partial = 1; partial < count; ++partial) {
+      add_to(first + range.begin, first + partial * elements + range.begin, range.size());
+    }
+  });
+}
 
 void add_rows_to(float* sums, DType dtype, const std::byte* rows, std::int64_t count, std::int64_t columns) {
   if (dtype == DType::F32) {

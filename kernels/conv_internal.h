@@ -61,6 +61,8 @@ void convert_to_bfloat16(const float* from, std::int64_t count, bfloat16* to);
 
 /// sum[i] += part[i]
 void add_to(float* sum, const float* part, std::int64_t count);
+/// Adds partials [count, elements] in their order, in parallel; the sum replaces the first.
+void add_partials(float* first, std::int64_t count, std::int64_t elements);
 /// sums[o] += the sum of column o of `rows` [count, columns].
 void add_rows_to(float* sums, DType dtype, const std::byte* rows, std::int64_t count, std::int64_t columns);
 

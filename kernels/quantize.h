@@ -50,6 +50,8 @@ struct QParams {
   bool is_per_channel() const { return axis >= 0; }
   std::size_t channels() const { return scale.size(); }
   ScaleZero at(std::size_t channel) const { return {scale[channel], zero_point[channel]}; }
+  /// The scale of a channel, also where all channels have one.
+  float scale_of(std::size_t channel) const { return scale[is_per_channel() ? channel : 0]; }
   /// The one map of a per-tensor tensor. Throws Error where there is one a channel.
   ScaleZero tensor() const {
     check(!is_per_channel() && scale.size() == 1, "qparams: expected one scale for the tensor, it has one a channel");

@@ -57,6 +57,14 @@ DETENT_VECTORIZED void scale_block(const G* __restrict dy, const std::uint8_t* _
   }
 }
 
+DETENT_VECTORIZED void pass_winners(const std::uint8_t* __restrict argmax, std::uint8_t place,
+                                    const std::uint8_t* __restrict open, std::int64_t count,
+                                    std::uint8_t* __restrict passes) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    passes[i] = argmax[i] == place ? open[i] : passes[i];
+  }
+}
+
 template <typename G, typename T>
 DETENT_VECTORIZED void affine_block(const G* __restrict dy, const std::uint8_t* __restrict open,
                                     const std::int32_t* __restrict acc, const float* __restrict a,
@@ -147,6 +155,28 @@ void masked_scale(const G* dy, const std::uint8_t* mask, std::int64_t rows, std:
                  });
 }
 
+template <typename G>
+void masked_scale_of_winners(const PoolShape& pool, const G* dy, const std::uint8_t* argmax, const std::uint8_t* mask,
+                             std::int64_t first, const float* factor, float* dst) {
+  Open open, passes;
+  const std::int64_t row = pool.output_row();
+  for (std::int64_t i = 0; i < row; i += std::min(kBlock, pool.c - i % pool.c)) {
+    const std::int64_t o = i % pool.c;
+    const std::int64_t count = std::min(kBlock, pool.c - o);
+    const std::int64_t ph = i / pool.c / pool.out_w(), pw = i / pool.c % pool.out_w();
+    std::fill_n(passes.data(), count, std::uint8_t{0});
+    for (std::int64_t k = 0; k < pool.window(); ++k) {
+      const std::int64_t h = ph * pool.stride_h - pool.padding_h + k / pool.kw;
+      const std::int64_t w = pw * pool.stride_w - pool.padding_w + k % pool.kw;
+      if (h >= 0 && h < pool.h && w >= 0 && w < pool.w) {
+        open_block(mask, first + (h * pool.w + w) * pool.c + o, count, open);
+        pass_winners(argmax + i, static_cast<std::uint8_t>(k), open.data(), count, passes.data());
+      }
+    }
+    scale_block(raw(dy) + i, passes.data(), factor + o, count, dst + i);
+  }
+}
+
 template <typename G, typename T>
 void masked_affine(const G* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
                    std::int64_t outputs, const float* a, const float* b, const float* c, T* dst) {
@@ -193,6 +223,10 @@ DETENT_STRAIGHT_THROUGH(float, bfloat16)
 DETENT_STRAIGHT_THROUGH(bfloat16, float)
 DETENT_STRAIGHT_THROUGH(bfloat16, bfloat16)
 #undef DETENT_STRAIGHT_THROUGH
+template void masked_scale_of_winners(const PoolShape&, const float*, const std::uint8_t*, const std::uint8_t*,
+                                      std::int64_t, const float*, float*);
+template void masked_scale_of_winners(const PoolShape&, const bfloat16*, const std::uint8_t*, const std::uint8_t*,
+                                      std::int64_t, const float*, float*);
 template void masked_sums(const float*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t, double*,
                           double*);
 template void masked_sums(const bfloat16*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t,

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/dtype.h"
+#include "kernels/pool.h"
 
 /// The gradient of quantized layers, on a slice in cache: the straight-through mask, the scales of the weights and the
 /// change of type in one pass. Single-threaded, vectorized. G, the type of dy, and T, that of the result, are float or
@@ -13,6 +14,12 @@ namespace detent::kernels {
 template <typename G, typename T>
 void masked_scale(const G* dy, const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs, const float* factor,
                   T* dst);
+
+/// The same for the results of a max-pool of one image, dy [PH, PW, O], with the mask's bit of the pixel that won:
+///   dst[p, o] = bit (first + winner(p, o) * O + o) of `mask` ? dy[p, o] * factor[o] : 0
+template <typename G>
+void masked_scale_of_winners(const PoolShape& pool, const G* dy, const std::uint8_t* argmax, const std::uint8_t* mask,
+                             std::int64_t first, const float* factor, float* dst);
 
 /// With g = dy where the mask is set, else 0:  dst[r, o] = (a[o] * g + b[o] * acc[r, o]) + c[o].
 /// It is the gradient through a batch norm whose input are the sums `acc`.

@@ -3,17 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/conv_pooled.h"
 #include "kernels/elementwise.h"
 #include "kernels/straight_through.h"
 
 namespace detent::quant {
 namespace {
 
-constexpr double kSmallestGamma = 1e-5;
-
 enum Input : std::size_t { kX, kWeight, kBias, kGamma, kBeta };
-
-float weight_scale(const QParams& qparams, std::size_t o) { return qparams.scale[qparams.is_per_channel() ? o : 0]; }
 
 /// dL/dS is a[o] * g + b[o] * sum + c[o], g the gradient of the result where it passes. b and c are 0 without batch
 /// statistics. `a` has the weight's scale in it: dx is then the product with the weight's codes.
@@ -104,128 +101,136 @@ Tensor in_dtype(const Tensor& codes, DType dtype, Arena* arena) {
   return numbers;
 }
 
+Affine scales_alone(const ProductGradient& gradient) {
+  Affine affine;
+  for (std::size_t o = 0; o < static_cast<std::size_t>(gradient.shape.o); ++o) {
+    affine.a.push_back(gradient.weight.qparams.scale_of(o));
+  }
+  return affine;
+}
+
+/// xhat = k (S - m), y = gamma xhat + beta  =>  du = gain (g - mean(g) - xhat mean(g xhat)), dS_real = du / factor
+Affine through_statistics(const ProductGradient& gradient, const GradientSums& sums) {
+  Affine affine;
+  const SumStatistics& statistics = gradient.normalized->statistics;
+  const auto count = static_cast<double>(statistics.count());
+  for (std::size_t o = 0; o < static_cast<std::size_t>(gradient.shape.o); ++o) {
+    const double k = statistics.normalizer(o);
+    const double m = statistics.mean_sum(o);
+    const double a = statistics.gain(o) / gradient.normalized->factor[o] * gradient.weight.qparams.scale_of(o);
+    const double mean_g = sums.g[o] / count;
+    const double mean_g_xhat = k * (sums.g_sum[o] - m * sums.g[o]) / count;
+    affine.a.push_back(static_cast<float>(a));
+    affine.b.push_back(static_cast<float>(-a * k * mean_g_xhat));
+    affine.c.push_back(static_cast<float>(a * (k * m * mean_g_xhat - mean_g)));
+  }
+  return affine;
+}
+
+/// The gradients of the product of codes: dx where it is wanted, dw with the weights' scales in it, and db as well.
+struct ProductGradients {
+  Tensor dx, dw;
+  std::vector<float> db;
+
+  ProductGradients(const ProductGradient& gradient, bool wants_dx, Arena* arena)
+      : dx(wants_dx ? Tensor::empty(gradient.x.shape(), gradient.dtype, arena) : Tensor()),
+        dw(Tensor::empty(gradient.weight.codes.shape(), DType::F32, arena)),
+        db(static_cast<std::size_t>(gradient.shape.o)) {}
+};
+
+/// The input's codes less their zero point, which is exact.
+template <typename T>
+void make_x(const ProductGradient& gradient, Range images, T* out) {
+  const std::int64_t row = gradient.shape.input_row();
+  kernels::centered(gradient.x.data<std::uint8_t>().data() + images.begin * row, images.size() * row,
+                    gradient.x.qparams()->tensor().zero_point, out);
+}
+
+void multiply(const ProductGradient& gradient, const Affine& affine, const Tensor& dy, ProductGradients& result,
+              Arena* arena) {
+  const DType dtype = gradient.dtype;
+  kernels::ConvBackward products;
+  products.dtype = dtype;
+  products.make_dy = [&, make = make_dy_of(dy.dtype(), dtype)](std::int64_t slice, Range images, std::byte* out) {
+    make(gradient, affine, dy, slice, images, out);
+  };
+  products.make_x = [&](Range images, std::byte* out) {
+    dtype == DType::BF16 ? make_x(gradient, images, reinterpret_cast<bfloat16*>(out))
+                         : make_x(gradient, images, reinterpret_cast<float*>(out));
+  };
+  if (result.dx.defined()) {
+    const Tensor numbers = in_dtype(gradient.weight.codes, dtype, arena);
+    products.weight = kernels::pack_backward(gradient.shape, dtype, numbers.raw(), numbers.owner());
+    products.dx = result.dx.raw();
+    products.dx_dtype = dtype;
+  }
+  products.dw = result.dw.data<float>().data();
+  products.db = gradient.normalized ? nullptr : result.db.data();
+  kernels::conv2d_backward(gradient.shape, products);
+}
+
+template <typename G>
+void make_winners(const ProductGradient& gradient, const Affine& affine, const autograd::PooledGradient& dy,
+                  const Slices& slices, std::int64_t image, float* g) {
+  const std::int64_t row = dy.shape.output_row();
+  // The slice that the image is in: an estimate from the mean size, set right.
+  std::int64_t slice = image * slices.count / slices.rows;
+  slice += image >= slices[slice].end ? 1 : 0;
+  kernels::masked_scale_of_winners(dy.shape, dy.dy.data<G>().data() + image * row,
+                                   dy.argmax.data<std::uint8_t>().data() + image * row, gradient.mask.of(slice),
+                                   (image - slices[slice].begin) * dy.shape.input_row(), affine.a.data(), g);
+}
+
+/// The same where the gradient is that of a max-pool: it is 0 but for the winners.
+void multiply(const ProductGradient& gradient, const Affine& affine, const autograd::PooledGradient& dy,
+              ProductGradients& result, Arena* arena) {
+  const Slices slices = kernels::conv_slices(gradient.shape);
+  kernels::PooledConvBackward winners;
+  winners.pool = dy.shape;
+  winners.argmax = dy.argmax.data<std::uint8_t>().data();
+  winners.make_g = [&](std::int64_t image, float* g) {
+    dy.dy.dtype() == DType::BF16 ? make_winners<bfloat16>(gradient, affine, dy, slices, image, g)
+                                 : make_winners<float>(gradient, affine, dy, slices, image, g);
+  };
+  winners.make_x = [&](std::int64_t image, float* out) { make_x(gradient, {image, image + 1}, out); };
+  Tensor numbers;
+  if (result.dx.defined()) {
+    numbers = in_dtype(gradient.weight.codes, DType::F32, arena);
+    winners.weight = numbers.data<float>().data();
+    winners.dx = result.dx.raw();
+    winners.dx_dtype = gradient.dtype;
+  }
+  winners.dw = result.dw.data<float>().data();
+  winners.db = result.db.data();
+  kernels::conv2d_backward_pooled(gradient.shape, winners);
+}
+
 }  // namespace
-
-SumStatistics::SumStatistics(const kernels::ConvShape& shape, const Tensor& sums, ScaleZero input,
-                             const QParams& weight, std::span<const float> factor, const FoldedBatchNorm& batch_norm)
-    : count_(shape.n * shape.out_h() * shape.out_w()) {
-  const auto outputs = static_cast<std::size_t>(shape.o);
-  const Slices slices = kernels::conv_slices(shape);
-  std::vector<double> partial(static_cast<std::size_t>(slices.count) * 2 * outputs, 0.0);
-  const std::int32_t* const memory = sums.data<std::int32_t>().data();
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    double* const sum = partial.data() + static_cast<std::size_t>(slice) * 2 * outputs;
-    kernels::moments(memory + slices[slice].begin * shape.output_row(),
-                     slices[slice].size() * shape.out_h() * shape.out_w(), shape.o, sum, sum + outputs);
-  });
-  for (std::size_t o = 0; o < outputs; ++o) {
-    double sum = 0.0;
-    double squares = 0.0;
-    for (std::size_t slice = 0; slice < static_cast<std::size_t>(slices.count); ++slice) {
-      sum += partial[slice * 2 * outputs + o];
-      squares += partial[(slice * 2 + 1) * outputs + o];
-    }
-    const double mean = sum / static_cast<double>(count_);
-    const double variance = std::max(squares / static_cast<double>(count_) - mean * mean, 0.0);
-    const double unit = static_cast<double>(input.scale) * weight_scale(weight, o) / factor[o];
-    const double deviation = std::sqrt(variance * unit * unit + batch_norm.module().settings().epsilon);
-    // Of gamma's sign, which is the factor's, so that the slope is positive; never 0, so that codes can be made.
-    const double gamma = std::copysign(std::max(std::abs(static_cast<double>(batch_norm.gamma(o))), kSmallestGamma),
-                                       static_cast<double>(factor[o]));
-    mean_sum_.push_back(mean);
-    mean_.push_back(mean * unit);
-    variance_.push_back(variance * unit * unit);
-    gain_.push_back(gamma / deviation);
-    normalizer_.push_back(unit / deviation);
-    slope_.push_back(gamma * unit / deviation);
-    intercept_.push_back(static_cast<float>(static_cast<double>(batch_norm.beta(o)) - gamma * mean * unit / deviation));
-  }
-}
-
-QParams SumStatistics::slopes(ScaleZero input) const {
-  QParams slopes;
-  slopes.axis = 0;
-  slopes.codes = signed_codes(8);
-  for (const double slope : slope_) {
-    slopes.scale.push_back(static_cast<float>(slope / input.scale));
-    slopes.zero_point.push_back(0);
-  }
-  return slopes;
-}
-
-void SumStatistics::update_running(FoldedBatchNorm& batch_norm, std::span<const float> layer_bias) const {
-  std::vector<double> mean = mean_;
-  for (std::size_t o = 0; o < layer_bias.size(); ++o) {
-    mean[o] += static_cast<double>(layer_bias[o]);
-  }
-  batch_norm.update(mean, variance_, count_);
-}
 
 void ProductGradient::run(autograd::Backward& backward) const {
   Arena* const arena = backward.arena();
   const auto outputs = static_cast<std::size_t>(shape.o);
-  const Tensor& dy = backward.dy();
-  const float input_scale = x.qparams()->tensor().scale;
-  const std::int32_t input_zero = x.qparams()->tensor().zero_point;
-
-  Affine affine;
-  affine.a.resize(outputs);
+  ProductGradients products(*this, backward.needs(kX), arena);
   GradientSums sums;
+  const autograd::PooledGradient* const pooled = backward.pooled_dy();
   if (normalized) {
-    // xhat = k (S - m), y = gamma xhat + beta  =>  du = gain (g - mean(g) - xhat mean(g xhat)), dS_real = du / factor
+    const Tensor& dy = backward.dy();
     sums = dy.dtype() == DType::BF16 ? gradient_sums(*this, dy.data<bfloat16>().data())
                                      : gradient_sums(*this, dy.data<float>().data());
-    affine.b.resize(outputs);
-    affine.c.resize(outputs);
-    const SumStatistics& statistics = normalized->statistics;
-    const auto count = static_cast<double>(statistics.count());
-    for (std::size_t o = 0; o < outputs; ++o) {
-      const double k = statistics.normalizer(o);
-      const double m = statistics.mean_sum(o);
-      const double a = statistics.gain(o) / normalized->factor[o] * weight_scale(weight.qparams, o);
-      const double mean_g = sums.g[o] / count;
-      const double mean_g_xhat = k * (sums.g_sum[o] - m * sums.g[o]) / count;
-      affine.a[o] = static_cast<float>(a);
-      affine.b[o] = static_cast<float>(-a * k * mean_g_xhat);
-      affine.c[o] = static_cast<float>(a * (k * m * mean_g_xhat - mean_g));
-    }
+    multiply(*this, through_statistics(*this, sums), dy, products, arena);
+  } else if (pooled != nullptr && kernels::visits_winners(shape, pooled->shape)) {
+    multiply(*this, scales_alone(*this), *pooled, products, arena);
   } else {
-    for (std::size_t o = 0; o < outputs; ++o) {
-      affine.a[o] = weight_scale(weight.qparams, o);
-    }
+    multiply(*this, scales_alone(*this), backward.dy(), products, arena);
   }
-
-  kernels::ConvBackward products;
-  products.dtype = dtype;
-  products.make_dy = [&, make = make_dy_of(dy.dtype(), dtype)](std::int64_t slice, Range images, std::byte* out) {
-    make(*this, affine, dy, slice, images, out);
-  };
-  const std::uint8_t* const codes = x.data<std::uint8_t>().data();
-  products.make_x = [&](Range images, std::byte* out) {
-    const std::int64_t row = shape.input_row();
-    const std::uint8_t* const from = codes + images.begin * row;
-    dtype == DType::BF16 ? kernels::centered(from, images.size() * row, input_zero, reinterpret_cast<bfloat16*>(out))
-                         : kernels::centered(from, images.size() * row, input_zero, reinterpret_cast<float*>(out));
-  };
-
-  Tensor dx;
-  if (backward.needs(kX)) {
-    const Tensor numbers = in_dtype(weight.codes, dtype, arena);
-    products.weight = kernels::pack_backward(shape, dtype, numbers.raw(), numbers.owner());
-    dx = Tensor::empty(x.shape(), dtype, arena);
-    products.dx = dx.raw();
-    products.dx_dtype = dtype;
-  }
-  Tensor dw = Tensor::empty(weight.codes.shape(), DType::F32, arena);
-  std::vector<float> db(outputs);
-  products.dw = dw.data<float>().data();
-  products.db = normalized ? nullptr : db.data();
-  kernels::conv2d_backward(shape, products);
+  Tensor& dw = products.dw;
+  std::vector<float>& db = products.db;
 
   // dL/d(weight that was quantized), and dL/d(bias that was added).
-  scale_rows(dw, [&](std::size_t o) { return input_scale / weight_scale(weight.qparams, o); });
+  const float input_scale = x.qparams()->tensor().scale;
+  scale_rows(dw, [&](std::size_t o) { return input_scale / weight.qparams.scale_of(o); });
   for (std::size_t o = 0; o < outputs && !normalized; ++o) {
-    db[o] /= weight_scale(weight.qparams, o);
+    db[o] /= weight.qparams.scale_of(o);
   }
 
   std::vector<float> dgamma(outputs);
@@ -255,7 +260,7 @@ void ProductGradient::run(autograd::Backward& backward) const {
     scale_rows(dw, [&](std::size_t o) { return fold->factor[o]; });
   }
 
-  backward.grad(kX, [&] { return dx; });
+  backward.grad(kX, [&] { return products.dx; });
   backward.grad(kWeight, [&] { return dw; });
   backward.grad(kBias, [&] { return tensor_of(db, arena); });
   backward.grad(kGamma, [&] { return tensor_of(dgamma, arena); });

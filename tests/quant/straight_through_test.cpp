@@ -26,7 +26,9 @@ struct Case {
   Tensor x;     // codes
   Tensor seed;  // dL/dy
 
-  explicit Case(Norm norm_kind, bool with_relu, DType backward) : norm(norm_kind), relu(with_relu) {
+  explicit Case(Norm norm_kind, bool with_relu, DType backward, std::int64_t images = 4,
+                const Shape& image = {6, 7, 3})
+      : norm(norm_kind), relu(with_relu) {
     auto conv = std::make_shared<nn::Conv2d>(
         nn::Conv2d::Options{.out_channels = kChannels, .kernel = 3, .padding = 1, .in_channels = 3});
     RandomStream random(17, "straight-through");
@@ -48,12 +50,12 @@ struct Case {
     options.relu = relu;
     layer = std::make_shared<QatConv2d>(std::move(conv), options, std::move(fold));
     layer->output().observe({relu ? 0.0F : -0.8F, 0.9F});  // narrow, so that codes are clipped
-    Tensor reals = test::random_images({6, 7, 3}, 4, 23, -1.0F, 1.0F);
+    Tensor reals = test::random_images(image, images, 23, -1.0F, 1.0F);
     const auto map =
         std::make_shared<const QParams>(QParams::per_tensor(choose_qparams(-1.0F, 1.0F, {}, Scheme::Affine), {}));
     Tape tape(nullptr, Tape::Mode::Inference);
     x = quant::quantize_op(tape.constant(reals), map).value();
-    seed = test::random_images({6, 7, kChannels}, 4, 29, -1.0F, 1.0F);
+    seed = test::random_images({image[0], image[1], kChannels}, images, 29, -1.0F, 1.0F);
   }
 };
 
@@ -61,7 +63,10 @@ struct Gradients {
   Tensor x, weight, bias, gamma, beta;
 };
 
-Gradients actual(Case& c) {
+/// What goes after the layer.
+enum class After { Nothing, MaxPool, ReshapeAndMaxPool };
+
+Gradients actual(Case& c, After after = After::Nothing) {
   for (nn::Slot& slot : c.layer->slots()) {
     if (slot.parameter) {
       slot.parameter->gradient = Tensor();
@@ -70,8 +75,14 @@ Gradients actual(Case& c) {
   Tape tape;
   nn::Context context{.tape = tape, .training = true};
   const Variable x = tape.variable(c.x);
-  const Variable y = c.layer->forward(context, std::vector{x});
-  tape.backward(y, c.seed);
+  Variable y = c.layer->forward(context, std::vector{x});
+  Tensor seed = c.seed;
+  if (after != After::Nothing) {
+    y = after == After::MaxPool ? y : autograd::reshape(y, y.shape());
+    y = autograd::max_pool2d(y, {.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2});
+    seed = test::random_images(y.shape().row(), y.shape()[0], 31, -1.0F, 1.0F);
+  }
+  tape.backward(y, seed);
   Gradients g{tape.gradient(x), c.layer->weight().gradient, c.layer->bias().gradient, {}, {}};
   if (c.layer->batch_norm()) {
     g.gamma = c.layer->batch_norm()->module().weight().gradient;
@@ -165,6 +176,22 @@ TEST_P(StraightThrough, GradientIsThatOfTheDequantizedNumbers) {
     // after.
     expect_close("gamma", got.gamma, want.gamma, norm == Norm::Frozen ? 0.05 : tolerance);
     expect_close("beta", got.beta, want.beta, tolerance);
+  }
+}
+
+TEST_P(StraightThrough, ThroughAMaxPoolIsThatOfTheDenseGradient) {
+  // Of the winners alone, where a max-pool follows at once; of all pixels, where an op between makes it dense.
+  const auto [norm, relu, dtype] = GetParam();
+  Case one(norm, relu, dtype, 21, {14, 13, 3}), two(norm, relu, dtype, 21, {14, 13, 3});
+  const Gradients winners = actual(one, After::MaxPool);
+  const Gradients pixels = actual(two, After::ReshapeAndMaxPool);
+  const double tolerance = dtype == DType::F32 ? 1e-5 : 1e-2;
+  expect_close("x", winners.x, pixels.x.to(DType::F64), tolerance);
+  expect_close("weight", winners.weight, pixels.weight.to(DType::F64), tolerance);
+  expect_close("bias", winners.bias, pixels.bias.to(DType::F64), tolerance);
+  if (norm != Norm::None) {
+    expect_close("gamma", winners.gamma, pixels.gamma.to(DType::F64), tolerance);
+    expect_close("beta", winners.beta, pixels.beta.to(DType::F64), tolerance);
   }
 }
 

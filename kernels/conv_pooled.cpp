@@ -1,0 +1,258 @@
+#include "kernels/conv_pooled.h"
+
+#include <algorithm>
+
+#include "kernels/conv_internal.h"
+#include "kernels/elementwise.h"
+#include "kernels/memory.h"
+#include "kernels/winner_lists.h"
+
+// Image, kernel and gradient lie in memory as lines: the kernel's KW * C numbers of one line meet KW * C consecutive
+// numbers of the image. A list of winners with one target in common is therefore a sum of scaled vectors,
+//   target[0, V) += sum over the list of g * source[at, at + V),
+// whose sums stay in registers: for dw the target is a line of an output's kernel and the list its winners, for dx the
+// target is a line of the image at a pixel and the list the outputs that this pixel won.
+namespace detent::kernels {
+namespace {
+
+/// Partial dw and db that are kept, each the sum of consecutive images.
+constexpr std::int64_t kMostPartials = 16;
+/// Lines of an image that are worked on at a time stay in the first-level cache.
+constexpr std::int64_t kBandBytes = 14 * 1024;
+/// The weight, or dw, stays in a core's second-level cache.
+constexpr std::int64_t kMostWeightBytes = 256 * 1024;
+constexpr std::int64_t kFewestWindows = 16;
+/// Places in memory are 32-bit numbers.
+constexpr std::int64_t kMostImageElements = std::int64_t{1} << 30;
+
+/// The shapes that the lists are made for.
+struct Geometry {
+  ConvShape conv;
+  PoolShape pool;
+  std::int64_t line;         ///< of the padded image, in floats
+  std::int64_t image;        ///< the padded image, and room behind it for the last vector
+  std::int64_t run;          ///< numbers of a line of the kernel
+  std::int64_t padded_run;   ///< whole vectors
+  std::int64_t kernel;       ///< of one output, in padded runs
+  std::int64_t band_height;  ///< lines of windows
+
+  Geometry(const ConvShape& c, const PoolShape& p)
+      : conv(c),
+        pool(p),
+        line((c.w + 2 * c.padding_w) * c.c),
+        image((c.h + 2 * c.padding_h) * line + kLanes),
+        run(c.kw * c.c),
+        padded_run((run + kLanes - 1) / kLanes * kLanes),
+        kernel(c.kh * padded_run),
+        band_height(std::clamp<std::int64_t>(
+            kBandBytes / (p.stride_h * c.stride_h * line * static_cast<std::int64_t>(sizeof(float))), 1, p.out_h())) {}
+  std::int64_t weight_elements() const { return conv.o * kernel; }
+};
+
+/// What one thread needs for an image.
+class Workspace {
+ public:
+  explicit Workspace(const Geometry& s) {
+    const std::int64_t windows = s.band_height * s.pool.out_w();
+    const std::int64_t pixels = windows * s.pool.window();
+    const std::int64_t winners = windows * s.conv.o + kLanes;
+    const std::int64_t numbers =
+        2 * s.image + s.conv.input_row() + s.pool.output_row() + 3 * (s.conv.o + pixels) + 4 * winners;
+    std::byte* next =
+        thread_scratch(static_cast<std::size_t>(numbers) * sizeof(float) + 16 * kAlignment, onednn::kInputSlot);
+    const auto take = [&]<typename T>(T*& pointer, std::int64_t count) {
+      pointer = reinterpret_cast<T*>(next);
+      next += (static_cast<std::size_t>(count) * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+    };
+    take(x, s.image);
+    take(dx, s.image);
+    take(plain, s.conv.input_row());
+    take(g, s.pool.output_row());
+    by_output.count = s.conv.o;
+    by_pixel.count = pixels;
+    by_pixel.step = s.kernel;
+    for (WinnerLists* lists : {&by_output, &by_pixel}) {
+      take(lists->targets, lists->count);
+      take(lists->begins, lists->count);
+      take(lists->ends, lists->count);
+      take(lists->at, winners);
+      take(lists->g, winners);
+    }
+    for (std::int64_t o = 0; o < s.conv.o; ++o) {
+      by_output.targets[o] = static_cast<std::int32_t>(o * s.kernel);
+      by_output.begins[o] = static_cast<std::int32_t>(o * windows);
+    }
+    std::fill_n(x, s.image, 0.0F);
+  }
+
+  float *x = nullptr, *dx = nullptr;  ///< padded
+  float* plain = nullptr;             ///< an image without padding
+  float* g = nullptr;
+  WinnerLists by_output, by_pixel;
+};
+
+class PooledBackward {
+ public:
+  PooledBackward(const ConvShape& shape, const PooledConvBackward& backward)
+      : s_(shape, backward.pool),
+        b_(backward),
+        partials_{shape.n, std::min(shape.n, kMostPartials)},
+        memory_(op_buffer(sizeof(float) * static_cast<std::size_t>(s_.weight_elements() * (partials_.count + 1) +
+                                                                   shape.o * partials_.count))) {
+    weight_ = reinterpret_cast<float*>(memory_.get());
+    dw_ = weight_ + s_.weight_elements();
+    db_ = dw_ + s_.weight_elements() * partials_.count;
+    if (b_.dx != nullptr) {
+      std::fill_n(weight_, s_.weight_elements(), 0.0F);
+      for_each_run(
+          [&](std::int64_t plain, std::int64_t padded) { std::copy_n(b_.weight + plain, s_.run, weight_ + padded); });
+    }
+  }
+
+  void run() {
+    parallel_slices(partials_.count, [&](std::int64_t partial) {
+      Workspace work(s_);
+      float* const dw = dw_ + partial * s_.weight_elements();
+      float* const db = db_ + partial * s_.conv.o;
+      std::fill_n(dw, s_.weight_elements(), 0.0F);
+      std::fill_n(db, s_.conv.o, 0.0F);
+      for (std::int64_t image = partials_[partial].begin; image < partials_[partial].end; ++image) {
+        run_image(image, work, dw, db);
+      }
+    });
+    if (b_.dw != nullptr) {
+      add_partials(dw_, partials_.count, s_.weight_elements());
+      for_each_run([&](std::int64_t plain, std::int64_t padded) { std::copy_n(dw_ + padded, s_.run, b_.dw + plain); });
+    }
+    if (b_.db != nullptr) {
+      add_partials(db_, partials_.count, s_.conv.o);
+      std::copy_n(db_, s_.conv.o, b_.db);
+    }
+  }
+
+ private:
+  /// Calls fn(plain, padded) with where each line of each kernel begins, in O KH KW C and with runs of whole vectors.
+  template <typename Fn>
+  void for_each_run(Fn&& fn) const {
+    for (std::int64_t line = 0; line < s_.conv.o * s_.conv.kh; ++line) {
+      fn(line * s_.run, line * s_.padded_run);
+    }
+  }
+
+  void run_image(std::int64_t image, Workspace& work, float* dw, float* db) const {
+    b_.make_g(image, work.g);
+    if (b_.dw != nullptr) {
+      load_x(image, work);
+    }
+    if (b_.dx != nullptr) {
+      std::fill_n(work.dx, s_.image, 0.0F);
+    }
+    for (std::int64_t begin = 0; begin < s_.pool.out_h(); begin += s_.band_height) {
+      list_winners(image, {begin, std::min(begin + s_.band_height, s_.pool.out_h())}, work);
+      for_each_block([&](std::int64_t vectors, std::int64_t in_image, std::int64_t in_kernel) {
+        if (b_.dw != nullptr) {
+          add_winners(work.by_output, vectors, work.x + in_image, dw + in_kernel);
+        }
+        if (b_.dx != nullptr) {
+          add_winners(work.by_pixel, vectors, weight_ + in_kernel, work.dx + in_image);
+        }
+      });
+    }
+    if (b_.dx != nullptr) {
+      store_dx(image, work);
+    }
+    if (b_.db != nullptr) {
+      add_rows_to(db, DType::F32, reinterpret_cast<const std::byte*>(work.g), s_.pool.out_h() * s_.pool.out_w(),
+                  s_.conv.o);
+    }
+  }
+
+  /// Calls fn(vectors, where they begin in the image, and in the kernel) for the blocks of the kernel's lines.
+  template <typename Fn>
+  void for_each_block(Fn&& fn) const {
+    for (std::int64_t row = 0; row < s_.conv.kh; ++row) {
+      for (std::int64_t i = 0; i < s_.padded_run; i += kMostVectors * kLanes) {
+        fn(std::min(kMostVectors, (s_.padded_run - i) / kLanes), row * s_.conv.dilation_h * s_.line + i,
+           row * s_.padded_run + i);
+      }
+    }
+  }
+
+  void list_winners(std::int64_t image, Range lines, Workspace& work) const {
+    const PoolShape& pool = s_.pool;
+    const std::int64_t outputs = s_.conv.o;
+    const std::int64_t first = lines.begin * pool.out_w();
+    const std::int64_t windows = lines.size() * pool.out_w();
+    work.by_pixel.count = windows * pool.window();
+    std::int32_t* pixel = work.by_pixel.targets;
+    for (std::int64_t window = first; window < first + windows; ++window) {
+      for (std::int64_t k = 0; k < pool.window(); ++k) {
+        const std::int64_t oh = window / pool.out_w() * pool.stride_h - pool.padding_h + k / pool.kw;
+        const std::int64_t ow = window % pool.out_w() * pool.stride_w - pool.padding_w + k % pool.kw;
+        *pixel++ = static_cast<std::int32_t>(oh * s_.conv.stride_h * s_.line + ow * s_.conv.stride_w * s_.conv.c);
+      }
+    }
+    list_by_pixel(work.g + first * outputs, b_.argmax + image * pool.output_row() + first * outputs, outputs,
+                  pool.window(), work.by_pixel);
+    if (b_.dw != nullptr) {
+      list_by_output(work.by_pixel, work.by_output);
+    }
+  }
+
+  float* interior(float* padded) const { return padded + s_.conv.padding_h * s_.line + s_.conv.padding_w * s_.conv.c; }
+
+  void load_x(std::int64_t image, Workspace& work) const {
+    const std::int64_t line = s_.conv.w * s_.conv.c;
+    if (line == s_.line) {
+      b_.make_x(image, interior(work.x));
+      return;
+    }
+    b_.make_x(image, work.plain);
+    for (std::int64_t row = 0; row < s_.conv.h; ++row) {
+      std::copy_n(work.plain + row * line, line, interior(work.x) + row * s_.line);
+    }
+  }
+
+  void store_dx(std::int64_t image, Workspace& work) const {
+    const std::int64_t line = s_.conv.w * s_.conv.c;
+    for (std::int64_t row = 0; row < s_.conv.h; ++row) {
+      const std::span<const float> from(interior(work.dx) + row * s_.line, static_cast<std::size_t>(line));
+      const std::int64_t to = image * s_.conv.input_row() + row * line;
+      if (b_.dx_dtype == DType::BF16) {
+        convert(from, reinterpret_cast<bfloat16*>(b_.dx) + to);
+      } else {
+        std::ranges::copy(from, reinterpret_cast<float*>(b_.dx) + to);
+      }
+    }
+  }
+
+  const Geometry s_;
+  const PooledConvBackward& b_;
+  const Slices partials_;
+  std::shared_ptr<std::byte> memory_;
+  float *weight_ = nullptr, *dw_ = nullptr, *db_ = nullptr;
+};
+
+}  // namespace
+
+bool visits_winners(const ConvShape& shape, const PoolShape& pool) {
+  const std::int64_t windows = pool.out_h() * pool.out_w();
+  const Geometry geometry(shape, pool);
+  return shape.groups == 1 && shape.dilation_w == 1 && geometry.image <= kMostImageElements &&
+         shape.output_row() <= kMostImageElements && shape.out_h() * shape.out_w() >= 3 * windows &&
+         windows >= kFewestWindows &&
+         geometry.weight_elements() * static_cast<std::int64_t>(sizeof(float)) <= kMostWeightBytes;
+}
+
+void conv2d_backward_pooled(const ConvShape& shape, const PooledConvBackward& b) {
+  shape.validate();
+  b.pool.validate();
+  check(b.pool.n == shape.n && b.pool.h == shape.out_h() && b.pool.w == shape.out_w() && b.pool.c == shape.o,
+        "conv2d_backward_pooled: expected a pool of the convolution's results");
+  check(visits_winners(shape, b.pool), "conv2d_backward_pooled: these shapes want conv2d_backward");
+  check(b.dx_dtype == DType::F32 || b.dx_dtype == DType::BF16,
+        "conv2d_backward_pooled: expected dx of f32 or bf16, got ", b.dx_dtype);
+  PooledBackward(shape, b).run();
+}
+
+}  // namespace detent::kernels

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "kernels/conv.h"
+#include "kernels/pool.h"
+
+namespace detent::kernels {
+
+/// The backward pass of a convolution whose sums S [N, OH, OW, O] go into a max-pool and nowhere else. dL/dS is 0 but
+/// where a pixel won its window, so only the winners are visited: with windows of 2 x 2 a quarter of the arithmetic,
+/// and after a ReLU, which makes more gradients 0, less again. With g [N, PH, PW, O] the gradient of S at the winners,
+/// and p the winner of a window for output o:
+///   dx[p + tap, i] += g * W[o, tap, i],  dw[o, tap, i] += g * x[p + tap, i],  db[o] += g
+/// Numbers are f32. Each product and each sum is rounded by itself and their order depends on the shapes alone, so the
+/// bits depend neither on the processor nor on the number of threads.
+struct PooledConvBackward {
+  PoolShape pool;                        ///< of the max-pool; its input is S
+  const std::uint8_t* argmax = nullptr;  ///< [N, PH, PW, O], from max_pool_forward
+  /// Writes g of one image, [PH, PW, O], and its input, [H, W, C]. Called on any thread; `make_x` only if dw is wanted.
+  /// They may use the slots 0 to 7 of thread_scratch.
+  std::function<void(std::int64_t image, float* g)> make_g;
+  std::function<void(std::int64_t image, float* x)> make_x;
+
+  const float* weight = nullptr;  ///< [O, KH, KW, C]; needed if dx is wanted
+  std::byte* dx = nullptr;        ///< [N, H, W, C], or null: not wanted
+  DType dx_dtype = DType::F32;    ///< f32 or bf16
+  float* dw = nullptr;            ///< [O, KH, KW, C], or null: not wanted
+  float* db = nullptr;            ///< [O], or null: not wanted
+};
+
+/// Whether conv2d_backward_pooled can work on these shapes and is likely to be faster than conv2d_backward on all
+/// pixels: at least three pixels to a window, no groups, kernels whose pixels of a line are neighbours, and images
+/// large enough to spread the cost of a weight's row over several winners.
+bool visits_winners(const ConvShape& shape, const PoolShape& pool);
+
+/// Overwrites dx, dw, db. REQUIRES: visits_winners(shape, backward.pool).
+void conv2d_backward_pooled(const ConvShape& shape, const PooledConvBackward& backward);
+
+}  // namespace detent::kernels
