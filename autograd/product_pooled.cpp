@@ -42,13 +42,22 @@ void make_g(const ProductOperands& operands, const PooledGradient& dy, std::int6
 
 void pooled_product_backward(const ProductOperands& operands, const PooledGradient& dy, Arena* arena, Tensor& dx,
                              Tensor& dw, Tensor& db) {
+  // The operands in the type of the products: f16 products are computed in f32.
+  const bool is_bf16 = operands.dtype == DType::BF16;
   kernels::PooledConvBackward winners;
+  winners.dtype = is_bf16 ? DType::BF16 : DType::F32;
   winners.pool = dy.shape;
   winners.argmax = pointer<std::uint8_t>(dy.argmax);
   winners.make_g = [&](std::int64_t image, float* g) { make_g(operands, dy, image, g); };
-  winners.make_x = [&](std::int64_t image, float* x) { widen_image(operands.x, image, x); };
-  const Tensor weight = dx.defined() ? cast_to(operands.weight, DType::F32, arena) : Tensor();
-  winners.weight = pointer<float>(weight);
+  winners.make_x = [&](std::int64_t image, std::byte* x) {
+    if (is_bf16) {
+      std::ranges::copy(image_of<bfloat16>(operands.x, image), reinterpret_cast<bfloat16*>(x));
+    } else {
+      widen_image(operands.x, image, reinterpret_cast<float*>(x));
+    }
+  };
+  const Tensor weight = dx.defined() ? cast_to(operands.weight, winners.dtype, arena) : Tensor();
+  winners.weight = weight.raw();
   winners.dx = dx.raw();
   winners.dx_dtype = dx.defined() ? dx.dtype() : DType::F32;
   winners.dw = pointer<float>(dw);

@@ -1,6 +1,7 @@
 #include "kernels/conv_pooled.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/conv_internal.h"
 #include "kernels/elementwise.h"
@@ -25,93 +26,111 @@ constexpr std::int64_t kFewestWindows = 16;
 /// Places in memory are 32-bit numbers.
 constexpr std::int64_t kMostImageElements = std::int64_t{1} << 30;
 
+/// What a block of the kernel's line is a multiple of.
+template <typename T>
+constexpr std::int64_t kVectorLanes = std::is_same_v<T, float> ? kLanes : 2 * kLanes;
+
 /// The shapes that the lists are made for.
 struct Geometry {
   ConvShape conv;
   PoolShape pool;
-  std::int64_t line;         ///< of the padded image, in floats
+  std::int64_t line;         ///< of the padded image
   std::int64_t image;        ///< the padded image, and room behind it for the last vector
   std::int64_t run;          ///< numbers of a line of the kernel
   std::int64_t padded_run;   ///< whole vectors
   std::int64_t kernel;       ///< of one output, in padded runs
   std::int64_t band_height;  ///< lines of windows
 
-  Geometry(const ConvShape& c, const PoolShape& p)
+  /// A vector has `lanes` numbers.
+  Geometry(const ConvShape& c, const PoolShape& p, std::int64_t lanes, std::size_t element)
       : conv(c),
         pool(p),
         line((c.w + 2 * c.padding_w) * c.c),
-        image((c.h + 2 * c.padding_h) * line + kLanes),
+        image((c.h + 2 * c.padding_h) * line + lanes),
         run(c.kw * c.c),
-        padded_run((run + kLanes - 1) / kLanes * kLanes),
+        padded_run((run + lanes - 1) / lanes * lanes),
         kernel(c.kh * padded_run),
         band_height(std::clamp<std::int64_t>(
-            kBandBytes / (p.stride_h * c.stride_h * line * static_cast<std::int64_t>(sizeof(float))), 1, p.out_h())) {}
+            kBandBytes / (p.stride_h * c.stride_h * line * static_cast<std::int64_t>(element)), 1, p.out_h())) {}
   std::int64_t weight_elements() const { return conv.o * kernel; }
 };
 
-/// What one thread needs for an image.
+/// What one thread needs for an image. T is the type of the products.
+template <typename T>
 class Workspace {
  public:
   explicit Workspace(const Geometry& s) {
-    const std::int64_t windows = s.band_height * s.pool.out_w();
-    const std::int64_t pixels = windows * s.pool.window();
-    const std::int64_t winners = windows * s.conv.o + kLanes;
-    const std::int64_t numbers =
-        2 * s.image + s.conv.input_row() + s.pool.output_row() + 3 * (s.conv.o + pixels) + 4 * winners;
-    std::byte* next =
-        thread_scratch(static_cast<std::size_t>(numbers) * sizeof(float) + 16 * kAlignment, onednn::kInputSlot);
-    const auto take = [&]<typename T>(T*& pointer, std::int64_t count) {
-      pointer = reinterpret_cast<T*>(next);
-      next += (static_cast<std::size_t>(count) * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    };
+    // Counted in two passes over the same list: first the bytes, then the places.
+    std::size_t bytes = 0;
+    lay_out(s, [&]<typename E>(E*&, std::int64_t count) { bytes += padded_bytes<E>(count); });
+    std::byte* next = thread_scratch(bytes, onednn::kInputSlot);
+    lay_out(s, [&]<typename E>(E*& pointer, std::int64_t count) {
+      pointer = reinterpret_cast<E*>(next);
+      next += padded_bytes<E>(count);
+    });
+    by_output.count = s.conv.o;
+    by_pixel.step = s.kernel;
+    for (std::int64_t o = 0; o < s.conv.o; ++o) {
+      by_output.targets[o] = static_cast<std::int32_t>(o * s.kernel);
+      by_output.begins[o] = static_cast<std::int32_t>(o * (windows(s) + 1));
+    }
+    std::fill_n(x, s.image, T(0));
+  }
+
+  T* x = nullptr;                      ///< padded
+  float* dx = nullptr;                 ///< padded
+  T* plain = nullptr;                  ///< an image without padding
+  float* g = nullptr;                  ///< of an image
+  WinnerLists<T> by_output, by_pixel;  ///< of a band
+
+ private:
+  static std::int64_t windows(const Geometry& s) { return s.band_height * s.pool.out_w(); }
+  template <typename E>
+  static std::size_t padded_bytes(std::int64_t count) {
+    return (static_cast<std::size_t>(count) * sizeof(E) + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  template <typename Take>
+  void lay_out(const Geometry& s, Take&& take) {
     take(x, s.image);
     take(dx, s.image);
     take(plain, s.conv.input_row());
     take(g, s.pool.output_row());
-    by_output.count = s.conv.o;
-    by_pixel.count = pixels;
-    by_pixel.step = s.kernel;
-    for (WinnerLists* lists : {&by_output, &by_pixel}) {
-      take(lists->targets, lists->count);
-      take(lists->begins, lists->count);
-      take(lists->ends, lists->count);
+    for (WinnerLists<T>* lists : {&by_output, &by_pixel}) {
+      const std::int64_t count = lists == &by_output ? s.conv.o : windows(s) * s.pool.window();
+      const std::int64_t winners = windows(s) * (s.conv.o + s.pool.window()) + s.conv.o + kLanes;
+      take(lists->targets, count);
+      take(lists->begins, count);
+      take(lists->ends, count);
       take(lists->at, winners);
       take(lists->g, winners);
     }
-    for (std::int64_t o = 0; o < s.conv.o; ++o) {
-      by_output.targets[o] = static_cast<std::int32_t>(o * s.kernel);
-      by_output.begins[o] = static_cast<std::int32_t>(o * windows);
-    }
-    std::fill_n(x, s.image, 0.0F);
   }
-
-  float *x = nullptr, *dx = nullptr;  ///< padded
-  float* plain = nullptr;             ///< an image without padding
-  float* g = nullptr;
-  WinnerLists by_output, by_pixel;
 };
 
+template <typename T>
 class PooledBackward {
  public:
   PooledBackward(const ConvShape& shape, const PooledConvBackward& backward)
-      : s_(shape, backward.pool),
+      : s_(shape, backward.pool, kVectorLanes<T>, sizeof(T)),
         b_(backward),
         partials_{shape.n, std::min(shape.n, kMostPartials)},
-        memory_(op_buffer(sizeof(float) * static_cast<std::size_t>(s_.weight_elements() * (partials_.count + 1) +
-                                                                   shape.o * partials_.count))) {
-    weight_ = reinterpret_cast<float*>(memory_.get());
-    dw_ = weight_ + s_.weight_elements();
-    db_ = dw_ + s_.weight_elements() * partials_.count;
+        weight_memory_(op_buffer(sizeof(T) * static_cast<std::size_t>(s_.weight_elements()))),
+        sums_memory_(
+            op_buffer(sizeof(float) * static_cast<std::size_t>((s_.weight_elements() + shape.o) * partials_.count))),
+        weight_(reinterpret_cast<T*>(weight_memory_.get())),
+        dw_(reinterpret_cast<float*>(sums_memory_.get())),
+        db_(dw_ + s_.weight_elements() * partials_.count) {
     if (b_.dx != nullptr) {
-      std::fill_n(weight_, s_.weight_elements(), 0.0F);
-      for_each_run(
-          [&](std::int64_t plain, std::int64_t padded) { std::copy_n(b_.weight + plain, s_.run, weight_ + padded); });
+      std::fill_n(weight_, s_.weight_elements(), T(0));
+      for_each_run([&](std::int64_t plain, std::int64_t padded) {
+        std::copy_n(reinterpret_cast<const T*>(b_.weight) + plain, s_.run, weight_ + padded);
+      });
     }
   }
 
   void run() {
     parallel_slices(partials_.count, [&](std::int64_t partial) {
-      Workspace work(s_);
+      Workspace<T> work(s_);
       float* const dw = dw_ + partial * s_.weight_elements();
       float* const db = db_ + partial * s_.conv.o;
       std::fill_n(dw, s_.weight_elements(), 0.0F);
@@ -139,8 +158,11 @@ class PooledBackward {
     }
   }
 
-  void run_image(std::int64_t image, Workspace& work, float* dw, float* db) const {
+  void run_image(std::int64_t image, Workspace<T>& work, float* dw, float* db) const {
     b_.make_g(image, work.g);
+    if (b_.dtype == DType::BF16) {
+      narrow_to_bfloat16({work.g, static_cast<std::size_t>(s_.pool.output_row())});
+    }
     if (b_.dw != nullptr) {
       load_x(image, work);
     }
@@ -178,7 +200,7 @@ class PooledBackward {
     }
   }
 
-  void list_winners(std::int64_t image, Range lines, Workspace& work) const {
+  void list_winners(std::int64_t image, Range lines, Workspace<T>& work) const {
     const PoolShape& pool = s_.pool;
     const std::int64_t outputs = s_.conv.o;
     const std::int64_t first = lines.begin * pool.out_w();
@@ -197,23 +219,30 @@ class PooledBackward {
     if (b_.dw != nullptr) {
       list_by_output(work.by_pixel, work.by_output);
     }
+    if constexpr (std::is_same_v<T, bfloat16>) {
+      complete_pairs(work.by_pixel);
+      complete_pairs(work.by_output);
+    }
   }
 
-  float* interior(float* padded) const { return padded + s_.conv.padding_h * s_.line + s_.conv.padding_w * s_.conv.c; }
+  template <typename E>
+  E* interior(E* padded) const {
+    return padded + s_.conv.padding_h * s_.line + s_.conv.padding_w * s_.conv.c;
+  }
 
-  void load_x(std::int64_t image, Workspace& work) const {
+  void load_x(std::int64_t image, Workspace<T>& work) const {
     const std::int64_t line = s_.conv.w * s_.conv.c;
     if (line == s_.line) {
-      b_.make_x(image, interior(work.x));
+      b_.make_x(image, reinterpret_cast<std::byte*>(interior(work.x)));
       return;
     }
-    b_.make_x(image, work.plain);
+    b_.make_x(image, reinterpret_cast<std::byte*>(work.plain));
     for (std::int64_t row = 0; row < s_.conv.h; ++row) {
       std::copy_n(work.plain + row * line, line, interior(work.x) + row * s_.line);
     }
   }
 
-  void store_dx(std::int64_t image, Workspace& work) const {
+  void store_dx(std::int64_t image, Workspace<T>& work) const {
     const std::int64_t line = s_.conv.w * s_.conv.c;
     for (std::int64_t row = 0; row < s_.conv.h; ++row) {
       const std::span<const float> from(interior(work.dx) + row * s_.line, static_cast<std::size_t>(line));
@@ -229,15 +258,34 @@ class PooledBackward {
   const Geometry s_;
   const PooledConvBackward& b_;
   const Slices partials_;
-  std::shared_ptr<std::byte> memory_;
-  float *weight_ = nullptr, *dw_ = nullptr, *db_ = nullptr;
+  const std::shared_ptr<std::byte> weight_memory_, sums_memory_;
+  T* const weight_;
+  float *const dw_, *const db_;
 };
+
+/// bf16 numbers on a processor without bf16 units: f32 products of the same numbers.
+void backward_as_f32(const ConvShape& shape, const PooledConvBackward& b) {
+  const auto weight = op_buffer(static_cast<std::size_t>(shape.weight_elements()) * sizeof(float));
+  PooledConvBackward f32 = b;
+  f32.weight = weight.get();
+  if (b.dx != nullptr) {
+    convert_to_float(reinterpret_cast<const bfloat16*>(b.weight), shape.weight_elements(),
+                     reinterpret_cast<float*>(weight.get()));
+  }
+  f32.make_x = [&](std::int64_t image, std::byte* x) {
+    auto* const made =
+        thread_scratch_of<bfloat16>(static_cast<std::size_t>(shape.input_row()), onednn::kConversionSlot);
+    b.make_x(image, reinterpret_cast<std::byte*>(made));
+    convert_to_float(made, shape.input_row(), reinterpret_cast<float*>(x));
+  };
+  PooledBackward<float>(shape, f32).run();
+}
 
 }  // namespace
 
 bool visits_winners(const ConvShape& shape, const PoolShape& pool) {
   const std::int64_t windows = pool.out_h() * pool.out_w();
-  const Geometry geometry(shape, pool);
+  const Geometry geometry(shape, pool, kLanes, sizeof(float));
   return shape.groups == 1 && shape.dilation_w == 1 && geometry.image <= kMostImageElements &&
          shape.output_row() <= kMostImageElements && shape.out_h() * shape.out_w() >= 3 * windows &&
          windows >= kFewestWindows &&
@@ -250,9 +298,17 @@ void conv2d_backward_pooled(const ConvShape& shape, const PooledConvBackward& b)
   check(b.pool.n == shape.n && b.pool.h == shape.out_h() && b.pool.w == shape.out_w() && b.pool.c == shape.o,
         "conv2d_backward_pooled: expected a pool of the convolution's results");
   check(visits_winners(shape, b.pool), "conv2d_backward_pooled: these shapes want conv2d_backward");
+  check(b.dtype == DType::F32 || b.dtype == DType::BF16,
+        "conv2d_backward_pooled: expected products in f32 or bf16, got ", b.dtype);
   check(b.dx_dtype == DType::F32 || b.dx_dtype == DType::BF16,
         "conv2d_backward_pooled: expected dx of f32 or bf16, got ", b.dx_dtype);
-  PooledBackward(shape, b).run();
+  if (b.dtype == DType::F32) {
+    PooledBackward<float>(shape, b).run();
+  } else if (has_bf16_units()) {
+    PooledBackward<bfloat16>(shape, b).run();
+  } else {
+    backward_as_f32(shape, b);
+  }
 }
 
 }  // namespace detent::kernels

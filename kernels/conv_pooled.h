@@ -13,21 +13,24 @@ namespace detent::kernels {
 /// and after a ReLU, which makes more gradients 0, less again. With g [N, PH, PW, O] the gradient of S at the winners,
 /// and p the winner of a window for output o:
 ///   dx[p + tap, i] += g * W[o, tap, i],  dw[o, tap, i] += g * x[p + tap, i],  db[o] += g
-/// Numbers are f32. Each product and each sum is rounded by itself and their order depends on the shapes alone, so the
-/// bits depend neither on the processor nor on the number of threads.
+/// Sums are f32; their order depends on the shapes alone, so the bits do not depend on the number of threads. In f32
+/// each product and each sum is rounded by itself; in bf16, where the processor has units for it, two products at a
+/// time are added as these units do.
 struct PooledConvBackward {
+  DType dtype = DType::F32;              ///< f32 or bf16: the type of the products, of x, the weight and g
   PoolShape pool;                        ///< of the max-pool; its input is S
   const std::uint8_t* argmax = nullptr;  ///< [N, PH, PW, O], from max_pool_forward
-  /// Writes g of one image, [PH, PW, O], and its input, [H, W, C]. Called on any thread; `make_x` only if dw is wanted.
-  /// They may use the slots 0 to 7 of thread_scratch.
+  /// Writes g of one image, [PH, PW, O], which is then rounded to `dtype`. Called on any thread, as make_x; they may
+  /// use the slots 0 to 7 of thread_scratch.
   std::function<void(std::int64_t image, float* g)> make_g;
-  std::function<void(std::int64_t image, float* x)> make_x;
+  /// Writes the input of one image, [H, W, C], in `dtype`. Called only if dw is wanted.
+  std::function<void(std::int64_t image, std::byte* x)> make_x;
 
-  const float* weight = nullptr;  ///< [O, KH, KW, C]; needed if dx is wanted
-  std::byte* dx = nullptr;        ///< [N, H, W, C], or null: not wanted
-  DType dx_dtype = DType::F32;    ///< f32 or bf16
-  float* dw = nullptr;            ///< [O, KH, KW, C], or null: not wanted
-  float* db = nullptr;            ///< [O], or null: not wanted
+  const std::byte* weight = nullptr;  ///< [O, KH, KW, C] in `dtype`; needed if dx is wanted
+  std::byte* dx = nullptr;            ///< [N, H, W, C], or null: not wanted
+  DType dx_dtype = DType::F32;        ///< f32 or bf16
+  float* dw = nullptr;                ///< [O, KH, KW, C], or null: not wanted
+  float* db = nullptr;                ///< [O], or null: not wanted
 };
 
 /// Whether conv2d_backward_pooled can work on these shapes and is likely to be faster than conv2d_backward on all

@@ -67,9 +67,10 @@ DETENT_VECTORIZED void cast_all(const X* __restrict x, std::int64_t n, Y* __rest
   }
 }
 
+template <typename Half>
 DETENT_VECTORIZED void narrow_in_place(float* x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
-    F16Bits half;
+    Half half;
     narrow(x[i], &half);
     x[i] = widen(half);
   }
@@ -248,7 +249,8 @@ void convert(std::span<const float> x, bfloat16* y) { narrow_all(raw(x.data()), 
 void convert(std::span<const bfloat16> x, float* y) { widen_all(raw(x.data()), count_of(x), raw(y)); }
 void convert(std::span<const float> x, float16* y) { narrow_all(raw(x.data()), count_of(x), raw(y)); }
 void convert(std::span<const float16> x, float* y) { widen_all(raw(x.data()), count_of(x), raw(y)); }
-void narrow_to_float16(std::span<float> x) { narrow_in_place(x.data(), count_of(x)); }
+void narrow_to_float16(std::span<float> x) { narrow_in_place<F16Bits>(x.data(), count_of(x)); }
+void narrow_to_bfloat16(std::span<float> x) { narrow_in_place<Bf16Bits>(x.data(), count_of(x)); }
 void convert(std::span<const std::uint8_t> x, bfloat16* y) { number_all(raw(x.data()), count_of(x), raw(y)); }
 void convert(std::span<const std::uint8_t> x, float* y) { number_all(raw(x.data()), count_of(x), raw(y)); }
 void convert(std::span<const std::int8_t> x, bfloat16* y) { number_all(raw(x.data()), count_of(x), raw(y)); }

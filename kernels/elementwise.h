@@ -42,6 +42,8 @@ void convert(std::span<const float> x, float16* y);
 void convert(std::span<const float16> x, float* y);
 /// x[i] = float(float16(x[i])): the nearest number that f16 has, infinity from 65520 on.
 void narrow_to_float16(std::span<float> x);
+/// x[i] = float(bfloat16(x[i]))
+void narrow_to_bfloat16(std::span<float> x);
 /// Codes as numbers: exact, since |q| <= 256.
 void convert(std::span<const std::uint8_t> x, bfloat16* y);
 void convert(std::span<const std::uint8_t> x, float* y);

@@ -1,11 +1,15 @@
 #include "kernels/winner_lists.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "kernels/target.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
+
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12: its own intrinsics
 #endif
 
 namespace detent::kernels {
@@ -15,7 +19,7 @@ using Lanes = float __attribute__((vector_size(64)));
 using LanesInMemory = float __attribute__((vector_size(64), aligned(4), may_alias));
 
 template <int V>
-DETENT_VECTORIZED void add_winners(const WinnerLists& lists, const float* source, float* target) {
+DETENT_VECTORIZED void add_vectors(const WinnerLists<float>& lists, const float* source, float* target) {
   for (std::int64_t list = 0; list < lists.count; ++list) {
     const std::int32_t end = lists.ends[list];
     std::int32_t i = lists.begins[list];
@@ -44,11 +48,19 @@ DETENT_VECTORIZED void add_winners(const WinnerLists& lists, const float* source
 }
 
 #ifdef __x86_64__
-__attribute__((target("avx512f,avx512bw,avx512vl"))) std::int32_t select_by_vectors(const float* g,
-                                                                                    const std::uint8_t* argmax,
-                                                                                    std::uint8_t place,
-                                                                                    std::int64_t outputs,
-                                                                                    std::int32_t* at, float* chosen) {
+#define DETENT_COMPRESS __attribute__((target("avx512f,avx512bw,avx512vl")))
+#define DETENT_BF16 __attribute__((target("avx512f,avx512bw,avx512bf16")))
+
+DETENT_COMPRESS inline void store(__m512 values, float* to) { _mm512_storeu_ps(to, values); }
+/// Of numbers that bf16 has.
+DETENT_COMPRESS inline void store(__m512 values, bfloat16* to) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(values), 16)));
+}
+
+template <typename G>
+DETENT_COMPRESS std::int32_t select_by_vectors(const float* g, const std::uint8_t* argmax, std::uint8_t place,
+                                               std::int64_t outputs, std::int32_t* at, G* chosen) {
   std::int32_t size = 0;
   __m512i numbers = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   for (std::int64_t o = 0; o < outputs; o += kLanes, numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(kLanes))) {
@@ -59,7 +71,7 @@ __attribute__((target("avx512f,avx512bw,avx512vl"))) std::int32_t select_by_vect
         _mm512_mask_cmp_ps_mask(_mm_mask_cmpeq_epi8_mask(all, places, _mm_set1_epi8(static_cast<char>(place))), values,
                                 _mm512_setzero_ps(), _CMP_NEQ_UQ);
     _mm512_storeu_si512(at + size, _mm512_maskz_compress_epi32(won, numbers));
-    _mm512_storeu_ps(chosen + size, _mm512_maskz_compress_ps(won, values));
+    store(_mm512_maskz_compress_ps(won, values), chosen + size);
     size += __builtin_popcount(won);
   }
   return size;
@@ -67,17 +79,79 @@ __attribute__((target("avx512f,avx512bw,avx512vl"))) std::int32_t select_by_vect
 bool has_compress_vectors() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
+
+/// Sums of 32 consecutive elements in the order in which the unpack instructions leave them: the first four of every
+/// eight, and the second four.
+struct UnpackedSums {
+  __m512 first, second;
+};
+
+DETENT_BF16 inline UnpackedSums load_sums(const float* from) {
+  const __m512 low = _mm512_loadu_ps(from), high = _mm512_loadu_ps(from + 16);
+  return {_mm512_shuffle_f32x4(low, high, 0b10'00'10'00), _mm512_shuffle_f32x4(low, high, 0b11'01'11'01)};
+}
+
+DETENT_BF16 inline void store_sums(const UnpackedSums& sums, float* to) {
+  const __m512i low = _mm512_setr_epi32(0, 1, 2, 3, 16, 17, 18, 19, 4, 5, 6, 7, 20, 21, 22, 23);
+  const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+  _mm512_storeu_ps(to, _mm512_permutex2var_ps(sums.first, low, sums.second));
+  _mm512_storeu_ps(to + 16, _mm512_permutex2var_ps(sums.first, high, sums.second));
+}
+
+/// sums += g[0] * one + g[1] * other, for pairs `g` of gradients in every lane.
+DETENT_BF16 inline void add_pair(UnpackedSums& sums, __m512i one, __m512i other, __m512i g) {
+  asm("" : "+v"(other));  // keeps GCC from loading it twice: loads are what bounds this
+  sums.first = _mm512_dpbf16_ps(sums.first, (__m512bh)_mm512_unpacklo_epi16(one, other), (__m512bh)g);
+  sums.second = _mm512_dpbf16_ps(sums.second, (__m512bh)_mm512_unpackhi_epi16(one, other), (__m512bh)g);
+}
+
+/// B blocks of 32 elements.
+template <int B>
+DETENT_BF16 void add_pairs(const WinnerLists<bfloat16>& lists, const bfloat16* source, float* target) {
+  for (std::int64_t list = 0; list < lists.count; ++list) {
+    const std::int32_t end = lists.ends[list];
+    std::int32_t i = lists.begins[list];
+    if (i == end) {
+      continue;
+    }
+    float* const to = target + lists.targets[list];
+    UnpackedSums sums[B];
+#pragma GCC unroll 3
+    for (int b = 0; b < B; ++b) {
+      sums[b] = load_sums(to + 32 * b);
+    }
+    for (; i < end; i += 2) {
+      const bfloat16* const one = source + lists.at[i] * lists.step;
+      const bfloat16* const other = source + lists.at[i + 1] * lists.step;
+      std::int32_t pair = 0;
+      std::memcpy(&pair, lists.g + i, sizeof(pair));
+#pragma GCC unroll 3
+      for (int b = 0; b < B; ++b) {
+        add_pair(sums[b], _mm512_loadu_si512(one + 32 * b), _mm512_loadu_si512(other + 32 * b),
+                 _mm512_set1_epi32(pair));
+      }
+    }
+#pragma GCC unroll 3
+    for (int b = 0; b < B; ++b) {
+      store_sums(sums[b], to + 32 * b);
+    }
+  }
+}
 #else
-std::int32_t select_by_vectors(const float*, const std::uint8_t*, std::uint8_t, std::int64_t, std::int32_t*, float*) {
+template <typename G>
+std::int32_t select_by_vectors(const float*, const std::uint8_t*, std::uint8_t, std::int64_t, std::int32_t*, G*) {
   return 0;
 }
 bool has_compress_vectors() { return false; }
+template <int B>
+void add_pairs(const WinnerLists<bfloat16>&, const bfloat16*, float*) {}
 #endif
 
-/// WinnerLists the outputs whose winner is the pixel `place` of a window and whose gradient is not 0, and returns their
+/// Lists the outputs whose winner is the pixel `place` of a window and whose gradient is not 0, and returns their
 /// number. Up to kLanes elements behind them are overwritten.
+template <typename G>
 std::int32_t select(const float* g, const std::uint8_t* argmax, std::uint8_t place, std::int64_t outputs,
-                    std::int32_t* at, float* chosen) {
+                    std::int32_t* at, G* chosen) {
   static const bool by_vectors = has_compress_vectors();
   if (by_vectors) {
     return select_by_vectors(g, argmax, place, outputs, at, chosen);
@@ -86,7 +160,7 @@ std::int32_t select(const float* g, const std::uint8_t* argmax, std::uint8_t pla
   for (std::int64_t o = 0; o < outputs; ++o) {
     // Written in any case, counted only where something flows: a branch would be mispredicted half the time.
     at[size] = static_cast<std::int32_t>(o);
-    chosen[size] = g[o];
+    chosen[size] = G(g[o]);
     size += (argmax[o] == place) & (g[o] != 0.0F) ? 1 : 0;
   }
   return size;
@@ -94,36 +168,32 @@ std::int32_t select(const float* g, const std::uint8_t* argmax, std::uint8_t pla
 
 }  // namespace
 
-void add_winners(const WinnerLists& lists, std::int64_t vectors, const float* source, float* target) {
-  switch (vectors) {
-    case 1:
-      return add_winners<1>(lists, source, target);
-    case 2:
-      return add_winners<2>(lists, source, target);
-    case 3:
-      return add_winners<3>(lists, source, target);
-    case 4:
-      return add_winners<4>(lists, source, target);
-    case 5:
-      return add_winners<5>(lists, source, target);
-    default:
-      return add_winners<6>(lists, source, target);
-  }
+void add_winners(const WinnerLists<float>& lists, std::int64_t vectors, const float* source, float* target) {
+  constexpr std::array kByVectors{&add_vectors<1>, &add_vectors<2>, &add_vectors<3>,
+                                  &add_vectors<4>, &add_vectors<5>, &add_vectors<6>};
+  kByVectors[static_cast<std::size_t>(vectors - 1)](lists, source, target);
 }
 
+void add_winners(const WinnerLists<bfloat16>& lists, std::int64_t vectors, const bfloat16* source, float* target) {
+  constexpr std::array kByBlocks{&add_pairs<1>, &add_pairs<2>, &add_pairs<3>};
+  kByBlocks[static_cast<std::size_t>(vectors / 2 - 1)](lists, source, target);
+}
+
+template <typename G>
 void list_by_pixel(const float* g, const std::uint8_t* argmax, std::int64_t outputs, std::int64_t places,
-                   const WinnerLists& lists) {
+                   const WinnerLists<G>& lists) {
   std::int32_t end = 0;
   for (std::int64_t list = 0; list < lists.count; ++list) {
     const std::int64_t window = list / places * outputs;
     lists.begins[list] = end;
     end += select(g + window, argmax + window, static_cast<std::uint8_t>(list % places), outputs, lists.at + end,
                   lists.g + end);
-    lists.ends[list] = end;
+    lists.ends[list] = end++;
   }
 }
 
-void list_by_output(const WinnerLists& by_pixel, const WinnerLists& lists) {
+template <typename G>
+void list_by_output(const WinnerLists<G>& by_pixel, const WinnerLists<G>& lists) {
   std::copy_n(lists.begins, lists.count, lists.ends);
   for (std::int64_t pixel = 0; pixel < by_pixel.count; ++pixel) {
     const std::int32_t target = by_pixel.targets[pixel];
@@ -134,5 +204,20 @@ void list_by_output(const WinnerLists& by_pixel, const WinnerLists& lists) {
     }
   }
 }
+
+void complete_pairs(const WinnerLists<bfloat16>& lists) {
+  for (std::int64_t list = 0; list < lists.count; ++list) {
+    const std::int32_t begin = lists.begins[list], end = lists.ends[list];
+    lists.at[end] = lists.at[std::max(begin, end - 1)];
+    lists.g[end] = bfloat16(0.0F);
+    lists.ends[list] += (end - begin) & 1;
+  }
+}
+
+template void list_by_pixel(const float*, const std::uint8_t*, std::int64_t, std::int64_t, const WinnerLists<float>&);
+template void list_by_pixel(const float*, const std::uint8_t*, std::int64_t, std::int64_t,
+                            const WinnerLists<bfloat16>&);
+template void list_by_output(const WinnerLists<float>&, const WinnerLists<float>&);
+template void list_by_output(const WinnerLists<bfloat16>&, const WinnerLists<bfloat16>&);
 
 }  // namespace detent::kernels

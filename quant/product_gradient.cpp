@@ -138,12 +138,14 @@ struct ProductGradients {
         db(static_cast<std::size_t>(gradient.shape.o)) {}
 };
 
-/// The input's codes less their zero point, which is exact.
-template <typename T>
-void make_x(const ProductGradient& gradient, Range images, T* out) {
+/// The input's codes less their zero point, which is exact, in the type of the products.
+void make_x(const ProductGradient& gradient, Range images, std::byte* out) {
   const std::int64_t row = gradient.shape.input_row();
-  kernels::centered(gradient.x.data<std::uint8_t>().data() + images.begin * row, images.size() * row,
-                    gradient.x.qparams()->tensor().zero_point, out);
+  const std::uint8_t* const codes = gradient.x.data<std::uint8_t>().data() + images.begin * row;
+  const std::int64_t count = images.size() * row;
+  const std::int32_t zero_point = gradient.x.qparams()->tensor().zero_point;
+  gradient.dtype == DType::BF16 ? kernels::centered(codes, count, zero_point, reinterpret_cast<bfloat16*>(out))
+                                : kernels::centered(codes, count, zero_point, reinterpret_cast<float*>(out));
 }
 
 void multiply(const ProductGradient& gradient, const Affine& affine, const Tensor& dy, ProductGradients& result,
@@ -154,10 +156,7 @@ void multiply(const ProductGradient& gradient, const Affine& affine, const Tenso
   products.make_dy = [&, make = make_dy_of(dy.dtype(), dtype)](std::int64_t slice, Range images, std::byte* out) {
     make(gradient, affine, dy, slice, images, out);
   };
-  products.make_x = [&](Range images, std::byte* out) {
-    dtype == DType::BF16 ? make_x(gradient, images, reinterpret_cast<bfloat16*>(out))
-                         : make_x(gradient, images, reinterpret_cast<float*>(out));
-  };
+  products.make_x = [&](Range images, std::byte* out) { make_x(gradient, images, out); };
   if (result.dx.defined()) {
     const Tensor numbers = in_dtype(gradient.weight.codes, dtype, arena);
     products.weight = kernels::pack_backward(gradient.shape, dtype, numbers.raw(), numbers.owner());
@@ -186,17 +185,18 @@ void multiply(const ProductGradient& gradient, const Affine& affine, const autog
               ProductGradients& result, Arena* arena) {
   const Slices slices = kernels::conv_slices(gradient.shape);
   kernels::PooledConvBackward winners;
+  winners.dtype = gradient.dtype;
   winners.pool = dy.shape;
   winners.argmax = dy.argmax.data<std::uint8_t>().data();
   winners.make_g = [&](std::int64_t image, float* g) {
     dy.dy.dtype() == DType::BF16 ? make_winners<bfloat16>(gradient, affine, dy, slices, image, g)
                                  : make_winners<float>(gradient, affine, dy, slices, image, g);
   };
-  winners.make_x = [&](std::int64_t image, float* out) { make_x(gradient, {image, image + 1}, out); };
+  winners.make_x = [&](std::int64_t image, std::byte* out) { make_x(gradient, {image, image + 1}, out); };
   Tensor numbers;
   if (result.dx.defined()) {
-    numbers = in_dtype(gradient.weight.codes, DType::F32, arena);
-    winners.weight = numbers.data<float>().data();
+    numbers = in_dtype(gradient.weight.codes, gradient.dtype, arena);
+    winners.weight = numbers.raw();
     winners.dx = result.dx.raw();
     winners.dx_dtype = gradient.dtype;
   }

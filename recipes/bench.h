@@ -11,7 +11,7 @@
 #include "recipes/progress.h"
 
 /// `detent bench`: how long a training step or an inference takes, and how far that is from what the processor could
-/// do. Data is random; the models are those of recipes and files.
+/// do. The models are those of recipes and files; the data is drawn or random.
 namespace detent::recipes {
 
 struct BenchOptions {

@@ -1,5 +1,8 @@
 #include "recipes/bench_work.h"
 
+#include <algorithm>
+
+#include "data/digits.h"
 #include "kernels/philox.h"
 #include "recipes/model_builder.h"
 #include "recipes/run_data.h"
@@ -63,6 +66,29 @@ Tensor random_labels(std::int64_t batch, std::int64_t classes) {
     label = static_cast<std::int32_t>(random.index(static_cast<std::uint32_t>(classes)));
   }
   return labels;
+}
+
+std::vector<Batch> training_batches(std::int64_t count, std::int64_t batch, const Shape& image, std::int64_t classes) {
+  std::vector<Batch> batches;
+  if (image != Shape{data::kDigitSize, data::kDigitSize, 1} || classes != 10) {
+    batches.assign(static_cast<std::size_t>(count), {random_images(batch, image), random_labels(batch, classes)});
+    return batches;
+  }
+  const std::int64_t fewest = 10;  // that can be drawn
+  const data::Dataset digits =
+      data::make_digits({.train = std::max(count * batch, fewest), .test = fewest, .seed = 1}).train;
+  const auto examples = static_cast<std::size_t>(batch);
+  const auto pixels = static_cast<std::size_t>(image.elements());
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+    Batch next{Tensor::empty(image.batched(batch), DType::F32), Tensor::empty({batch}, DType::S32)};
+    std::ranges::transform(digits.images.data<std::uint8_t>().subspan(i * examples * pixels, examples * pixels),
+                           next.images.data<float>().begin(),
+                           [](std::uint8_t pixel) { return static_cast<float>(pixel) / 255.0F; });
+    std::ranges::copy(digits.labels.data<std::int32_t>().subspan(i * examples, examples),
+                      next.labels.data<std::int32_t>().begin());
+    batches.push_back(std::move(next));
+  }
+  return batches;
 }
 
 double ideal_inference_seconds(const nn::Graph& graph, const kernels::Peak& peak) {

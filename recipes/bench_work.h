@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "autograd/tensor.h"
 #include "kernels/peak.h"
 #include "nn/graph.h"
@@ -14,6 +16,14 @@ nn::Graph float_graph_of(const Recipe& recipe);
 /// Images f32 [batch, ...shape] of pixel values p / 255, and labels s32 [batch]: random, but always the same.
 Tensor random_images(std::int64_t batch, const Shape& shape);
 Tensor random_labels(std::int64_t batch, std::int64_t classes);
+
+/// What a step trains on.
+struct Batch {
+  Tensor images, labels;
+};
+/// `count` batches for a model of such images and so many classes. A step's time depends on how many gradients are 0,
+/// so models that can read digits get drawn ones (data/digits.h); others get random numbers.
+std::vector<Batch> training_batches(std::int64_t count, std::int64_t batch, const Shape& image, std::int64_t classes);
 
 /// The types that products of a benchmark are computed in.
 struct ProductTypes {

@@ -99,10 +99,10 @@ struct Case {
     b.make_g = [this](std::int64_t image, float* to) {
       std::copy_n(g.data() + image * pool.output_row(), pool.output_row(), to);
     };
-    b.make_x = [this](std::int64_t image, float* to) {
-      std::copy_n(x.data() + image * conv.input_row(), conv.input_row(), to);
+    b.make_x = [this](std::int64_t image, std::byte* to) {
+      std::copy_n(x.data() + image * conv.input_row(), conv.input_row(), reinterpret_cast<float*>(to));
     };
-    b.weight = weight.data();
+    b.weight = bytes_of(weight);
     return b;
   }
 };
@@ -175,6 +175,36 @@ TEST_P(ConvPooled, RoundsDxToBF16) {
   b.dx_dtype = DType::BF16;
   conv2d_backward_pooled(c.conv, b);
   EXPECT_TRUE(are_equal("dx", to_floats(dx), to_floats(to_bf16(actual(c).dx))));
+}
+
+TEST_P(ConvPooled, InBF16EqualsTheProductsOfRoundedNumbers) {
+  Case c(GetParam());
+  const std::vector<bfloat16> x = to_bf16(c.x), weight = to_bf16(c.weight);
+  c.x = to_floats(x), c.weight = to_floats(weight);
+  PooledConvBackward b = c.arguments();  // g is rounded within
+  b.dtype = DType::BF16;
+  b.make_x = [&](std::int64_t image, std::byte* to) {
+    std::copy_n(x.data() + image * c.conv.input_row(), c.conv.input_row(), reinterpret_cast<bfloat16*>(to));
+  };
+  b.weight = bytes_of(weight);
+  const auto run = [&] {
+    Gradients result(c.conv);
+    b.dx = bytes_of(result.dx);
+    b.dw = result.dw.data();
+    b.db = result.db.data();
+    conv2d_backward_pooled(c.conv, b);
+    return result;
+  };
+  const Gradients got = run();
+  std::optional<Gradients> one;
+  ThreadPool(1).run([&] { one = run(); });
+  expect_same_bits("dx with one thread", one->dx, got.dx);
+  expect_same_bits("dw with one thread", one->dw, got.dw);
+  c.g = to_floats(to_bf16(c.g));
+  const Gradients want = expected(c);
+  EXPECT_TRUE(are_near("dx", got.dx, want.dx, 2e-6F));
+  EXPECT_TRUE(are_near("dw", got.dw, want.dw, 2e-6F));
+  EXPECT_TRUE(are_near("db", got.db, want.db, 2e-6F));
 }
 
 TEST_P(ConvPooled, GivesTheSameBitsAtAnyNumberOfThreads) {
