@@ -171,14 +171,22 @@ class PooledBackward {
     }
     for (std::int64_t begin = 0; begin < s_.pool.out_h(); begin += s_.band_height) {
       list_winners(image, {begin, std::min(begin + s_.band_height, s_.pool.out_h())}, work);
-      for_each_block([&](std::int64_t vectors, std::int64_t in_image, std::int64_t in_kernel) {
+      const std::int64_t image_stride = s_.conv.dilation_h * s_.line;
+      for (std::int64_t i = 0; i < s_.padded_run; i += kMostVectors * kLanes) {
+        const std::int64_t vectors = std::min(kMostVectors, (s_.padded_run - i) / kLanes);
         if (b_.dw != nullptr) {
-          add_winners(work.by_output, vectors, work.x + in_image, dw + in_kernel);
+          add_winners(
+              work.by_output,
+              {.count = s_.conv.kh, .vectors = vectors, .source_stride = image_stride, .target_stride = s_.padded_run},
+              work.x + i, dw + i);
         }
         if (b_.dx != nullptr) {
-          add_winners(work.by_pixel, vectors, weight_ + in_kernel, work.dx + in_image);
+          add_winners(
+              work.by_pixel,
+              {.count = s_.conv.kh, .vectors = vectors, .source_stride = s_.padded_run, .target_stride = image_stride},
+              weight_ + i, work.dx + i);
         }
-      });
+      }
     }
     if (b_.dx != nullptr) {
       store_dx(image, work);
@@ -186,17 +194,6 @@ class PooledBackward {
     if (b_.db != nullptr) {
       add_rows_to(db, DType::F32, reinterpret_cast<const std::byte*>(work.g), s_.pool.out_h() * s_.pool.out_w(),
                   s_.conv.o);
-    }
-  }
-
-  /// Calls fn(vectors, where they begin in the image, and in the kernel) for the blocks of the kernel's lines.
-  template <typename Fn>
-  void for_each_block(Fn&& fn) const {
-    for (std::int64_t row = 0; row < s_.conv.kh; ++row) {
-      for (std::int64_t i = 0; i < s_.padded_run; i += kMostVectors * kLanes) {
-        fn(std::min(kMostVectors, (s_.padded_run - i) / kLanes), row * s_.conv.dilation_h * s_.line + i,
-           row * s_.padded_run + i);
-      }
     }
   }
 

@@ -105,9 +105,9 @@ DETENT_BF16 inline void add_pair(UnpackedSums& sums, __m512i one, __m512i other,
   sums.second = _mm512_dpbf16_ps(sums.second, (__m512bh)_mm512_unpackhi_epi16(one, other), (__m512bh)g);
 }
 
-/// B blocks of 32 elements.
-template <int B>
-DETENT_BF16 void add_pairs(const WinnerLists<bfloat16>& lists, const bfloat16* source, float* target) {
+/// R rows of B blocks of 32 elements.
+template <int R, int B>
+DETENT_BF16 void add_pairs(const WinnerLists<bfloat16>& lists, Rows rows, const bfloat16* source, float* target) {
   for (std::int64_t list = 0; list < lists.count; ++list) {
     const std::int32_t end = lists.ends[list];
     std::int32_t i = lists.begins[list];
@@ -115,25 +115,35 @@ DETENT_BF16 void add_pairs(const WinnerLists<bfloat16>& lists, const bfloat16* s
       continue;
     }
     float* const to = target + lists.targets[list];
-    UnpackedSums sums[B];
+    UnpackedSums sums[R][B];
+#pragma GCC unroll 5
+    for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 3
-    for (int b = 0; b < B; ++b) {
-      sums[b] = load_sums(to + 32 * b);
+      for (int b = 0; b < B; ++b) {
+        sums[r][b] = load_sums(to + r * rows.target_stride + 32 * b);
+      }
     }
     for (; i < end; i += 2) {
       const bfloat16* const one = source + lists.at[i] * lists.step;
       const bfloat16* const other = source + lists.at[i + 1] * lists.step;
       std::int32_t pair = 0;
       std::memcpy(&pair, lists.g + i, sizeof(pair));
+#pragma GCC unroll 5
+      for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 3
-      for (int b = 0; b < B; ++b) {
-        add_pair(sums[b], _mm512_loadu_si512(one + 32 * b), _mm512_loadu_si512(other + 32 * b),
-                 _mm512_set1_epi32(pair));
+        for (int b = 0; b < B; ++b) {
+          const std::int64_t place = r * rows.source_stride + 32 * b;
+          add_pair(sums[r][b], _mm512_loadu_si512(one + place), _mm512_loadu_si512(other + place),
+                   _mm512_set1_epi32(pair));
+        }
       }
     }
+#pragma GCC unroll 5
+    for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 3
-    for (int b = 0; b < B; ++b) {
-      store_sums(sums[b], to + 32 * b);
+      for (int b = 0; b < B; ++b) {
+        store_sums(sums[r][b], to + r * rows.target_stride + 32 * b);
+      }
     }
   }
 }
@@ -143,8 +153,8 @@ std::int32_t select_by_vectors(const float*, const std::uint8_t*, std::uint8_t, 
   return 0;
 }
 bool has_compress_vectors() { return false; }
-template <int B>
-void add_pairs(const WinnerLists<bfloat16>&, const bfloat16*, float*) {}
+template <int R, int B>
+void add_pairs(const WinnerLists<bfloat16>&, Rows, const bfloat16*, float*) {}
 #endif
 
 /// Lists the outputs whose winner is the pixel `place` of a window and whose gradient is not 0, and returns their
@@ -168,15 +178,29 @@ std::int32_t select(const float* g, const std::uint8_t* argmax, std::uint8_t pla
 
 }  // namespace
 
-void add_winners(const WinnerLists<float>& lists, std::int64_t vectors, const float* source, float* target) {
+void add_winners(const WinnerLists<float>& lists, Rows rows, const float* source, float* target) {
   constexpr std::array kByVectors{&add_vectors<1>, &add_vectors<2>, &add_vectors<3>,
                                   &add_vectors<4>, &add_vectors<5>, &add_vectors<6>};
-  kByVectors[static_cast<std::size_t>(vectors - 1)](lists, source, target);
+  for (std::int64_t row = 0; row < rows.count; ++row) {
+    kByVectors[static_cast<std::size_t>(rows.vectors - 1)](lists, source + row * rows.source_stride,
+                                                           target + row * rows.target_stride);
+  }
 }
 
-void add_winners(const WinnerLists<bfloat16>& lists, std::int64_t vectors, const bfloat16* source, float* target) {
-  constexpr std::array kByBlocks{&add_pairs<1>, &add_pairs<2>, &add_pairs<3>};
-  kByBlocks[static_cast<std::size_t>(vectors / 2 - 1)](lists, source, target);
+void add_winners(const WinnerLists<bfloat16>& lists, Rows rows, const bfloat16* source, float* target) {
+  using Add = void (*)(const WinnerLists<bfloat16>&, Rows, const bfloat16*, float*);
+  constexpr Add kByBlocks[5][3] = {{&add_pairs<1, 1>, &add_pairs<1, 2>, &add_pairs<1, 3>},
+                                   {},
+                                   {&add_pairs<3, 1>, &add_pairs<3, 2>, &add_pairs<3, 3>},
+                                   {},
+                                   {&add_pairs<5, 1>}};
+  // As many rows at a time as there are registers for their sums.
+  const std::int64_t blocks = rows.vectors / 2;
+  const std::int64_t at_once = rows.count <= 5 && kByBlocks[rows.count - 1][blocks - 1] != nullptr ? rows.count : 1;
+  for (std::int64_t row = 0; row < rows.count; row += at_once) {
+    kByBlocks[at_once - 1][blocks - 1](lists, rows, source + row * rows.source_stride,
+                                       target + row * rows.target_stride);
+  }
 }
 
 template <typename G>

@@ -23,17 +23,23 @@ struct WinnerLists {
 constexpr std::int64_t kLanes = 16;
 constexpr std::int64_t kMostVectors = 6;
 
+/// Rows of vectors, each at a distance from the one before.
+struct Rows {
+  std::int64_t count = 1, vectors = 1;
+  std::int64_t source_stride = 0, target_stride = 0;
+};
+
 /// target[t, t + 16 vectors) += the sum over the list of g * source[s, s + 16 vectors), in the order of the list, for
-/// every list; t is where its target begins and s where a winner's source does. Products and sums are rounded one by
-/// one. REQUIRES: vectors <= kMostVectors.
-void add_winners(const WinnerLists<float>& lists, std::int64_t vectors, const float* source, float* target);
+/// every row and list; t is where a list's target begins and s where a winner's source does. Products and sums are
+/// rounded one by one. REQUIRES: vectors <= kMostVectors.
+void add_winners(const WinnerLists<float>& lists, Rows rows, const float* source, float* target);
 /// The same on bf16 units, which add the products of two winners at once. REQUIRES: has_bf16_units(); vectors even;
 /// complete_pairs(lists).
-void add_winners(const WinnerLists<bfloat16>& lists, std::int64_t vectors, const bfloat16* source, float* target);
+void add_winners(const WinnerLists<bfloat16>& lists, Rows rows, const bfloat16* source, float* target);
 
 /// Lists the winners among g, argmax [windows, outputs] whose gradient is not 0 by the pixel that won: `places` lists a
-/// window, with a free place behind each. Sources are numbers of outputs. At most windows * (outputs + places) + kLanes elements are written. REQUIRES:
-/// g are numbers of type G.
+/// window, with a free place behind each. Sources are numbers of outputs. At most windows * (outputs + places) + kLanes
+/// elements are written. REQUIRES: g are numbers of type G.
 template <typename G>
 void list_by_pixel(const float* g, const std::uint8_t* argmax, std::int64_t outputs, std::int64_t places,
                    const WinnerLists<G>& lists);
