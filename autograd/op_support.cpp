@@ -1,28 +1,17 @@
 #include "autograd/op_support.h"
 
-#include "kernels/elementwise.h"
-
 namespace detent::autograd {
 
 Variable real_input(std::string_view op, const Variable& x) {
   Tape& tape = tape_of(op, x);
   if (x.dtype() == DType::BF16) {
     // y = x in f32  =>  dx = dy
-    return tape.record("cast", cast_to(x.value(), DType::F32, tape.arena()), {x},
+    return tape.record("cast", x.value().as(DType::F32, tape.arena()), {x},
                        [](Backward& bw) { bw.grad(0, [&] { return bw.dy(); }); });
   }
   check(x.dtype() == DType::F32 || x.dtype() == DType::F64, op, ": expected f32 or f64, got ", x.dtype(),
         is_floating(x.dtype()) ? "" : "; dequantize the codes first");
   return x;
-}
-
-Tensor cast_to(const Tensor& x, DType dtype, Arena* arena) {
-  if (x.dtype() == dtype) {
-    return x;
-  }
-  Tensor y = Tensor::empty(x.shape(), dtype, arena);
-  kernels::cast(x.dtype(), dtype, x.elements(), x.raw(), y.raw());
-  return y;
 }
 
 }  // namespace detent::autograd

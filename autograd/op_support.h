@@ -29,12 +29,9 @@ inline void check_operand(std::string_view op, std::string_view role, const Tens
         other.dtype(), ' ', other.shape());
 }
 
-/// `x` itself if its elements have this type, else a converted copy.
-Tensor cast_to(const Tensor& x, DType dtype, Arena* arena);
-
 /// The gradient of the op's output in the type that its kernels compute with. Whoever used the output may have sent
 /// f32 or bf16.
-inline Tensor dy_as(const Backward& bw, DType dtype) { return cast_to(bw.dy(), dtype, bw.arena()); }
+inline Tensor dy_as(const Backward& bw, DType dtype) { return bw.dy().as(dtype, bw.arena()); }
 
 /// The elements, or null for a tensor that is undefined.
 template <typename T>

@@ -124,8 +124,8 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
     return product_f16(name, shape, std::move(y_shape), x, weight, bias, options.relu);
   }
 
-  Tensor factor_x = cast_to(x.value(), dtype, tape.arena());
-  Tensor factor_w = cast_to(weight.value(), dtype, tape.arena());
+  Tensor factor_x = x.value().as(dtype, tape.arena());
+  Tensor factor_w = weight.value().as(dtype, tape.arena());
   Tensor y = tape.empty(std::move(y_shape), dtype);
   kernels::conv2d_forward(shape, dtype, factor_x.raw(),
                           kernels::pack_forward(shape, dtype, factor_w.raw(), factor_w.owner()),

@@ -49,7 +49,7 @@ void dense_product_backward(const ProductOperands& operands, const Tensor& y, co
   };
   Tensor wide_weight;
   if (dx.defined()) {
-    wide_weight = cast_to(operands.weight, DType::F32, arena);
+    wide_weight = operands.weight.as(DType::F32, arena);
     products.weight = kernels::pack_backward(shape, DType::F32, wide_weight.raw(), wide_weight.owner());
   }
   products.dx = dx.raw();
@@ -63,11 +63,11 @@ void dense_product_backward(const ProductOperands& operands, const Tensor& y, co
 Variable product_f16(std::string_view name, const ConvShape& shape, Shape y_shape, const Variable& x,
                      const Variable& weight, const Variable& bias, bool relu) {
   Arena* const arena = x.tape().arena();
-  const Tensor factor_x = cast_to(x.value(), DType::F16, arena);
-  const Tensor factor_w = cast_to(weight.value(), DType::F16, arena);
+  const Tensor factor_x = x.value().as(DType::F16, arena);
+  const Tensor factor_w = weight.value().as(DType::F16, arena);
   Tensor y = x.tape().empty(std::move(y_shape));
   {
-    const Tensor wide_x = cast_to(factor_x, DType::F32, arena), wide_w = cast_to(factor_w, DType::F32, arena);
+    const Tensor wide_x = factor_x.as(DType::F32, arena), wide_w = factor_w.as(DType::F32, arena);
     kernels::conv2d_forward(shape, DType::F32, wide_x.raw(),
                             kernels::pack_forward(shape, DType::F32, wide_w.raw(), wide_w.owner()),
                             pointer<float>(bias.value()), relu, DType::F32, y.raw());

@@ -56,7 +56,7 @@ void pooled_product_backward(const ProductOperands& operands, const PooledGradie
       widen_image(operands.x, image, reinterpret_cast<float*>(x));
     }
   };
-  const Tensor weight = dx.defined() ? cast_to(operands.weight, winners.dtype, arena) : Tensor();
+  const Tensor weight = dx.defined() ? operands.weight.as(winners.dtype, arena) : Tensor();
   winners.weight = weight.raw();
   winners.dx = dx.raw();
   winners.dx_dtype = dx.defined() ? dx.dtype() : DType::F32;

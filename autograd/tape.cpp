@@ -12,16 +12,11 @@ bool is_gradient_type(DType value, DType gradient) {
   return value != DType::F64 && (gradient == DType::F32 || gradient == DType::BF16);
 }
 
-Tensor in_f32(const Tensor& x, Arena* arena) {
-  Tensor wide = Tensor::empty(x.shape(), DType::F32, arena);
-  kernels::cast(x.dtype(), DType::F32, x.elements(), x.raw(), wide.raw());
-  return wide;
-}
-
 /// sum += term. Where one is f32 and the other bf16 the sum is f32.
 void add_into(Tensor& sum, Tensor term, Arena* arena) {
   if (sum.dtype() != term.dtype()) {
-    (sum.dtype() == DType::F32 ? term : sum) = in_f32(sum.dtype() == DType::F32 ? term : sum, arena);
+    sum = sum.as(DType::F32, arena);
+    term = term.as(DType::F32, arena);
   }
   if (sum.shares_memory()) {
     sum = sum.clone(arena);  // an op may pass its own gradient on, as a view or to several inputs

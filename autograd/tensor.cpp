@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/elementwise.h"
+
 namespace detent {
 namespace {
 
@@ -87,6 +89,15 @@ Tensor Tensor::to(DType dtype) const {
                              [](auto x) { return static_cast<To>(x); });
     });
   });
+  return tensor;
+}
+
+Tensor Tensor::as(DType dtype, Arena* arena) const {
+  if (dtype_ == dtype) {
+    return *this;
+  }
+  Tensor tensor = empty(shape_, dtype, arena);
+  kernels::cast(dtype_, dtype, elements(), raw(), tensor.raw());
   return tensor;
 }
 

@@ -59,6 +59,8 @@ class Tensor {
   /// A copy with every element converted (to nearest, ties to even). Codes are converted as numbers: to see what they
   /// mean, dequantize them.
   Tensor to(DType dtype) const;
+  /// The same among the pairs of kernels::cast, in parallel; the tensor itself where its elements have the type.
+  Tensor as(DType dtype, Arena* arena) const;
   /// Copies all elements of `source`, which must have this shape and element type.
   void copy_from(const Tensor& source);
   void fill_zero();

@@ -5,7 +5,6 @@
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
-#include <oneapi/tbb/task_group.h>
 
 #include <algorithm>
 
@@ -64,7 +63,6 @@ struct ThreadPool::Impl {
   // Without it TBB gives no more threads than there are processors, and prints that it does.
   oneapi::tbb::global_control limit;
   oneapi::tbb::task_arena arena;
-  oneapi::tbb::task_group group;
 };
 
 ThreadPool::ThreadPool(int threads) {
@@ -85,19 +83,6 @@ void ThreadPool::run(const std::function<void()>& work) {
     work();
   });
   ended.take();
-}
-
-void ThreadPool::start(std::function<void()> work) {
-  impl_->arena.execute([&] {
-    impl_->group.run([work = std::move(work)] {
-      enter_thread();
-      work();
-    });
-  });
-}
-
-void ThreadPool::wait() {
-  impl_->arena.execute([&] { impl_->group.wait(); });
 }
 
 int hardware_threads() { return oneapi::tbb::info::default_concurrency(); }

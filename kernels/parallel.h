@@ -45,10 +45,6 @@ class ThreadPool {
   int threads() const;
   /// Runs `work` to its end within the pool.
   void run(const std::function<void()>& work);
-  /// Starts `work` on the pool and returns at once; `wait` returns when all that was started has ended and throws what
-  /// it threw.
-  void start(std::function<void()> work);
-  void wait();
 
  private:
   struct Impl;

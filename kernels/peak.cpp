@@ -8,11 +8,8 @@
 
 #include "kernels/conv.h"
 #include "kernels/error.h"
+#include "kernels/intrinsics.h"
 #include "kernels/parallel.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace detent::kernels {
 namespace {

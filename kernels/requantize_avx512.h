@@ -2,16 +2,10 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define DETENT_HAS_INT8_TILES 1
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuninitialized"  // false alarms on the intrinsics themselves, GCC bug 105593
-#if !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#pragma GCC diagnostic pop
 
 #include <cstdint>
 
+#include "kernels/intrinsics.h"
 #include "kernels/rounding.h"
 
 #define DETENT_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))

@@ -4,9 +4,10 @@
 #include <bit>
 #include <cstring>
 
+#include "kernels/intrinsics.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <immintrin.h>
 #endif
 
 namespace detent {

@@ -4,13 +4,10 @@
 #include <array>
 #include <numeric>
 
+#include "kernels/intrinsics.h"
 #include "kernels/memory.h"
 #include "kernels/narrow.h"
 #include "kernels/target.h"
-
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
 
 namespace detent::kernels {
 namespace {

@@ -4,13 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "kernels/intrinsics.h"
 #include "kernels/target.h"
-
-#ifdef __x86_64__
-#include <immintrin.h>
-
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12: its own intrinsics
-#endif
 
 namespace detent::kernels {
 namespace {

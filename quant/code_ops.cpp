@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "kernels/dropout.h"
-#include "kernels/elementwise.h"
+#include "kernels/parallel.h"
 
 namespace detent::quant {
 namespace {
@@ -44,18 +44,8 @@ std::uint8_t* bits(Tensor& mask, Range range) {
   return mask.defined() ? mask.data<std::uint8_t>().data() + range.begin / 8 : nullptr;
 }
 
-/// The gradient in f32: products hand it on in the type that they compute in.
-Tensor in_f32(const Tensor& dy, Arena* arena) {
-  if (dy.dtype() == DType::F32) {
-    return dy;
-  }
-  Tensor wide = Tensor::empty(dy.shape(), DType::F32, arena);
-  kernels::cast(dy.dtype(), DType::F32, dy.elements(), dy.raw(), wide.raw());
-  return wide;
-}
-
 Tensor masked(const Tensor& gradient, const Tensor& mask, Arena* arena) {
-  const Tensor dy = in_f32(gradient, arena);
+  const Tensor dy = gradient.as(DType::F32, arena);
   Tensor dx = Tensor::empty(dy.shape(), DType::F32, arena);
   for_slices(dy.elements(), nullptr, [&](Range range, MinMax*) {
     kernels::apply_mask(part(dy.data<float>(), range), mask.data<std::uint8_t>().data() + range.begin / 8,
@@ -109,7 +99,7 @@ Variable relu_codes(const Variable& x) {
   });
   return x.tape().record("relu", y.with_qparams(x.value().qparams()), {x}, [y, zero](Backward& backward) {
     backward.grad(0, [&] {
-      const Tensor dy = in_f32(backward.dy(), backward.arena());
+      const Tensor dy = backward.dy().as(DType::F32, backward.arena());
       Tensor dx = Tensor::empty(dy.shape(), DType::F32, backward.arena());
       for_slices(dy.elements(), nullptr, [&](Range range, MinMax*) {
         std::ranges::transform(part(dy.data<float>(), range), part(y.data<std::uint8_t>(), range),
@@ -141,7 +131,7 @@ Variable dropout_codes(const Variable& x, double p, const RandomStream& random) 
   return x.tape().record("dropout", y.with_qparams(std::make_shared<const QParams>(std::move(scaled))), {x},
                          [mask, p](Backward& backward) {
                            backward.grad(0, [&] {
-                             const Tensor dy = in_f32(backward.dy(), backward.arena());
+                             const Tensor dy = backward.dy().as(DType::F32, backward.arena());
                              Tensor dx = Tensor::empty(dy.shape(), DType::F32, backward.arena());
                              kernels::dropout_backward(dy.elements(), dy.data<float>().data(), p,
                                                        mask.data<std::uint8_t>().data(), dx.data<float>().data());

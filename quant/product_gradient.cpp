@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "kernels/conv_pooled.h"
-#include "kernels/elementwise.h"
 #include "kernels/straight_through.h"
 
 namespace detent::quant {
@@ -95,12 +94,6 @@ void scale_rows(Tensor& dw, Fn&& factor) {
   });
 }
 
-Tensor in_dtype(const Tensor& codes, DType dtype, Arena* arena) {
-  Tensor numbers = Tensor::empty(codes.shape(), dtype, arena);
-  kernels::cast(codes.dtype(), dtype, codes.elements(), codes.raw(), numbers.raw());
-  return numbers;
-}
-
 Affine scales_alone(const ProductGradient& gradient) {
   Affine affine;
   for (std::size_t o = 0; o < static_cast<std::size_t>(gradient.shape.o); ++o) {
@@ -158,7 +151,7 @@ void multiply(const ProductGradient& gradient, const Affine& affine, const Tenso
   };
   products.make_x = [&](Range images, std::byte* out) { make_x(gradient, images, out); };
   if (result.dx.defined()) {
-    const Tensor numbers = in_dtype(gradient.weight.codes, dtype, arena);
+    const Tensor numbers = gradient.weight.codes.as(dtype, arena);
     products.weight = kernels::pack_backward(gradient.shape, dtype, numbers.raw(), numbers.owner());
     products.dx = result.dx.raw();
     products.dx_dtype = dtype;
@@ -195,7 +188,7 @@ void multiply(const ProductGradient& gradient, const Affine& affine, const autog
   winners.make_x = [&](std::int64_t image, std::byte* out) { make_x(gradient, {image, image + 1}, out); };
   Tensor numbers;
   if (result.dx.defined()) {
-    numbers = in_dtype(gradient.weight.codes, gradient.dtype, arena);
+    numbers = gradient.weight.codes.as(gradient.dtype, arena);
     winners.weight = numbers.raw();
     winners.dx = result.dx.raw();
     winners.dx_dtype = gradient.dtype;

@@ -70,6 +70,17 @@ TEST(Tensor, ConversionRoundsToNearestTiesToEven) {
   EXPECT_THAT(x.to(DType::F64).data<double>(), ElementsAre(1.0 + 0x1p-8, 1.0 + 3 * 0x1p-8, -2.5));
 }
 
+TEST(Tensor, AsConvertsOnlyWhatIsOfAnotherType) {
+  Arena arena;
+  const Tensor x = Tensor::from<float>({1.0F, -2.5F, 0x1.01p0F}, {3});
+  EXPECT_EQ(x.as(DType::F32, &arena).raw(), x.raw());
+  const Tensor low = x.as(DType::BF16, &arena);
+  EXPECT_EQ(static_cast<float>(low.data<bfloat16>()[1]), -2.5F);
+  EXPECT_EQ(static_cast<float>(low.data<bfloat16>()[2]), 1.0F) << "a tie goes to the even neighbour";
+  EXPECT_EQ(arena.bytes_in_use(), 64U);
+  EXPECT_THROW(x.as(DType::U8, &arena), Error);
+}
+
 TEST(Tensor, QParamsTravelWithTheCodes) {
   const auto map = std::make_shared<const QParams>(QParams::per_tensor({0.1F, 5}, unsigned_codes(8)));
   const Tensor codes = Tensor::zeros({4, 2}, DType::U8).with_qparams(map);

@@ -103,18 +103,6 @@ TEST(ThreadPool, UsesNoMoreThreadsThanItHas) {
   }
 }
 
-TEST(ThreadPool, StartReturnsAndWaitThrowsWhatTheWorkThrew) {
-  ThreadPool pool(2);
-  std::atomic<int> calls{0};
-  for (int i = 0; i < 10; ++i) {
-    pool.start([&] { ++calls; });
-  }
-  pool.wait();
-  EXPECT_EQ(calls, 10);
-  pool.start([] { throw Error("in the background"); });
-  EXPECT_THROW(pool.wait(), Error);
-}
-
 TEST(ThreadPool, RefusesNoThreads) { EXPECT_THROW(ThreadPool(0), Error); }
 
 TEST(HardwareThreads, AreAtLeastOne) { EXPECT_GE(hardware_threads(), 1); }
