@@ -33,8 +33,8 @@ struct Conv2dOptions {
   ProductOptions product = {};
 };
 
-/// y [M, N] = a [M, K] b [K, N]
-Variable matmul(const Variable& a, const Variable& b);
+/// y [M, N] = a [M, K] b [K, N], computed as ProductOptions says of `dtype`; both gradients are those of activations.
+Variable matmul(const Variable& a, const Variable& b, DType dtype = DType::F32);
 /// y [N, O] = x [N, K] weight^T [O, K] + bias [O]. `bias` may be a default Variable: none.
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, const ProductOptions& options = {});
 /// y [N, OH, OW, O] = x [N, H, W, C] * weight [O, KH, KW, C / groups] + bias [O]. `bias` may be a default Variable.

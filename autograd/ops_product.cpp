@@ -159,35 +159,7 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
       Dy::MayBePooled);
 }
 
-Tensor matmul_of(const kernels::MatmulShape& shape, const Tensor& a, const Tensor& b, Arena* arena) {
-  Tensor y = Tensor::empty({shape.m, shape.n}, a.dtype(), arena);
-  if (a.dtype() == DType::F64) {
-    kernels::reference_matmul(shape, pointer<double>(a), pointer<double>(b), pointer<double>(y));
-  } else {
-    kernels::matmul(shape, pointer<float>(a), pointer<float>(b), pointer<float>(y));
-  }
-  return y;
-}
-
 }  // namespace
-
-Variable matmul(const Variable& given_a, const Variable& given_b) {
-  const Variable a = real_input("matmul", given_a), b = real_input("matmul", given_b);
-  Tape& tape = a.tape();
-  check(a.shape().rank() == 2 && b.shape().rank() == 2 && a.shape()[1] == b.shape()[0] && a.dtype() == b.dtype(),
-        "matmul: expected [M, K] and [K, N] of one type, got ", a.dtype(), ' ', a.shape(), " and ", b.dtype(), ' ',
-        b.shape());
-  const std::int64_t m = a.shape()[0], k = a.shape()[1], n = b.shape()[1];
-  check(m >= 1 && k >= 1 && n >= 1, "matmul: an extent is 0: ", a.shape(), " and ", b.shape());
-  // y = A B  =>  dA = dy B^T,  dB = A^T dy
-  return tape.record(
-      "matmul", matmul_of({.m = m, .k = k, .n = n}, a.value(), b.value(), tape.arena()), {a, b},
-      [m, k, n, a = a.value(), b = b.value()](Backward& bw) {
-        const Tensor dy = dy_as(bw, a.dtype());
-        bw.grad(0, [&] { return matmul_of({.m = m, .k = n, .n = k, .transpose_b = true}, dy, b, bw.arena()); });
-        bw.grad(1, [&] { return matmul_of({.m = k, .k = m, .n = n, .transpose_a = true}, a, dy, bw.arena()); });
-      });
-}
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, const ProductOptions& options) {
   tape_of("linear", x);

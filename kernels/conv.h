@@ -110,13 +110,15 @@ struct ConvBackward {
 /// Overwrites dx, dw, db. Partial dw and db of slices are added in slice order.
 void conv2d_backward(const ConvShape& shape, const ConvBackward& backward);
 
-/// y = op(a) op(b), row-major: [m, k] x [k, n] with either operand transposed in memory ([k, m], [n, k]). T is f32.
+/// y = op(a) op(b), row-major: [m, k] x [k, n] with either operand transposed in memory ([k, m], [n, k]). `a` and `b` are
+/// of type `dtype`, f32 or bf16 (multiplied as f32 where the processor has no bf16 units), sums are f32, `y` is of type
+/// `out`: f32 or `dtype`.
 struct MatmulShape {
   std::int64_t m = 1, k = 1, n = 1;
   bool transpose_a = false, transpose_b = false;
   bool operator==(const MatmulShape&) const = default;
 };
-void matmul(const MatmulShape& shape, const float* a, const float* b, float* y);
+void matmul(const MatmulShape& shape, DType dtype, const std::byte* a, const std::byte* b, DType out, std::byte* y);
 
 /// The obviously-correct twins, in plain loops, for gradient checks in double precision and for tests.
 /// T is float or double; the integer twin sums in 64 bits.
