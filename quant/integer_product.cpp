@@ -57,40 +57,47 @@ QuantizedWeight quantize_weight(const Tensor& weight, const WeightQuantizer& con
   const auto row = static_cast<std::size_t>(weight.shape().row_elements());
   const CodeRange range = signed_codes(config.bits);
   const std::span<const float> values = weight.data<float>();
-  std::vector<MinMax> ranges(static_cast<std::size_t>(outputs));
   const auto row_of = [row](auto span, std::int64_t o) { return span.subspan(static_cast<std::size_t>(o) * row, row); };
-
+  const auto map_of_range = [&](const MinMax& r) {
+    check(!r.empty(), "weights: no finite value in a channel; training has diverged");
+    return choose_qparams(r.min, r.max, range, config.scheme);
+  };
+  Tensor codes = Tensor::empty(weight.shape(), DType::S8, arena);
+  const std::span<std::int8_t> q = codes.data<std::int8_t>();
   const Slices slices = slice_by_bytes(outputs, static_cast<std::int64_t>(row * sizeof(float)));
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    for (std::int64_t o = slices[slice].begin; o < slices[slice].end; ++o) {
-      ranges[static_cast<std::size_t>(o)] = kernels::min_max(row_of(values, o));
-    }
-  });
-  QParams qparams;
-  qparams.codes = range;
-  if (config.granularity == Granularity::PerTensor) {
+  const auto for_each_output = [&](auto&& fn) {
+    parallel_slices(slices.count, [&](std::int64_t slice) {
+      for (std::int64_t o = slices[slice].begin; o < slices[slice].end; ++o) {
+        fn(o);
+      }
+    });
+  };
+
+  std::vector<ScaleZero> maps(static_cast<std::size_t>(outputs));
+  if (config.granularity == Granularity::PerChannel) {
+    // A channel's range is taken and its codes are made while it is in cache.
+    for_each_output([&](std::int64_t o) {
+      ScaleZero& map = maps[static_cast<std::size_t>(o)];
+      map = map_of_range(kernels::min_max(row_of(values, o)));
+      kernels::quantize(row_of(values, o), map, range, row_of(q, o).data());
+    });
+  } else {
+    std::vector<MinMax> ranges(maps.size());
+    for_each_output([&](std::int64_t o) { ranges[static_cast<std::size_t>(o)] = kernels::min_max(row_of(values, o)); });
     MinMax whole;
     for (const MinMax& r : ranges) {
       whole.include(r);
     }
-    ranges.assign(1, whole);
-  } else {
-    qparams.axis = 0;
+    maps.assign(1, map_of_range(whole));
+    for_each_output([&](std::int64_t o) { kernels::quantize(row_of(values, o), maps[0], range, row_of(q, o).data()); });
   }
-  for (const MinMax& r : ranges) {
-    check(!r.empty(), "weights: no finite value in a channel; training has diverged");
-    const ScaleZero map = choose_qparams(r.min, r.max, range, config.scheme);
+  QParams qparams;
+  qparams.codes = range;
+  qparams.axis = config.granularity == Granularity::PerChannel ? 0 : -1;
+  for (const ScaleZero& map : maps) {
     qparams.scale.push_back(map.scale);
     qparams.zero_point.push_back(map.zero_point);
   }
-  Tensor codes = Tensor::empty(weight.shape(), DType::S8, arena);
-  const std::span<std::int8_t> q = codes.data<std::int8_t>();
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    for (std::int64_t o = slices[slice].begin; o < slices[slice].end; ++o) {
-      const ScaleZero map = qparams.at(qparams.is_per_channel() ? static_cast<std::size_t>(o) : 0);
-      kernels::quantize(row_of(values, o), map, range, row_of(q, o).data());
-    }
-  });
   return {codes, std::move(qparams)};
 }
 
