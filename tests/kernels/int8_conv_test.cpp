@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -169,6 +170,60 @@ TEST_P(Int8Conv, GivesTheCodesOfTheGeneralFunctions) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, Int8Conv, testing::ValuesIn(kCases), [](const auto& c) { return c.param.name; });
+
+TEST(Int8ConvRounds, TheProductBeforeTheZeroPointIsAdded) {
+  // Output o has the sum -s, s = o + 3, and a multiplier that takes it next to the tie -190.5: where the zero point
+  // brings it, a fused multiply-add would tell on which side of 9.5 it lies.
+  constexpr std::int64_t kOutputs = 2000;
+  Requantization r{{}, {}, {}, {1.0F, 200}, unsigned_codes(8), false};
+  std::vector<std::int8_t> weight;
+  std::vector<std::int32_t> acc;
+  int fused_differs = 0;
+  for (std::int32_t s = 3; s < 3 + kOutputs; ++s) {
+    const std::int32_t rest = s % 254;
+    for (const std::int32_t w : {s / 254, rest / 2, rest - rest / 2}) {
+      weight.push_back(static_cast<std::int8_t>(-w));
+    }
+    acc.push_back(-s);
+    r.multiplier.push_back(190.5F / static_cast<float>(s));
+    r.real_scale.push_back(1.0F);
+    const float product = static_cast<float>(-s) * r.multiplier.back();
+    fused_differs += std::nearbyint(std::fma(static_cast<float>(-s), r.multiplier.back(), 200.0F)) !=
+                             std::nearbyint(product + 200.0F)
+                         ? 1
+                         : 0;
+  }
+  ASSERT_GT(fused_differs, 100) << "the numbers of this test are badly chosen";
+  std::vector<std::uint8_t> expected(kOutputs);
+  requantize(acc.data(), 1, r, expected.data());
+
+  const std::vector<std::uint8_t> x{254, 1, 1, 0, 0, 0};
+  const ConvShape linear = ConvShape::linear(1, 3, kOutputs), pointwise{.c = 3, .o = kOutputs};
+  for (const ConvShape& shape : {linear, pointwise}) {
+    const kernels::Int8Conv layer = kernels::Int8Conv::make(shape, weight.data(), 0, r);
+    if (!layer.defined()) {
+      ASSERT_FALSE(has_int8_units());
+      GTEST_SKIP() << "no VNNI units: the general functions are what runs";
+    }
+    std::vector<std::uint8_t> y(kOutputs);
+    layer.run(x.data(), 1, {0, layer.parts()}, y.data());
+    EXPECT_EQ(y, expected);
+  }
+  const ConvShape observed{.w = 2, .c = 3, .o = kOutputs, .kw = 2};
+  std::vector<std::int8_t> wide;  // the second pixel's weights are 0
+  for (std::size_t o = 0; o < kOutputs; ++o) {
+    wide.insert(wide.end(), weight.begin() + static_cast<std::ptrdiff_t>(3 * o),
+                weight.begin() + static_cast<std::ptrdiff_t>(3 * o + 3));
+    wide.insert(wide.end(), 3, 0);
+  }
+  const kernels::Int8Conv layer = kernels::Int8Conv::make_observed(observed, wide.data(), 0, r);
+  ASSERT_TRUE(layer.defined());
+  std::vector<std::uint8_t> input = x, y(kOutputs), mask(static_cast<std::size_t>(mask_bytes(kOutputs)));
+  input.resize(16);
+  MinMax seen;
+  layer.observe(input.data(), 1, y.data(), mask.data(), &seen);
+  EXPECT_EQ(y, expected);
+}
 
 TEST(Int8ConvServes, TrainingWhereOutputsFillVectors) {
   const std::vector<std::int8_t> weight(4096, 1);
