@@ -1,5 +1,7 @@
 #include "autograd/op_support.h"
 
+#include "kernels/elementwise.h"
+
 namespace detent::autograd {
 
 Variable real_input(std::string_view op, const Variable& x) {
@@ -12,6 +14,14 @@ Variable real_input(std::string_view op, const Variable& x) {
   check(x.dtype() == DType::F32 || x.dtype() == DType::F64, op, ": expected f32 or f64, got ", x.dtype(),
         is_floating(x.dtype()) ? "" : "; dequantize the codes first");
   return x;
+}
+
+void narrow_to_f16(Tensor& x) {
+  const std::span<float> values = x.data<float>();
+  kernels::for_each_slice(x.elements(), [&](Range range) {
+    kernels::narrow_to_float16(
+        values.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size())));
+  });
 }
 
 }  // namespace detent::autograd

@@ -33,6 +33,9 @@ inline void check_operand(std::string_view op, std::string_view role, const Tens
 /// f32 or bf16.
 inline Tensor dy_as(const Backward& bw, DType dtype) { return bw.dy().as(dtype, bw.arena()); }
 
+/// Rounds f32 elements to the nearest numbers of f16.
+void narrow_to_f16(Tensor& x);
+
 /// The elements, or null for a tensor that is undefined.
 template <typename T>
 const T* pointer(const Tensor& x) {

@@ -1,17 +1,8 @@
 #include "autograd/op_support.h"
 #include "autograd/ops.h"
-#include "kernels/elementwise.h"
 
 namespace detent::autograd {
 namespace {
-
-void narrow_to_f16(Tensor& x) {
-  const std::span<float> values = x.data<float>();
-  kernels::for_each_slice(x.elements(), [&](Range range) {
-    kernels::narrow_to_float16(
-        values.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size())));
-  });
-}
 
 /// `x` with the numbers of `dtype`; those of f16 as f32, which is how they are multiplied.
 Tensor factor_of(const Tensor& x, DType dtype, Arena* arena) {

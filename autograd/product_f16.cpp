@@ -94,11 +94,7 @@ Variable product_f16(std::string_view name, const ConvShape& shape, Shape y_shap
           dense_product_backward(operands, y, bw.dy(), bw.arena(), dx, dw, db);
         }
         bw.grad(0, [&] {
-          const std::span<float> gradients = dx.data<float>();
-          kernels::for_each_slice(dx.elements(), [&](Range r) {
-            kernels::narrow_to_float16(
-                gradients.subspan(static_cast<std::size_t>(r.begin), static_cast<std::size_t>(r.size())));
-          });
+          narrow_to_f16(dx);
           return dx;
         });
         bw.grad(1, [&] { return dw; });

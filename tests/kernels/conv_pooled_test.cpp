@@ -107,14 +107,6 @@ struct Case {
   }
 };
 
-struct Gradients {
-  std::vector<float> dx, dw, db;
-  explicit Gradients(const ConvShape& shape)
-      : dx(static_cast<std::size_t>(shape.n * shape.input_row()), std::numeric_limits<float>::quiet_NaN()),
-        dw(static_cast<std::size_t>(shape.weight_elements()), std::numeric_limits<float>::quiet_NaN()),
-        db(static_cast<std::size_t>(shape.o), std::numeric_limits<float>::quiet_NaN()) {}
-};
-
 Gradients expected(const Case& c) {
   const std::vector<double> g(c.g.begin(), c.g.end()), x(c.x.begin(), c.x.end()), w(c.weight.begin(), c.weight.end());
   std::vector<double> dy(static_cast<std::size_t>(c.conv.n * c.conv.output_row()));

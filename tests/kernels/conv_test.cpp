@@ -33,14 +33,6 @@ class Conv2d : public ::testing::TestWithParam<NamedShape> {
   }
 };
 
-struct Gradients {
-  std::vector<float> dx, dw, db;
-  explicit Gradients(const ConvShape& shape)
-      : dx(static_cast<std::size_t>(shape.n * shape.input_row()), std::numeric_limits<float>::quiet_NaN()),
-        dw(static_cast<std::size_t>(shape.weight_elements()), std::numeric_limits<float>::quiet_NaN()),
-        db(static_cast<std::size_t>(shape.o), std::numeric_limits<float>::quiet_NaN()) {}
-};
-
 TEST_P(Conv2d, ForwardEqualsReference) {
   const PackedWeight packed = pack_forward(shape, DType::F32, bytes_of(weight));
   for (const bool has_bias : {false, true}) {

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -110,6 +111,15 @@ inline std::vector<bfloat16> to_bf16(const std::vector<float>& values) {
 }
 
 inline std::vector<float> to_floats(const std::vector<bfloat16>& values) { return {values.begin(), values.end()}; }
+
+/// The gradients of a convolution, NaN until they are written.
+struct Gradients {
+  std::vector<float> dx, dw, db;
+  explicit Gradients(const ConvShape& shape)
+      : dx(static_cast<std::size_t>(shape.n * shape.input_row()), std::numeric_limits<float>::quiet_NaN()),
+        dw(static_cast<std::size_t>(shape.weight_elements()), std::numeric_limits<float>::quiet_NaN()),
+        db(static_cast<std::size_t>(shape.o), std::numeric_limits<float>::quiet_NaN()) {}
+};
 
 template <typename T>
 const std::byte* bytes_of(const std::vector<T>& values) {
