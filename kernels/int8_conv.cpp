@@ -260,8 +260,8 @@ void Int8Conv::Impl::run_image(const std::uint8_t* x, Range lines, std::uint8_t*
   const std::int64_t step = pool ? 2 : 1;
   const std::int64_t width = pool ? shape.out_w() / 2 : shape.out_w();
   const std::int64_t line = padded_width() * shape.c;
-  // Images of training have nothing readable behind them.
-  const bool is_copied = shape.padding_h > 0 || shape.padding_w > 0 || (is_observed && shape.kw * shape.c % kFour != 0);
+  // Tiles read whole groups of four bytes; behind an image there may be nothing, or another thread's work.
+  const bool is_copied = shape.padding_h > 0 || shape.padding_w > 0 || shape.kw * shape.c % kFour != 0;
   const std::uint8_t* const first = is_copied ? padded_lines(x, {lines.begin * step, lines.end * step})
                                               : x + lines.begin * step * shape.stride_h * line;
   TileObservation of_line = observation == nullptr ? TileObservation() : *observation;
@@ -298,13 +298,28 @@ void Int8Conv::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_
 }
 
 void Int8Conv::Impl::run_linear(const std::uint8_t* x, std::int64_t images, Range range, std::uint8_t* y) const {
+  const std::uint8_t* last = nullptr;  // the last row where tiles would read beyond it: a copy
+  if (shape.c % kFour != 0) {
+    const auto row = static_cast<std::size_t>(shape.c);
+    auto* const copy = thread_scratch_of<std::uint8_t>(row + kFour, onednn::kInputSlot);
+    std::memcpy(copy, x + (images - 1) * shape.c, row);
+    last = copy;
+  }
+  const std::int64_t before = last != nullptr ? images - 1 : images;
   for (std::int64_t block = range.begin; block < range.end; ++block) {
     const auto vectors = static_cast<int>(blocks[block].size());
+    const auto kernel_of = [&](int pixels) { return int8_kernel(pixels, vectors, has_bias); };
     Int8Tile tile = tile_of(block);
     tile.x = x;
     tile.y = y + blocks[block].begin * kLanes;
-    run_tiles(tile, images, kTilePixels, tile.pixel_stride,
-              [&](int pixels) { return int8_kernel(pixels, vectors, has_bias); });
+    if (before > 0) {
+      run_tiles(tile, before, kTilePixels, tile.pixel_stride, kernel_of);
+    }
+    if (last != nullptr) {
+      tile.x = last;
+      tile.y += before * tile.y_stride;
+      run_tiles(tile, 1, kTilePixels, tile.pixel_stride, kernel_of);
+    }
   }
 }
 

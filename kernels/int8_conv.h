@@ -30,7 +30,7 @@ class Int8Conv {
   bool defined() const { return impl_ != nullptr; }
   /// A run may be cut into this many parts: lines of the result, for linear layers blocks of outputs.
   std::int64_t parts() const;
-  /// y_q of `parts` of each of `images` images. REQUIRES: three bytes after x_q's last are readable.
+  /// y_q of `parts` of each of `images` images. REQUIRES: images >= 1.
   void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const;
   /// All of y_q, with what requantize gives beside the codes: `mask` and `seen`, which may be null. REQUIRES:
   /// make_observed.

@@ -21,8 +21,6 @@ constexpr std::int64_t kMany = 8;
 /// A layer of fewer multiply-adds takes about as long as sharing it out.
 constexpr std::int64_t kWorkOfFork = 1'000'000;
 constexpr std::int64_t kWorkOfPart = 600'000;
-/// Bytes that kernels may read beyond a value's last.
-constexpr std::int64_t kSlack = 64;
 
 /// A node of the graph that computes: by a step, or, where there is none, by its module on the whole batch.
 struct Layer {
@@ -176,7 +174,7 @@ bool InferencePlan::Impl::is_of_tasks(std::size_t place) const {
 
 void InferencePlan::Impl::place_values() {
   whole.resize(places.size());
-  const auto aligned = [](std::size_t bytes) { return (bytes + kSlack + kAlignment - 1) / kAlignment * kAlignment; };
+  const auto aligned = [](std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
   const auto largest_task = static_cast<std::size_t>((batch + tasks.count - 1) / tasks.count);
   std::size_t task_bytes = 0;
   std::vector<std::pair<std::size_t, std::size_t>> offsets;  // of places of tasks
@@ -191,9 +189,8 @@ void InferencePlan::Impl::place_values() {
         task_bytes += aligned(places[index].image_bytes * (segment.grain == Grain::Image ? 1 : largest_task));
         continue;
       }
-      const Tensor memory = Tensor::empty({batch * elements + kSlack}, value.dtype);
-      memory_bytes += memory.bytes();
-      whole[index] = memory.rows(0, batch * elements).reshape(value.shape.batched(batch)).with_qparams(value.qparams);
+      whole[index] = Tensor::empty(value.shape.batched(batch), value.dtype).with_qparams(value.qparams);
+      memory_bytes += whole[index].bytes();
       places[index].base = whole[index].raw();
     }
   }

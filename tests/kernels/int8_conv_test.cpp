@@ -115,7 +115,7 @@ TEST_P(Int8Conv, GivesTheCodesOfTheGeneralFunctions) {
       const auto drawn = static_cast<std::int32_t>(random.index(static_cast<std::uint32_t>(largest + 1)));
       return seed % 2 == 0 ? drawn : (drawn * 4 > largest ? largest : 0);
     };
-    std::vector<std::uint8_t> x(static_cast<std::size_t>(s.n * s.input_row() + 3));
+    std::vector<std::uint8_t> x(static_cast<std::size_t>(s.n * s.input_row()));
     std::ranges::generate(x, [&] { return static_cast<std::uint8_t>(code(255)); });
     std::vector<std::int8_t> weight(static_cast<std::size_t>(s.weight_elements()));
     std::ranges::generate(weight, [&] {
@@ -197,7 +197,7 @@ TEST(Int8ConvRounds, TheProductBeforeTheZeroPointIsAdded) {
   std::vector<std::uint8_t> expected(kOutputs);
   requantize(acc.data(), 1, r, expected.data());
 
-  const std::vector<std::uint8_t> x{254, 1, 1, 0, 0, 0};
+  const std::vector<std::uint8_t> x{254, 1, 1};
   const ConvShape linear = ConvShape::linear(1, 3, kOutputs), pointwise{.c = 3, .o = kOutputs};
   for (const ConvShape& shape : {linear, pointwise}) {
     const kernels::Int8Conv layer = kernels::Int8Conv::make(shape, weight.data(), 0, r);
@@ -219,7 +219,7 @@ TEST(Int8ConvRounds, TheProductBeforeTheZeroPointIsAdded) {
   const kernels::Int8Conv layer = kernels::Int8Conv::make_observed(observed, wide.data(), 0, r);
   ASSERT_TRUE(layer.defined());
   std::vector<std::uint8_t> input = x, y(kOutputs), mask(static_cast<std::size_t>(mask_bytes(kOutputs)));
-  input.resize(16);
+  input.resize(6);
   MinMax seen;
   layer.observe(input.data(), 1, y.data(), mask.data(), &seen);
   EXPECT_EQ(y, expected);
