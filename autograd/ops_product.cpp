@@ -120,24 +120,27 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
   if (x.dtype() == DType::F64) {
     return product_f64(name, shape, std::move(y_shape), x, weight, bias, options.relu);
   }
-  if (dtype == DType::F16) {
-    return product_f16(name, shape, std::move(y_shape), x, weight, bias, options.relu);
-  }
 
-  Tensor factor_x = x.value().as(dtype, tape.arena());
-  Tensor factor_w = weight.value().as(dtype, tape.arena());
-  Tensor y = tape.empty(std::move(y_shape), dtype);
-  kernels::conv2d_forward(shape, dtype, factor_x.raw(),
-                          kernels::pack_forward(shape, dtype, factor_w.raw(), factor_w.owner()),
-                          pointer<float>(bias.value()), options.relu, dtype, y.raw());
+  ProductOperands operands{.shape = shape,
+                           .dtype = dtype,
+                           .x = x.value().as(dtype, tape.arena()),
+                           .weight = weight.value().as(dtype, tape.arena()),
+                           .relu = options.relu};
+  const bool is_f16 = dtype == DType::F16;
+  Tensor y = tape.empty(std::move(y_shape), is_f16 ? DType::F32 : dtype);
+  if (is_f16) {
+    product_f16_forward(operands, bias.value(), tape.arena(), y);
+  } else {
+    kernels::conv2d_forward(shape, dtype, operands.x.raw(),
+                            kernels::pack_forward(shape, dtype, operands.weight.raw(), operands.weight.owner()),
+                            pointer<float>(bias.value()), options.relu, dtype, y.raw());
+  }
+  // Backward keeps only what it needs.
+  operands.x = weight.needs_grad() ? operands.x : Tensor();
+  operands.weight = x.needs_grad() ? operands.weight : Tensor();
 
   // S = x * W + b, y = S or max(0, S)
   //   =>  dS = dy, or dy where y > 0;  dx = dS * W^T,  dW = x^T dS,  db = sum of dS over images and pixels
-  const ProductOperands operands{.shape = shape,
-                                 .dtype = dtype,
-                                 .x = weight.needs_grad() ? factor_x : Tensor(),
-                                 .weight = x.needs_grad() ? factor_w : Tensor(),
-                                 .relu = options.relu};
   return tape.record(
       name, y, {x, weight, bias},
       [operands, x_shape = x.shape(), x_dtype = x.dtype(), w_shape = weight.shape(),
@@ -149,10 +152,17 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
         const PooledGradient* const pooled = bw.pooled_dy();
         if (pooled != nullptr && kernels::visits_winners(operands.shape, pooled->shape)) {
           pooled_product_backward(operands, *pooled, bw.arena(), dx, dw, db);
+        } else if (operands.dtype == DType::F16) {
+          product_f16_backward(operands, y, bw.dy(), bw.arena(), dx, dw, db);
         } else {
           dense_product_backward(operands, y, bw.dy(), dx, dw, db);
         }
-        bw.grad(0, [&] { return dx; });
+        bw.grad(0, [&] {
+          if (operands.dtype == DType::F16) {
+            narrow_to_f16(dx);
+          }
+          return dx;
+        });
         bw.grad(1, [&] { return dw; });
         bw.grad(2, [&] { return db; });
       },

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "autograd/product_pooled.h"
-#include "kernels/conv_pooled.h"
 #include "kernels/elementwise.h"
 #include "kernels/relu_mask.h"
 
@@ -34,8 +32,17 @@ void make_sums_gradient(const Tensor& y, const Tensor& dy, std::int64_t row, Ran
   kernels::narrow_to_float16(ds);
 }
 
-void dense_product_backward(const ProductOperands& operands, const Tensor& y, const Tensor& dy, Arena* arena,
-                            Tensor& dx, Tensor& dw, Tensor& db) {
+}  // namespace
+
+void product_f16_forward(const ProductOperands& operands, const Tensor& bias, Arena* arena, Tensor& y) {
+  const Tensor x = operands.x.as(DType::F32, arena), weight = operands.weight.as(DType::F32, arena);
+  kernels::conv2d_forward(operands.shape, DType::F32, x.raw(),
+                          kernels::pack_forward(operands.shape, DType::F32, weight.raw(), weight.owner()),
+                          pointer<float>(bias), operands.relu, DType::F32, y.raw());
+}
+
+void product_f16_backward(const ProductOperands& operands, const Tensor& y, const Tensor& dy, Arena* arena, Tensor& dx,
+                          Tensor& dw, Tensor& db) {
   const ConvShape& shape = operands.shape;
   ConvBackward products;
   products.make_dy = [&](std::int64_t, Range images, std::byte* out) {
@@ -56,51 +63,6 @@ void dense_product_backward(const ProductOperands& operands, const Tensor& y, co
   products.dw = pointer<float>(dw);
   products.db = pointer<float>(db);
   kernels::conv2d_backward(shape, products);
-}
-
-}  // namespace
-
-Variable product_f16(std::string_view name, const ConvShape& shape, Shape y_shape, const Variable& x,
-                     const Variable& weight, const Variable& bias, bool relu) {
-  Arena* const arena = x.tape().arena();
-  const Tensor factor_x = x.value().as(DType::F16, arena);
-  const Tensor factor_w = weight.value().as(DType::F16, arena);
-  Tensor y = x.tape().empty(std::move(y_shape));
-  {
-    const Tensor wide_x = factor_x.as(DType::F32, arena), wide_w = factor_w.as(DType::F32, arena);
-    kernels::conv2d_forward(shape, DType::F32, wide_x.raw(),
-                            kernels::pack_forward(shape, DType::F32, wide_w.raw(), wide_w.owner()),
-                            pointer<float>(bias.value()), relu, DType::F32, y.raw());
-  }
-
-  // S = x * W + b, y = S or max(0, S)
-  //   =>  dS = dy, or dy where y > 0;  dx = dS * W^T,  dW = x^T dS,  db = sum of dS over images and pixels
-  const ProductOperands operands{.shape = shape,
-                                 .dtype = DType::F16,
-                                 .x = weight.needs_grad() ? factor_x : Tensor(),
-                                 .weight = x.needs_grad() ? factor_w : Tensor(),
-                                 .relu = relu};
-  return x.tape().record(
-      name, y, {x, weight, bias},
-      [operands, x_shape = x.shape(), w_shape = weight.shape(), y = relu ? y : Tensor()](Backward& bw) {
-        const auto wanted = [&](std::size_t input, const Shape& as) {
-          return bw.needs(input) ? Tensor::empty(as, DType::F32, bw.arena()) : Tensor();
-        };
-        Tensor dx = wanted(0, x_shape), dw = wanted(1, w_shape), db = wanted(2, {operands.shape.o});
-        const PooledGradient* const pooled = bw.pooled_dy();
-        if (pooled != nullptr && kernels::visits_winners(operands.shape, pooled->shape)) {
-          pooled_product_backward(operands, *pooled, bw.arena(), dx, dw, db);
-        } else {
-          dense_product_backward(operands, y, bw.dy(), bw.arena(), dx, dw, db);
-        }
-        bw.grad(0, [&] {
-          narrow_to_f16(dx);
-          return dx;
-        });
-        bw.grad(1, [&] { return dw; });
-        bw.grad(2, [&] { return db; });
-      },
-      Dy::MayBePooled);
 }
 
 }  // namespace detent::autograd

@@ -1,17 +1,15 @@
 """ONNX Runtime on the work of `detent bench infer`: cases and answers as in torch_mnist.py. Models are written with the
 package onnx; int8 is ONNX Runtime's own static quantization (QDQ, u8 activations, s8 weights a channel)."""
-import json
 import os
-import statistics
-import sys
 import tempfile
-import time
 
 import numpy
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import quantization
+
+import peer
 
 RANDOM = numpy.random.default_rng(1)
 FOLDER = tempfile.TemporaryDirectory()
@@ -82,34 +80,13 @@ def model_of(case):
     return path, shape
 
 
-def measure(case):
+def work_of(case):
     path, shape = model_of(case)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = case["threads"]
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     x = {"x": RANDOM.random((case["batch"], *shape), dtype=numpy.float32)}
-    begin = time.perf_counter()
-    while time.perf_counter() - begin < 0.2:
-        session.run(None, x)
-    times, begin, cpu = [], time.perf_counter(), time.process_time()
-    while len(times) < 20 or (time.perf_counter() - begin < case["seconds"] and len(times) < 20000):
-        start = time.perf_counter()
-        session.run(None, x)
-        times.append(time.perf_counter() - start)
-    cpu = time.process_time() - cpu
-    return {"median_ms": 1e3 * statistics.median(times), "cpu_ms": 1e3 * cpu / len(times), "runs": len(times)}
+    return lambda: session.run(None, x)
 
 
-def main():
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints is no answer
-    print(json.dumps({"version": f"ONNX Runtime {onnxruntime.__version__}"}), file=answers, flush=True)
-    for line in sys.stdin:
-        try:
-            answer = measure(json.loads(line))
-        except Exception as error:  # one case that cannot be done is no end of the others
-            answer = {"error": str(error)}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-main()
+peer.serve(f"ONNX Runtime {onnxruntime.__version__}", work_of)

@@ -4,12 +4,9 @@ line: {"median_ms", "cpu_ms", "runs"}, or {"error"}. A case is {"what": "step" |
 
 Quantization is PyTorch's default for x86: fused modules, get_default_qat_qconfig, prepare_qat, convert.
 """
-import json
-import os
-import statistics
-import sys
-import time
 import warnings
+
+import peer
 
 warnings.filterwarnings("ignore")
 import torch
@@ -84,36 +81,11 @@ def inference_of(case):
     return infer
 
 
-def measure(work, seconds):
-    begin = time.perf_counter()
-    warm_up = 0
-    while warm_up < 3 or time.perf_counter() - begin < 0.2:
-        work()
-        warm_up += 1
-    times, begin, cpu = [], time.perf_counter(), time.process_time()
-    while len(times) < 20 or (time.perf_counter() - begin < seconds and len(times) < 20000):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    cpu = time.process_time() - cpu
-    return {"median_ms": 1e3 * statistics.median(times), "cpu_ms": 1e3 * cpu / len(times), "runs": len(times)}
+def work_of(case):
+    torch.set_num_threads(case["threads"])
+    return step_of(case) if case["what"] == "step" else inference_of(case)
 
 
-def main():
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints is no answer
-    torch.backends.quantized.engine = ENGINE
-    torch.manual_seed(1)
-    print(json.dumps({"version": f"PyTorch {torch.__version__}, {ENGINE}"}), file=answers, flush=True)
-    for line in sys.stdin:
-        case = json.loads(line)
-        try:
-            torch.set_num_threads(case["threads"])
-            work = step_of(case) if case["what"] == "step" else inference_of(case)
-            answer = measure(work, case["seconds"])
-        except Exception as error:  # one case that PyTorch cannot do is no end of the others
-            answer = {"error": str(error)}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-main()
+torch.backends.quantized.engine = ENGINE
+torch.manual_seed(1)
+peer.serve(f"PyTorch {torch.__version__}, {ENGINE}", work_of)

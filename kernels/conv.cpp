@@ -43,10 +43,7 @@ PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype
   shape.validate();
   check(dtype == DType::F32 || dtype == DType::BF16, op, ": expected a weight of f32 or bf16, got ", dtype);
   if (dtype == DType::BF16 && !has_bf16_units()) {
-    const auto widened = op_buffer(static_cast<std::size_t>(shape.weight_elements()) * sizeof(float));
-    auto* values = reinterpret_cast<float*>(widened.get());
-    convert_to_float(reinterpret_cast<const bfloat16*>(weight), shape.weight_elements(), values);
-    return pack_float(op, shape, DType::F32, product, widened.get(), nullptr);
+    return pack_float(op, shape, DType::F32, product, widened(weight, shape.weight_elements()).get(), nullptr);
   }
   return is_linear(shape) ? pack_plain(shape, dtype, product, weight, std::move(owner))
                           : pack_blocked(shape, dtype, product, weight);
@@ -55,10 +52,8 @@ PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype
 /// bf16 numbers on a processor without bf16 units: f32 products of the same numbers.
 void forward_as_f32(const ConvShape& shape, const std::byte* x, const PackedWeight& weight, const float* bias,
                     bool relu, DType out, std::byte* y) {
-  const std::int64_t inputs = shape.n * shape.input_row();
   const std::int64_t outputs = shape.n * shape.output_row();
-  const auto x_f32 = op_buffer(static_cast<std::size_t>(inputs) * sizeof(float));
-  convert_to_float(reinterpret_cast<const bfloat16*>(x), inputs, reinterpret_cast<float*>(x_f32.get()));
+  const auto x_f32 = widened(x, shape.n * shape.input_row());
   if (out == DType::F32) {
     conv2d_forward(shape, DType::F32, x_f32.get(), weight, bias, relu, DType::F32, y);
     return;

@@ -100,6 +100,12 @@ void convert_to_float(const bfloat16* from, std::int64_t count, float* to) {
   widen_all(reinterpret_cast<const std::uint16_t*>(from), count, to);
 }
 
+std::shared_ptr<std::byte> widened(const std::byte* from, std::int64_t count) {
+  auto wide = op_buffer(static_cast<std::size_t>(count) * sizeof(float));
+  convert_to_float(reinterpret_cast<const bfloat16*>(from), count, reinterpret_cast<float*>(wide.get()));
+  return wide;
+}
+
 void convert_to_bfloat16(const float* from, std::int64_t count, bfloat16* to) {
   std::transform(from, from + count, to, [](float value) { return bfloat16(value); });
 }

@@ -57,6 +57,8 @@ class SlicePlans {
 std::shared_ptr<std::byte> op_buffer(std::size_t bytes);
 
 void convert_to_float(const bfloat16* from, std::int64_t count, float* to);
+/// bf16 numbers in memory as f32 ones, for the products of processors without bf16 units.
+std::shared_ptr<std::byte> widened(const std::byte* from, std::int64_t count);
 void convert_to_bfloat16(const float* from, std::int64_t count, bfloat16* to);
 
 /// sum[i] += part[i]

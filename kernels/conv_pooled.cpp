@@ -262,13 +262,9 @@ class PooledBackward {
 
 /// bf16 numbers on a processor without bf16 units: f32 products of the same numbers.
 void backward_as_f32(const ConvShape& shape, const PooledConvBackward& b) {
-  const auto weight = op_buffer(static_cast<std::size_t>(shape.weight_elements()) * sizeof(float));
+  const auto weight = b.dx != nullptr ? widened(b.weight, shape.weight_elements()) : nullptr;
   PooledConvBackward f32 = b;
   f32.weight = weight.get();
-  if (b.dx != nullptr) {
-    convert_to_float(reinterpret_cast<const bfloat16*>(b.weight), shape.weight_elements(),
-                     reinterpret_cast<float*>(weight.get()));
-  }
   f32.make_x = [&](std::int64_t image, std::byte* x) {
     auto* const made =
         thread_scratch_of<bfloat16>(static_cast<std::size_t>(shape.input_row()), onednn::kConversionSlot);

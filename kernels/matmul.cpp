@@ -9,12 +9,7 @@ constexpr std::int64_t kGrain = 128;
 
 /// bf16 numbers on a processor without bf16 units: the f32 product of the same numbers.
 void multiply_as_f32(const MatmulShape& shape, const std::byte* a, const std::byte* b, DType out, std::byte* y) {
-  const auto widen = [](const std::byte* numbers, std::int64_t count) {
-    auto wide = op_buffer(static_cast<std::size_t>(count) * sizeof(float));
-    convert_to_float(reinterpret_cast<const bfloat16*>(numbers), count, reinterpret_cast<float*>(wide.get()));
-    return wide;
-  };
-  const auto wide_a = widen(a, shape.m * shape.k), wide_b = widen(b, shape.k * shape.n);
+  const auto wide_a = widened(a, shape.m * shape.k), wide_b = widened(b, shape.k * shape.n);
   if (out == DType::F32) {
     matmul(shape, DType::F32, wide_a.get(), wide_b.get(), out, y);
     return;

@@ -11,11 +11,11 @@ constexpr std::int64_t kBatches = 16;
 constexpr std::uint64_t kLearningSteps = 48;
 
 /// The time of a step depends on how many gradients are 0, so the model first learns a little.
-void learn(const nn::Graph& graph, const Recipe& recipe, const std::vector<Batch>& batches) {
+void learn(const nn::Graph& graph, const Recipe& recipe, const std::vector<data::Batch>& batches) {
   nn::Graph fused = nn::fuse_relu(graph);
   TrainStep step(fused, recipe.train, 1);
   for (std::uint64_t number = 0; number < kLearningSteps; ++number) {
-    const Batch& batch = batches[number % batches.size()];
+    const data::Batch& batch = batches[number % batches.size()];
     step.run(batch.images, batch.labels, recipe.train.learning_rate, number);
   }
 }
@@ -33,7 +33,7 @@ BenchResult bench_step(const BenchOptions& options, Reporter& reporter) {
   const Recipe recipe = load_recipe(options.model, overrides);
   nn::Graph graph = float_graph_of(recipe);
   const std::int64_t batch_size = options.batch > 0 ? options.batch : recipe.train.batch;
-  const std::vector<Batch> batches =
+  const std::vector<data::Batch> batches =
       training_batches(kBatches, batch_size, graph.input_shape(), graph.output_shape().elements());
   learn(graph, recipe, batches);
   graph = is_qat ? quant::prepare_qat(graph, recipe.qconfig_mapping()) : nn::fuse_relu(graph);
@@ -52,7 +52,7 @@ BenchResult bench_step(const BenchOptions& options, Reporter& reporter) {
   const double learning_rate = is_qat ? recipe.qat.learning_rate : recipe.train.learning_rate;
   std::uint64_t number = kLearningSteps;
   const auto run = [&] {
-    const Batch& batch = batches[number % batches.size()];
+    const data::Batch& batch = batches[number % batches.size()];
     const TrainStep::Result done = step.run(batch.images, batch.labels, learning_rate, number++);
     result.saved_activation_bytes = static_cast<std::int64_t>(done.saved_bytes);
   };

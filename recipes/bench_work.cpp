@@ -68,25 +68,18 @@ Tensor random_labels(std::int64_t batch, std::int64_t classes) {
   return labels;
 }
 
-std::vector<Batch> training_batches(std::int64_t count, std::int64_t batch, const Shape& image, std::int64_t classes) {
-  std::vector<Batch> batches;
+std::vector<data::Batch> training_batches(std::int64_t count, std::int64_t batch, const Shape& image,
+                                          std::int64_t classes) {
+  std::vector<data::Batch> batches(static_cast<std::size_t>(count));
   if (image != Shape{data::kDigitSize, data::kDigitSize, 1} || classes != 10) {
-    batches.assign(static_cast<std::size_t>(count), {random_images(batch, image), random_labels(batch, classes)});
+    std::ranges::fill(batches, data::Batch{random_images(batch, image), random_labels(batch, classes)});
     return batches;
   }
   const std::int64_t fewest = 10;  // that can be drawn
-  const data::Dataset digits =
-      data::make_digits({.train = std::max(count * batch, fewest), .test = fewest, .seed = 1}).train;
-  const auto examples = static_cast<std::size_t>(batch);
-  const auto pixels = static_cast<std::size_t>(image.elements());
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-    Batch next{Tensor::empty(image.batched(batch), DType::F32), Tensor::empty({batch}, DType::S32)};
-    std::ranges::transform(digits.images.data<std::uint8_t>().subspan(i * examples * pixels, examples * pixels),
-                           next.images.data<float>().begin(),
-                           [](std::uint8_t pixel) { return static_cast<float>(pixel) / 255.0F; });
-    std::ranges::copy(digits.labels.data<std::int32_t>().subspan(i * examples, examples),
-                      next.labels.data<std::int32_t>().begin());
-    batches.push_back(std::move(next));
+  data::Loader loader(data::make_digits({.train = std::max(count * batch, fewest), .test = fewest, .seed = 1}).train,
+                      {.batch = batch, .augment = {}, .normalization = {}});
+  for (data::Batch& next : batches) {
+    loader.next(next);
   }
   return batches;
 }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "autograd/tensor.h"
+#include "data/loader.h"
 #include "kernels/peak.h"
 #include "nn/graph.h"
 #include "recipes/recipe.h"
@@ -17,13 +18,10 @@ nn::Graph float_graph_of(const Recipe& recipe);
 Tensor random_images(std::int64_t batch, const Shape& shape);
 Tensor random_labels(std::int64_t batch, std::int64_t classes);
 
-/// What a step trains on.
-struct Batch {
-  Tensor images, labels;
-};
 /// `count` batches for a model of such images and so many classes. A step's time depends on how many gradients are 0,
 /// so models that can read digits get drawn ones (data/digits.h); others get random numbers.
-std::vector<Batch> training_batches(std::int64_t count, std::int64_t batch, const Shape& image, std::int64_t classes);
+std::vector<data::Batch> training_batches(std::int64_t count, std::int64_t batch, const Shape& image,
+                                          std::int64_t classes);
 
 /// The types that products of a benchmark are computed in.
 struct ProductTypes {
