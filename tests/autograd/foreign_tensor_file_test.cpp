@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 TEST(ForeignTensorFile, WhatIsNoNumberIsPassedOver) {
   const TempFolder folder;
   const auto path = folder / "data.h5";
-  if (!write_with_h5py(path, R"(f['labels'] = np.array([True, False, True])
+  if (!run_h5py(on_file(path, R"(f['labels'] = np.array([True, False, True])
 f['wide'] = np.array([1, 1 << 40])
 f['half'] = np.array([7, 65535], dtype='u2'); f['half'].attrs['dtype'] = 'uint16'
 f['names'] = np.array(['a', 'b'], dtype=h5py.string_dtype())
@@ -27,7 +27,7 @@ f['complex'] = np.zeros(3, 'c8')
 f['nothing'] = h5py.Empty('f4')
 f.create_dataset('lists', (2,), dtype=h5py.vlen_dtype('i4'))
 f.create_dataset('reference', data=f['text'].ref, dtype=h5py.ref_dtype)
-f.attrs['name'] = np.bytes_(bytes([99, 97, 102, 0xe9])))")) {
+f.attrs['name'] = np.bytes_(bytes([99, 97, 102, 0xe9])))"))) {
     GTEST_SKIP() << "no h5py";
   }
   EXPECT_THAT(error_of([&] { TensorFile::read(path); }),
@@ -39,7 +39,7 @@ f.attrs['name'] = np.bytes_(bytes([99, 97, 102, 0xe9])))")) {
   EXPECT_THAT(error_of([&] { TensorFile::read(path, {"struct"}); }), HasSubstr("expected numbers"));
   EXPECT_THAT(error_of([&] { TensorFile::read(path, {"nothing"}); }), HasSubstr("expected numbers"));
 
-  write_with_h5py(path, "del f['wide']");
+  run_h5py(on_file(path, "del f['wide']"));
   const TensorFile all = TensorFile::read(path);
   EXPECT_EQ(all.tensors.size(), 2U);
   EXPECT_THAT(all.tensor("labels").data<std::int8_t>(), ElementsAre(1, 0, 1));
