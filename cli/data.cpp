@@ -129,7 +129,7 @@ Command data_command() {
                               "detent data fetch mnist\n"
                               "detent data export digits digits/ --train 60000 --test 10000",
                    .options = {{"to", "DIR", "fetch: the folder to download to (default: the user's cache)"},
-                               {"train", "N", "export: training images (default: 20000)"},
+                               {"train", "N", "export: training images (default: 40000)"},
                                {"test", "N", "export: test images (default: 4000)"},
                                {"seed", "N", "export: seed of the digits (default: 1)"},
                                threads_option(),

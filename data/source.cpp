@@ -26,6 +26,8 @@ bool holds_data(const std::filesystem::path& path) {
 /// Opens what is at `path`; called `name`, if that is not empty.
 DataSource open_path(const std::filesystem::path& path, const std::string& name = {}) {
   std::error_code error;
+  check(path.filename().string().find("-ubyte") == std::string::npos || std::filesystem::is_directory(path, error),
+        path.string(), ": is one of the four IDX files of a data set; name their folder");
   const bool is_idx = std::filesystem::is_directory(path, error) && (has_idx_files(path) || !has_hdf5_files(path));
   return is_idx ? read_idx_folder(path, name) : read_hdf5_dataset(path, name);
 }

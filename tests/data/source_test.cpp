@@ -146,6 +146,10 @@ TEST_F(OpenData, NeverPassesOverWhatWasNamed) {
   EXPECT_THAT(error_of([&] { open_data({.folder = folder.path()}); }), HasSubstr("has no train-images"));
   EXPECT_THAT(error_of([&] { open_data({.name = "digits", .folder = folder / "nowhere"}); }), HasSubstr("nowhere"));
   EXPECT_THAT(error_of([&] { open_data({.name = "./nowhere.h5"}); }), HasSubstr("./nowhere.h5"));
+  write_text(folder / "train-labels-idx1-ubyte", "");
+  EXPECT_THAT(error_of([&] { open_data({.folder = folder / "train-labels-idx1-ubyte"}); }),
+              HasSubstr("name their folder"));
+  std::filesystem::remove(folder / "train-labels-idx1-ubyte");
   const ScopedVariable variable("DETENT_DATA", (folder / "gone").c_str());
   EXPECT_THAT(error_of([&] { open_data({}); }), AllOf(HasSubstr("gone"), HasSubstr("DETENT_DATA")));
 }
