@@ -18,9 +18,9 @@ const Tensor& require(const TensorFile& file, const std::string& tensor) {
 }
 
 /// How to make u8 [N, H, W, C] of `images` in numpy, or nothing.
-std::string mend_of_images(const Tensor& images, bool is_boolean) {
-  if (is_boolean) {
-    return "; these are booleans: write images.astype('uint8') * 255";
+std::string mend_of_images(const Tensor& images, bool is_enumeration) {
+  if (is_enumeration) {
+    return ", an enumeration; of booleans write images.astype('uint8') * 255";
   }
   if (images.dtype() != DType::U8) {
     const bool is_real = images.dtype() != DType::S8 && images.dtype() != DType::S32;
@@ -39,14 +39,16 @@ Tensor read_images(const TensorFile& file, const std::string& name) {
   const std::string where = file.source.string() + ": /" + name;
   const Tensor images = require(file, name);
   const Shape& shape = images.shape();
-  const bool is_boolean = file.enumerations.contains(name);
-  check(images.dtype() == DType::U8 && !is_boolean && (shape.rank() == 3 || shape.rank() == 4), where,
+  const bool is_enumeration = file.enumerations.contains(name);
+  check(images.dtype() == DType::U8 && !is_enumeration && (shape.rank() == 3 || shape.rank() == 4), where,
         ": expected u8 [N, H, W, C] or [N, H, W], got ", images.dtype(), ' ', shape,
-        mend_of_images(images, is_boolean));
+        mend_of_images(images, is_enumeration));
   if (shape.rank() == 3) {
     return images.reshape({shape[0], shape[1], shape[2], 1});
   }
-  const bool is_told = file.attributes.contains("layout") && file.text("layout") == "NHWC";
+  const bool is_told = file.attributes.contains("layout");
+  check(!is_told || file.text("layout") == "NHWC", where, ": attribute layout: expected \"NHWC\", got \"",
+        is_told ? file.text("layout") : "", "\"; write images.transpose(0, 2, 3, 1) and layout = \"NHWC\"");
   check(is_told || !looks_channels_first(shape), where, ": expected [N, H, W, C], got ", shape,
         ", which looks like channels first; write images.transpose(0, 2, 3, 1), or the attribute layout = \"NHWC\" if "
         "height is ",
@@ -71,13 +73,18 @@ Dataset read_part(const TensorFile& file, const std::string& prefix) {
 }
 
 std::int64_t classes_of(const TensorFile& file, const Dataset& train) {
+  constexpr std::int64_t kMostClasses = 1'000'000;
   if (file.attributes.contains("classes")) {
     const std::int64_t classes = file.integer("classes");
-    check(classes >= 1, file.source.string(), ": attribute classes: expected at least 1, got ", classes);
+    check(classes >= 1 && classes <= kMostClasses, file.source.string(), ": attribute classes: expected 1 to ",
+          kMostClasses, ", got ", classes);
     return classes;
   }
   const std::span<const std::int32_t> labels = std::as_const(train.labels).data<std::int32_t>();
-  return labels.empty() ? 1 : std::int64_t{std::ranges::max(labels)} + 1;
+  const std::int64_t largest = labels.empty() ? 0 : std::max(std::ranges::max(labels), 0);
+  check(largest < kMostClasses, file.source.string(), ": labels: expected class numbers from 0, got ", largest,
+        "; of other numbers write np.unique(labels, return_inverse=True)[1]");
+  return largest + 1;
 }
 
 /// What the data call themselves, else what their file or folder is called.

@@ -87,11 +87,13 @@ TEST(ForeignHdf5, WhatIsRefusedIsRefusedWithTheMend) {
       {"doubles", "np.zeros((n, 6, 5), 'f8')", kLabels, {"got f64", "(images * 255).round().astype('uint8')"}},
       {"wide", "np.zeros((n, 6, 5), 'i8')", kLabels, {"got s32", "images.astype('uint8')"}},
       {"signed", "np.zeros((n, 6, 5), 'i1')", kLabels, {"got s8", "images.astype('uint8')"}},
-      {"booleans", "np.zeros((n, 6, 5), '?')", kLabels, {"booleans", "images.astype('uint8') * 255"}},
+      {"booleans", "np.zeros((n, 6, 5), '?')", kLabels, {"of booleans", "images.astype('uint8') * 255"}},
       {"real labels", kImages, "(i % 3).astype('f4')", {"/train/labels", "got f32", "labels.astype('int32')"}},
       {"one-hot labels", kImages, "np.eye(3, dtype='u1')[i % 3]", {"got u8 [20, 3]", "labels.argmax(1)"}},
       {"labels in a column", kImages, "(i % 3)[:, None]", {"got s32 [20, 1]", "labels[:, 0]"}},
       {"texts", kImages, "np.array([b'cat'] * n)", {"'test/labels'", "it holds texts"}},
+      {"no class numbers", kImages, "i + 4_000_000", {"got 4000019", "return_inverse=True"}},
+      {"labels all below 0", kImages, "i - 100", {"label -100 of example 0 is out of range: expected 0 to 0"}},
       {"a label below 0", kImages, "(i % 3) - 1", {"label -1 of example 0 is out of range"}},
       {"a label beyond 32 bits", kImages, "np.where(i == 7, 1 << 40, 0)", {"labels", "element 7 is 1099511627776"}},
       {"other classes in the test", kImages, "i % 3 + (20 - n)", {"(test): label 10 of example 0 is out of range"}},
@@ -123,6 +125,9 @@ TEST(ForeignHdf5, ALayoutThatIsToldIsBelieved) {
   EXPECT_EQ(source.train.image_shape(), Shape({1, 6, 5}));
   write_hdf5_dataset(folder / "b.h5", source);
   EXPECT_EQ(read_hdf5_dataset(folder / "b.h5").test.image_shape(), Shape({1, 6, 5}));
+  run_h5py(on_file(folder / "a.h5", "f.attrs['layout'] = 'NCHW'"));
+  EXPECT_THAT(error_of([&] { read_hdf5_dataset(folder / "a.h5"); }),
+              AllOf(HasSubstr("layout: expected \"NHWC\", got \"NCHW\""), HasSubstr("transpose(0, 2, 3, 1)")));
 }
 
 }  // namespace
