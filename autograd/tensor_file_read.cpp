@@ -5,6 +5,7 @@
 
 #include "autograd/tensor_file.h"
 #include "autograd/tensor_file_hdf5.h"
+#include "kernels/utf8.h"
 
 namespace detent {
 namespace {
@@ -18,7 +19,8 @@ constexpr double kLargestCompression = 1032;
 
 class Reader {
  public:
-  Reader(const std::filesystem::path& path, TensorFile& content) : path_(path.string()), content_(content) {}
+  Reader(const std::filesystem::path& path, const std::vector<std::string>& only, TensorFile& content)
+      : path_(path.string()), only_(only), content_(content) {}
 
   void read(std::uintmax_t file_bytes) {
     file_bytes_ = static_cast<double>(file_bytes);
@@ -33,7 +35,7 @@ class Reader {
       const std::string name =
           name_from([&](char* text, std::size_t size) { return H5Aget_name(attribute, size, text); });
       if (std::optional<TensorFile::Attribute> value = attribute_value(attribute, "attribute '" + name + "'")) {
-        content_.attributes.emplace(name, std::move(*value));
+        content_.attributes.emplace(valid_utf8(name), std::move(*value));
       }
     }
     read_group(root, "", 0);
@@ -68,6 +70,9 @@ class Reader {
         return H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, text, size, H5P_DEFAULT);
       });
       const std::string path = prefix + name;
+      if (!is_wanted(path)) {
+        continue;
+      }
       H5L_info_t link;
       done(H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT), "'" + path + "'");
       if (link.type != H5L_TYPE_HARD) {
@@ -79,7 +84,9 @@ class Reader {
           read_group(object, path + "/", depth + 1);
           break;
         case H5I_DATASET:
-          read_data_set(object, path);
+          if (only_.empty() || std::ranges::find(only_, path) != only_.end()) {
+            read_data_set(object, path);
+          }
           break;
         default:
           break;
@@ -87,26 +94,45 @@ class Reader {
     }
   }
 
+  /// Whether `path` is to be read, or is on the way to what is.
+  bool is_wanted(const std::string& path) const {
+    return only_.empty() || std::ranges::any_of(only_, [&](const std::string& wanted) {
+             return wanted == path || wanted.starts_with(path + "/");
+           });
+  }
+
   void read_data_set(hid_t set, const std::string& name) {
     const std::string what = "data set '" + name + "'";
     Handle type(made(H5Dget_type(set), what), H5Tclose);
-    const Shape shape = shape_of(set, what);
+    const H5T_class_t kind = H5Tget_class(type);
+    made(kind, what);
+    Handle space(made(H5Dget_space(set), what), H5Sclose);
+    const bool has_numbers =
+        (kind == H5T_FLOAT || kind == H5T_INTEGER || kind == H5T_ENUM) && H5Sget_simple_extent_type(space) != H5S_NULL;
+    const bool is_long_text = kind == H5T_STRING && name.starts_with(kTextGroup) && H5Tis_variable_str(type) == 0;
+    if (!has_numbers && !is_long_text) {
+      check(only_.empty(), "read '", path_, "': ", what, ": expected numbers, it holds ",
+            kind == H5T_STRING ? "texts" : "none");
+      return;
+    }
+    const Shape shape = shape_of(space, what);
     check_storage(set, what, static_cast<double>(shape.elements()) * static_cast<double>(H5Tget_size(type)));
-    switch (H5Tget_class(type)) {
+    switch (kind) {
       case H5T_STRING:
         return read_text(set, type, shape, name, what);
       case H5T_FLOAT:
         return add(set, name, what, shape, H5Tget_size(type) <= 4 ? DType::F32 : DType::F64);
-      case H5T_INTEGER:
-        return read_integers(set, type, name, what, shape);
+      case H5T_ENUM: {
+        content_.enumerations.insert(name);
+        Handle base(made(H5Tget_super(type), what), H5Tclose);
+        return read_integers(set, base, name, what, shape);
+      }
       default:
-        fail("read '", path_, "': ", what, ": expected numbers, it holds something else");
+        return read_integers(set, type, name, what, shape);
     }
   }
 
-  Shape shape_of(hid_t set, const std::string& what) const {
-    Handle space(made(H5Dget_space(set), what), H5Sclose);
-    check(H5Sget_simple_extent_type(space) != H5S_NULL, "read '", path_, "': ", what, " is empty: it has no shape");
+  Shape shape_of(hid_t space, const std::string& what) const {
     const int rank = H5Sget_simple_extent_ndims(space);
     made(rank, what);
     std::vector<hsize_t> dims(static_cast<std::size_t>(rank));
@@ -137,12 +163,13 @@ class Reader {
   }
 
   void read_text(hid_t set, hid_t type, const Shape& shape, const std::string& name, const std::string& what) {
-    check(name.starts_with(kTextGroup) && shape.elements() == 1 && H5Tis_variable_str(type) == 0, "read '", path_,
-          "': ", what, ": expected numbers, it holds text");
+    if (shape.elements() != 1) {
+      return;  // another program's
+    }
     std::string text(H5Tget_size(type), '\0');
     done(H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), what);
     text.resize(std::min(text.size(), text.find('\0')));
-    content_.attributes.emplace(name.substr(kTextGroup.size()), std::move(text));
+    content_.attributes.emplace(name.substr(kTextGroup.size()), valid_utf8(text));
   }
 
   Tensor read_as(hid_t set, const std::string& what, const Shape& shape, DType dtype, hid_t memory_type) const {
@@ -178,25 +205,30 @@ class Reader {
         Tensor narrow = Tensor::empty(shape, DType::S32);
         const auto values =
             std::span(reinterpret_cast<const std::int64_t*>(wide.raw()), static_cast<std::size_t>(wide.elements()));
-        std::ranges::transform(values, narrow.data<std::int32_t>().begin(), [&](std::int64_t value) {
-          check(std::in_range<std::int32_t>(value), "read '", path_, "': ", what, ": ", value, " does not fit 32 bits");
-          return static_cast<std::int32_t>(value);
-        });
+        const std::span<std::int32_t> fitting = narrow.data<std::int32_t>();
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          check(std::in_range<std::int32_t>(values[i]), "read '", path_, "': ", what, ": element ", i, " is ",
+                values[i], ", which does not fit 32 bits");
+          fitting[i] = static_cast<std::int32_t>(values[i]);
+        }
         content_.tensors.emplace(name, std::move(narrow));
       }
     }
   }
 
-  /// What the attribute `dtype` of a data set says; U8 if it has none.
+  /// What the attribute `dtype` of a data set says: BF16 or F16; U8 if it says nothing of these.
   DType declared_type(hid_t set, const std::string& what) const {
     if (H5Aexists(set, "dtype") <= 0) {
       return DType::U8;
     }
     Handle attribute(made(H5Aopen(set, "dtype", H5P_DEFAULT), what), H5Aclose);
     const auto value = attribute_value(attribute, what);
-    check(value && std::holds_alternative<std::string>(*value), "read '", path_, "': ", what,
-          ": its attribute dtype is no text");
-    return dtype_from_name(std::get<std::string>(*value));
+    for (const DType real : {DType::BF16, DType::F16}) {
+      if (value == TensorFile::Attribute(std::string(name_of(real)))) {
+        return real;
+      }
+    }
+    return DType::U8;  // a note of another program's
   }
 
   /// One text, integer or real; nothing for arrays and other types, which foreign programs may add.
@@ -228,7 +260,7 @@ class Reader {
     if (H5Tis_variable_str(type) > 0) {  // as h5py writes it
       char* text = nullptr;
       done(H5Aread(attribute, type, static_cast<void*>(&text)), what);
-      std::string value = text ? text : "";
+      std::string value = valid_utf8(text ? text : "");
       H5free_memory(text);
       return value;
     }
@@ -238,10 +270,11 @@ class Reader {
     std::string value(size, '\0');
     done(H5Aread(attribute, type, value.data()), what);
     value.resize(std::min(value.size(), value.find('\0')));
-    return value;
+    return valid_utf8(value);
   }
 
   std::string path_;
+  const std::vector<std::string>& only_;
   TensorFile& content_;
   double file_bytes_ = 0;
   std::size_t objects_ = 0;
@@ -249,7 +282,7 @@ class Reader {
 
 }  // namespace
 
-TensorFile TensorFile::read(const std::filesystem::path& path) {
+TensorFile TensorFile::read(const std::filesystem::path& path, const std::vector<std::string>& only) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   check(std::filesystem::exists(status), "read '", path.string(), "': there is no such file");
@@ -263,7 +296,7 @@ TensorFile TensorFile::read(const std::filesystem::path& path) {
   check(is_hdf5 > 0, "read '", path.string(), "': it is not an HDF5 file, or its beginning is damaged");
   TensorFile content;
   content.source = path;
-  Reader(path, content).read(bytes);
+  Reader(path, only, content).read(bytes);
   return content;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "kernels/parallel.h"
+#include "recipes/json_text.h"
 #include "recipes/nearest.h"
 
 namespace detent::cli {
@@ -31,7 +32,7 @@ int bench(const Arguments& arguments) {
   pool.run([&] {
     result = what == "step" ? recipes::bench_step(options, reporter) : recipes::bench_infer(options, reporter);
   });
-  print(arguments.has("json") ? recipes::to_json(result).dump() + "\n" : recipes::to_text(result));
+  print(arguments.has("json") ? recipes::json_text(recipes::to_json(result)) : recipes::to_text(result));
   return 0;
 }
 

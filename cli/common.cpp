@@ -4,7 +4,7 @@
 namespace detent::cli {
 
 OptionSpec data_option() {
-  return {"data", "DIR", "Folder with the data set (default: $DETENT_DATA, else the cache, else the built-in digits)"};
+  return {"data", "DIR", "Folder or HDF5 file of the data set (default: looked for in $DETENT_DATA and the cache)"};
 }
 
 OptionSpec threads_option() {

@@ -7,6 +7,7 @@
 #include "cli/console.h"
 #include "kernels/parallel.h"
 #include "nn/model_file.h"
+#include "recipes/json_text.h"
 #include "recipes/metrics.h"
 
 namespace detent::cli {
@@ -32,11 +33,9 @@ int convert(const Arguments& arguments) {
     nn::save_model(model, *target);
   });
   if (arguments.has("json")) {
-    print(nlohmann::json{{"model", *target},
-                         {"model_bytes", std::filesystem::file_size(*target)},
-                         {"ledger", recipes::to_json(ledger)}}
-              .dump() +
-          "\n");
+    print(recipes::json_text({{"model", *target},
+                              {"model_bytes", std::filesystem::file_size(*target)},
+                              {"ledger", recipes::to_json(ledger)}}));
   } else {
     print(quant::to_text(ledger) + "wrote " + *target + ", " +
           recipes::with_separators(static_cast<std::int64_t>(std::filesystem::file_size(*target))) + " bytes\n");

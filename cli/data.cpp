@@ -10,6 +10,7 @@
 #include "data/idx.h"
 #include "data/source.h"
 #include "kernels/parallel.h"
+#include "recipes/json_text.h"
 #include "recipes/nearest.h"
 
 namespace detent::cli {
@@ -49,12 +50,11 @@ int info(const Arguments& arguments) {
   ThreadPool pool(threads_of(arguments));
   pool.run([&] { source = data::open_data(options); });
   if (arguments.has("json")) {
-    print(nlohmann::json{{"description", source.description},
-                         {"is_builtin", source.is_builtin},
-                         {"train", part_json(source.train)},
-                         {"test", part_json(source.test)}}
-              .dump() +
-          "\n");
+    print(recipes::json_text({{"name", source.name},
+                              {"description", source.description},
+                              {"is_builtin", source.is_builtin},
+                              {"train", part_json(source.train)},
+                              {"test", part_json(source.test)}}));
   } else {
     print(source.description + "\n" + part_text("train", source.train) + part_text("test", source.test));
   }
@@ -75,7 +75,7 @@ int fetch(const Arguments& arguments) {
     }
   });
   if (arguments.has("json")) {
-    print(nlohmann::json{{"folder", folder.string()}, {"downloaded", files}}.dump() + "\n");
+    print(recipes::json_text({{"folder", folder.string()}, {"downloaded", files}}));
   } else {
     print(fmt::format("mnist is in {} ({} files downloaded, all checked)\n", folder.string(), files.size()));
   }
@@ -93,7 +93,7 @@ int export_digits(const Arguments& arguments) {
   ThreadPool pool(threads_of(arguments));
   pool.run([&] { data::write_idx_folder(names[2], data::make_digits(options)); });
   if (arguments.has("json")) {
-    print(nlohmann::json{{"folder", names[2]}, {"train", options.train}, {"test", options.test}}.dump() + "\n");
+    print(recipes::json_text({{"folder", names[2]}, {"train", options.train}, {"test", options.test}}));
   } else {
     print(fmt::format("wrote {} training and {} test images to {}\n", options.train, options.test, names[2]));
   }
@@ -129,7 +129,7 @@ Command data_command() {
                               "detent data fetch mnist\n"
                               "detent data export digits digits/ --train 60000 --test 10000",
                    .options = {{"to", "DIR", "fetch: the folder to download to (default: the user's cache)"},
-                               {"train", "N", "export: training images (default: 20000)"},
+                               {"train", "N", "export: training images (default: 40000)"},
                                {"test", "N", "export: test images (default: 4000)"},
                                {"seed", "N", "export: seed of the digits (default: 1)"},
                                threads_option(),

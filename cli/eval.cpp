@@ -7,6 +7,7 @@
 #include "kernels/parallel.h"
 #include "quant/convert.h"
 #include "recipes/evaluate.h"
+#include "recipes/json_text.h"
 #include "recipes/run_data.h"
 
 namespace detent::cli {
@@ -19,25 +20,23 @@ int eval(const Arguments& arguments) {
   ThreadPool pool(threads_of(arguments));
   recipes::Evaluation result;
   nn::Model model;
-  std::string description;
+  recipes::RunData data;
   pool.run([&] {
     model = nn::load_model(file, quant::module_kinds());
-    const recipes::RunData data = recipes::open_model_data(model, arguments.text("data"));
-    description = data.description;
-    reporter.message("data: " + description);
+    data = recipes::open_model_data(model, arguments.text("data"));
+    reporter.message("data: " + data.description);
     result = recipes::evaluate(model.graph, data.test, data.normalization, reporter);
   });
   const std::size_t images = result.predictions.size();
   if (is_json) {
-    print(nlohmann::json{{"model", file},
-                         {"kind", model.kind},
-                         {"dataset_description", description},
-                         {"images", images},
-                         {"correct", result.correct},
-                         {"test_accuracy", result.accuracy()},
-                         {"seconds", result.seconds}}
-              .dump() +
-          "\n");
+    print(recipes::json_text({{"model", file},
+                              {"kind", model.kind},
+                              {"dataset", data.name},
+                              {"dataset_description", data.description},
+                              {"images", images},
+                              {"correct", result.correct},
+                              {"test_accuracy", result.accuracy()},
+                              {"seconds", result.seconds}}));
   } else {
     print(fmt::format("{} ({}): {:.2f} % of {} test images right, {:.0f} images/s\n", file, model.kind,
                       100.0 * result.accuracy(), images, static_cast<double>(images) / result.seconds));

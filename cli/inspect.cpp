@@ -10,6 +10,7 @@
 #include "cli/console.h"
 #include "nn/model_file.h"
 #include "quant/convert.h"
+#include "recipes/json_text.h"
 #include "recipes/metrics.h"
 
 namespace detent::cli {
@@ -94,7 +95,7 @@ int inspect(const Arguments& arguments) {
   const std::string file = arguments.positionals()[0];
   const nn::Model model = nn::load_model(file, quant::module_kinds());
   const std::vector<Row> rows = rows_of(model.graph);
-  print(arguments.has("json") ? for_programs(model, file, rows).dump() + "\n" : for_people(model, file, rows));
+  print(arguments.has("json") ? recipes::json_text(for_programs(model, file, rows)) : for_people(model, file, rows));
   return 0;
 }
 

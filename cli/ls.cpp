@@ -4,6 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "recipes/json_text.h"
 #include "recipes/recipe.h"
 #include "recipes/shipped.h"
 
@@ -25,7 +26,7 @@ int ls(const Arguments& arguments) {
     json.push_back({{"name", std::string(recipe.name)}, {"description", description}});
     text += fmt::format("{:<16}{}\n", recipe.name, description);
   }
-  print(arguments.has("json") ? nlohmann::json{{"recipes", json}}.dump() + "\n" : text);
+  print(arguments.has("json") ? recipes::json_text({{"recipes", json}}) : text);
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "kernels/parallel.h"
+#include "recipes/json_text.h"
 #include "recipes/run.h"
 
 namespace detent::cli {
@@ -28,7 +29,7 @@ int run(const Arguments& arguments) {
   ThreadPool pool(options.threads);
   pool.run([&] { metrics = recipes::run(recipe, options, reporter); });
   if (is_json) {
-    print(recipes::to_json(metrics).dump() + "\n");
+    print(recipes::json_text(recipes::to_json(metrics)));
   } else {
     print(recipes::to_text(metrics) + fmt::format("  files in {}\n", options.out.string()));
   }

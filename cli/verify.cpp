@@ -7,6 +7,7 @@
 #include "kernels/parallel.h"
 #include "quant/convert.h"
 #include "recipes/evaluate.h"
+#include "recipes/json_text.h"
 #include "recipes/metrics.h"
 #include "recipes/run_data.h"
 
@@ -33,7 +34,7 @@ int verify(const Arguments& arguments) {
     report = recipes::verify(qat.graph, int8.graph, data.test, data.normalization, reporter);
   });
   if (is_json) {
-    print(recipes::to_json(report).dump() + "\n");
+    print(recipes::json_text(recipes::to_json(report)));
   } else {
     print(recipes::with_separators(report.codes_compared) + " codes of " + std::to_string(report.layers.size()) +
           " layers compared over " + recipes::with_separators(report.images) + " images: " +

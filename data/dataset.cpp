@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <sstream>
+#include <system_error>
+
+#include "kernels/utf8.h"
 
 namespace detent::data {
 
@@ -43,6 +47,34 @@ Dataset Dataset::subset(std::span<const std::int64_t> indices) const {
     chosen.labels.data<std::int32_t>()[i] = labels.data<std::int32_t>()[from];
   }
   return chosen;
+}
+
+void DataSource::describe(const std::string& called, const std::filesystem::path& from) {
+  name = valid_utf8(called);
+  train.name = name + " train";
+  test.name = name + " test";
+  std::ostringstream text;
+  text << name << " from " << valid_utf8(from.string()) << ": " << train.size() << " training and " << test.size()
+       << " test images";
+  description = text.str();
+}
+
+void DataSource::validate(const std::string& where) const {
+  train.validate(where + " (train)");
+  test.validate(where + " (test)");
+  check(train.image_shape() == test.image_shape(), where, ": training images are ", train.image_shape(),
+        " but test images are ", test.image_shape());
+  check(train.classes == test.classes, where, ": training data have ", train.classes, " classes but test data have ",
+        test.classes);
+}
+
+std::string name_of_path(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::path whole = std::filesystem::absolute(path, error).lexically_normal();
+  const std::filesystem::path last = whole.has_filename() ? whole : whole.parent_path();
+  const bool is_folder = std::filesystem::is_directory(last, error);
+  const std::string name = (is_folder ? last.filename() : last.stem()).string();
+  return name.empty() ? "data" : valid_utf8(name);
 }
 
 }  // namespace detent::data

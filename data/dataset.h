@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -31,10 +32,21 @@ struct Dataset {
 
 /// What a run trains and tests on.
 struct DataSource {
+  std::string name = {};  ///< "mnist", "digits", or what the data call themselves; never empty once they are opened
   Dataset train;
   Dataset test;
   std::string description;  ///< one line for people: what it is and where it came from
   bool is_builtin = false;  ///< whether the program drew it itself
+
+  /// Gives the data their name, their parts "NAME train" and "NAME test", and the description, which says that they
+  /// came from `from`. These texts go into JSON, HDF5 and the screen: what is not UTF-8 in them is replaced here.
+  void describe(const std::string& called, const std::filesystem::path& from);
+  /// Throws Error, with `where` in its text, unless both parts are valid, fit each other, and have the same classes.
+  void validate(const std::string& where) const;
 };
+
+/// What the folder or file at `path` is called: its last part, without the ending of a file. "." and ".." are resolved
+/// and a last '/' does not count; "data" for the root.
+std::string name_of_path(const std::filesystem::path& path);
 
 }  // namespace detent::data

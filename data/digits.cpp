@@ -318,6 +318,7 @@ DataSource make_digits(const DigitsOptions& options) {
   std::ostringstream text;
   text << "built-in digits, drawn by the program (seed " << options.seed << "): " << options.train << " training and "
        << options.test << " test images";
+  source.name = "digits";
   source.description = text.str();
   return source;
 }

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <array>
+#include <exception>
 #include <memory>
 #include <system_error>
 
@@ -21,30 +22,47 @@ struct Transfer {
   std::vector<std::byte> bytes;
   FetchProgress progress;
   const FetchCallback* callback = nullptr;
+  std::exception_ptr thrown;  // by a function that libcurl called: no exception may cross its C frames
+
+  /// What `work` returns, or `aborted` if it throws, or if some other did before: libcurl may call once more.
+  template <typename Result, typename Work>
+  Result guarded(Result aborted, Work&& work) noexcept {
+    try {
+      return thrown ? aborted : work();
+    } catch (...) {
+      thrown = std::current_exception();
+      return aborted;
+    }
+  }
 };
 
 std::size_t receive(char* data, std::size_t size, std::size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
   const std::size_t length = size * count;
-  if (transfer.bytes.size() + length > kLargestDownload) {
-    return 0;
-  }
-  const auto* bytes = reinterpret_cast<const std::byte*>(data);
-  transfer.bytes.insert(transfer.bytes.end(), bytes, bytes + length);
-  return length;
+  const std::size_t aborted = length + 1;  // any other number than the length ends the transfer
+  return transfer.guarded(aborted, [&] {
+    if (transfer.bytes.size() + length > kLargestDownload) {
+      return aborted;
+    }
+    const auto* bytes = reinterpret_cast<const std::byte*>(data);
+    transfer.bytes.insert(transfer.bytes.end(), bytes, bytes + length);
+    return length;
+  });
 }
 
 int report(void* user, curl_off_t total, curl_off_t done, curl_off_t /*upload_total*/, curl_off_t /*uploaded*/) {
   auto& transfer = *static_cast<Transfer*>(user);
-  transfer.progress.bytes = done;
-  transfer.progress.total = total;
-  if (*transfer.callback) {
-    (*transfer.callback)(transfer.progress);
-  }
-  return 0;
+  return transfer.guarded(1, [&] {
+    transfer.progress.bytes = done;
+    transfer.progress.total = total;
+    if (*transfer.callback) {
+      (*transfer.callback)(transfer.progress);
+    }
+    return 0;
+  });
 }
 
-/// Downloads into `transfer` and returns what went wrong, or an empty text.
+/// Downloads into `transfer` and returns what went wrong, or an empty text. What the callback throws is thrown.
 std::string download(const std::string& url, Transfer& transfer, const FetchOptions& options) {
   static const CURLcode kReady = curl_global_init(CURL_GLOBAL_DEFAULT);
   const Handle handle(curl_easy_init(), &curl_easy_cleanup);
@@ -71,6 +89,9 @@ std::string download(const std::string& url, Transfer& transfer, const FetchOpti
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &report);
   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
   const CURLcode result = curl_easy_perform(curl);
+  if (transfer.thrown) {
+    std::rethrow_exception(transfer.thrown);
+  }
   if (result == CURLE_OK) {
     return {};
   }
@@ -91,7 +112,7 @@ bool is_whole(const std::filesystem::path& path, const RemoteFile& file) {
 /// Downloads `file` from `mirror` into `path`; returns why it could not, or an empty text.
 std::string fetch_from(const std::string& mirror, const RemoteFile& file, const std::filesystem::path& path,
                        const FetchCallback& callback, const FetchOptions& options) {
-  Transfer transfer{{}, {file.name, mirror, 0, 0}, &callback};
+  Transfer transfer{{}, {file.name, mirror, 0, 0}, &callback, nullptr};
   if (std::string error = download(mirror + file.name, transfer, options); !error.empty()) {
     return error;
   }

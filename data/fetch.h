@@ -31,7 +31,7 @@ struct FetchProgress {
   std::int64_t bytes = 0;
   std::int64_t total = 0;  ///< 0 where the mirror does not say
 };
-/// Called now and then from the calling thread.
+/// Called now and then from the calling thread. What it throws ends the transfer and is thrown by `fetch`.
 using FetchCallback = std::function<void(const FetchProgress&)>;
 
 struct FetchOptions {

@@ -1,8 +1,8 @@
 #include "data/hdf5_dataset.h"
 
 #include <algorithm>
-#include <sstream>
 #include <system_error>
+#include <vector>
 
 #include "autograd/tensor_file.h"
 
@@ -17,38 +17,80 @@ const Tensor& require(const TensorFile& file, const std::string& tensor) {
   return found->second;
 }
 
-Dataset read_part(const TensorFile& file, const std::string& prefix, std::string name) {
-  const std::string where = file.source.string() + ": /" + prefix;
-  Tensor images = require(file, prefix + "images");
-  Tensor labels = require(file, prefix + "labels");
-  check(images.dtype() == DType::U8 && (images.shape().rank() == 3 || images.shape().rank() == 4), where,
-        "images: expected u8 [N, H, W, C] or [N, H, W], got ", images.dtype(), ' ', images.shape());
-  check((labels.dtype() == DType::S32 || labels.dtype() == DType::U8) && labels.shape().rank() == 1, where,
-        "labels: expected s32 or u8 [N], got ", labels.dtype(), ' ', labels.shape());
-  if (images.shape().rank() == 3) {
-    images = images.reshape({images.shape()[0], images.shape()[1], images.shape()[2], 1});
+/// How to make u8 [N, H, W, C] of `images` in numpy, or nothing.
+std::string mend_of_images(const Tensor& images, bool is_enumeration) {
+  if (is_enumeration) {
+    return ", an enumeration; of booleans write images.astype('uint8') * 255";
   }
-  if (labels.dtype() == DType::U8) {
-    labels = labels.to(DType::S32);
+  if (images.dtype() != DType::U8) {
+    const bool is_real = images.dtype() != DType::S8 && images.dtype() != DType::S32;
+    return is_real ? "; of numbers from 0 to 1 write (images * 255).round().astype('uint8')"
+                   : "; of numbers from 0 to 255 write images.astype('uint8')";
   }
-  return {std::move(name), std::move(images), std::move(labels), 0};
+  return images.shape().rank() == 2 ? "; write images.reshape(-1, H, W)" : "";
+}
+
+/// Whether `shape`, of rank 4, reads as [N, C, H, W] and hardly as [N, H, W, C].
+bool looks_channels_first(const Shape& shape) {
+  return (shape[1] == 1 || shape[1] == 3) && shape[2] > 4 && shape[3] > 4;
+}
+
+Tensor read_images(const TensorFile& file, const std::string& name) {
+  const std::string where = file.source.string() + ": /" + name;
+  const Tensor images = require(file, name);
+  const Shape& shape = images.shape();
+  const bool is_enumeration = file.enumerations.contains(name);
+  check(images.dtype() == DType::U8 && !is_enumeration && (shape.rank() == 3 || shape.rank() == 4), where,
+        ": expected u8 [N, H, W, C] or [N, H, W], got ", images.dtype(), ' ', shape,
+        mend_of_images(images, is_enumeration));
+  if (shape.rank() == 3) {
+    return images.reshape({shape[0], shape[1], shape[2], 1});
+  }
+  const bool is_told = file.attributes.contains("layout");
+  check(!is_told || file.text("layout") == "NHWC", where, ": attribute layout: expected \"NHWC\", got \"",
+        is_told ? file.text("layout") : "", "\"; write images.transpose(0, 2, 3, 1) and layout = \"NHWC\"");
+  check(is_told || !looks_channels_first(shape), where, ": expected [N, H, W, C], got ", shape,
+        ", which looks like channels first; write images.transpose(0, 2, 3, 1), or the attribute layout = \"NHWC\" if "
+        "height is ",
+        shape[1], " and there are ", shape[3], " channels");
+  return images;
+}
+
+Tensor read_labels(const TensorFile& file, const std::string& name) {
+  const Tensor labels = require(file, name);
+  const bool is_whole = labels.dtype() == DType::S32 || labels.dtype() == DType::U8 || labels.dtype() == DType::S8;
+  check(is_whole && labels.shape().rank() == 1, file.source.string(), ": /", name, ": expected integers [N], got ",
+        labels.dtype(), ' ', labels.shape(),
+        !is_whole                    ? "; write labels.astype('int32')"
+        : labels.shape().rank() != 2 ? ""
+        : labels.shape()[1] == 1     ? "; write labels[:, 0]"
+                                     : "; of one number a class write labels.argmax(1)");
+  return labels.to(DType::S32);
+}
+
+Dataset read_part(const TensorFile& file, const std::string& prefix) {
+  return {{}, read_images(file, prefix + "images"), read_labels(file, prefix + "labels"), 0};
 }
 
 std::int64_t classes_of(const TensorFile& file, const Dataset& train) {
+  constexpr std::int64_t kMostClasses = 1'000'000;
   if (file.attributes.contains("classes")) {
     const std::int64_t classes = file.integer("classes");
-    check(classes >= 1, file.source.string(), ": attribute classes: expected at least 1, got ", classes);
+    check(classes >= 1 && classes <= kMostClasses, file.source.string(), ": attribute classes: expected 1 to ",
+          kMostClasses, ", got ", classes);
     return classes;
   }
   const std::span<const std::int32_t> labels = std::as_const(train.labels).data<std::int32_t>();
-  return labels.empty() ? 1 : std::int64_t{std::ranges::max(labels)} + 1;
+  const std::int64_t largest = labels.empty() ? 0 : std::max(std::ranges::max(labels), 0);
+  check(largest < kMostClasses, file.source.string(), ": labels: expected class numbers from 0, got ", largest,
+        "; of other numbers write np.unique(labels, return_inverse=True)[1]");
+  return largest + 1;
 }
 
-void validate_parts(DataSource& source, const std::string& where) {
-  source.train.validate(where + " (train)");
-  source.test.validate(where + " (test)");
-  check(source.train.image_shape() == source.test.image_shape(), where, ": training images are ",
-        source.train.image_shape(), " but test images are ", source.test.image_shape());
+/// What the data call themselves, else what their file or folder is called.
+std::string own_name(const TensorFile& file, const std::filesystem::path& path) {
+  const std::string name = file.attributes.contains("name") ? file.text("name") : std::string();
+  return name.empty() ? name_of_path(path) : name;
 }
 
 }  // namespace
@@ -58,39 +100,31 @@ bool has_hdf5_files(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / "train.h5", error) || std::filesystem::exists(folder / "test.h5", error);
 }
 
-DataSource read_hdf5_dataset(const std::filesystem::path& path) {
+DataSource read_hdf5_dataset(const std::filesystem::path& path, const std::string& name) {
   std::error_code error;
   const bool is_folder = std::filesystem::is_directory(path, error);
-  const TensorFile train_file = TensorFile::read(is_folder ? path / "train.h5" : path);
-  const TensorFile test_file = is_folder ? TensorFile::read(path / "test.h5") : TensorFile{};
-  const std::string name = train_file.attributes.contains("name") ? train_file.text("name") : path.stem().string();
+  const std::vector<std::string> parts = {"images", "labels"};
+  const std::vector<std::string> paths = {"train/images", "train/labels", "test/images", "test/labels"};
+  const TensorFile train_file = TensorFile::read(is_folder ? path / "train.h5" : path, is_folder ? parts : paths);
+  const TensorFile test_file = is_folder ? TensorFile::read(path / "test.h5", parts) : train_file;
   DataSource source;
-  source.train = read_part(train_file, is_folder ? "" : "train/", name + " train");
-  source.test = read_part(is_folder ? test_file : train_file, is_folder ? "" : "test/", name + " test");
+  source.train = read_part(train_file, is_folder ? "" : "train/");
+  source.test = read_part(test_file, is_folder ? "" : "test/");
   source.train.classes = source.test.classes = classes_of(train_file, source.train);
-  validate_parts(source, path.string());
-  std::ostringstream text;
-  text << name << " from " << path.string() << ": " << source.train.size() << " training and " << source.test.size()
-       << " test images";
-  source.description = text.str();
+  source.validate(path.string());
+  source.describe(name.empty() ? own_name(train_file, path) : name, path);
+  if (!train_file.enumerations.empty() || !test_file.enumerations.empty()) {
+    source.description += ", labels are an enumeration's numbers (false 0, true 1)";
+  }
   return source;
 }
 
 void write_hdf5_dataset(const std::filesystem::path& path, const DataSource& source) {
-  DataSource valid = source;
-  validate_parts(valid, path.string());
-  check(source.train.classes == source.test.classes, path.string(), ": training data have ", source.train.classes,
-        " classes but test data have ", source.test.classes);
-  std::string name = source.train.name;
-  if (name.ends_with(" train")) {
-    name.resize(name.size() - std::string(" train").size());
-  }
+  source.validate(path.string());
   TensorFile file;
-  file.attributes = {{"format", std::string("detent")},
-                     {"version", std::int64_t{1}},
-                     {"kind", std::string("dataset")},
-                     {"name", std::move(name)},
-                     {"classes", source.train.classes}};
+  file.attributes = {{"format", std::string("detent")}, {"version", std::int64_t{1}},
+                     {"kind", std::string("dataset")},  {"name", source.name},
+                     {"layout", std::string("NHWC")},   {"classes", source.train.classes}};
   file.tensors = {{"train/images", source.train.images},
                   {"train/labels", source.train.labels},
                   {"test/images", source.test.images},

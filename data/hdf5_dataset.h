@@ -7,19 +7,22 @@
 /// Data sets in HDF5, as h5py and other programs write and read them. One file:
 ///
 ///     /train/images   u8  [N, H, W, C] or [N, H, W]     /test/images   the same for M examples
-///     /train/labels   s32 or u8 [N]                     /test/labels
-///     attributes, optional: name (text), classes (integer)
+///     /train/labels   integers or booleans [N]          /test/labels
+///     attributes, optional: name (text), classes (integer), layout ("NHWC")
 ///
-/// or a folder with train.h5 and test.h5 that have `images` and `labels` at their root. Without the attribute `classes`
-/// there are as many as the largest training label says.
+/// or a folder with train.h5 and test.h5 that have `images` and `labels` at their root. What else there is is not read.
+/// Without the attribute `name` the data are called as the file or folder is, without `classes` there are as many as
+/// the largest training label says. Booleans are labels 1 and 0, and the description says so. [N, 1 or 3, H, W] is
+/// refused, for it looks like channels first, unless `layout` says "NHWC".
 namespace detent::data {
 
 /// Whether `folder` holds a train.h5 or a test.h5.
 bool has_hdf5_files(const std::filesystem::path& folder);
 
-/// Reads a file or a folder as above. Throws Error naming the file: missing, not HDF5, damaged, without one of the data
-/// sets, of another type or rank, counts or image sizes that disagree, labels that are not in [0, classes).
-DataSource read_hdf5_dataset(const std::filesystem::path& path);
+/// Reads a file or a folder as above; the data are called `name`, if that is not empty. Throws Error naming the file:
+/// missing, not HDF5, damaged, without one of the data sets, of another type or rank (with the mend in numpy), counts
+/// or image sizes that disagree, labels that are not in [0, classes).
+DataSource read_hdf5_dataset(const std::filesystem::path& path, const std::string& name = {});
 
 /// Writes both parts to one file, atomically; the same content gives the same bytes. Throws Error if they are not valid
 /// or the file cannot be written.

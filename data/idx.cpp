@@ -7,7 +7,9 @@
 #include <sstream>
 #include <vector>
 
+#include "data/fetch.h"
 #include "data/files.h"
+#include "kernels/sha256.h"
 
 namespace detent::data {
 namespace {
@@ -85,17 +87,27 @@ std::string idx_name(const std::string& stem, char separator) {
 std::filesystem::path require_idx(const std::filesystem::path& folder, const std::string& stem) {
   const auto path = find_idx(folder, stem);
   check(path.has_value(), folder.string(), ": has no ", idx_name(stem, '-'),
-        "[.gz]: a data folder holds the four MNIST files train-images, train-labels, t10k-images and t10k-labels");
+        "[.gz]: a data folder holds the four MNIST files train-images, train-labels, t10k-images and t10k-labels, or "
+        "train.h5 and test.h5");
   return *path;
 }
 
-Dataset read_pair(const std::filesystem::path& folder, const std::string& part, std::string name,
-                  std::int64_t classes) {
+Dataset read_pair(const std::filesystem::path& folder, const std::string& part, std::int64_t classes) {
   const std::filesystem::path images = require_idx(folder, part + "-images");
   const std::filesystem::path labels = require_idx(folder, part + "-labels");
-  Dataset dataset{std::move(name), read_idx_images(images), read_idx_labels(labels), classes};
+  Dataset dataset{{}, read_idx_images(images), read_idx_labels(labels), classes};
   dataset.validate(labels.string());
   return dataset;
+}
+
+/// Whether the files of `folder` hold what MNIST's do. The labels tell almost every other data set apart at once.
+bool is_mnist(const std::filesystem::path& folder) {
+  const std::vector<RemoteFile> files = mnist_remote().files;
+  const auto is_same = [&](const char* stem) {
+    const auto known = std::ranges::find_if(files, [&](const RemoteFile& file) { return file.name.starts_with(stem); });
+    return sha256_hex(read_file(require_idx(folder, stem))) == known->sha256;
+  };
+  return is_same("t10k-labels") && is_same("train-labels") && is_same("t10k-images");
 }
 
 }  // namespace
@@ -140,14 +152,10 @@ DataSource read_idx_folder(const std::filesystem::path& folder, const std::strin
   std::error_code error;
   check(std::filesystem::is_directory(folder, error), folder.string(), ": no such folder");
   DataSource source;
-  source.train = read_pair(folder, "train", name + " train", classes);
-  source.test = read_pair(folder, "t10k", name + " test", classes);
-  check(source.train.image_shape() == source.test.image_shape(), folder.string(), ": training images are ",
-        source.train.image_shape(), " but test images are ", source.test.image_shape());
-  std::ostringstream text;
-  text << name << " from " << folder.string() << ": " << source.train.size() << " training and " << source.test.size()
-       << " test images";
-  source.description = text.str();
+  source.train = read_pair(folder, "train", classes);
+  source.test = read_pair(folder, "t10k", classes);
+  source.validate(folder.string());
+  source.describe(!name.empty() ? name : is_mnist(folder) ? "mnist" : name_of_path(folder), folder);
   return source;
 }
 

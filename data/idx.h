@@ -35,9 +35,11 @@ std::optional<std::filesystem::path> find_idx(const std::filesystem::path& folde
 /// Whether `folder` has any of the four files, so that whoever put it there means it as a data set.
 bool has_idx_files(const std::filesystem::path& folder);
 
-/// The four files train-images, train-labels, t10k-images and t10k-labels of `folder`. Throws Error if one is missing
-/// or damaged, if counts or image sizes disagree, or if a label is not in [0, classes).
-DataSource read_idx_folder(const std::filesystem::path& folder, const std::string& name = "mnist",
+/// The four files train-images, train-labels, t10k-images and t10k-labels of `folder`. They are called
+/// `name`; without one "mnist", if labels and test images are MNIST's (by the SHA-256 that `fetch` checks), else as the
+/// folder is. Throws Error if one
+/// is missing or damaged, if counts or image sizes disagree, or if a label is not in [0, classes).
+DataSource read_idx_folder(const std::filesystem::path& folder, const std::string& name = {},
                            std::int64_t classes = 10);
 
 /// The inverse of the readers; compressed if `path` ends in .gz, written atomically.

@@ -1,6 +1,7 @@
 #include "recipes/overrides.h"
 
 #include "kernels/error.h"
+#include "kernels/utf8.h"
 
 namespace detent::recipes {
 namespace {
@@ -24,6 +25,7 @@ toml::table parse_value(const std::string& value, const std::string& override_te
 
 void apply_overrides(toml::table& root, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {
+    check(find_invalid_utf8(text) == std::string::npos, "--set ", valid_utf8(text), ": expected UTF-8");
     const std::size_t equals = text.find('=');
     const std::string path = text.substr(0, equals);
     check(equals != std::string::npos && path.find('.') != std::string::npos && path.find("..") == std::string::npos &&

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "data/source.h"
 #include "kernels/error.h"
+#include "kernels/utf8.h"
 #include "recipes/nearest.h"
 #include "recipes/overrides.h"
 #include "recipes/section_reader.h"
@@ -90,8 +92,18 @@ void read_normalize(SectionReader& in, data::Normalization& normalize) {
   table.done();
 }
 
+// A path in a recipe file starts at the file's folder; one on the command line at the current folder.
+void read_data_name(SectionReader& in, std::string& name) {
+  in.text("name", name);
+  const toml::node* node = in.find("name");
+  const bool is_from_file = node != nullptr && location(*node, in.file()).rfind("--set ", 0) != 0;
+  if (is_from_file && data::is_path(name)) {
+    name = (std::filesystem::path(in.file()).parent_path() / name).string();
+  }
+}
+
 void read(SectionReader in, DataSection& data) {
-  in.text("name", data.name);
+  read_data_name(in, data.name);
   in.number("validation", data.validation, kShareBelowOne);
   in.whole("train_examples", data.train_examples, kAtLeastZero);
   in.whole("test_examples", data.test_examples, kAtLeastZero);
@@ -272,7 +284,7 @@ void read_checks(SectionReader in, Recipe& recipe) {
 
 std::string stem(const std::string& file) {
   const std::string name = std::filesystem::path(file).filename().string();
-  return name.ends_with(".toml") ? name.substr(0, name.size() - 5) : name;
+  return valid_utf8(name.ends_with(".toml") ? name.substr(0, name.size() - 5) : name);
 }
 
 }  // namespace
@@ -284,6 +296,12 @@ std::string_view precision_name(DType dtype) { return word_of(kPrecisions, dtype
 std::string_view name_of(Method method) { return word_of(kMethods, method); }
 
 Recipe parse_recipe(std::string_view text, const std::string& file, const std::vector<std::string>& overrides) {
+  const std::size_t invalid = find_invalid_utf8(text);
+  if (invalid != std::string_view::npos) {
+    fail(file, ":", 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(invalid), '\n'),
+         fmt::format(": expected UTF-8, got byte 0x{:02x}; save the file as UTF-8",
+                     static_cast<unsigned char>(text[invalid])));
+  }
   toml::table root;
   try {
     root = toml::parse(text, file);

@@ -15,7 +15,7 @@
 namespace detent::recipes {
 
 struct DataSection {
-  std::string name = "mnist";       ///< "mnist", "digits" (the built-in one), or a folder or HDF5 file
+  std::string name = "mnist";       ///< as in data/source.h; a path in a recipe file starts at the file's folder
   double validation = 0.0;          ///< share of the training examples (the last ones) held out, in [0, 1)
   std::int64_t train_examples = 0;  ///< use only the first so many; 0: all
   std::int64_t test_examples = 0;   ///< use only the first so many; 0: all
@@ -107,7 +107,7 @@ struct NamedCheck {
 };
 
 struct Recipe {
-  std::string name = {};         ///< the file's name without folder and ".toml"
+  std::string name = {};         ///< the file's name without folder and ".toml", as valid UTF-8
   std::string description = {};  ///< the file's first line if it is a comment, without "# "
   DataSection data = {};
   ModelSection model = {};
@@ -127,8 +127,8 @@ struct Recipe {
 /// Reads a recipe from TOML text. `file` is its name in messages. Each of `overrides` is "section.key=value", the value
 /// in TOML or a bare word for a string; they are applied in order and checked as the file is.
 ///
-/// Throws Error, in one line with file and line number, for bad TOML, an unknown section or key (naming the nearest), a
-/// wrong type, a value out of range, or values that contradict each other:
+/// Throws Error, in one line with file and line number, for text that is not UTF-8, bad TOML, an unknown section or key
+/// (naming the nearest), a wrong type, a value out of range, or values that contradict each other:
 ///   recipe.toml:12: [train] epochs: expected a whole number >= 0, got "two"; write epochs = 2
 Recipe parse_recipe(std::string_view text, const std::string& file, const std::vector<std::string>& overrides = {});
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "autograd/atomic_file.h"
 #include "autograd/tensor_file.h"
@@ -12,6 +11,7 @@
 #include "quant/convert.h"
 #include "quant/prepare.h"
 #include "recipes/evaluate.h"
+#include "recipes/json_text.h"
 #include "recipes/model_builder.h"
 #include "recipes/run_data.h"
 #include "recipes/train.h"
@@ -225,7 +225,7 @@ Metrics run(const Recipe& recipe, const RunOptions& options, Reporter& reporter)
 
   run.metrics.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   run.metrics.failures = failures_of(recipe.check_for(run.data.name), run.metrics);
-  write_text_file(options.out / "metrics.json", to_json(run.metrics).dump(2) + "\n");
+  write_text_file(options.out / "metrics.json", json_text(to_json(run.metrics), 2));
   fs::remove(options.out / "checkpoint.h5");
   return run.metrics;
 }

@@ -9,8 +9,54 @@
 namespace detent::recipes {
 namespace {
 
-std::string dataset_name(const std::string& name, bool is_builtin) {
-  return is_builtin ? "digits" : std::filesystem::path(name).stem().string();
+// Splits the last examples off `data.train`.
+void hold_out(RunData& data, double share) {
+  const std::int64_t all = data.train.size();
+  const auto held_out = static_cast<std::int64_t>(share * static_cast<double>(all));
+  check(held_out > 0, "[data] validation: ", share, " of ", all, " training examples is none; write at least ",
+        1.0 / static_cast<double>(all), ", or 0");
+  check(held_out < all, "[data] validation: ", share, " of ", all, " training examples leaves none to train on");
+  data.validation = data.train;
+  data.validation->images = data.train.images.rows(all - held_out, all);
+  data.validation->labels = data.train.labels.rows(all - held_out, all);
+  data.train = data.train.take(all - held_out);
+}
+
+RunData open(const DataSection& section, const data::SourceOptions& options) {
+  const data::DataSource source = data::open_data(options);
+  RunData result{.name = source.name,
+                 .description = source.description,
+                 .is_builtin = source.is_builtin,
+                 .train = source.train,
+                 .validation = {},
+                 .test = source.test,
+                 .normalization = section.normalize};
+  if (section.train_examples > 0) {
+    result.train = result.train.take(section.train_examples);
+  }
+  if (section.test_examples > 0) {
+    result.test = result.test.take(section.test_examples);
+  }
+  if (section.validation > 0) {
+    hold_out(result, section.validation);
+  }
+  return result;
+}
+
+// Fails for images that the model does not take and for labels that it cannot give.
+void check_fits(const RunData& data, const nn::Graph& graph) {
+  const std::string mend = "; name the right data with --data DIR";
+  check(data.test.image_shape() == graph.input_shape(), "model: expects images of shape ", graph.input_shape(),
+        ", but ", data.description, " has ", data.test.image_shape(), mend);
+  check(graph.output_shape().rank() == 1, "model: expected one number a class for an image, it gives ",
+        graph.output_shape());
+  const std::int64_t classes = graph.output_shape().elements();
+  const auto labels = data.test.labels.data<std::int32_t>();
+  const auto beyond = std::ranges::find_if(labels, [&](std::int32_t label) { return label >= classes; });
+  if (beyond != labels.end()) {
+    fail("model: gives ", classes, " classes, 0 to ", classes - 1, ", but ", data.description, " has label ", *beyond,
+         " (test example ", beyond - labels.begin(), ')', mend);
+  }
 }
 
 double real_attribute(const nn::Model& model, const std::string& name) {
@@ -24,30 +70,7 @@ double real_attribute(const nn::Model& model, const std::string& name) {
 }  // namespace
 
 RunData open_run_data(const DataSection& section, const std::optional<std::filesystem::path>& folder) {
-  const data::DataSource source = data::open_data({.name = section.name, .folder = folder});
-  RunData result{.name = dataset_name(section.name, source.is_builtin),
-                 .description = source.description,
-                 .is_builtin = source.is_builtin,
-                 .train = source.train,
-                 .validation = {},
-                 .test = source.test,
-                 .normalization = section.normalize};
-  if (section.train_examples > 0) {
-    result.train = result.train.take(section.train_examples);
-  }
-  if (section.test_examples > 0) {
-    result.test = result.test.take(section.test_examples);
-  }
-  const std::int64_t all = result.train.size();
-  const auto held_out = static_cast<std::int64_t>(section.validation * static_cast<double>(all));
-  if (held_out > 0) {
-    data::Dataset validation = result.train;
-    validation.images = result.train.images.rows(all - held_out, all);
-    validation.labels = result.train.labels.rows(all - held_out, all);
-    result.validation = validation;
-    result.train = result.train.take(all - held_out);
-  }
-  return result;
+  return open(section, {.name = section.name, .folder = folder});
 }
 
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data) {
@@ -59,21 +82,17 @@ Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const
 }
 
 RunData open_model_data(const nn::Model& model, const std::optional<std::filesystem::path>& folder) {
-  const auto dataset = model.attributes.find("dataset");
+  // Old files and models made by hand may not say what they were trained on. What a model names is never replaced.
+  const auto attribute = model.attributes.find("dataset");
+  const std::string* const dataset =
+      attribute == model.attributes.end() ? nullptr : std::get_if<std::string>(&attribute->second);
   DataSection section;
-  if (folder) {
-    const std::filesystem::path absolute = std::filesystem::absolute(*folder).lexically_normal();
-    const std::filesystem::path last = absolute.has_filename() ? absolute : absolute.parent_path();
-    section.name = last.has_filename() ? last.filename().string() : "data";
-  } else if (dataset != model.attributes.end() && std::holds_alternative<std::string>(dataset->second)) {
-    section.name = std::get<std::string>(dataset->second);
-  }
   section.normalize.mean = static_cast<float>(real_attribute(model, "normalization_mean"));
   section.normalize.std = static_cast<float>(real_attribute(model, "normalization_std"));
-  RunData data = open_run_data(section, folder);
-  check(data.test.image_shape() == model.graph.input_shape(), "model: expects images of shape ",
-        model.graph.input_shape(), ", but ", data.description, " has ", data.test.image_shape(),
-        "; name the right data with --data DIR");
+  RunData data =
+      open(section,
+           {.name = dataset != nullptr ? *dataset : section.name, .folder = folder, .or_digits = dataset == nullptr});
+  check_fits(data, model.graph);
   return data;
 }
 

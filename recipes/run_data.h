@@ -12,7 +12,7 @@ namespace detent::recipes {
 
 /// The data of a run: what [data] says, cut to size, with the validation part split off.
 struct RunData {
-  std::string name;  ///< the data set in use: "mnist", "digits", or what the path is called
+  std::string name;  ///< the data set in use: "mnist", "digits", or what the data call themselves
   std::string description;
   bool is_builtin = false;
   data::Dataset train;
@@ -21,8 +21,8 @@ struct RunData {
   data::Normalization normalization;
 };
 
-/// Opens the data of [data], in `folder` if one is named. Throws Error as data::open_data does, or for shares that
-/// leave nothing to train on.
+/// Opens the data of [data], in `folder` if one is named. Throws Error as data::open_data does, or for a validation
+/// share that holds out nothing or leaves nothing to train on.
 RunData open_run_data(const DataSection& section, const std::optional<std::filesystem::path>& folder);
 
 /// What a model file says of the data that its model was trained on, as attributes: recipe, dataset, seed,
@@ -30,8 +30,9 @@ RunData open_run_data(const DataSection& section, const std::optional<std::files
 using Attributes = std::map<std::string, TensorFile::Attribute>;
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data);
 
-/// The test set that a model was trained for, by its attributes; in `folder` if one is named. Throws Error if an
-/// attribute is missing, or if the images do not fit the model.
+/// The test set that a model was trained for, by its attributes; in `folder` if one is named. The data set that a model
+/// names is found or refused, never replaced by the built-in one. Throws Error if an attribute is missing, if the
+/// images are not of the model's shape, or if a test label is none of its classes.
 RunData open_model_data(const nn::Model& model, const std::optional<std::filesystem::path>& folder);
 
 }  // namespace detent::recipes

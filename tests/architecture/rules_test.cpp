@@ -56,6 +56,14 @@ TEST(Rules, OpenMpPragmasStayOut) {
       true);
 }
 
+TEST(Rules, JsonForUsersBecomesTextInOnePlace) {
+  const auto is_writer = [](const SourceFile& file) {
+    return (file.path.starts_with("recipes/") || file.path.starts_with("cli/")) && file.path != "recipes/json_text.h";
+  };
+  expect_no_line(std::regex(R"(\.dump\s*\()"), "throws for a name that is not UTF-8: recipes/json_text.h does not",
+                 is_writer, true);
+}
+
 TEST(Rules, TheLibraryNeverPrintsOrAborts) {
   expect_no_line(
       std::regex(R"(\bstd::(cout|cerr|clog|abort|exit|quick_exit|terminate)\b|\b(f|v|vf)?printf\s*\()"),

@@ -54,7 +54,7 @@ TEST_F(Run, WritesTheFilesAndTheContractOfMetrics) {
   const nlohmann::json json = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(json, nlohmann::json::parse(read_text(folder_ / "out" / "metrics.json")));
   EXPECT_EQ(json["recipe"], "tiny");
-  EXPECT_EQ(json["dataset"], "mnist");
+  EXPECT_EQ(json["dataset"], "digits") << "as the folder is called";
   EXPECT_EQ(json["seed"], 5);
   EXPECT_EQ(json["threads"], 2);
   EXPECT_EQ(json["fp32"]["model_bytes"], fs::file_size(folder_ / "out" / "fp32.h5"));
@@ -140,6 +140,36 @@ TEST_F(Run, BadDataIsRefused) {
     write_text(entry.path(), "not an IDX file");
     expect_refused(run(), entry.path().filename().string());
     write_text(entry.path(), whole);
+  }
+}
+
+TEST_F(Run, DataThatAreNamedAreFoundOrRefused) {
+  const Outcome lost = detent(folder_, {"run", "tiny.toml", "--out", "out", "--set", "data.name=fashion"});
+  expect_refused(lost, "no data set \"fashion\"");
+  fs::create_directory(folder_ / "sub");
+  write_text(folder_ / "sub" / "tiny.toml", std::string("[data]\nname = \"../digits/\"\n") + kRecipe);
+  const Outcome found = detent(folder_, {"run", "sub/tiny.toml", "--out", "out", "--json"});
+  ASSERT_EQ(found.status, 0) << found.err;
+  EXPECT_EQ(nlohmann::json::parse(found.out)["dataset"], "digits");
+}
+
+TEST_F(Run, NamesThatAreNotUtf8AreShownAsJson) {
+  ASSERT_EQ(run().status, 0);
+  fs::rename(folder_ / "out", folder_ / "out\xFF");
+  fs::rename(folder_ / "digits", folder_ / "d\xFF");
+  const std::string model = "out\xFF/int8.h5";
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"eval", model, "--data", "d\xFF", "--json"},
+           {"inspect", model, "--json"},
+           {"convert", "out\xFF/qat.h5", "-o", "x\xFF.h5", "--json"},
+           {"verify", "out\xFF/qat.h5", model, "--data", "d\xFF", "--json"},
+           {"data", "info", "d\xFF", "--json"},
+           {"data", "export", "digits", "e\xFF", "--train", "10", "--test", "10", "--json"},
+           {"run", "tiny.toml", "--data", "d\xFF", "--json"}}) {
+    SCOPED_TRACE(words[0]);
+    const Outcome outcome = detent(folder_, words);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_TRUE(nlohmann::json::accept(outcome.out)) << outcome.out;
   }
 }
 

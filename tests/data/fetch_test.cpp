@@ -35,6 +35,7 @@ class FetchTest : public ::testing::Test {
     const auto content = read_file(folder / "out" / name);
     return {reinterpret_cast<const char*>(content.data()), content.size()};
   }
+  RemoteDataset remote_of_a() const { return {remote.name, remote.mirrors, {remote.files[0]}}; }
   std::vector<std::string> fetch_all() const { return fetch(remote, folder / "out"); }
   std::size_t files_in_out() const {
     return static_cast<std::size_t>(
@@ -93,6 +94,28 @@ TEST_F(FetchTest, TellsWhatEveryMirrorDidAndWritesNothing) {
   write_text(folder / "first/a.gz", read_text(folder / "first/a.gz").substr(0, 25));
   EXPECT_THAT(error_of([&] { fetch_all(); }), HasSubstr("cut short"));
   EXPECT_EQ(files_in_out(), 0U);
+}
+
+TEST_F(FetchTest, AnExceptionOfTheCallbackArrivesAndLibcurlLetsGoOfEverything) {
+  struct Stop {};
+  put("first/a.gz", "content of a");
+  put("second/a.gz", "content of a");
+  const auto open_files = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
+  };
+  fetch(remote_of_a(), folder / "warm-up");
+  const auto before = open_files();
+  for (int i = 0; i < 5; ++i) {
+    int calls = 0;
+    const FetchCallback stop = [&](const FetchProgress&) {
+      ++calls;
+      throw Stop();
+    };
+    EXPECT_THROW(fetch(remote_of_a(), folder / "out", stop), Stop);
+    EXPECT_EQ(calls, 1) << "the transfer, or the next mirror, went on";
+    EXPECT_EQ(open_files(), before) << "the transfer was not closed";
+    EXPECT_EQ(files_in_out(), 0U);
+  }
 }
 
 TEST_F(FetchTest, RefusesAFolderThatCannotBeMade) {

@@ -88,11 +88,13 @@ TEST(Idx, ReadsAFolder) {
   for (const bool is_compressed : {false, true}) {
     const auto path = folder / (is_compressed ? "gz" : "plain");
     write_idx_folder(path, some_source(), is_compressed);
-    const DataSource source = read_idx_folder(path, "small");
+    const DataSource source = read_idx_folder(path);
     EXPECT_EQ(source.train.size(), 7);
     EXPECT_EQ(source.test.size(), 3);
     EXPECT_EQ(source.train.classes, 10);
-    EXPECT_EQ(source.train.name, "small train");
+    EXPECT_EQ(source.name, is_compressed ? "gz" : "plain");
+    EXPECT_EQ(source.train.name, source.name + " train");
+    EXPECT_EQ(read_idx_folder(path, "small").test.name, "small test");
     EXPECT_FALSE(source.is_builtin);
     EXPECT_THAT(source.description, HasSubstr(path.string()));
   }

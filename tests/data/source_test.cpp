@@ -13,6 +13,7 @@
 #include "data/hdf5_dataset.h"
 #include "data/idx.h"
 #include "kernels/sha256.h"
+#include "kernels/utf8.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent::data {
@@ -47,6 +48,88 @@ TEST_F(OpenData, SaysLoudlyWhenItFallsBackToDigitsAndDoesNotWhenTheyWereAskedFor
   EXPECT_FALSE(equal(source.test.images, asked.test.images)) << "the seed has no effect";
 }
 
+TEST_F(OpenData, OnlyTheDefaultNameIsReplacedByDigits) {
+  EXPECT_THAT(error_of([&] { open_data({.name = "fashion"}); }),
+              AllOf(HasSubstr("no data set \"fashion\""), HasSubstr("$DETENT_DATA is not set"),
+                    HasSubstr("nothing in " + (folder / "detent/fashion").string()), HasSubstr("--data")));
+  EXPECT_THAT(error_of([&] { open_data({.or_digits = false}); }),
+              AllOf(HasSubstr("no data set \"mnist\""), HasSubstr("detent data fetch mnist")));
+  EXPECT_THAT(error_of([&] { open_data({.name = std::string("mnist\0", 6)}); }), HasSubstr("zero byte"));
+
+  // Where DETENT_DATA names a place, that is a wish too.
+  std::filesystem::create_directories(folder / "place");
+  const ScopedVariable variable("DETENT_DATA", (folder / "place").c_str());
+  EXPECT_THAT(error_of([&] { open_data({}); }), HasSubstr((folder / "place").string() + ", does not hold it"));
+  EXPECT_THAT(error_of([&] { open_data({.name = "fashion"}); }), HasSubstr("does not hold it"));
+}
+
+TEST_F(OpenData, FindsTheNamedOneInTheVariableAndTheCache) {
+  write_idx_folder(folder / "place/fashion", make_digits({.train = 10, .test = 10}));
+  write_idx_folder(folder / "place/mnist", make_digits({.train = 20, .test = 10}));
+  write_hdf5_dataset(folder / "place/letters.h5", make_digits({.train = 30, .test = 10}));
+  write_idx_folder(folder / "detent/kept", make_digits({.train = 40, .test = 10}));
+  const auto found = [](const std::string& name) {
+    const DataSource source = open_data({.name = name});
+    return source.name + " " + std::to_string(source.train.size());
+  };
+  {
+    const ScopedVariable variable("DETENT_DATA", (folder / "place").c_str());
+    EXPECT_EQ(found("fashion"), "fashion 10");
+    EXPECT_EQ(found("mnist"), "mnist 20");
+    EXPECT_EQ(found("letters"), "letters 30") << "called as it was looked for, so that it is found again";
+    EXPECT_EQ(found("kept"), "kept 40");
+  }
+  const ScopedVariable variable("DETENT_DATA", (folder / "place/fashion").c_str());
+  EXPECT_EQ(found("fashion"), "fashion 10");
+  EXPECT_EQ(found("mnist"), "fashion 10") << "who names no data set takes what DETENT_DATA holds";
+  EXPECT_EQ(found("kept"), "kept 40");
+  EXPECT_THAT(error_of([&] { found("letters"); }), HasSubstr("fashion, is \"fashion\""));
+}
+
+TEST_F(OpenData, IsCalledWhatTheFolderIs) {
+  const std::filesystem::path made = folder / "a.b";
+  write_idx_folder(made, few_digits());
+  std::filesystem::create_directories(made / "inner");
+  std::filesystem::create_symlink(made, folder / "link");
+  write_hdf5_dataset(folder / "few.part.h5", few_digits());
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(made);
+  const std::vector<std::pair<std::string, std::string>> names{{made.string(), "a.b"},
+                                                               {made.string() + "/", "a.b"},
+                                                               {made.string() + "//", "a.b"},
+                                                               {made.string() + "/inner/..", "a.b"},
+                                                               {".", "a.b"},
+                                                               {"./", "a.b"},
+                                                               {"inner/../", "a.b"},
+                                                               {"../a.b", "a.b"},
+                                                               {"../link/", "link"},
+                                                               {"../few.part.h5", "digits"}};
+  for (const auto& [path, expected] : names) {
+    EXPECT_EQ(open_data({.name = path == "." ? "./." : path}).name, expected) << path;
+    EXPECT_EQ(open_data({.folder = path}).name, expected) << path;
+    EXPECT_EQ(open_data({.folder = path}).test.name, expected + " test") << path;
+  }
+  std::filesystem::current_path(made / "inner");
+  EXPECT_EQ(open_data({.name = ".."}).name, "a.b");
+  std::filesystem::current_path(before);
+  EXPECT_EQ(name_of_path("/"), "data");
+  EXPECT_EQ(name_of_path("/.."), "data");
+  EXPECT_EQ(name_of_path("/tmp/sets/few.part.h5"), "few.part");
+}
+
+TEST_F(OpenData, TextsAreUtf8WhateverThePathAndTheFileSay) {
+  DataSource source = few_digits();
+  write_idx_folder(folder / "d\xFF", source);
+  const DataSource idx = open_data({.folder = folder / "d\xFF"});
+  EXPECT_EQ(idx.name, "d\xEF\xBF\xBD");
+  EXPECT_EQ(find_invalid_utf8(idx.description), std::string::npos) << idx.description;
+  source.name = "caf\xE9";
+  write_hdf5_dataset(folder / "few.h5", source);
+  const DataSource hdf5 = open_data({.folder = folder / "few.h5"});
+  EXPECT_EQ(hdf5.name, "caf\xEF\xBF\xBD");
+  EXPECT_EQ(find_invalid_utf8(hdf5.description), std::string::npos) << hdf5.description;
+}
+
 TEST_F(OpenData, TakesTheFirstOfFolderVariableAndCache) {
   write_idx_folder(folder / "detent/mnist", make_digits({.train = 10, .test = 10}));
   EXPECT_EQ(open_data({}).train.size(), 10);
@@ -63,6 +146,10 @@ TEST_F(OpenData, NeverPassesOverWhatWasNamed) {
   EXPECT_THAT(error_of([&] { open_data({.folder = folder.path()}); }), HasSubstr("has no train-images"));
   EXPECT_THAT(error_of([&] { open_data({.name = "digits", .folder = folder / "nowhere"}); }), HasSubstr("nowhere"));
   EXPECT_THAT(error_of([&] { open_data({.name = "./nowhere.h5"}); }), HasSubstr("./nowhere.h5"));
+  write_text(folder / "train-labels-idx1-ubyte", "");
+  EXPECT_THAT(error_of([&] { open_data({.folder = folder / "train-labels-idx1-ubyte"}); }),
+              HasSubstr("name their folder"));
+  std::filesystem::remove(folder / "train-labels-idx1-ubyte");
   const ScopedVariable variable("DETENT_DATA", (folder / "gone").c_str());
   EXPECT_THAT(error_of([&] { open_data({}); }), AllOf(HasSubstr("gone"), HasSubstr("DETENT_DATA")));
 }
@@ -124,6 +211,10 @@ TEST_F(OpenData, RefusesHdf5ThatIsNoDataSet) {
   bad = good;
   bad["test/labels"] = part.labels.rows(0, 5);
   EXPECT_THAT(error_for(bad), HasSubstr("20 images but 5 labels"));
+  bad = good;
+  bad["test/labels"] = part.labels.clone();
+  bad["test/labels"].data<std::int32_t>()[7] = 10;
+  EXPECT_THAT(error_for(bad), HasSubstr("(test): label 10 of example 7 is out of range: expected 0 to 9"));
   write_text(folder / "text.h5", "no HDF5");
   EXPECT_THAT(error_of([&] { read_hdf5_dataset(folder / "text.h5"); }), HasSubstr("text.h5"));
 }
@@ -131,8 +222,7 @@ TEST_F(OpenData, RefusesHdf5ThatIsNoDataSet) {
 /// The folder of the real MNIST files, or nothing, said loudly.
 std::optional<std::filesystem::path> mnist_folder() {
   const char* const named = std::getenv("DETENT_DATA");
-  const std::filesystem::path source_dir = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
-  const std::filesystem::path folder = named != nullptr ? named : source_dir / "../shared/data/mnist";
+  const std::filesystem::path folder = named != nullptr ? named : DETENT_SOURCE_DIR "/../shared/data/mnist";
   if (has_idx_files(folder)) {
     return folder;
   }
@@ -150,6 +240,7 @@ TEST(Mnist, ReadsTheRealFiles) {
   EXPECT_EQ(mnist.test.images.shape(), Shape({10000, 28, 28, 1}));
   EXPECT_EQ(std::as_const(mnist.train.labels).data<std::int32_t>()[0], 5);
   EXPECT_EQ(std::as_const(mnist.test.labels).data<std::int32_t>()[0], 7);
+  EXPECT_EQ(mnist.name, "mnist") << "in a folder of any name";
   for (const RemoteFile& file : mnist_remote().files) {
     const auto path = find_idx(*folder, file.name.substr(0, file.name.find("-idx")));
     EXPECT_EQ(sha256_hex(read_file(path.value())), file.sha256) << file.name;
