@@ -13,7 +13,7 @@ constexpr std::int64_t kEnoughSteps = 100;  // after so many, a network that lea
 constexpr double kHighLoss = 100.0;         // no loss of a network that learns is near it
 constexpr double kAbsurdLoss = 1e6;
 constexpr double kGrossDrop = 0.10;       // of accuracy; half of it is told
-constexpr double kMuchClipped = 0.05;     // of the values that are not zero
+constexpr double kMuchClipped = 0.02;     // of the values that are not zero
 constexpr std::size_t kNamedClasses = 8;  // more are counted
 
 std::vector<std::int64_t> class_counts(const data::Dataset& dataset, std::int64_t classes) {
