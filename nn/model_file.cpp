@@ -34,6 +34,9 @@ void set_slots(const Graph& graph, std::map<std::string, Tensor>& tensors) {
     for (const Slot& slot : node.module->slots()) {
       const std::string path = path_of(node, slot);
       const auto found = tensors.find(path);
+      if (found == tensors.end() && slot.is_optional) {
+        continue;
+      }
       check(found != tensors.end(), "no tensor '", path, "'");
       const Tensor& tensor = found->second;
       if (slot.shape.elements() > 0) {

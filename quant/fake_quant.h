@@ -8,6 +8,17 @@
 
 namespace detent::quant {
 
+/// What a quantizer did to the values of a measured pass.
+struct Measured {
+  MinMax seen = {};               ///< the real values
+  MinMax codes = {};              ///< the codes that they became
+  std::int64_t nonzero = 0;       ///< values that did not become the code of 0, which most of a sparse tensor does
+  std::int64_t clipped = 0;       ///< values whose code before clamping lay outside of [qmin, qmax]
+  double clipped_share() const {  ///< of those that are not zero
+    return nonzero == 0 ? 0.0 : static_cast<double>(clipped) / static_cast<double>(nonzero);
+  }
+};
+
 /// The quantizer of one activation: an observer, and the one stored map that training, conversion and export use.
 ///
 /// It works on codes from the start: a module quantizes its result with `map()` and hands on codes that carry
@@ -29,8 +40,20 @@ class FakeQuant {
   bool is_frozen() const { return state_ == State::Frozen; }
 
   bool has_range() const { return observer_.has_range(); }
-  /// Takes in the range of a batch and chooses the map anew. Does nothing when frozen.
-  void observe(const MinMax& batch);
+  /// Throws Error, beginning with `who`, if there is no range; says so where all values were NaN or infinite.
+  void check_range(std::string_view who) const;
+  /// The range as it stands; empty where nothing was observed.
+  MinMax range() const { return observer_.range(); }
+  /// Takes in the range of a batch of `examples` and chooses the map anew. Does nothing when frozen.
+  void observe(const MinMax& batch, std::int64_t examples);
+  /// Joins what was seen to the range and chooses the map anew. REQUIRES: not frozen.
+  void widen(const MinMax& seen);
+
+  /// From now on inference counts what becomes of values (quant/measure.h), from nothing; with false: no longer.
+  void set_measuring(bool on);
+  bool is_measuring() const { return is_measuring_; }
+  Measured& measured() { return measured_; }
+
   /// Scale and zero point in force. Throws Error if nothing was observed.
   ScaleZero map() const;
   /// The same, as codes carry it.
@@ -38,17 +61,23 @@ class FakeQuant {
   /// Throws Error if nothing was observed.
   void freeze();
 
-  /// output_min, output_max, output_scale, output_zero_point: what is saved.
+  /// output_min, output_max, output_scale, output_zero_point: what is saved; of a moving average that is not frozen
+  /// also the window that is not full yet.
   std::vector<nn::Slot> slots();
   /// Throws Error unless what was loaded into the slots is a map.
-  void check_loaded() const;
+  void check_loaded();
 
  private:
+  void choose_map();
+
   ActivationQuantizer config_;
   State state_;
   Observer observer_;
   Tensor scale_;       // f32 [1]
   Tensor zero_point_;  // s32 [1]
+  bool saw_no_finite_value_ = false;
+  bool is_measuring_ = false;
+  Measured measured_;
 };
 
 std::string_view name_of(FakeQuant::State state);  ///< "calibrating", "observing", "frozen"

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/ops.h"
+#include "quant/measure.h"
 #include "quant/qat_options.h"
 
 namespace detent::quant {
@@ -11,26 +12,32 @@ namespace {
 using nlohmann::json;
 
 /// Observes and quantizes what `make(map, seen)` computes: with the range as it stands, or, for a first batch and where
-/// the current range is asked for, with the range that has the batch in it.
+/// the current range is asked for, with the range that has the batch in it. While measuring it counts instead.
 template <typename Make>
-Variable observe_and_make(const nn::Context& context, FakeQuant& output, RangeUse range, Make&& make) {
+Variable observe_and_make(const nn::Context& context, const nn::Module& owner, FakeQuant& output, RangeUse range,
+                          std::int64_t examples, Make&& make) {
+  if (output.is_measuring() && !context.training) {
+    return measured_codes(output, make);
+  }
   const bool observe = context.training && output.is_observing();
-  if (observe && (!output.has_range() || range == RangeUse::Current)) {
+  const bool observe_first = observe && (!output.has_range() || range == RangeUse::Current);
+  if (observe_first) {
     MinMax seen;
     make(std::make_shared<const QParams>(QParams::per_tensor({}, output.codes())), &seen);
-    output.observe(seen);
+    output.observe(seen, examples);
   }
-  const bool observe_after = observe && range == RangeUse::Previous;
+  output.check_range(owner.name());
+  const bool observe_after = observe && !observe_first;
   MinMax seen;
   Variable y = make(output.qparams(), observe_after ? &seen : nullptr);
   if (observe_after) {
-    output.observe(seen);
+    output.observe(seen, examples);
   }
   return y;
 }
 
 Variable calibrated(FakeQuant& output, Variable y) {
-  output.observe(kernels::min_max(y.value().data<float>()));
+  output.observe(kernels::min_max(y.value().data<float>()), y.shape()[0]);
   return y;
 }
 
@@ -77,9 +84,9 @@ nn::Variable Quantize::forward(nn::Context& context, std::span<const nn::Variabl
   if (output_.is_calibrating()) {
     return calibrated(output_, inputs[0]);
   }
-  return observe_and_make(context, output_, range_, [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
-    return quantize_op(inputs[0], map, seen);
-  });
+  return observe_and_make(
+      context, *this, output_, range_, inputs[0].shape()[0],
+      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) { return quantize_op(inputs[0], map, seen); });
 }
 
 json Dequantize::options() const { return json::object(); }
@@ -117,9 +124,10 @@ nn::Variable QatAdd::forward(nn::Context& context, std::span<const nn::Variable>
     const Variable sum = autograd::add(inputs[0], inputs[1]);
     return calibrated(output_, relu_ ? autograd::relu(sum) : sum);
   }
-  return observe_and_make(context, output_, range_, [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
-    return add_codes(inputs[0], inputs[1], map, relu_, seen);
-  });
+  return observe_and_make(context, *this, output_, range_, inputs[0].shape()[0],
+                          [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
+                            return add_codes(inputs[0], inputs[1], map, relu_, seen);
+                          });
 }
 
 kernels::PoolShape AverageGeometry::pool_shape(const Shape& example, std::int64_t batch) const {
@@ -172,9 +180,10 @@ nn::Variable QatAvgPool2d::forward(nn::Context& context, std::span<const nn::Var
     kernels::avg_pool_forward(shape, x.value().data<float>().data(), y.data<float>().data());
     return calibrated(output_, context.tape.constant(std::move(y)));
   }
-  return observe_and_make(context, output_, range_, [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
-    return average_codes(x, shape, result, map, seen);
-  });
+  return observe_and_make(context, *this, output_, range_, inputs[0].shape()[0],
+                          [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
+                            return average_codes(x, shape, result, map, seen);
+                          });
 }
 
 json CodeRelu::options() const { return json::object(); }

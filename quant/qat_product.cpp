@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "autograd/ops.h"
+#include "quant/measure.h"
 #include "quant/product_gradient.h"
 #include "quant/qat_options.h"
 
@@ -58,7 +59,7 @@ nn::Variable QatProduct::calibrate(nn::Context& context, const nn::Variable& x) 
   Tensor y = context.tape.empty(result_shape(x.shape()));
   kernels::conv2d_forward(shape, DType::F32, x.value().raw(), packed, bias_value.empty() ? nullptr : bias_value.data(),
                           options_.relu, DType::F32, y.raw());
-  output_.observe(kernels::min_max(y.data<float>()));
+  output_.observe(kernels::min_max(y.data<float>()), x.shape()[0]);
   return context.tape.constant(std::move(y));
 }
 
@@ -78,30 +79,36 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   const ScaleZero input = x.value().qparams()->tensor();
   const QuantizedWeight quantized = quantize_weight(folded_weight(factor, arena), options_.qconfig.weight, arena);
   const std::vector<float> bias_value = folded_bias();
-  const auto requantization = [&] {
-    return kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, output_.map(), output_.codes(),
+  const auto requantization = [&](ScaleZero map) {
+    return kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, map, output_.codes(),
                                         options_.relu);
   };
+  if (output_.is_measuring() && !context.training) {
+    return measured_codes(output_, [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
+      Tensor codes = context.tape.empty(result_shape(x.shape()), DType::U8);
+      integer_product(shape, x.value(), quantized.codes, requantization(map->tensor()), codes, nullptr, seen);
+      return context.tape.constant(codes.with_qparams(map));
+    });
+  }
 
   Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
-  if (observe && (!output_.has_range() || options_.qconfig.range == RangeUse::Current)) {
+  const bool observe_first = observe && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
+  if (observe_first) {
     // The range first, on any map; then the codes.
     MinMax seen;
-    integer_product(
-        shape, x.value(), quantized.codes,
-        kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, {}, output_.codes(), options_.relu),
-        y, nullptr, &seen);
-    output_.observe(seen);
+    integer_product(shape, x.value(), quantized.codes, requantization({}), y, nullptr, &seen);
+    output_.observe(seen, x.shape()[0]);
   }
+  output_.check_range(name());
   const std::shared_ptr<const QParams> y_map = output_.qparams();
   const bool saves = context.tape.is_recording();
   SliceMask mask = saves ? SliceMask(shape, arena) : SliceMask();
   MinMax seen;
-  const bool observe_after = observe && options_.qconfig.range == RangeUse::Previous;
-  integer_product(shape, x.value(), quantized.codes, requantization(), y, saves ? &mask : nullptr,
+  const bool observe_after = observe && !observe_first;
+  integer_product(shape, x.value(), quantized.codes, requantization(output_.map()), y, saves ? &mask : nullptr,
                   observe_after ? &seen : nullptr);
   if (observe_after) {
-    output_.observe(seen);
+    output_.observe(seen, x.shape()[0]);
   }
   y = y.with_qparams(y_map);
   if (!saves) {
@@ -137,17 +144,20 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
                                         options_.relu);
   };
   Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
-  if (output_.is_observing() && (!output_.has_range() || options_.qconfig.range == RangeUse::Current)) {
+  const bool observe_first =
+      output_.is_observing() && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
+  if (observe_first) {
     MinMax seen;
     requantize_sums(shape, sums, requantization({}), y, nullptr, &seen);
-    output_.observe(seen);
+    output_.observe(seen, x.shape()[0]);
   }
+  output_.check_range(name());
   const std::shared_ptr<const QParams> y_map = output_.qparams();
   SliceMask mask(shape, arena);
   MinMax seen;
   requantize_sums(shape, sums, requantization(output_.map()), y, &mask, &seen);
-  if (options_.qconfig.range == RangeUse::Previous) {
-    output_.observe(seen);
+  if (!observe_first) {
+    output_.observe(seen, x.shape()[0]);
   }
   ProductGradient gradient{.shape = shape,
                            .dtype = options_.qconfig.backward,

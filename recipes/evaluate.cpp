@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "quant/plan.h"
+#include "quant/prepare.h"
 
 namespace detent::recipes {
 namespace {
@@ -18,6 +19,18 @@ void for_each_batch(const data::Dataset& dataset, const data::Normalization& nor
     use(batch);
     clock.batch_done(batch.size());
   }
+}
+
+// Runs `graph` on the first `count` examples of `order`.
+void infer_examples(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
+                    std::vector<std::int64_t> order, std::int64_t count, Reporter& reporter) {
+  order.resize(static_cast<std::size_t>(std::min(count, dataset.size())));
+  Arena arena;
+  for_each_batch(dataset.subset(order), normalization, "calibrate", reporter, [&](const data::Batch& batch) {
+    nn::Tape tape(&arena, nn::Tape::Mode::Inference);
+    nn::Context context{.tape = tape};
+    graph.forward(context, tape.constant(batch.images));
+  });
 }
 
 // Whether some layers of `graph` compute with integers: plans of such graphs give the same codes, sooner.
@@ -80,14 +93,26 @@ quant::VerifyReport verify(const nn::Graph& prepared, const nn::Graph& int8, con
 
 void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
                std::int64_t examples, std::uint64_t seed, Reporter& reporter) {
-  std::vector<std::int64_t> order = data::shuffled_order(train.size(), seed, 0);
-  order.resize(static_cast<std::size_t>(std::min(examples, train.size())));
-  Arena arena;
-  for_each_batch(train.subset(order), normalization, "calibrate", reporter, [&](const data::Batch& batch) {
-    nn::Tape tape(&arena, nn::Tape::Mode::Inference);
-    nn::Context context{.tape = tape};
-    prepared.forward(context, tape.constant(batch.images));
-  });
+  infer_examples(prepared, train, normalization, data::shuffled_order(train.size(), seed, 0), examples, reporter);
+}
+
+std::vector<quant::RangeReport> measure_ranges(nn::Graph& prepared, const data::Dataset& train,
+                                               const data::Normalization& normalization, std::int64_t examples,
+                                               std::uint64_t seed, Reporter& reporter) {
+  quant::set_measuring(prepared, true);
+  infer_examples(prepared, train, normalization, data::shuffled_order(train.size(), seed, 1),
+                 std::max(examples, kMeasuredExamples), reporter);
+  quant::set_measuring(prepared, false);
+  return quant::range_reports(prepared);
+}
+
+void settle_ranges(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+                   std::int64_t examples, std::uint64_t seed, Reporter& reporter) {
+  // A pass settles every range behind settled ones, so there are no more passes than quantizers, and one that is clean.
+  do {
+    measure_ranges(prepared, train, normalization, examples, seed, reporter);
+  } while (quant::widen_clipped(prepared) > 0);
+  quant::freeze_observers(prepared);
 }
 
 }  // namespace detent::recipes

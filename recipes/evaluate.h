@@ -3,6 +3,7 @@
 #include "data/dataset.h"
 #include "data/loader.h"
 #include "nn/graph.h"
+#include "quant/measure.h"
 #include "quant/verify.h"
 #include "recipes/progress.h"
 
@@ -34,5 +35,17 @@ quant::VerifyReport verify(const nn::Graph& prepared, const nn::Graph& int8, con
 /// Runs `prepared` on the first `examples` of the training order of `seed`, so that it observes its ranges.
 void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
                std::int64_t examples, std::uint64_t seed, Reporter& reporter);
+
+/// Ranges are measured on at least so many training examples.
+inline constexpr std::int64_t kMeasuredExamples = 512;
+/// What the ranges of `prepared` do to the first `examples`, or kMeasuredExamples if that is more, of another training
+/// order of `seed`. The model must not be calibrating.
+std::vector<quant::RangeReport> measure_ranges(nn::Graph& prepared, const data::Dataset& train,
+                                               const data::Normalization& normalization, std::int64_t examples,
+                                               std::uint64_t seed, Reporter& reporter);
+/// Widens the ranges of a model in training for int8 until none clips more than quant::kClippedShare of these examples'
+/// values, then freezes them.
+void settle_ranges(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+                   std::int64_t examples, std::uint64_t seed, Reporter& reporter);
 
 }  // namespace detent::recipes

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "recipes/warnings.h"
+
 namespace detent::recipes {
 namespace {
 
@@ -19,6 +21,18 @@ nlohmann::json to_json(const TrainedResult& result) {
           {"skipped_steps", result.scaler ? result.scaler->skipped_steps : 0}};
 }
 
+nlohmann::json to_json(const std::vector<quant::RangeReport>& ranges) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const quant::RangeReport& report : ranges) {
+    const quant::Measured& measured = report.measured;
+    rows.push_back({{"name", report.name},
+                    {"range", {report.range.min, report.range.max}},
+                    {"seen", {measured.seen.min, measured.seen.max}},
+                    {"clipped_share", measured.clipped_share()}});
+  }
+  return rows;
+}
+
 nlohmann::json to_json(const Int8Result& result, double fp32_accuracy) {
   return {{"name", result.name},
           {"method", std::string(name_of(result.method))},
@@ -26,7 +40,8 @@ nlohmann::json to_json(const Int8Result& result, double fp32_accuracy) {
           {"test_accuracy", result.test_accuracy},
           {"drop", fp32_accuracy - result.test_accuracy},
           {"quantize_seconds", result.seconds},
-          {"model_bytes", result.model_bytes}};
+          {"model_bytes", result.model_bytes},
+          {"ranges", to_json(result.ranges)}};
 }
 
 void check_at_least(std::vector<std::string>& failures, const std::string& what, std::optional<double> minimum,
@@ -63,6 +78,11 @@ std::vector<std::string> failures_of(const CheckSection& check, const Metrics& m
     for (const Int8Result& variant : metrics.variants) {
       check_model(failures, variant.name + ": static_", variant, metrics.fp32.test_accuracy, check.static_max_drop,
                   mismatched);
+    }
+  }
+  for (const Finding& finding : findings_of(check, metrics)) {
+    if (finding.is_gross) {
+      failures.push_back(finding.text);
     }
   }
   return failures;
@@ -109,6 +129,7 @@ nlohmann::json to_json(const Metrics& metrics) {
                       {"verify", nullptr},
                       {"variants", nlohmann::json::array()},
                       {"ledger", to_json(metrics.ledger)},
+                      {"warnings", metrics.warnings},
                       {"check", {{"passed", metrics.failures.empty()}, {"failures", metrics.failures}}}};
   if (metrics.qat) {
     json["qat"] = to_json(*metrics.qat);

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "recipes/metrics.h"
 
 namespace detent::recipes {
@@ -77,6 +79,11 @@ std::string to_text(const Metrics& metrics) {
     text += "  codes_sha256 " + metrics.int8->verify.codes_sha256 + "\n";
   }
   text += rule('=');
+  for (const std::string& warning : metrics.warnings) {
+    if (std::ranges::find(metrics.failures, warning) == metrics.failures.end()) {
+      text += "  WARNING  " + warning + "\n";
+    }
+  }
   for (const std::string& failure : metrics.failures) {
     text += "  FAILED  " + failure + "\n";
   }

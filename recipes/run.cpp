@@ -15,6 +15,7 @@
 #include "recipes/model_builder.h"
 #include "recipes/run_data.h"
 #include "recipes/train.h"
+#include "recipes/warnings.h"
 
 namespace detent::recipes {
 namespace {
@@ -91,6 +92,8 @@ nn::Graph train_float(Run& run) {
   run.metrics.fp32.train_seconds = trained.seconds;
   run.metrics.fp32.precision = run.recipe.train.precision;
   run.metrics.fp32.scaler = trained.scaler;
+  run.metrics.fp32.steps = trained.steps;
+  run.metrics.fp32.loss = trained.loss;
   report_validation(run, fused, "float");
   run.metrics.fp32.test_accuracy = test_accuracy(run, fused);
   // The old numbers belong to the old files: they are there only beside all the files that they tell of.
@@ -102,6 +105,11 @@ nn::Graph train_float(Run& run) {
 // The step at `share` of `steps`: the first step is never frozen, for something must have been observed.
 bool is_time(double share, std::int64_t step, std::int64_t steps) {
   return step >= std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(steps)));
+}
+
+void settle(Run& run, nn::Graph& prepared) {
+  settle_ranges(prepared, run.data.train, run.data.normalization, run.recipe.quantize.calibration, run.options.seed,
+                run.reporter);
 }
 
 nn::Graph train_qat(Run& run, const nn::Graph& graph) {
@@ -119,19 +127,21 @@ nn::Graph train_qat(Run& run, const nn::Graph& graph) {
                              batch_norm_is_frozen = true;
                            }
                            if (!observers_are_frozen && is_time(qat.freeze_observers_at, step, steps)) {
-                             quant::freeze_observers(prepared);
+                             settle(run, prepared);
                              observers_are_frozen = true;
                            }
                          }};
   const TrainResult trained = train(prepared, run.data.train, run.train_options(), phase, run.reporter);
   if (!observers_are_frozen) {
-    quant::freeze_observers(prepared);
+    settle(run, prepared);
   }
   report_validation(run, prepared, "qat");
   run.metrics.qat = TrainedResult{.test_accuracy = test_accuracy(run, prepared),
                                   .train_seconds = trained.seconds,
                                   .precision = run.recipe.train.precision,
-                                  .scaler = trained.scaler};
+                                  .scaler = trained.scaler,
+                                  .steps = trained.steps,
+                                  .loss = trained.loss};
   run.metrics.qat->model_bytes = save(run, prepared, "qat", "qat.h5");
   return prepared;
 }
@@ -163,6 +173,9 @@ Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, const std::st
   nn::Model shipped = nn::load_model(run.options.out / file, quant::module_kinds());
   result.verify = verify(prepared, shipped.graph, run.data.test, run.data.normalization, run.reporter);
   result.test_accuracy = test_accuracy(run, shipped.graph);
+  nn::Graph measured = prepared.clone(quant::module_kinds());
+  result.ranges = measure_ranges(measured, run.data.train, run.data.normalization, run.recipe.quantize.calibration,
+                                 run.options.seed, run.reporter);
   return result;
 }
 
@@ -216,6 +229,11 @@ Metrics run(const Recipe& recipe, const RunOptions& options, Reporter& reporter)
   run.metrics.dataset_description = run.data.description;
   run.metrics.seed = options.seed;
   run.metrics.threads = options.threads;
+  run.metrics.chance = chance_of(run.data.test);
+  run.metrics.warnings = warnings_before(recipe, run.data.train, run.data.test);
+  for (const std::string& warning : run.metrics.warnings) {
+    reporter.message("warning: " + warning);
+  }
 
   const nn::Graph graph = train_float(run);
   quantize(run, graph);
@@ -224,6 +242,7 @@ Metrics run(const Recipe& recipe, const RunOptions& options, Reporter& reporter)
   }
 
   run.metrics.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  add_findings(recipe.check_for(run.data.name), run.metrics);
   run.metrics.failures = failures_of(recipe.check_for(run.data.name), run.metrics);
   write_text_file(options.out / "metrics.json", json_text(to_json(run.metrics), 2));
   fs::remove(options.out / "checkpoint.h5");

@@ -68,6 +68,7 @@ TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOpt
   const std::int64_t first = resume(train_step, options, phase, steps_per_epoch);
   PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch, (phase.epochs - first) * dataset.size());
   std::int64_t step = first * steps_per_epoch;
+  double last_loss = 0.0;
   for (std::int64_t epoch = first; epoch < phase.epochs; ++epoch) {
     clock.begin_epoch(epoch + 1);
     loader.begin_epoch(phase.first_epoch + epoch);
@@ -88,6 +89,7 @@ TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOpt
       } catch (const Error& error) {
         fail(phase.name, " training: step ", step + 1, " of ", steps, ": ", error.what());
       }
+      last_loss = result.loss;
       sums.loss += result.loss * static_cast<double>(batch.size());
       sums.correct += result.correct;
       sums.examples += batch.size();
@@ -102,7 +104,10 @@ TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOpt
   if (options.profile && phase.epochs > 0) {
     reporter.message(phase.name + " training: where the time went\n" + profile_table(profiler, steps));
   }
-  return {.seconds = phase.epochs > 0 ? clock.seconds() : 0.0, .scaler = train_step.scaler()};
+  return {.seconds = phase.epochs > 0 ? clock.seconds() : 0.0,
+          .scaler = train_step.scaler(),
+          .steps = steps,
+          .loss = last_loss};
 }
 
 }  // namespace detent::recipes

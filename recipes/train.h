@@ -37,6 +37,8 @@ struct TrainOptions {
 struct TrainResult {
   double seconds = 0.0;
   std::optional<optim::GradScaler::State> scaler = {};  ///< as it ends, with precision "fp16"
+  std::int64_t steps = 0;                               ///< of the whole phase
+  double loss = 0.0;                                    ///< of the last step; 0 without one
 };
 
 /// Trains `graph`, which has weights, on `dataset` for the phase's epochs. A step is: forward on a tape, loss,

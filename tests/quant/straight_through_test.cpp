@@ -26,8 +26,7 @@ struct Case {
   Tensor x;     // codes
   Tensor seed;  // dL/dy
 
-  explicit Case(Norm norm_kind, bool with_relu, DType backward, std::int64_t images = 4,
-                const Shape& image = {6, 7, 3})
+  explicit Case(Norm norm_kind, bool with_relu, DType backward, std::int64_t images = 4, const Shape& image = {6, 7, 3})
       : norm(norm_kind), relu(with_relu) {
     auto conv = std::make_shared<nn::Conv2d>(
         nn::Conv2d::Options{.out_channels = kChannels, .kernel = 3, .padding = 1, .in_channels = 3});
@@ -49,7 +48,7 @@ struct Case {
     options.qconfig.backward = backward;
     options.relu = relu;
     layer = std::make_shared<QatConv2d>(std::move(conv), options, std::move(fold));
-    layer->output().observe({relu ? 0.0F : -0.8F, 0.9F});  // narrow, so that codes are clipped
+    layer->output().observe({relu ? 0.0F : -0.8F, 0.9F}, 32);  // narrow, so that codes are clipped
     Tensor reals = test::random_images(image, images, 23, -1.0F, 1.0F);
     const auto map =
         std::make_shared<const QParams>(QParams::per_tensor(choose_qparams(-1.0F, 1.0F, {}, Scheme::Affine), {}));

@@ -22,7 +22,7 @@ struct Case {
   std::string name;
   std::vector<std::string> overrides;
   bool is_qat = false;
-  std::int64_t freeze_at = 0;  // step; 5 steps are an epoch
+  std::int64_t freeze_at = 0;  // step; 5 steps are an epoch, with batches of 64
 };
 
 // Asks for the end in the middle of the epoch `epoch`.
@@ -92,6 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"fp16", {"train.precision=fp16", "train.clip_norm=1"}},
                     Case{"qat_frozen_before", {"train.optimizer=adamw", "train.weight_decay=1e-2"}, true, 7},
                     Case{"qat_frozen_after", {"train.precision=fp16"}, true, 17},
+                    Case{"qat_windows_of_several_batches", {"train.batch=14"}, true, 80},
                     Case{"qat_bf16", {"train.precision=bf16", "quantize.keep_float=[\"fc1\"]"}, true, 12}),
     [](const auto& test) { return test.param.name; });
 
