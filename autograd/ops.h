@@ -10,8 +10,8 @@
 
 /// Differentiable operations. Each checks its inputs, computes, and records how gradients flow. Values are f32, or f64
 /// where gradients are checked. Products also run in bf16, where `ProductOptions` says so, and then give bf16: products
-/// in bf16, max_pool2d and reshape take it as it is, all other ops as f32. Shapes are those of the kernels: images
-/// N H W C, convolution weights O KH KW I, linear weights O I. All throw Error for shapes that do not fit.
+/// in bf16, max_pool2d and reshape take it as it is, all other ops as f32 (`widen`). Shapes are those of the kernels:
+/// images N H W C, convolution weights O KH KW I, linear weights O I. All throw Error for shapes that do not fit.
 namespace detent::autograd {
 
 /// How a product is computed: the type of its factors (sums are always f32) and of its result, and whether max(0, .) is
@@ -56,6 +56,9 @@ Variable global_avg_pool2d(const Variable& x);
 /// y = f(x), element by element.
 Variable activation(const Variable& x, kernels::Activation function, double slope = 0.01);
 inline Variable relu(const Variable& x) { return activation(x, kernels::Activation::Relu); }
+
+/// x in f32 where it is the bf16 result of a product; else, of f32 and f64, x itself.
+Variable widen(const Variable& x);
 
 /// Element by element, of one shape.
 Variable add(const Variable& a, const Variable& b);

@@ -65,6 +65,8 @@ Variable activation(const Variable& given, kernels::Activation function, double 
                      });
 }
 
+Variable widen(const Variable& x) { return real_input("widen", x); }
+
 Variable add(const Variable& given_a, const Variable& given_b) {
   const auto [a, b] = real_pair("add", given_a, given_b);
   Tape& tape = a.tape();

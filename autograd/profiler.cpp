@@ -1,6 +1,5 @@
 #include "autograd/profiler.h"
 
-#include <algorithm>
 #include <numeric>
 
 namespace detent::autograd {
@@ -16,12 +15,12 @@ double Profiler::total_seconds() const {
 }
 
 std::size_t Profiler::row_of(std::string_view module) {
-  const auto found = std::ranges::find(rows_, module, &Row::module);
-  const auto row = static_cast<std::size_t>(found - rows_.begin());
-  if (found == rows_.end()) {
-    rows_.push_back({.module = std::string(module)});
+  auto found = by_module_.find(module);
+  if (found == by_module_.end()) {
+    found = by_module_.emplace(module, rows_.size()).first;
+    rows_.push_back({.module = found->first});
   }
-  return row;
+  return found->second;
 }
 
 void Profiler::set_saved(std::size_t row, std::int64_t bytes) { rows_[row].saved_bytes = bytes; }

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +46,7 @@ class Profiler {
 
  private:
   std::vector<Row> rows_;
+  std::map<std::string, std::size_t, std::less<>> by_module_;
   std::size_t current_ = 0;
 };
 

@@ -1,6 +1,8 @@
 #include "autograd/tensor.h"
 
 #include <algorithm>
+#include <limits>
+#include <type_traits>
 
 #include "kernels/elementwise.h"
 
@@ -11,15 +13,33 @@ namespace {
 template <typename Fn>
 decltype(auto) dispatch(DType dtype, Fn&& fn) {
   switch (dtype) {
-    case DType::F32: return fn(float{});
-    case DType::F64: return fn(double{});
-    case DType::BF16: return fn(bfloat16{});
-    case DType::F16: return fn(float16{});
-    case DType::U8: return fn(std::uint8_t{});
-    case DType::S8: return fn(std::int8_t{});
-    case DType::S32: return fn(std::int32_t{});
+    case DType::F32:
+      return fn(float{});
+    case DType::F64:
+      return fn(double{});
+    case DType::BF16:
+      return fn(bfloat16{});
+    case DType::F16:
+      return fn(float16{});
+    case DType::U8:
+      return fn(std::uint8_t{});
+    case DType::S8:
+      return fn(std::int8_t{});
+    case DType::S32:
+      return fn(std::int32_t{});
   }
   fail("tensor: unknown element type");
+}
+
+/// `x` as an element of another type.
+template <typename To, typename From>
+To converted(From x) {
+  if constexpr (std::is_integral_v<To>) {
+    return static_cast<To>(
+        nearest_integer(static_cast<double>(x), std::numeric_limits<To>::min(), std::numeric_limits<To>::max()));
+  } else {
+    return static_cast<To>(x);
+  }
 }
 
 }  // namespace
@@ -27,6 +47,8 @@ decltype(auto) dispatch(DType dtype, Fn&& fn) {
 Tensor Tensor::empty(Shape shape, DType dtype, Arena* arena) {
   Tensor tensor;
   tensor.elements_ = shape.elements();
+  check(tensor.elements_ <= std::numeric_limits<std::int64_t>::max() / static_cast<std::int64_t>(size_of(dtype)),
+        "tensor: ", dtype, ' ', shape, " has more bytes than a number of 64 bits counts");
   tensor.shape_ = std::move(shape);
   tensor.dtype_ = dtype;
   tensor.memory_ = arena ? arena->allocate(tensor.bytes()) : allocate_aligned(tensor.bytes());
@@ -43,7 +65,7 @@ Tensor Tensor::full(Shape shape, DType dtype, double value) {
   Tensor tensor = empty(std::move(shape), dtype);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
-    std::ranges::fill(tensor.data<T>(), static_cast<T>(value));
+    std::ranges::fill(tensor.data<T>(), converted<T>(value));
   });
   return tensor;
 }
@@ -54,8 +76,8 @@ double Tensor::item() const {
 }
 
 Tensor Tensor::reshape(Shape shape) const {
-  check(shape.elements() == elements_, "reshape: ", shape_, " has ", elements_, " elements, ", shape, " has ",
-        shape.elements());
+  check(shape.elements() == elements_ && defined(), "reshape: ", shape_, " has ", elements_, " elements, ", shape,
+        " has ", shape.elements());
   Tensor tensor = *this;
   tensor.shape_ = std::move(shape);
   return tensor;
@@ -74,6 +96,9 @@ Tensor Tensor::rows(std::int64_t begin, std::int64_t end) const {
 }
 
 Tensor Tensor::clone(Arena* arena) const {
+  if (!defined()) {
+    return {};
+  }
   Tensor tensor = empty(shape_, dtype_, arena);
   tensor.qparams_ = qparams_;
   std::memcpy(tensor.raw(), raw(), bytes());
@@ -81,19 +106,22 @@ Tensor Tensor::clone(Arena* arena) const {
 }
 
 Tensor Tensor::to(DType dtype) const {
+  if (!defined()) {
+    return {};
+  }
   Tensor tensor = empty(shape_, dtype);
   dispatch(dtype_, [&](auto from_zero) {
     dispatch(dtype, [&](auto to_zero) {
       using To = decltype(to_zero);
       std::ranges::transform(data<decltype(from_zero)>(), tensor.data<To>().begin(),
-                             [](auto x) { return static_cast<To>(x); });
+                             [](auto x) { return converted<To>(x); });
     });
   });
   return tensor;
 }
 
 Tensor Tensor::as(DType dtype, Arena* arena) const {
-  if (dtype_ == dtype) {
+  if (dtype_ == dtype || !defined()) {
     return *this;
   }
   Tensor tensor = empty(shape_, dtype, arena);
@@ -102,6 +130,7 @@ Tensor Tensor::as(DType dtype, Arena* arena) const {
 }
 
 void Tensor::copy_from(const Tensor& source) {
+  check(defined() && source.defined(), "copy: a tensor without memory is given");
   check(source.shape_ == shape_ && source.dtype_ == dtype_, "copy: expected ", dtype_, ' ', shape_, ", got ",
         source.dtype_, ' ', source.shape_);
   std::memcpy(raw(), source.raw(), bytes());

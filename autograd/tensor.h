@@ -19,9 +19,11 @@ class Tensor {
   /// No elements, no memory: `defined()` is false.
   Tensor() = default;
 
-  /// Not initialized. Memory comes from `arena` if one is given.
+  /// Not initialized. Memory comes from `arena` if one is given. All that make tensors throw Error for a shape with a
+  /// negative extent or more bytes than 2^63 - 1, and std::bad_alloc where there is no memory.
   static Tensor empty(Shape shape, DType dtype, Arena* arena = nullptr);
   static Tensor zeros(Shape shape, DType dtype, Arena* arena = nullptr);
+  /// Every element is `value`, converted as `to` does.
   static Tensor full(Shape shape, DType dtype, double value);
   /// REQUIRES: as many values as the shape has elements; throws Error otherwise.
   template <typename T>
@@ -56,8 +58,8 @@ class Tensor {
   /// Rows [begin, end) of the first axis; shares the memory.
   Tensor rows(std::int64_t begin, std::int64_t end) const;
   Tensor clone(Arena* arena = nullptr) const;
-  /// A copy with every element converted (to nearest, ties to even). Codes are converted as numbers: to see what they
-  /// mean, dequantize them.
+  /// A copy with every element converted: to nearest, ties to even (f64 and s32 to a 16-bit type by way of f32).
+  /// Integers saturate, and NaN gives them 0. Codes are converted as numbers: to see what they mean, dequantize them.
   Tensor to(DType dtype) const;
   /// The same among the pairs of kernels::cast, in parallel; the tensor itself where its elements have the type.
   Tensor as(DType dtype, Arena* arena) const;

@@ -27,7 +27,7 @@ struct Row {
 std::vector<Row> rows_of(const nn::Graph& graph) {
   std::vector<Row> rows;
   for (const nn::Graph::Node& node : graph.nodes()) {
-    for (const nn::Slot& slot : node.module ? node.module->slots() : std::vector<nn::Slot>()) {
+    for (const nn::Slot& slot : node.owns_module() ? node.module->slots() : std::vector<nn::Slot>()) {
       Row row{.name = node.name + "." + slot.name, .tensor = *slot.tensor};
       const Tensor values = row.tensor.to(DType::F64);
       if (values.elements() > 0) {

@@ -1,7 +1,9 @@
 #include "kernels/memory.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <new>
@@ -12,10 +14,16 @@
 namespace detent {
 namespace {
 
-constexpr std::size_t round_up(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+/// The size of the block for `bytes`: whole multiples of the alignment, at least one.
+std::size_t padded(std::size_t bytes) {
+  if (bytes > std::numeric_limits<std::size_t>::max() - kAlignment) {
+    throw std::bad_alloc();  // rounding up would wrap around
+  }
+  return std::max<std::size_t>((bytes + kAlignment - 1) / kAlignment, 1) * kAlignment;
+}
 
 std::byte* new_block(std::size_t bytes) {
-  void* block = std::aligned_alloc(kAlignment, round_up(bytes ? bytes : 1));
+  void* block = std::aligned_alloc(kAlignment, padded(bytes));
   if (block == nullptr) {
     throw std::bad_alloc();
   }
@@ -47,7 +55,7 @@ struct Arena::Pool {
 Arena::Arena() : pool_(std::make_shared<Pool>()) {}
 
 std::shared_ptr<std::byte> Arena::allocate(std::size_t bytes) {
-  const std::size_t size = round_up(bytes ? bytes : 1);
+  const std::size_t size = padded(bytes);
   std::byte* block = nullptr;
   {
     std::lock_guard lock(pool_->mutex);

@@ -1,14 +1,17 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 #include <memory>
+#include <new>
 
 namespace detent {
 
 /// Every block of tensor memory starts at a multiple of this: a cache line, and a vector of AVX-512.
 inline constexpr std::size_t kAlignment = 64;
 
-/// A block of `bytes` aligned to kAlignment, freed with its last owner. Not initialized.
+/// A block of `bytes` aligned to kAlignment, freed with its last owner. Not initialized. Throws std::bad_alloc where
+/// there is no memory, as all of this file does.
 std::shared_ptr<std::byte> allocate_aligned(std::size_t bytes);
 
 /// Memory that is used again: a block whose last owner is gone waits in the arena for the next request of its size.
@@ -32,13 +35,16 @@ class Arena {
 };
 
 /// `bytes` of memory that belongs to the calling thread, for intermediate results of a slice. It is valid until the
-/// next call with the same `slot` (0 to 15) on this thread. Not initialized. Slots 6 and 7 are those of requantize and of
-/// pooling, which a slice may call while it holds others; 8 to 15 are those of the products (conv.h), which call back
-/// in the midst of a slice.
+/// next call with the same `slot` (0 to 15) on this thread. Not initialized. Slots 6 and 7 are those of requantize and
+/// of pooling, which a slice may call while it holds others; 8 to 15 are those of the products (conv.h), which call
+/// back in the midst of a slice.
 std::byte* thread_scratch(std::size_t bytes, int slot = 0);
 
 template <typename T>
 T* thread_scratch_of(std::size_t count, int slot = 0) {
+  if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) {
+    throw std::bad_alloc();
+  }
   return reinterpret_cast<T*>(thread_scratch(count * sizeof(T), slot));
 }
 

@@ -30,10 +30,10 @@ struct PoolShape {
   bool operator==(const PoolShape&) const = default;
 };
 
-/// y = max over the window. Padding never wins; NaN does. With `argmax` [N, OH, OW, C] (may be null) the index
-/// kw * row + column within the window of the pixel that won: of equal pixels the first.
-/// T is float, double, bfloat16 or uint8_t (codes: max commutes with the map, whose scale is positive).
-/// REQUIRES: window() <= 256; throws Error otherwise.
+/// y = max over the window. Padding never wins; NaN does, of several the last. With `argmax` [N, OH, OW, C] (may be
+/// null) the index kw * row + column within the window of the pixel that won: of equal pixels the first. T is float,
+/// double, bfloat16 or uint8_t (codes: max commutes with the map, whose scale is positive). REQUIRES: window() <= 256;
+/// throws Error otherwise.
 template <typename T>
 void max_pool_forward(const PoolShape& shape, const T* x, T* y, std::uint8_t* argmax);
 

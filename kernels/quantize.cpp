@@ -28,6 +28,10 @@ void check_bits(int bits) { check(bits >= 2 && bits <= 8, "codes: expected 2 to 
 
 }  // namespace
 
+std::int32_t nearest_integer(double x, std::int32_t low, std::int32_t high) {
+  return std::isnan(x) ? 0 : round_to_integer(x, low, high);
+}
+
 CodeRange unsigned_codes(int bits) {
   check_bits(bits);
   return {0, (1 << bits) - 1};

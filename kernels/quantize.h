@@ -44,9 +44,7 @@ struct QParams {
   int axis = -1;
   CodeRange codes;
 
-  static QParams per_tensor(ScaleZero map, CodeRange codes) {
-    return {{map.scale}, {map.zero_point}, -1, codes};
-  }
+  static QParams per_tensor(ScaleZero map, CodeRange codes) { return {{map.scale}, {map.zero_point}, -1, codes}; }
   bool is_per_channel() const { return axis >= 0; }
   std::size_t channels() const { return scale.size(); }
   ScaleZero at(std::size_t channel) const { return {scale[channel], zero_point[channel]}; }
@@ -74,6 +72,9 @@ ScaleZero choose_qparams(float min, float max, CodeRange codes, Scheme scheme);
 std::int32_t quantize(float x, ScaleZero map, CodeRange codes);
 /// scale * (q - zero_point)
 float dequantize(std::int32_t q, ScaleZero map);
+
+/// A number, not a code: rne(x) clamped to [low, high], of which NaN gives 0. REQUIRES: low <= 0 <= high.
+std::int32_t nearest_integer(double x, std::int32_t low, std::int32_t high);
 
 /// The smallest and largest of some numbers. Empty: min > max.
 struct MinMax {
@@ -127,8 +128,8 @@ Requantization make_requantization(ScaleZero input, const QParams& weight, std::
 
 /// The same for an average of `count` codes of a tensor with `input`, given the s32 sum of (q - zero_point):
 ///   M = float(double(s_x) / (count * double(s_y))), real_scale = float(double(s_x) / count), no bias.
-Requantization make_average_requantization(ScaleZero input, std::int64_t count, std::int64_t channels,
-                                           ScaleZero output, CodeRange codes);
+Requantization make_average_requantization(ScaleZero input, std::int64_t count, std::int64_t channels, ScaleZero output,
+                                           CodeRange codes);
 
 /// y_q of `rows` rows of O sums each. With `mask` (a byte-aligned bit per element, rows * O of them): set where the
 /// gradient passes: the code before clamping lies in [qmin, qmax] and, with ReLU, the real value is > 0. With `seen`:

@@ -1,17 +1,27 @@
 #include "kernels/shape.h"
 
-#include <functional>
-#include <numeric>
+#include <algorithm>
+
+#include "kernels/error.h"
 
 namespace detent {
 
 std::int64_t Shape::elements() const {
-  return std::accumulate(extents_.begin(), extents_.end(), std::int64_t{1}, std::multiplies<>());
+  std::int64_t elements = std::ranges::find(extents_, 0) == extents_.end() ? 1 : 0;
+  for (const std::int64_t extent : extents_) {
+    check(extent >= 0, "shape: expected extents of at least 0, got ", *this);
+    check(elements == 0 || !__builtin_mul_overflow(elements, extent, &elements), "shape: ", *this,
+          " has more elements than a number of 64 bits counts");
+  }
+  return elements;
 }
 
 std::int64_t Shape::row_elements() const { return row().elements(); }
 
-Shape Shape::row() const { return Shape(std::vector<std::int64_t>(extents_.begin() + 1, extents_.end())); }
+Shape Shape::row() const {
+  check(rank() >= 1, "shape: expected at least one extent, got a scalar");
+  return Shape(std::vector<std::int64_t>(extents_.begin() + 1, extents_.end()));
+}
 
 Shape Shape::batched(std::int64_t n) const {
   std::vector<std::int64_t> extents{n};

@@ -21,11 +21,11 @@ class Shape {
   std::int64_t operator[](std::size_t axis) const { return extents_[axis]; }
   std::span<const std::int64_t> extents() const { return extents_; }
 
-  /// Product of all extents.
+  /// Product of all extents. Throws Error if one is negative or the product passes 2^63 - 1.
   std::int64_t elements() const;
-  /// Product of all extents but the first: the elements of one example. REQUIRES: rank() >= 1.
+  /// Product of all extents but the first: the elements of one example. Throws Error for a scalar.
   std::int64_t row_elements() const;
-  /// The same shape without its first extent. REQUIRES: rank() >= 1.
+  /// The same shape without its first extent. Throws Error for a scalar.
   Shape row() const;
   /// The same shape with `n` put in front of it.
   Shape batched(std::int64_t n) const;

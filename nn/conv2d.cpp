@@ -7,6 +7,7 @@
 namespace detent::nn {
 
 Conv2d::Conv2d(Options options) : options_(std::move(options)) {
+  check(options_.out_channels != 0, kind(), ": out_channels: expected at least 1, got 0: set it");
   check_extent(kind(), "out_channels", options_.out_channels);
   check_extent(kind(), "kernel", options_.kernel);
   check_extent(kind(), "stride", options_.stride);

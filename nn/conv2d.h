@@ -10,7 +10,7 @@ namespace detent::nn {
 class Conv2d : public Module {
  public:
   struct Options {
-    std::int64_t out_channels = 1;
+    std::int64_t out_channels = 0;  ///< must be set
     std::int64_t kernel = 3;
     std::int64_t stride = 1;
     std::int64_t padding = 0;

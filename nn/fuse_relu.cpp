@@ -28,41 +28,49 @@ bool is_relu(const Graph::Node& node) {
          static_cast<const ActivationLayer&>(*node.module).settings().function == kernels::Activation::Relu;
 }
 
-/// Whether `relu` is the only reader of a module that can do it.
-bool is_fused_into_input(const Graph& graph, const Graph::Node& relu) {
-  if (!is_relu(relu)) {
-    return false;
+/// Whether the value of node `index` goes into a ReLU alone, and its module can do that ReLU.
+bool feeds_relu_alone(const Graph& graph, std::size_t index) {
+  const Graph::Handle value{index};
+  const std::shared_ptr<Module>& module = graph.node(value).module;
+  return module && fusable_kinds().contains(module->kind()) && graph.consumers(value) == 1 &&
+         is_relu(graph.node(graph.last_reader(value)));
+}
+
+/// The modules that take their ReLU in: those of which it holds at every node.
+std::map<Module*, std::shared_ptr<Module>> fused_modules(const Graph& graph) {
+  std::map<Module*, bool> all_feed;
+  for (std::size_t i = 1; i < graph.nodes().size(); ++i) {
+    Module* const module = graph.nodes()[i].module.get();
+    const auto known = all_feed.try_emplace(module, true).first;
+    known->second = known->second && feeds_relu_alone(graph, i);
   }
-  const Graph::Handle input = relu.inputs[0];
-  const std::shared_ptr<Module>& module = graph.node(input).module;
-  return module && fusable_kinds().contains(module->kind()) && graph.consumers(input) == 1;
+  std::map<Module*, std::shared_ptr<Module>> fused;
+  for (const auto& [module, feeds] : all_feed) {
+    if (feeds) {
+      fused[module] = fusable_kinds().at(module->kind())(*module);
+    }
+  }
+  return fused;
 }
 
 }  // namespace
 
 Graph fuse_relu(const Graph& graph) {
-  const std::vector<Graph::Node>& nodes = graph.nodes();
-  std::vector<char> gets_relu(nodes.size(), 0);
-  for (const Graph::Node& node : nodes) {
-    if (is_fused_into_input(graph, node)) {
-      gets_relu[node.inputs[0].index] = 1;
-    }
-  }
+  const std::map<Module*, std::shared_ptr<Module>> fused_of = fused_modules(graph);
   Graph fused;
   std::vector<Graph::Handle> made{fused.input(graph.input_shape())};
-  for (std::size_t i = 1; i < nodes.size(); ++i) {
-    const Graph::Node& node = nodes[i];
-    if (is_fused_into_input(graph, node)) {
-      made.push_back(made[node.inputs[0].index]);
-      continue;
-    }
+  for (std::size_t i = 1; i < graph.nodes().size(); ++i) {
+    const Graph::Node& node = graph.nodes()[i];
     std::vector<Graph::Handle> inputs;
     for (const Graph::Handle input : node.inputs) {
       inputs.push_back(made[input.index]);
     }
-    std::shared_ptr<Module> module =
-        gets_relu[i] != 0 ? fusable_kinds().at(node.module->kind())(*node.module) : node.module;
-    made.push_back(fused.add(std::move(module), std::move(inputs), node.name));
+    if (is_relu(node) && fused_of.contains(graph.node(node.inputs[0]).module.get())) {
+      made.push_back(inputs[0]);
+      continue;
+    }
+    const auto found = fused_of.find(node.module.get());
+    made.push_back(fused.add(found == fused_of.end() ? node.module : found->second, std::move(inputs), node.name));
   }
   fused.output(made[graph.output().index]);
   return fused;

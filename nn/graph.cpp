@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 
 #include "nn/options.h"
 
 namespace detent::nn {
 namespace {
+
+constexpr std::size_t kNamesInMessages = 20;
 
 void check_name(std::string_view name) {
   const bool is_plain = std::ranges::all_of(
@@ -15,12 +18,15 @@ void check_name(std::string_view name) {
         "graph: a node's name is letters, digits, '_', '-' and '.', got '", name, "'");
 }
 
-/// The label, and the first number that makes it free.
-std::string free_name(const std::vector<Graph::Node>& nodes, std::string_view label) {
-  for (std::size_t number = 1;; ++number) {
-    std::string name = std::string(label) + std::to_string(number);
-    if (std::ranges::none_of(nodes, [&](const Graph::Node& node) { return node.name == name; })) {
-      return name;
+/// Calls fn(node, slot) for each parameter once, under the first node that has it.
+template <typename Fn>
+void for_each_parameter(const std::vector<Graph::Node>& nodes, Fn&& fn) {
+  std::set<const Parameter*> seen;
+  for (const Graph::Node& node : nodes) {
+    for (const Slot& slot : node.owns_module() ? node.module->slots() : std::vector<Slot>()) {
+      if (slot.parameter != nullptr && seen.insert(slot.parameter).second) {
+        fn(node, slot);
+      }
     }
   }
 }
@@ -37,40 +43,71 @@ Graph::Handle Graph::input(Shape shape) {
   check(nodes_.empty(), "graph: the input must be the first call, and there is one already");
   check_elements("graph: input", shape);
   nodes_.push_back({"input", nullptr, {}, std::move(shape)});
-  last_use_.push_back(0);
+  readers_.push_back({.count = 0, .last = 0});
+  by_name_.emplace("input", 0);
   return output_;
+}
+
+std::string Graph::free_name(std::string_view stem) {
+  auto found = next_number_.find(stem);
+  if (found == next_number_.end()) {
+    found = next_number_.emplace(stem, 1).first;
+  }
+  for (;; ++found->second) {  // names are never given back, so the search goes on where it ended
+    std::string name = found->first + std::to_string(found->second);
+    if (!by_name_.contains(name)) {
+      return name;
+    }
+  }
+}
+
+/// Binds the module to its inputs at a node and returns the shape of its value. A module that stands at `owner` already
+/// must give there what it gave before.
+Shape Graph::bound_shape(Module& module, const std::vector<Handle>& inputs, std::optional<Handle> owner) const {
+  module.bind(shapes_of(inputs));
+  Shape shape = module.output_shape(shapes_of(inputs));
+  check_elements("output", shape);
+  if (owner) {
+    const Shape now = module.output_shape(shapes_of(node(*owner).inputs));
+    check(now == node(*owner).shape, "it would give ", now, " where it gives ", node(*owner).shape);
+  }
+  return shape;
 }
 
 Graph::Handle Graph::add(std::shared_ptr<Module> module, std::vector<Handle> inputs, std::string name) {
   check(module != nullptr, "graph: add: the module is null");
   if (name.empty()) {
-    name = free_name(nodes_, module->label());
+    name = free_name(module->label());
   }
   check_name(name);
-  check(std::ranges::none_of(nodes_, [&](const Node& node) { return node.name == name; }),
-        "graph: there is a node named '", name, "' already");
+  check(!by_name_.contains(name), "graph: there is a node named '", name, "' already");
   check(inputs.size() == module->arity(), "graph: ", name, " (", module->label(), "): expected ", module->arity(),
         " inputs, got ", inputs.size());
-  std::vector<Shape> shapes;
   for (const Handle input : inputs) {
     check(input.index < nodes_.size(), "graph: ", name, ": its input is not of this graph");
-    shapes.push_back(node(input).shape);
   }
+  const auto earlier = by_module_.find(module.get());
+  const std::optional<Handle> owner =
+      earlier == by_module_.end() ? std::nullopt : std::optional(Handle{earlier->second});
   Shape shape;
   try {
-    module->bind(shapes);
-    shape = module->output_shape(shapes);
-    check_elements("output", shape);
+    shape = bound_shape(*module, inputs, owner);
   } catch (const Error& error) {
-    fail(name, ": ", error.what());
+    fail(name, owner ? ", which shares the module of " + node(*owner).name : "", ": ", error.what());
   }
   const Handle handle{nodes_.size()};
   for (const Handle input : inputs) {
-    last_use_[input.index] = handle.index;
+    Readers& readers = readers_[input.index];
+    readers.count += readers.last == handle.index ? 0 : 1;
+    readers.last = handle.index;
   }
-  last_use_.push_back(handle.index);
-  module->set_name(name);
-  nodes_.push_back({std::move(name), std::move(module), std::move(inputs), std::move(shape)});
+  readers_.push_back({.count = 0, .last = handle.index});
+  by_name_.emplace(name, handle.index);
+  if (!owner) {
+    by_module_.emplace(module.get(), handle.index);
+    module->set_name(name);
+  }
+  nodes_.push_back({std::move(name), std::move(module), std::move(inputs), std::move(shape), owner});
   if (!output_is_chosen_) {
     output_ = handle;
   }
@@ -128,16 +165,30 @@ Graph::Handle Graph::add(Handle a, Handle b, std::string name) {
   return add(std::make_shared<Add>(), {a, b}, std::move(name));
 }
 
+std::optional<Graph::Handle> Graph::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? std::nullopt : std::optional(Handle{found->second});
+}
+
 const Graph::Node& Graph::node(std::string_view name) const {
-  const auto found = std::ranges::find(nodes_, name, &Node::name);
-  if (found == nodes_.end()) {
+  const std::optional<Handle> found = find(name);
+  if (!found) {
     std::string names;
-    for (const Node& node : nodes_) {
-      names += (names.empty() ? "" : ", ") + node.name;
+    for (std::size_t i = 0; i < std::min(nodes_.size(), kNamesInMessages); ++i) {
+      names += (i > 0 ? ", " : "") + nodes_[i].name;
     }
+    names += nodes_.size() > kNamesInMessages ? ", ... (" + std::to_string(nodes_.size()) + " in all)" : "";
     fail("graph: no node named '", name, "': there are ", names);
   }
-  return *found;
+  return node(*found);
+}
+
+std::vector<Shape> Graph::shapes_of(const std::vector<Handle>& values) const {
+  std::vector<Shape> shapes;
+  for (const Handle value : values) {
+    shapes.push_back(node(value).shape);
+  }
+  return shapes;
 }
 
 const Shape& Graph::input_shape() const {
@@ -146,11 +197,7 @@ const Shape& Graph::input_shape() const {
 }
 
 std::size_t Graph::consumers(Handle handle) const {
-  std::size_t count = handle == output_ ? 1 : 0;
-  for (const Node& node : nodes_) {
-    count += std::ranges::find(node.inputs, handle) != node.inputs.end() ? 1 : 0;
-  }
-  return count;
+  return readers_.at(handle.index).count + (handle == output_ ? 1 : 0);
 }
 
 Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
@@ -171,6 +218,7 @@ Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
     const std::int64_t bytes_before = bytes_in_use(profiler, context.tape);
     {
       const autograd::ProfiledScope scope(profiler, node.name, autograd::Profiler::Phase::Forward);
+      context.node = node.name;
       values[i] = node.module->forward(context, inputs);
     }
     if (tap) {
@@ -178,7 +226,7 @@ Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
     }
     inputs.clear();
     const auto drop_if_done = [&](Handle value) {
-      if (last_use_[value.index] == i && value != output_) {
+      if (readers_[value.index].last == i && value != output_) {
         values[value.index] = Variable();
       }
     };
@@ -188,12 +236,13 @@ Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
       profiler->set_saved(profiler->current(), bytes_in_use(profiler, context.tape) - bytes_before);
     }
   }
+  context.node = {};
   return values[output_.index];
 }
 
 void Graph::initialize(std::uint64_t seed) {
   for (const Node& node : nodes_) {
-    if (node.module) {
+    if (node.owns_module()) {
       RandomStream random(seed, "init/" + node.name);
       node.module->initialize(random);
     }
@@ -202,15 +251,9 @@ void Graph::initialize(std::uint64_t seed) {
 
 std::vector<NamedParameter> Graph::parameters() {
   std::vector<NamedParameter> parameters;
-  for (const Node& node : nodes_) {
-    if (node.module) {
-      for (const Slot& slot : node.module->slots()) {
-        if (slot.parameter != nullptr) {
-          parameters.push_back({node.name + "." + slot.name, slot.parameter});
-        }
-      }
-    }
-  }
+  for_each_parameter(nodes_, [&](const Node& node, const Slot& slot) {
+    parameters.push_back({node.name + "." + slot.name, slot.parameter});
+  });
   return parameters;
 }
 
@@ -222,9 +265,9 @@ void Graph::clear_gradients() {
 
 std::int64_t Graph::parameter_count() const {
   std::int64_t count = 0;
-  for (const Node& node : nodes_) {
-    count += node.module ? nn::parameter_count(*node.module) : 0;
-  }
+  for_each_parameter(nodes_, [&](const Node&, const Slot& slot) {
+    count += slot.tensor->defined() ? slot.tensor->elements() : slot.shape.elements();
+  });
   return count;
 }
 

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "nn/modules.h"
 
@@ -22,8 +23,11 @@ const ModuleKinds& module_kinds();
 ///   x = net.relu(x);
 ///   net.output(net.linear(net.flatten(x), {.out_features = 10, .name = "fc"}));
 ///
-/// Each call adds one module after those that it takes its inputs from. Modules without a name get their kind and a
-/// number: "relu1". Copies share modules: `clone` copies them.
+/// Each call adds one node after those that it takes its inputs from. Nodes without a name get their module's kind and
+/// a number: "relu1". Copies share modules: `clone` copies them.
+///
+/// A module may stand at several nodes (shared weights). It belongs to the first of them, by whose name its parameters
+/// and slots are listed, initialized, counted and saved, once; gradients of all its uses add up.
 class Graph {
  public:
   /// A value in the graph: what a node gives, or the graph's input.
@@ -35,14 +39,20 @@ class Graph {
     std::string name;
     std::shared_ptr<Module> module;  ///< null for the input
     std::vector<Handle> inputs;
-    Shape shape;  ///< of one example
+    Shape shape;                        ///< of one example
+    std::optional<Handle> shares = {};  ///< the first node at which `module` stands, where that is an earlier one
+
+    /// Whether the module is to be visited here by what visits each module once.
+    bool owns_module() const { return module != nullptr && !shares; }
   };
 
   /// The input: the shape of one example. Must be the first call.
   Handle input(Shape shape);
-  /// Any module. Names are letters, digits, '_', '-' and '.'. Throws Error if the name is taken or the input shapes do
-  /// not fit.
+  /// Any module, also one that stands in the graph already. Names are letters, digits, '_', '-' and '.'. Throws Error
+  /// if the name is taken, or the input shapes do not fit the module, here or at its first node.
   Handle add(std::shared_ptr<Module> module, std::vector<Handle> inputs, std::string name = {});
+  /// `stem` and the first number, from 1, that makes a name that is free: "relu1".
+  std::string free_name(std::string_view stem);
   /// Says which value is the result. Without it, the last node's.
   void output(Handle handle);
 
@@ -61,41 +71,59 @@ class Graph {
   /// Nodes in running order; nodes()[0] is the input.
   const std::vector<Node>& nodes() const { return nodes_; }
   const Node& node(Handle handle) const { return nodes_.at(handle.index); }
-  /// Throws Error, listing the names that exist, if there is none.
+  /// Throws Error, listing names that exist, if there is none.
   const Node& node(std::string_view name) const;
+  std::optional<Handle> find(std::string_view name) const;
   Handle output() const { return output_; }
   const Shape& input_shape() const;
   const Shape& output_shape() const { return node(output_).shape; }
   /// How many nodes (and the output) read this value.
   std::size_t consumers(Handle handle) const;
+  /// The last node that reads this value; the value's own if none does.
+  Handle last_reader(Handle handle) const { return {readers_.at(handle.index).last}; }
 
   /// Called with each node and its value, in running order.
   using Tap = std::function<void(const Node&, const Variable&)>;
   /// x [N, ...input_shape]. Values are dropped as soon as nobody needs them.
   Variable forward(Context& context, const Variable& x, const Tap& tap = {});
 
-  /// Sets the initial weights of every module from `seed` and the module's name.
+  /// Sets the initial weights of every module from `seed` and the name of its first node.
   void initialize(std::uint64_t seed);
+  /// Each parameter once.
   std::vector<NamedParameter> parameters();
   /// Drops all gradients.
   void clear_gradients();
+  /// The elements of all parameters; where there are no weights yet, of what they will be.
   std::int64_t parameter_count() const;
   /// The same graph with modules and tensors of its own. `kinds` as in graph_from_json.
   Graph clone(const ModuleKinds& kinds = module_kinds()) const;
 
  private:
+  struct Readers {
+    std::size_t count;  // nodes that read the value
+    std::size_t last;   // of them; the value's own index if none does
+  };
+  Shape bound_shape(Module& module, const std::vector<Handle>& inputs, std::optional<Handle> owner) const;
+  std::vector<Shape> shapes_of(const std::vector<Handle>& values) const;
+
   std::vector<Node> nodes_;
   Handle output_{0};
   bool output_is_chosen_ = false;
-  std::vector<std::size_t> last_use_;  // by value: the last node that reads it; its own index if none does
+  std::vector<Readers> readers_;  // by value
+  std::map<std::string, std::size_t, std::less<>> by_name_;
+  std::map<const Module*, std::size_t> by_module_;                // the first node
+  std::map<std::string, std::int64_t, std::less<>> next_number_;  // by stem: no lower one is free
 };
 
 /// The table: layer, kind, output shape, parameters, multiply-adds; then the totals.
 std::string summary(const Graph& graph);
 
 /// {"input": [28, 28, 1], "nodes": [{"name", "kind", "inputs": [names], "options"}], "output": name}
+/// A node whose module stands at an earlier one is {"name", "inputs", "shares": name of the module's first node}.
 nlohmann::json to_json(const Graph& graph);
 /// Throws Error for an unknown kind or option, a missing input, a shape that does not fit.
 Graph graph_from_json(const nlohmann::json& json, const ModuleKinds& kinds);
+/// The same from its text. Throws Error for what is no JSON or is nested deeper than any graph.
+Graph graph_from_text(std::string_view text, const ModuleKinds& kinds);
 
 }  // namespace detent::nn

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "nn/graph.h"
+#include "nn/options.h"
 
 namespace detent::nn {
 namespace {
@@ -17,8 +18,31 @@ const json& member(const json& object, const char* key, std::string_view where) 
 
 std::string text(const json& object, const char* key, std::string_view where) {
   const json& value = member(object, key, where);
-  check(value.is_string(), "graph: ", where, ": ", key, ": expected a text, got ", value.dump());
+  check(value.is_string(), "graph: ", where, ": ", key, ": expected a text, got ", in_message(value));
   return value.get<std::string>();
+}
+
+/// Throws Error for a text that is too long, and for brackets, outside of texts, that lie deeper in each other than
+/// those of a graph's description. Of deeply nested JSON a parser and everything that walks over it would overflow the
+/// stack.
+void check_bounds(std::string_view text) {
+  constexpr std::size_t kLongest = std::size_t{64} << 20;
+  constexpr int kDeepest = 100;
+  check(text.size() <= kLongest, "graph: the description has ", text.size(), " bytes, expected at most ", kLongest);
+  int depth = 0;
+  bool is_text = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      is_text = !is_text;
+    } else if (is_text) {
+      i += c == '\\' ? 1 : 0;  // the next character is no end of the text
+    } else if (c == '[' || c == '{') {
+      check(++depth <= kDeepest, "graph: the description is nested deeper than ", kDeepest, " brackets");
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
 }
 
 void check_keys(const json& object, const std::set<std::string>& known, std::string_view where) {
@@ -30,33 +54,47 @@ void check_keys(const json& object, const std::set<std::string>& known, std::str
 Shape shape_from_json(const json& value) {
   const bool is_shape = value.is_array() && std::all_of(value.begin(), value.end(),
                                                         [](const json& extent) { return extent.is_number_integer(); });
-  check(is_shape, "graph: input: expected a list of integers, got ", value.dump());
+  check(is_shape, "graph: input: expected a list of integers, got ", in_message(value));
   return Shape(value.get<std::vector<std::int64_t>>());
 }
 
 Graph::Handle handle_of(const Graph& graph, std::string_view name) {
-  const Graph::Node& node = graph.node(name);
-  return {static_cast<std::size_t>(&node - graph.nodes().data())};
+  (void)graph.node(name);  // throws if there is none
+  return *graph.find(name);
 }
 
-void add_node(Graph& graph, const json& node, const ModuleKinds& kinds) {
-  const std::string name = text(node, "name", "a node");
+/// The module that a node's description makes, or shares with the node that it names.
+std::shared_ptr<Module> module_of(const Graph& graph, const json& node, const std::string& name,
+                                  const ModuleKinds& kinds) {
+  if (node.contains("shares")) {
+    check_keys(node, {"name", "inputs", "shares"}, name);
+    const std::string owner = text(node, "shares", name);
+    const std::shared_ptr<Module>& module = graph.node(owner).module;
+    check(module != nullptr, "graph: ", name, ": shares: '", owner, "' is the input: it has no module");
+    return module;
+  }
   check_keys(node, {"name", "kind", "inputs", "options"}, name);
   const std::string kind = text(node, "kind", name);
   const auto factory = kinds.find(kind);
   check(factory != kinds.end(), "graph: ", name, ": unknown kind '", kind, "'");
-  const json& names = member(node, "inputs", name);
-  check(names.is_array(), "graph: ", name, ": inputs: expected a list of names, got ", names.dump());
-  std::vector<Graph::Handle> inputs;
-  for (const json& input : names) {
-    check(input.is_string(), "graph: ", name, ": inputs: expected a list of names, got ", names.dump());
-    inputs.push_back(handle_of(graph, input.get<std::string>()));
-  }
-  std::shared_ptr<Module> module;
   try {
-    module = factory->second(member(node, "options", name));
+    return factory->second(member(node, "options", name));
   } catch (const Error& error) {
     fail(name, ": ", error.what());
+  }
+}
+
+void add_node(Graph& graph, const json& node, const ModuleKinds& kinds) {
+  const std::string name = text(node, "name", "a node");
+  std::shared_ptr<Module> module = module_of(graph, node, name, kinds);
+  const json& names = member(node, "inputs", name);
+  check(names.is_array(), "graph: ", name, ": inputs: expected a list of names, got ", in_message(names));
+  std::vector<Graph::Handle> inputs;
+  for (const json& input : names) {
+    if (!input.is_string()) {
+      fail("graph: ", name, ": inputs: expected a list of names, got ", in_message(names));
+    }
+    inputs.push_back(handle_of(graph, input.get<std::string>()));
   }
   check(!name.empty(), "graph: a node has no name");
   graph.add(std::move(module), std::move(inputs), name);
@@ -94,10 +132,14 @@ json to_json(const Graph& graph) {
       for (const Graph::Handle input : node.inputs) {
         inputs.push_back(graph.node(input).name);
       }
-      nodes.push_back({{"name", node.name},
-                       {"kind", node.module->kind()},
-                       {"inputs", std::move(inputs)},
-                       {"options", node.module->options()}});
+      json described{{"name", node.name}, {"inputs", std::move(inputs)}};
+      if (node.shares) {
+        described["shares"] = graph.node(*node.shares).name;
+      } else {
+        described["kind"] = node.module->kind();
+        described["options"] = node.module->options();
+      }
+      nodes.push_back(std::move(described));
     }
   }
   return {{"input", std::vector<std::int64_t>(extents.begin(), extents.end())},
@@ -118,9 +160,19 @@ Graph graph_from_json(const json& json, const ModuleKinds& kinds) {
   return graph;
 }
 
+Graph graph_from_text(std::string_view text, const ModuleKinds& kinds) {
+  check_bounds(text);
+  const json description = json::parse(text, nullptr, false);
+  check(!description.is_discarded(), "graph: the description is not JSON");
+  return graph_from_json(description, kinds);
+}
+
 Graph Graph::clone(const ModuleKinds& kinds) const {
   Graph copy = graph_from_json(to_json(*this), kinds);
   for (std::size_t i = 1; i < nodes_.size(); ++i) {
+    if (!nodes_[i].owns_module()) {
+      continue;
+    }
     const std::vector<Slot> from = nodes_[i].module->slots();
     const std::vector<Slot> to = copy.nodes_[i].module->slots();
     check(from.size() == to.size(), "graph: clone: ", nodes_[i].name, " does not come back from its options");

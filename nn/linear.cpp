@@ -7,6 +7,7 @@
 namespace detent::nn {
 
 Linear::Linear(Options options) : options_(std::move(options)) {
+  check(options_.out_features != 0, kind(), ": out_features: expected at least 1, got 0: set it");
   check_extent(kind(), "out_features", options_.out_features);
   check_extent(kind(), "in_features", options_.in_features, 0);
 }

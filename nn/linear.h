@@ -10,7 +10,7 @@ namespace detent::nn {
 class Linear : public Module {
  public:
   struct Options {
-    std::int64_t out_features = 1;
+    std::int64_t out_features = 0;  ///< must be set
     bool bias = true;
     Init init = Init::Default;
     bool relu = false;             ///< set by fuse_relu: the ReLU that followed runs in this module's kernel

@@ -19,16 +19,12 @@ std::string path_of(const Graph::Node& node, const Slot& slot) {
   return std::string(kParameters) + node.name + "/" + slot.name;
 }
 
-Graph graph_of(const TensorFile& file, const ModuleKinds& kinds) {
-  const nlohmann::json description = nlohmann::json::parse(file.text("graph"), nullptr, false);
-  check(!description.is_discarded(), "the attribute 'graph' is not JSON");
-  return graph_from_json(description, kinds);
-}
+Graph graph_of(const TensorFile& file, const ModuleKinds& kinds) { return graph_from_text(file.text("graph"), kinds); }
 
 /// Takes every slot's tensor out of `tensors`.
 void set_slots(const Graph& graph, std::map<std::string, Tensor>& tensors) {
   for (const Graph::Node& node : graph.nodes()) {
-    if (!node.module) {
+    if (!node.owns_module()) {
       continue;
     }
     for (const Slot& slot : node.module->slots()) {
@@ -75,7 +71,7 @@ TensorFile to_file(const Model& model) {
     file.tensors[name] = tensor;
   }
   for (const Graph::Node& node : model.graph.nodes()) {
-    if (!node.module) {
+    if (!node.owns_module()) {
       continue;
     }
     for (const Slot& slot : node.module->slots()) {

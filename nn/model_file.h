@@ -7,8 +7,8 @@
 ///
 ///   attributes   format = "detent-model", version = 1, kind = "fp32" | "qat" | "int8",
 ///                graph = the JSON of to_json(graph), and any others
-///   tensors      parameters/<node>/<slot>: every slot of every module, weights and state alike, in its own type;
-///                beside `parameters/` any others, such as a checkpoint's optimizer state
+///   tensors      parameters/<node>/<slot>: every slot of every module, weights and state alike, in its own type, under
+///                the module's first node; beside `parameters/` any others, such as a checkpoint's optimizer state
 namespace detent::nn {
 
 inline constexpr std::string_view kModelFormat = "detent-model";

@@ -2,6 +2,11 @@
 
 namespace detent::nn {
 
+RandomStream random_of(const Context& context, const Module& module, std::string_view purpose) {
+  const std::string_view node = context.node.empty() ? std::string_view(module.name()) : context.node;
+  return {context.seed, std::string(purpose) + "/" + std::string(node), context.step};
+}
+
 Variable on_tape(Context& context, const Module& owner, Parameter& parameter) {
   check(parameter.value.defined(), owner.name().empty() ? owner.kind() : owner.name(),
         ": its weights are not set: call Graph::initialize or load a model");

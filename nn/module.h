@@ -39,6 +39,7 @@ struct Context {
   DType product_dtype = DType::F32;  ///< the type of the factors of float products: F32, BF16, F16
   std::uint64_t seed = 0;            ///< of dropout masks
   std::uint64_t step = 0;            ///< the number of the training step: the index of dropout masks
+  std::string_view node = {};        ///< the node that runs, set by Graph::forward: the key of its random numbers
 };
 
 /// A layer. It names what it owns once, in `slots`.
@@ -55,7 +56,7 @@ class Module {
   virtual nlohmann::json options() const = 0;
   /// What tables and default names call it: the kind, or something closer ("relu" for an activation).
   virtual std::string_view label() const { return kind(); }
-  /// The name of its node, set by Graph::add; "" before. The key of its random numbers.
+  /// The name of its first node, set by Graph::add; "" before.
   const std::string& name() const { return name_; }
   void set_name(std::string name) { name_ = std::move(name); }
 
@@ -85,6 +86,9 @@ class Module {
   std::string name_;
 };
 
+/// The random numbers of a use of `module` in this step: a function of the context's seed and step, `purpose` and the
+/// node that runs (outside of a graph: the module's name).
+RandomStream random_of(const Context& context, const Module& module, std::string_view purpose);
 /// The parameter as a leaf of the step's tape. Throws Error if it has no value yet.
 Variable on_tape(Context& context, const Module& owner, Parameter& parameter);
 /// Gives `tensor` zeros of this shape, in f32; in the memory that it has if the shape is the same.

@@ -4,8 +4,17 @@
 
 namespace detent::nn {
 
+std::string in_message(const nlohmann::json& value) {
+  constexpr std::size_t kLongest = 80;
+  std::string text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  if (text.size() > kLongest) {
+    text.replace(kLongest, std::string::npos, "...");
+  }
+  return text;
+}
+
 OptionReader::OptionReader(std::string_view kind, const nlohmann::json& options) : kind_(kind), options_(options) {
-  check(options.is_object() || options.is_null(), kind_, ": options: expected an object, got ", options.dump());
+  check(options.is_object() || options.is_null(), kind_, ": options: expected an object, got ", in_message(options));
 }
 
 const nlohmann::json* OptionReader::find(const char* key) {
@@ -19,7 +28,7 @@ std::int64_t OptionReader::integer(const char* key, std::int64_t fallback) {
   if (value == nullptr) {
     return fallback;
   }
-  check(value->is_number_integer(), kind_, ": ", key, ": expected an integer, got ", value->dump());
+  check(value->is_number_integer(), kind_, ": ", key, ": expected an integer, got ", in_message(*value));
   return value->get<std::int64_t>();
 }
 
@@ -28,7 +37,7 @@ double OptionReader::real(const char* key, double fallback) {
   if (value == nullptr) {
     return fallback;
   }
-  check(value->is_number(), kind_, ": ", key, ": expected a number, got ", value->dump());
+  check(value->is_number(), kind_, ": ", key, ": expected a number, got ", in_message(*value));
   return value->get<double>();
 }
 
@@ -37,7 +46,7 @@ bool OptionReader::boolean(const char* key, bool fallback) {
   if (value == nullptr) {
     return fallback;
   }
-  check(value->is_boolean(), kind_, ": ", key, ": expected true or false, got ", value->dump());
+  check(value->is_boolean(), kind_, ": ", key, ": expected true or false, got ", in_message(*value));
   return value->get<bool>();
 }
 
@@ -46,7 +55,7 @@ std::string OptionReader::text(const char* key, std::string_view fallback) {
   if (value == nullptr) {
     return std::string(fallback);
   }
-  check(value->is_string(), kind_, ": ", key, ": expected a text, got ", value->dump());
+  check(value->is_string(), kind_, ": ", key, ": expected a text, got ", in_message(*value));
   return value->get<std::string>();
 }
 

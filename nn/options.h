@@ -36,6 +36,9 @@ class OptionReader {
   std::set<std::string> known_;
 };
 
+/// The value as a message shows it: in ASCII, cut short where it is long.
+std::string in_message(const nlohmann::json& value);
+
 /// The largest extent, and the largest number of elements of one example or weight, so that no product overflows.
 inline constexpr std::int64_t kMaxElements = (std::int64_t{1} << 31) - 1;
 

@@ -23,7 +23,7 @@ Variable Dropout::forward(Context& context, std::span<const Variable> inputs) {
   if (!context.training || options_.p == 0.0) {
     return inputs[0];
   }
-  return autograd::dropout(inputs[0], options_.p, RandomStream(context.seed, "dropout/" + name(), context.step));
+  return autograd::dropout(inputs[0], options_.p, random_of(context, *this, "dropout"));
 }
 
 nlohmann::json Flatten::options() const { return nlohmann::json::object(); }

@@ -7,7 +7,7 @@
 namespace detent::nn {
 
 /// In training each element is 0 with probability p and scaled by 1 / (1 - p) otherwise; else y = x.
-/// The mask is a function of the context's seed and step and of the module's name alone.
+/// The mask is a function of the context's seed and step and of the node's name alone.
 class Dropout : public Module {
  public:
   struct Options {

@@ -43,9 +43,10 @@ std::string summary(const Graph& graph) {
       inputs.push_back(graph.node(input).shape);
     }
     const std::int64_t multiply_adds = node.module->multiply_adds(inputs);
-    const std::int64_t parameters = parameter_count(*node.module);
+    const std::string parameters =
+        node.shares ? "of " + graph.node(*node.shares).name : with_separators(parameter_count(*node.module));
     all_multiply_adds += multiply_adds;
-    rows.push_back({node.name, std::string(node.module->label()), with_crosses(node.shape), with_separators(parameters),
+    rows.push_back({node.name, std::string(node.module->label()), with_crosses(node.shape), parameters,
                     with_separators(multiply_adds)});
   }
   rows.push_back({"total", "", "", with_separators(graph.parameter_count()), with_separators(all_multiply_adds)});

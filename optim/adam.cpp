@@ -13,7 +13,9 @@ Adam::Adam(std::vector<ParameterGroup> groups, Options options)
   const auto is_share = [](double beta) { return beta >= 0.0 && beta < 1.0; };
   check(is_share(options.beta1) && is_share(options.beta2), "adam: expected 0 <= beta < 1, got ", options.beta1,
         " and ", options.beta2);
-  check(options.epsilon >= 0.0, "adam: epsilon: expected at least 0, got ", options.epsilon);
+  const auto epsilon = static_cast<float>(options.epsilon);
+  check(epsilon > 0.0F && std::isfinite(epsilon), "adam: epsilon: expected a positive number of f32, got ",
+        options.epsilon);
 }
 
 void Adam::prepare(std::size_t parameter, const StepOf& step) {

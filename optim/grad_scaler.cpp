@@ -9,7 +9,8 @@
 namespace detent::optim {
 
 GradScaler::GradScaler(Options options) : options_(options) {
-  check(options.growth > 1.0F, "grad scaler: growth: expected more than 1, got ", options.growth);
+  check(options.growth > 1.0F && std::isfinite(options.growth), "grad scaler: growth: expected more than 1, got ",
+        options.growth);
   check(options.backoff > 0.0F && options.backoff < 1.0F, "grad scaler: backoff: expected between 0 and 1, got ",
         options.backoff);
   check(options.growth_interval >= 1, "grad scaler: growth_interval: expected at least 1, got ",
@@ -18,8 +19,8 @@ GradScaler::GradScaler(Options options) : options_(options) {
 }
 
 void GradScaler::set_state(const State& state) {
-  check(std::isfinite(state.scale) && state.scale > 0.0F, "grad scaler: scale: expected a positive number, got ",
-        state.scale);
+  check(std::isfinite(state.scale) && state.scale >= std::numeric_limits<float>::min(),
+        "grad scaler: scale: expected a positive, normal number of f32, got ", state.scale);
   check(state.finite_steps >= 0 && state.skipped_steps >= 0, "grad scaler: expected counts of at least 0, got ",
         state.finite_steps, " and ", state.skipped_steps);
   state_ = state;
@@ -27,6 +28,7 @@ void GradScaler::set_state(const State& state) {
 
 void GradScaler::unscale(std::span<const ParameterRef> parameters) {
   check(phase_ == Phase::Scaled, "grad scaler: unscale was called already since the last update");
+  check_any_gradient(parameters);
   const ElementSlices slices(parameters);
   const auto inverse = static_cast<float>(1.0 / static_cast<double>(state_.scale));
   std::vector<char> is_bad(static_cast<std::size_t>(slices.count()), 0);
@@ -45,10 +47,10 @@ bool GradScaler::step(Optimizer& optimizer, double learning_rate) {
   if (phase_ == Phase::Scaled) {
     unscale(optimizer.parameters());
   }
-  phase_ = Phase::Stepped;
   if (all_finite_) {
     optimizer.step(learning_rate);
   }
+  phase_ = Phase::Stepped;
   return all_finite_;
 }
 
@@ -59,7 +61,7 @@ void GradScaler::update() {
     state_.scale = std::max(state_.scale * options_.backoff, std::numeric_limits<float>::min());
     state_.finite_steps = 0;
     ++state_.skipped_steps;
-  } else if (++state_.finite_steps == options_.growth_interval) {
+  } else if (++state_.finite_steps >= options_.growth_interval) {
     const float grown = state_.scale * options_.growth;
     state_.scale = std::isfinite(grown) ? grown : state_.scale;
     state_.finite_steps = 0;

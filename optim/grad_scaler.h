@@ -37,7 +37,7 @@ class GradScaler {
   /// The seed of the backward pass.
   float scale() const { return state_.scale; }
   /// Divides all gradients by the scale and looks for non-finite ones. Throws Error the second time before `update`,
-  /// and for gradients that are not f32.
+  /// if there is none, and for gradients that are not f32.
   void unscale(std::span<const ParameterRef> parameters);
   /// Unscales the optimizer's gradients if `unscale` was not called, and steps if all are finite. Returns whether it
   /// did. Throws Error the second time before `update`.
@@ -46,7 +46,7 @@ class GradScaler {
   void update();
 
   const State& state() const { return state_; }
-  /// Throws Error unless the scale is finite and positive and counts are not negative.
+  /// Throws Error unless the scale is a positive, normal number and counts are not negative.
   void set_state(const State& state);
 
  private:

@@ -28,6 +28,13 @@ void check_gradient(const ParameterRef& parameter) {
         ", expected ", value.shape());
 }
 
+void check_any_gradient(std::span<const ParameterRef> parameters) {
+  const bool any = std::ranges::any_of(parameters, [](const ParameterRef& p) { return p.gradient->defined(); });
+  check(any,
+        "optimizer: no parameter has a gradient: call backward first, or make the optimizer from the graph that is "
+        "trained");
+}
+
 ElementSlices::ElementSlices(std::span<const ParameterRef> parameters) {
   std::int64_t elements = 0;
   for (std::size_t p = 0; p < parameters.size(); ++p) {

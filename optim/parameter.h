@@ -32,6 +32,8 @@ std::vector<ParameterGroup> groups_by_decay(std::vector<ParameterRef> parameters
 
 /// Throws Error unless value and gradient are f32 and of one shape. REQUIRES: a defined gradient.
 void check_gradient(const ParameterRef& parameter);
+/// Throws Error unless at least one of the parameters has a gradient.
+void check_any_gradient(std::span<const ParameterRef> parameters);
 
 /// The elements of all parameters with a gradient, one after the other, cut into slices of like size, whatever the
 /// sizes of the parameters. The cut depends on the shapes alone.

@@ -42,7 +42,8 @@ struct Schedule {
 };
 
 /// The learning rate of step `step` (0, 1, ...) of `total_steps`. From total_steps on it stays what it was to become.
-/// A pure function. Throws Error for a negative step or an option out of range.
+/// A pure function. Throws Error for a negative step, for an option that is negative or not finite, and where the
+/// result is not finite.
 double learning_rate(const Schedule& schedule, std::int64_t step, std::int64_t total_steps);
 
 }  // namespace detent::optim

@@ -1,10 +1,14 @@
 #include "optim/sgd.h"
 
+#include <cmath>
+
 namespace detent::optim {
 
 Sgd::Sgd(std::vector<ParameterGroup> groups, Options options)
     : Optimizer(std::move(groups)), options_(options), constants_(parameters().size()) {
-  check(options.momentum >= 0.0, "sgd: momentum: expected at least 0, got ", options.momentum);
+  check(options.momentum >= 0.0 && std::isfinite(options.momentum),
+        "sgd: momentum: expected a number of at least 0, got ", options.momentum);
+  check(std::isfinite(options.dampening), "sgd: dampening: expected a number, got ", options.dampening);
   check(!options.nesterov || (options.momentum > 0.0 && options.dampening == 0.0),
         "sgd: nesterov: expected a momentum and no dampening, got momentum ", options.momentum, ", dampening ",
         options.dampening);

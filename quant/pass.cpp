@@ -30,14 +30,7 @@ std::optional<std::size_t> sole_consumer(const nn::Graph& graph, std::size_t ind
   if (graph.consumers(handle) != 1 || graph.output() == handle) {
     return std::nullopt;
   }
-  for (std::size_t i = index + 1; i < graph.nodes().size(); ++i) {
-    for (const nn::Graph::Handle input : graph.nodes()[i].inputs) {
-      if (input == handle) {
-        return i;
-      }
-    }
-  }
-  return std::nullopt;
+  return graph.last_reader(handle).index;
 }
 
 }  // namespace detent::quant

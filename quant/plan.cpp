@@ -38,20 +38,14 @@ struct Segment {
 
 /// The one node behind `index` if it is a max-pool of 2 x 2 and nobody else reads the value.
 std::optional<std::size_t> pool_behind(const Graph& graph, std::size_t index) {
-  if (graph.consumers({index}) != 1) {
+  const std::size_t reader = graph.last_reader({index}).index;
+  if (graph.consumers({index}) != 1 || reader == index) {  // the output alone reads it
     return std::nullopt;
   }
-  for (std::size_t i = index + 1; i < graph.nodes().size(); ++i) {
-    const Graph::Node& node = graph.nodes()[i];
-    if (std::ranges::find(node.inputs, Graph::Handle{index}) == node.inputs.end()) {
-      continue;
-    }
-    const auto* const pool = dynamic_cast<const nn::MaxPool2d*>(node.module.get());
-    const bool fits =
-        pool && pool->settings().kernel == 2 && pool->settings().stride == 2 && pool->settings().padding == 0;
-    return fits ? std::optional(i) : std::nullopt;
-  }
-  return std::nullopt;
+  const auto* const pool = dynamic_cast<const nn::MaxPool2d*>(graph.nodes()[reader].module.get());
+  const bool fits =
+      pool && pool->settings().kernel == 2 && pool->settings().stride == 2 && pool->settings().padding == 0;
+  return fits ? std::optional(reader) : std::nullopt;
 }
 
 }  // namespace

@@ -81,12 +81,13 @@ std::shared_ptr<nn::Module> Quantize::from_options(const json& options) {
 }
 
 nn::Variable Quantize::forward(nn::Context& context, std::span<const nn::Variable> inputs) {
+  const Variable x = autograd::widen(inputs[0]);
   if (output_.is_calibrating()) {
-    return calibrated(output_, inputs[0]);
+    return calibrated(output_, x);
   }
   return observe_and_make(
-      context, *this, output_, range_, inputs[0].shape()[0],
-      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) { return quantize_op(inputs[0], map, seen); });
+      context, *this, output_, range_, x.shape()[0],
+      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) { return quantize_op(x, map, seen); });
 }
 
 json Dequantize::options() const { return json::object(); }
@@ -210,7 +211,7 @@ nn::Variable CodeDropout::forward(nn::Context& context, std::span<const nn::Vari
   if (!context.training || p_ == 0.0 || !inputs[0].value().qparams()) {
     return inputs[0];
   }
-  return dropout_codes(inputs[0], p_, RandomStream(context.seed, "dropout/" + name(), context.step));
+  return dropout_codes(inputs[0], p_, nn::random_of(context, *this, "dropout"));
 }
 
 }  // namespace detent::quant

@@ -54,9 +54,8 @@ Verifier::Verifier(nn::Graph prepared, nn::Graph int8) : prepared_(std::move(pre
     if (!node.module) {
       continue;
     }
-    const bool exists = std::ranges::any_of(prepared_.nodes(), [&](const nn::Graph::Node& other) {
-      return other.name == node.name && other.shape == node.shape;
-    });
+    const std::optional<nn::Graph::Handle> other = prepared_.find(node.name);
+    const bool exists = other && prepared_.node(*other).shape == node.shape;
     check(exists, "verify: the int8 model has a layer '", node.name, "' of shape ", node.shape,
           " that the fake-quantized model does not have: these are not two forms of one model");
     layer_index_[node.name] = report_.layers.size();

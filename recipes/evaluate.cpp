@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "kernels/loss.h"
 #include "quant/plan.h"
 #include "quant/prepare.h"
 
@@ -43,12 +44,10 @@ bool is_converted(const nn::Graph& graph) {
 }  // namespace
 
 std::vector<std::int32_t> predictions_of(const Tensor& logits) {
-  const std::int64_t classes = logits.shape().row_elements();
-  const std::span<const float> values = logits.data<float>();
-  std::vector<std::int32_t> predictions;
-  for (auto row = values.begin(); row != values.end(); row += classes) {
-    predictions.push_back(static_cast<std::int32_t>(std::max_element(row, row + classes) - row));
-  }
+  const Tensor values = logits.as(DType::F32, nullptr);
+  const std::int64_t rows = logits.shape().rank() >= 1 ? logits.shape()[0] : 0;
+  std::vector<std::int32_t> predictions(static_cast<std::size_t>(rows));
+  kernels::argmax_rows(values.data<float>().data(), rows, logits.shape().row_elements(), predictions.data());
   return predictions;
 }
 

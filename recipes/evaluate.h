@@ -19,7 +19,7 @@ struct Evaluation {
   double accuracy() const { return static_cast<double>(correct) / static_cast<double>(predictions.size()); }
 };
 
-/// The number of the largest value of each row of `logits` f32 [N, K]; the first of equal ones.
+/// kernels::argmax_rows of `logits` [N, K], f32, or bf16 as products give it.
 std::vector<std::int32_t> predictions_of(const Tensor& logits);
 /// How many of `predictions` are as `labels` s32 says.
 std::int64_t count_correct(std::span<const std::int32_t> predictions, const Tensor& labels);

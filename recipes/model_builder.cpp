@@ -136,25 +136,18 @@ std::vector<nn::Graph::Handle> inputs_of(const nn::Graph& graph, const LayerSpec
     return {{graph.nodes().size() - 1}};
   }
   std::vector<nn::Graph::Handle> inputs;
-  std::vector<std::string> names;
-  for (const nn::Graph::Node& node : graph.nodes()) {
-    names.push_back(node.name);
-  }
   for (const std::string& name : layer.inputs) {
-    const auto found = std::find(names.begin(), names.end(), name);
-    check(found != names.end(), "no node '", name, "' before it", did_you_mean(name, names));
-    inputs.push_back({static_cast<std::size_t>(found - names.begin())});
+    const std::optional<nn::Graph::Handle> found = graph.find(name);
+    if (!found) {
+      std::vector<std::string> names;
+      for (const nn::Graph::Node& node : graph.nodes()) {
+        names.push_back(node.name);
+      }
+      fail("no node '", name, "' before it", did_you_mean(name, names));
+    }
+    inputs.push_back(*found);
   }
   return inputs;
-}
-
-std::string free_name(const nn::Graph& graph, const std::string& stem) {
-  for (int number = 1;; ++number) {
-    const std::string name = stem + std::to_string(number);
-    if (std::ranges::none_of(graph.nodes(), [&](const auto& node) { return node.name == name; })) {
-      return name;
-    }
-  }
 }
 
 void add_layer(nn::Graph& graph, const LayerSpec& layer, nn::Init init) {
@@ -163,7 +156,7 @@ void add_layer(nn::Graph& graph, const LayerSpec& layer, nn::Init init) {
   const Operation& operation = operation_named(text.operation());
   std::shared_ptr<nn::Module> module = operation.make(text, {graph.node(inputs[0]).shape, init});
   text.done();
-  graph.add(std::move(module), inputs, layer.name.empty() ? free_name(graph, operation.stem) : layer.name);
+  graph.add(std::move(module), inputs, layer.name.empty() ? graph.free_name(operation.stem) : layer.name);
 }
 
 std::string input_shapes(const nn::Graph& graph, const LayerSpec& layer) {
@@ -172,10 +165,8 @@ std::string input_shapes(const nn::Graph& graph, const LayerSpec& layer) {
     text << graph.nodes().back().shape;
   }
   for (const std::string& name : layer.inputs) {
-    for (const nn::Graph::Node& node : graph.nodes()) {
-      if (node.name == name) {
-        text << (text.tellp() > 0 ? " and " : "") << node.shape;
-      }
+    if (const std::optional<nn::Graph::Handle> found = graph.find(name)) {
+      text << (text.tellp() > 0 ? " and " : "") << graph.node(*found).shape;
     }
   }
   return text.str();

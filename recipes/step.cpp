@@ -78,7 +78,7 @@ TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, dou
     result.saved_bytes = arena_.bytes_in_use() - bytes_before;
     result.loss = loss.value().item();
     check(std::isfinite(result.loss), "the loss is not finite; lower learning_rate, or set clip_norm");
-    result.correct = count_correct(predictions_of(logits.value().to(DType::F32)), labels);
+    result.correct = count_correct(predictions_of(logits.value()), labels);
     tape.backward(loss, scaler_ ? static_cast<double>(scaler_->scale()) : 1.0);
   }
   const autograd::ProfiledScope scope(profiler_, "optimizer", Phase::Optimizer);
@@ -103,7 +103,8 @@ bool TrainStep::step_weights(double learning_rate) {
     scaler_->unscale(optimizer_->parameters());
   }
   if (settings_.clip_norm > 0.0) {
-    optim::clip_grad_norm(optimizer_->parameters(), settings_.clip_norm);
+    const double norm = optim::clip_grad_norm(optimizer_->parameters(), settings_.clip_norm);
+    check(scaler_ || std::isfinite(norm), "the gradients are not finite; lower learning_rate");
   }
   if (!scaler_) {
     optimizer_->step(learning_rate);

@@ -252,6 +252,7 @@ std::vector<OpRow> elementwise_rows() {
                                  [](const Variable& x) { return relu(x); });
                   },
                   [](Tape&) { return relu({}); }});
+  rows.push_back(any_row("widen", widen, [](Tape& tape) { return widen(codes(tape)); }));
   rows.push_back(pair_row("add", add));
   rows.push_back(pair_row("sub", sub));
   rows.push_back(pair_row("mul", mul));

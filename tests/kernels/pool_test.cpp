@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <sstream>
 
 #include "kernels/dtype.h"
@@ -225,6 +226,31 @@ TEST(Pool, SameBitsOnAnyNumberOfThreads) {
     max_pool_backward(s, y.data(), argmax.data(), dx.data());
     return dx;
   });
+}
+
+template <typename T>
+void expect_last_nan_wins(const PoolShape& s, const std::string& type) {
+  std::vector<T> x(static_cast<std::size_t>(s.input_row()), static_cast<T>(1.0F));
+  const auto nan = static_cast<T>(std::nanf(""));
+  x[static_cast<std::size_t>(s.c)] = nan;  // the second pixel
+  x[static_cast<std::size_t>(s.w * s.c)] = nan;
+  x[static_cast<std::size_t>(s.w * s.c + 1)] = static_cast<T>(9.0F);  // of another channel
+  std::vector<T> y(static_cast<std::size_t>(s.output_row()));
+  std::vector<std::uint8_t> argmax(y.size());
+  max_pool_forward(s, x.data(), y.data(), argmax.data());
+  EXPECT_TRUE(std::isnan(static_cast<float>(y[0]))) << type << ", " << describe(s);
+  EXPECT_EQ(argmax[0], s.kw) << type << ", " << describe(s);
+  EXPECT_EQ(static_cast<float>(y[1]), 9.0F) << type << ", " << describe(s);
+  EXPECT_EQ(argmax[1], s.kw) << type << ", " << describe(s);
+}
+
+TEST(MaxPool, TheLastNaNOfAWindowWinsInValueAndPlace) {
+  for (const PoolShape& s :
+       {PoolShape{.h = 2, .w = 2, .c = 19, .kh = 2, .kw = 2}, PoolShape{.h = 3, .w = 3, .c = 19, .kh = 3, .kw = 3}}) {
+    expect_last_nan_wins<float>(s, "float");
+    expect_last_nan_wins<double>(s, "double");
+    expect_last_nan_wins<bfloat16>(s, "bfloat16");
+  }
 }
 
 TEST(Pool, RefusesShapesThatDoNotFit) {

@@ -110,8 +110,9 @@ TEST(Graph, RefusesWhatDoesNotFit) {
   Graph net;
   const auto x = net.input({8, 8, 3});
   EXPECT_THAT(error_of([&] { net.input({3}); }), HasSubstr("first call"));
-  EXPECT_THAT(error_of([&] { net.linear(x, {.name = "fc"}); }), AllOf(HasSubstr("fc: "), HasSubstr("flatten")));
-  EXPECT_THAT(error_of([&] { net.conv2d(x, {.kernel = 9, .name = "c"}); }), HasSubstr("c: "));
+  EXPECT_THAT(error_of([&] { net.linear(x, {.out_features = 1, .name = "fc"}); }),
+              AllOf(HasSubstr("fc: "), HasSubstr("flatten")));
+  EXPECT_THAT(error_of([&] { net.conv2d(x, {.out_channels = 1, .kernel = 9, .name = "c"}); }), HasSubstr("c: "));
   EXPECT_THAT(error_of([&] { net.relu({7}); }), HasSubstr("not of this graph"));
   EXPECT_THAT(error_of([&] { net.output({7}); }), HasSubstr("not of this graph"));
   EXPECT_THAT(error_of([&] { net.flatten(x, "a/b"); }), HasSubstr("'a/b'"));

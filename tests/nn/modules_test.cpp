@@ -164,7 +164,11 @@ TEST(Modules, EveryKindHasARow) {
 
 TEST(Modules, RefuseOptionsOutOfRange) {
   const auto error = [](const char* kind, const char* options) {
-    return error_of([&] { module_kinds().at(kind)(json::parse(options)); });
+    json given = json::parse(options);
+    if (std::string_view(kind) == "conv2d") {
+      given.emplace("out_channels", 1);
+    }
+    return error_of([&] { module_kinds().at(kind)(given); });
   };
   EXPECT_EQ(error("conv2d", R"({"kernel": 0})"), "conv2d: kernel: expected at least 1, got 0");
   EXPECT_EQ(error("conv2d", R"({"kernel": "3"})"), R"(conv2d: kernel: expected an integer, got "3")");
@@ -180,6 +184,19 @@ TEST(Modules, RefuseOptionsOutOfRange) {
   EXPECT_THAT(error("activation", R"({"function": "softmax"})"), HasSubstr("softmax"));
   EXPECT_THAT(error("max_pool2d", R"({"stride": -1})"), HasSubstr("stride"));
   EXPECT_THAT(error_of([] { Graph().add(nullptr, {}); }), HasSubstr("null"));
+}
+
+TEST(Modules, SayThatTheNumberOfOutputsIsMissing) {
+  Graph net;
+  const auto x = net.input({6, 6, 2});
+  EXPECT_EQ(error_of([&] { net.conv2d(x, {.kernel = 3, .name = "conv"}); }),
+            "conv2d: out_channels: expected at least 1, got 0: set it");
+  EXPECT_EQ(error_of([&] { net.linear(net.flatten(x), {.name = "fc"}); }),
+            "linear: out_features: expected at least 1, got 0: set it");
+  EXPECT_THAT(error_of([] { module_kinds().at("conv2d")(json::parse(R"({"kernel": 3})")); }),
+              HasSubstr("out_channels: expected at least 1"));
+  EXPECT_THAT(error_of([] { module_kinds().at("linear")(json::parse("{}")); }),
+              HasSubstr("out_features: expected at least 1"));
 }
 
 TEST(Modules, SayThatWeightsAreMissing) {

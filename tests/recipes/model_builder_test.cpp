@@ -160,5 +160,14 @@ TEST(ModelBuilder, NodeErrorsNameTheInputs) {
   }
 }
 
+// Work that grows with the square of the layers shows as a case that takes minutes.
+TEST(ModelBuilder, BuildsManyLayers) {
+  std::vector<std::string> lines{"flatten", "linear 10"};
+  lines.resize(20000, "relu");
+  const nn::Graph graph = build(lines);
+  EXPECT_EQ(graph.nodes().size(), 20001U);
+  EXPECT_EQ(graph.nodes().back().name, "relu19998");
+}
+
 }  // namespace
 }  // namespace detent::recipes
