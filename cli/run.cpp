@@ -4,7 +4,6 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "kernels/parallel.h"
 #include "recipes/run.h"
 
 namespace detent::cli {
@@ -25,8 +24,7 @@ int run(const Arguments& arguments) {
 
   ConsoleReporter reporter(is_json);
   recipes::Metrics metrics;
-  ThreadPool pool(options.threads);
-  pool.run([&] { metrics = recipes::run(recipe, options, reporter); });
+  in_pool(arguments, [&] { metrics = recipes::run(recipe, options, reporter); });
   if (is_json) {
     print(recipes::to_json(metrics).dump() + "\n");
   } else {
