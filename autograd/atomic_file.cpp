@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "kernels/error.h"
+#include "kernels/parallel.h"
 
 namespace detent {
 namespace {
@@ -50,8 +51,9 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
-  constexpr std::size_t kLargestWrite = std::size_t{1} << 30;  // the system's own limit is just below 2^31
+  constexpr std::size_t kLargestWrite = std::size_t{64} << 20;  // so that Ctrl-C is heard
   while (!bytes.empty()) {
+    check_interruption();
     const ssize_t written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kLargestWrite));
     if (written < 0) {
       if (errno == EINTR) {

@@ -45,6 +45,13 @@ std::string plain_quotes(std::string text) {
   return text;
 }
 
+// An empty text is what a shell makes of "$UNSET": never a name, a number or a setting.
+void check_not_empty(const CommandSpec& spec, const cxxopts::KeyValue& argument) {
+  check(!argument.value().empty(), spec.name, ": ",
+        argument.key() == kPositionals ? spec.positionals : "--" + argument.key(), ": got an empty text; see detent ",
+        spec.name, " --help");
+}
+
 void check_known(const CommandSpec& spec, const std::vector<std::string>& unmatched) {
   if (unmatched.empty()) {
     return;
@@ -54,11 +61,20 @@ void check_known(const CommandSpec& spec, const std::vector<std::string>& unmatc
   for (const OptionSpec& option : spec.options) {
     known.push_back("--" + long_name(option.name));
   }
-  fail(spec.name, ": unknown option '", word, "'", recipes::did_you_mean(word, known), " `detent ", spec.name,
+  fail(spec.name, ": unknown option '", word, "'", hint(word, known), " `detent ", spec.name,
        " --help` lists the options");
 }
 
 }  // namespace
+
+std::string hint(const std::string& word, const std::vector<std::string>& known) {
+  const auto longer = std::ranges::find_if(known, [&](const std::string& name) { return name.starts_with(word); });
+  if (longer != known.end() && word.size() > 1 && !word.ends_with('-')) {
+    return "; did you mean '" + *longer + "'?";
+  }
+  const std::string near = recipes::did_you_mean(word, known);
+  return near.empty() ? ";" : near;
+}
 
 Arguments::Arguments(const CommandSpec& spec, const std::vector<std::string>& words) {
   std::vector<const char*> argv{"detent"};
@@ -70,6 +86,7 @@ Arguments::Arguments(const CommandSpec& spec, const std::vector<std::string>& wo
     const cxxopts::ParseResult result = options.parse(static_cast<int>(argv.size()), argv.data());
     check_known(spec, result.unmatched());
     for (const cxxopts::KeyValue& argument : result.arguments()) {
+      check_not_empty(spec, argument);
       (argument.key() == kPositionals ? positionals_ : values_[argument.key()]).push_back(argument.value());
     }
   } catch (const cxxopts::exceptions::exception& error) {
@@ -99,7 +116,8 @@ std::int64_t Arguments::whole(const std::string& option, std::int64_t value, std
   std::int64_t result = 0;
   const auto [end, error] = std::from_chars(word->data(), word->data() + word->size(), result);
   check(error == std::errc() && end == word->data() + word->size() && min <= result && result <= max, "--", option,
-        ": expected a whole number from ", min, " to ", max, ", got '", *word, "'; write --", option, " ", value);
+        ": expected a whole number from ", min, " to ", max, ", got '", *word, "'; write --", option, " ",
+        std::clamp(value, min, max));
   return result;
 }
 

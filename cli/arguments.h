@@ -28,7 +28,7 @@ struct CommandSpec {
 /// A command line, taken apart.
 class Arguments {
  public:
-  /// Throws Error in one line, with the nearest option, for an unknown one, a missing value, too few or many
+  /// Throws Error in one line, with the nearest option, for an unknown one, a missing or empty value, too few or many
   /// positionals.
   Arguments(const CommandSpec& spec, const std::vector<std::string>& words);
 
@@ -45,6 +45,9 @@ class Arguments {
   std::map<std::string, std::vector<std::string>> values_;
   std::vector<std::string> positionals_;
 };
+
+/// What to say behind a word that is none of `known`: "; did you mean '--seed'?", or ";" where none is like it.
+std::string hint(const std::string& word, const std::vector<std::string>& known);
 
 /// What `detent CMD --help` prints.
 std::string help_text(const CommandSpec& spec);

@@ -4,9 +4,7 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "kernels/parallel.h"
 #include "recipes/json_text.h"
-#include "recipes/nearest.h"
 
 namespace detent::cli {
 namespace {
@@ -15,10 +13,12 @@ const std::vector<std::string> kBenchmarks{"step", "infer"};
 
 int bench(const Arguments& arguments) {
   const std::string what = arguments.positionals()[0];
-  check(what == "step" || what == "infer", "bench: unknown benchmark '", what, "'",
-        recipes::did_you_mean(what, kBenchmarks), " `detent bench --help` lists them");
+  check(what == "step" || what == "infer", "bench: unknown benchmark '", what, "'", hint(what, kBenchmarks),
+        " `detent bench --help` lists them");
   const auto model = arguments.text("model");
   check(model.has_value(), "bench: --model is missing; for example: detent bench ", what, " --model mnist-cnn");
+  check(what == "infer" || !model->ends_with(".h5"), "bench step: --model: expected a recipe, got the model file '",
+        *model, "'; a step is of a recipe, and detent bench infer takes model files");
   const recipes::BenchOptions options{.model = *model,
                                       .precision = arguments.text("precision").value_or("fp32"),
                                       .batch = arguments.whole("batch", 0, 1, 1 << 20),
@@ -28,8 +28,7 @@ int bench(const Arguments& arguments) {
   check(what == "step" || !options.profile, "bench infer: --profile measures training steps; use bench step");
   ConsoleReporter reporter(true);
   recipes::BenchResult result;
-  ThreadPool pool(options.threads);
-  pool.run([&] {
+  in_pool(arguments, [&] {
     result = what == "step" ? recipes::bench_step(options, reporter) : recipes::bench_infer(options, reporter);
   });
   print(arguments.has("json") ? recipes::json_text(recipes::to_json(result)) : recipes::to_text(result));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "cli/arguments.h"
 
 namespace detent::cli {
@@ -27,5 +29,7 @@ OptionSpec threads_option();
 OptionSpec json_option();
 /// The value of --threads: all processors by default.
 int threads_of(const Arguments& arguments);
+/// Runs `work` in a pool of so many threads, until a signal asks for the end (Interrupted).
+void in_pool(const Arguments& arguments, const std::function<void()>& work);
 
 }  // namespace detent::cli

@@ -1,4 +1,5 @@
 #include "cli/commands.h"
+#include "cli/console.h"
 #include "kernels/parallel.h"
 
 namespace detent::cli {
@@ -15,6 +16,11 @@ OptionSpec json_option() { return {"json", "", "Print one JSON object on standar
 
 int threads_of(const Arguments& arguments) {
   return static_cast<int>(arguments.whole("threads", hardware_threads(), 1, 1024));
+}
+
+void in_pool(const Arguments& arguments, const std::function<void()>& work) {
+  ThreadPool pool(threads_of(arguments), is_stop_requested);
+  pool.run(work);
 }
 
 }  // namespace detent::cli

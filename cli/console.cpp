@@ -1,58 +1,52 @@
 #include "cli/console.h"
 
-#include <fmt/format.h>
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 
+#include "cli/progress_line.h"
+
 namespace detent::cli {
 namespace {
 
+constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP};
+
 // A signal handler can reach nothing else.
-volatile std::sig_atomic_t stop_requested = 0;
+std::atomic<bool> stop_requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 
-extern "C" void request_stop(int) { stop_requested = 1; }
-
-std::string duration(double seconds) {
-  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
-  return whole < 60 ? fmt::format("{} s", whole) : fmt::format("{}:{:02} min", whole / 60, whole % 60);
-}
-
-std::string numbers(const recipes::Progress& progress) {
-  std::string text;
-  if (progress.loss) {
-    text += fmt::format("  loss {:.4f}", *progress.loss);
+extern "C" void request_stop(int) {
+  stop_requested = true;
+  for (const int number : kSignals) {
+    std::signal(number, SIG_DFL);
   }
-  if (progress.accuracy) {
-    text += fmt::format("  accuracy {:.2f} %", 100.0 * *progress.accuracy);
-  }
-  if (progress.scaler) {
-    text += fmt::format("  loss scale {:g}, {} skipped", progress.scaler->scale, progress.scaler->skipped_steps);
-  }
-  return text + fmt::format("  {:.0f} examples/s", progress.examples_per_second);
-}
-
-std::string title(const recipes::Progress& progress) {
-  return progress.epochs == 0 ? progress.phase
-                              : fmt::format("{} epoch {}/{}", progress.phase, progress.epoch, progress.epochs);
-}
-
-std::string bar(const recipes::Progress& progress) {
-  constexpr std::int64_t kWidth = 24;
-  const std::int64_t done = kWidth * progress.batch / progress.batches;
-  return fmt::format("{:<16} [{}{}]{}  {} left", title(progress), std::string(static_cast<std::size_t>(done), '#'),
-                     std::string(static_cast<std::size_t>(kWidth - done), '.'), numbers(progress),
-                     duration(progress.seconds_left));
 }
 
 }  // namespace
 
+void open_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) == -1) {
+      // The lowest free number is this one. Opened the wrong way round, so that using it fails as before.
+      const int opened = ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+      check(opened == stream, "standard streams: /dev/null cannot be opened: ", std::strerror(errno));
+    }
+  }
+}
+
 void print(const std::string& text) {
   const bool is_written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  check(is_written, "standard output cannot be written: ", std::strerror(errno));
+  const int error = errno;
+  if (!is_written && is_stop_requested()) {
+    throw Interrupted();  // a signal has ended the wait for a slow reader
+  }
+  check(is_written, "standard output cannot be written: ", std::strerror(error));
 }
 
 void print_error(const std::string& line) {
@@ -86,28 +80,33 @@ void ConsoleReporter::progress(const recipes::Progress& progress) {
   const bool is_line = progress.is_epoch_end() && progress.loss.has_value();
   if (is_line) {
     clear_bar();
-    print_error(fmt::format("{}{}  {}", title(progress), numbers(progress), duration(progress.seconds)));
+    print_error(epoch_line(progress, is_terminal_ ? terminal_room() : std::string::npos));
     return;
   }
   const auto now = std::chrono::steady_clock::now();
   if (is_terminal_ && now - last_drawn_ > std::chrono::milliseconds(100)) {
     last_drawn_ = now;
-    std::fputs(("\r" + bar(progress) + "\033[K").c_str(), stderr);
+    std::fputs(("\r" + bar_line(progress, terminal_room()) + "\033[K").c_str(), stderr);
     std::fflush(stderr);
     has_bar_ = true;
   }
 }
 
-bool ConsoleReporter::should_stop() { return is_stop_requested(); }
-
 void watch_signals() {
   struct sigaction action {};
   action.sa_handler = request_stop;
-  action.sa_flags = SA_RESETHAND;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int number : kSignals) {
+    sigaddset(&action.sa_mask, number);
+  }
+  for (const int number : kSignals) {
+    struct sigaction inherited {};
+    sigaction(number, nullptr, &inherited);
+    if (inherited.sa_handler != SIG_IGN) {
+      sigaction(number, &action, nullptr);
+    }
+  }
 }
 
-bool is_stop_requested() { return stop_requested != 0; }
+bool is_stop_requested() { return stop_requested; }
 
 }  // namespace detent::cli

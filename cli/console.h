@@ -7,6 +7,10 @@
 
 namespace detent::cli {
 
+/// Makes sure that the three standard streams are there, so that no file is opened in the place of one that was closed
+/// and gets what was meant for it. Writing to one that was closed stays an error.
+void open_standard_streams();
+
 /// Writes to standard output and flushes. Throws Error if that fails (a full disk): output is never lost in silence.
 void print(const std::string& text);
 /// Writes one line to standard error.
@@ -20,8 +24,6 @@ class ConsoleReporter : public recipes::Reporter {
   ~ConsoleReporter() override;
   void message(const std::string& text) override;
   void progress(const recipes::Progress& progress) override;
-  /// Whether the user asked for the end (Ctrl-C).
-  bool should_stop() override;
 
  private:
   void clear_bar();
@@ -32,7 +34,8 @@ class ConsoleReporter : public recipes::Reporter {
   std::chrono::steady_clock::time_point last_drawn_;
 };
 
-/// From now on SIGINT and SIGTERM ask for the end, which comes between two batches; the second one kills at once.
+/// From now on SIGINT, SIGTERM and SIGHUP ask for the end, except where they are ignored (nohup): work in a pool ends
+/// in order within about a second (in_pool). The second one kills at once.
 void watch_signals();
 bool is_stop_requested();
 

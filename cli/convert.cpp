@@ -5,7 +5,6 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "kernels/parallel.h"
 #include "nn/model_file.h"
 #include "recipes/json_text.h"
 #include "recipes/metrics.h"
@@ -13,13 +12,26 @@
 namespace detent::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
+// A model is written to a file of its own, in the one format that there is.
+void check_target(const std::string& source, const std::string& target) {
+  const fs::path path(target);
+  check(path.extension() == ".h5" || path.extension() == ".hdf5", "convert: -o ", target,
+        ": expected a name that ends in .h5 or .hdf5, for models are written as HDF5; write -o ",
+        fs::path(path).replace_extension(".h5").string());
+  std::error_code ignored;
+  check(!fs::equivalent(source, path, ignored), "convert: -o ", target, ": is the model that is converted, ", source,
+        "; name another file, for the model in training cannot be made again from its int8 form");
+}
+
 int convert(const Arguments& arguments) {
   const std::string source = arguments.positionals()[0];
   const std::optional<std::string> target = arguments.text("output");
   check(target.has_value(), "convert: expected an output file; write detent convert ", source, " -o int8.h5");
+  check_target(source, *target);
   std::vector<quant::LedgerRow> ledger;
-  ThreadPool pool(threads_of(arguments));
-  pool.run([&] {
+  in_pool(arguments, [&] {
     nn::Model model = nn::load_model(source, quant::module_kinds());
     check(model.kind == "qat", source, ": expected a model that was prepared for int8 (qat.h5), got kind '", model.kind,
           "'");
@@ -33,12 +45,11 @@ int convert(const Arguments& arguments) {
     nn::save_model(model, *target);
   });
   if (arguments.has("json")) {
-    print(recipes::json_text({{"model", *target},
-                              {"model_bytes", std::filesystem::file_size(*target)},
-                              {"ledger", recipes::to_json(ledger)}}));
+    print(recipes::json_text(
+        {{"model", *target}, {"model_bytes", fs::file_size(*target)}, {"ledger", recipes::to_json(ledger)}}));
   } else {
     print(quant::to_text(ledger) + "wrote " + *target + ", " +
-          recipes::with_separators(static_cast<std::int64_t>(std::filesystem::file_size(*target))) + " bytes\n");
+          recipes::with_separators(static_cast<std::int64_t>(fs::file_size(*target))) + " bytes\n");
   }
   return 0;
 }

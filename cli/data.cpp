@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -9,12 +12,14 @@
 #include "data/fetch.h"
 #include "data/idx.h"
 #include "data/source.h"
-#include "kernels/parallel.h"
 #include "recipes/json_text.h"
-#include "recipes/nearest.h"
 
 namespace detent::cli {
 namespace {
+
+// The options that one action has and the others do not.
+constexpr std::array<std::pair<const char*, const char*>, 4> kOptionActions{
+    {{"to", "fetch"}, {"train", "export"}, {"test", "export"}, {"seed", "export"}}};
 
 std::vector<std::int64_t> counts_by_class(const data::Dataset& dataset) {
   std::vector<std::int64_t> counts(static_cast<std::size_t>(dataset.classes));
@@ -47,8 +52,7 @@ int info(const Arguments& arguments) {
     options.folder = arguments.positionals()[1];
   }
   data::DataSource source;
-  ThreadPool pool(threads_of(arguments));
-  pool.run([&] { source = data::open_data(options); });
+  in_pool(arguments, [&] { source = data::open_data(options); });
   if (arguments.has("json")) {
     print(recipes::json_text({{"name", source.name},
                               {"description", source.description},
@@ -71,7 +75,7 @@ int fetch(const Arguments& arguments) {
       arguments.has("to") ? std::filesystem::path(*arguments.text("to")) : *cache / "mnist";
   const std::vector<std::string> files = data::fetch(data::mnist_remote(), folder, [](const data::FetchProgress&) {
     if (is_stop_requested()) {
-      throw recipes::Interrupted();
+      throw Interrupted();
     }
   });
   if (arguments.has("json")) {
@@ -90,8 +94,9 @@ int export_digits(const Arguments& arguments) {
   options.train = arguments.whole("train", options.train, 10, 10000000);
   options.test = arguments.whole("test", options.test, 10, 10000000);
   options.seed = static_cast<std::uint64_t>(arguments.whole("seed", 1, 0, std::int64_t{1} << 53));
-  ThreadPool pool(threads_of(arguments));
-  pool.run([&] { data::write_idx_folder(names[2], data::make_digits(options)); });
+  check(!data::has_idx_files(names[2]), "data export: ", names[2],
+        ": has a data set already, which would be overwritten; name another folder, or remove its files first");
+  in_pool(arguments, [&] { data::write_idx_folder(names[2], data::make_digits(options)); });
   if (arguments.has("json")) {
     print(recipes::json_text({{"folder", names[2]}, {"train", options.train}, {"test", options.test}}));
   } else {
@@ -101,7 +106,12 @@ int export_digits(const Arguments& arguments) {
 }
 
 int data_main(const Arguments& arguments) {
+  const std::vector<std::string> actions{"info", "fetch", "export"};
   const std::string action = arguments.positionals()[0];
+  for (const auto& [option, its_action] : kOptionActions) {
+    check(!arguments.has(option) || action == its_action || !std::ranges::count(actions, action), "data ", action,
+          ": --", option, " is an option of detent data ", its_action);
+  }
   if (action == "info") {
     check(arguments.positionals().size() <= 2, "data info: expected at most one folder; write detent data info DIR");
     return info(arguments);
@@ -112,9 +122,7 @@ int data_main(const Arguments& arguments) {
   if (action == "export") {
     return export_digits(arguments);
   }
-  const std::vector<std::string> actions{"info", "fetch", "export"};
-  fail("data: unknown action '", action, "'", recipes::did_you_mean(action, actions),
-       " `detent data --help` lists them");
+  fail("data: unknown action '", action, "'", hint(action, actions), " `detent data --help` lists them");
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "kernels/parallel.h"
 #include "quant/convert.h"
 #include "recipes/evaluate.h"
 #include "recipes/json_text.h"
@@ -17,11 +16,10 @@ int eval(const Arguments& arguments) {
   const bool is_json = arguments.has("json");
   const std::string file = arguments.positionals()[0];
   ConsoleReporter reporter(is_json);
-  ThreadPool pool(threads_of(arguments));
   recipes::Evaluation result;
   nn::Model model;
   recipes::RunData data;
-  pool.run([&] {
+  in_pool(arguments, [&] {
     model = nn::load_model(file, quant::module_kinds());
     data = recipes::open_model_data(model, arguments.text("data"));
     reporter.message("data: " + data.description);

@@ -28,6 +28,7 @@ std::vector<Row> rows_of(const nn::Graph& graph) {
   std::vector<Row> rows;
   for (const nn::Graph::Node& node : graph.nodes()) {
     for (const nn::Slot& slot : node.owns_module() ? node.module->slots() : std::vector<nn::Slot>()) {
+      check_interruption();
       Row row{.name = node.name + "." + slot.name, .tensor = *slot.tensor};
       const Tensor values = row.tensor.to(DType::F64);
       if (values.elements() > 0) {
@@ -52,16 +53,22 @@ std::string text_of(const TensorFile::Attribute& attribute) {
 }
 
 std::string for_people(const nn::Model& model, const std::string& file, const std::vector<Row>& rows) {
-  std::string text = fmt::format("{}: {} model, {} bytes\n", file, model.kind,
-                                 recipes::with_separators(static_cast<std::int64_t>(std::filesystem::file_size(file))));
+  const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(file));
+  std::string text =
+      fmt::format("{}: {} model, {} parameters, {} bytes\n", file, model.kind,
+                  recipes::with_separators(model.graph.parameter_count()), recipes::with_separators(bytes));
   for (const auto& [name, value] : model.attributes) {
     text += fmt::format("  {:<22}{}\n", name, text_of(value));
   }
   text += "\n" + nn::summary(model.graph) + "\n";
-  text +=
-      fmt::format("{:<32}{:<6}{:<18}{:>12}{:>16}{:>16}\n", "tensor", "type", "shape", "bytes", "smallest", "largest");
+  std::size_t width = 6;
   for (const Row& row : rows) {
-    text += fmt::format("{:<32}{:<6}{:<18}{:>12}{:>16.8g}{:>16.8g}\n", row.name, name_of(row.tensor.dtype()),
+    width = std::max(width, row.name.size());
+  }
+  text += fmt::format("{:<{}}  {:<6}{:<16}{:>13}{:>16}{:>16}\n", "tensor", width, "type", "shape", "bytes", "smallest",
+                      "largest");
+  for (const Row& row : rows) {
+    text += fmt::format("{:<{}}  {:<6}{:<16}{:>13}{:>16.8g}{:>16.8g}\n", row.name, width, name_of(row.tensor.dtype()),
                         text_of(row.tensor.shape()),
                         recipes::with_separators(static_cast<std::int64_t>(row.tensor.bytes())), row.min, row.max);
   }
@@ -93,8 +100,12 @@ nlohmann::json for_programs(const nn::Model& model, const std::string& file, con
 
 int inspect(const Arguments& arguments) {
   const std::string file = arguments.positionals()[0];
-  const nn::Model model = nn::load_model(file, quant::module_kinds());
-  const std::vector<Row> rows = rows_of(model.graph);
+  nn::Model model;
+  std::vector<Row> rows;
+  in_pool(arguments, [&] {
+    model = nn::load_model(file, quant::module_kinds());
+    rows = rows_of(model.graph);
+  });
   print(arguments.has("json") ? recipes::json_text(for_programs(model, file, rows)) : for_people(model, file, rows));
   return 0;
 }

@@ -1,9 +1,10 @@
+#include <fmt/format.h>
+
 #include <exception>
 #include <new>
 
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "recipes/nearest.h"
 
 namespace detent::cli {
 namespace {
@@ -17,8 +18,9 @@ std::vector<Command> commands() {
 
 std::string overview() {
   std::string text =
-      "Detent trains networks whose numbers click into fixed positions: quantization-aware training, and an int8\n"
-      "model at the end that computes exactly what was trained.\n\nUsage:\n  detent COMMAND [options]\n\nCommands:\n";
+      "Detent trains networks whose numbers click into fixed positions: quantization-aware training, and an\n"
+      "int8 model at the end that computes exactly what was trained.\n\nUsage:\n  detent COMMAND "
+      "[options]\n\nCommands:\n";
   for (const Command& command : commands()) {
     text += "  " + command.spec.name + std::string(10 - command.spec.name.size(), ' ') + command.spec.summary + "\n";
   }
@@ -27,7 +29,10 @@ std::string overview() {
          "      --version  Show the version\n\nExample:\n  detent run mnist-cnn\n";
 }
 
-int dispatch(const std::vector<std::string>& words) {
+int dispatch(std::vector<std::string> words) {
+  if (words.size() == 2 && (words[0] == "help" || words[0] == "--help" || words[0] == "-h")) {
+    words = {words[1], "--help"};
+  }
   if (words.empty() || words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
     print(overview());
     return words.empty() ? 2 : 0;
@@ -36,7 +41,7 @@ int dispatch(const std::vector<std::string>& words) {
     print(std::string("detent ") + kVersion + "\n");
     return 0;
   }
-  std::vector<std::string> names;
+  std::vector<std::string> names{"--help", "--version"};
   for (const Command& command : commands()) {
     if (command.spec.name == words[0]) {
       const Arguments arguments(command.spec, {words.begin() + 1, words.end()});
@@ -48,20 +53,31 @@ int dispatch(const std::vector<std::string>& words) {
     }
     names.push_back(command.spec.name);
   }
-  fail("unknown ", words[0].starts_with('-') ? "option" : "command", " '", words[0], "'",
-       recipes::did_you_mean(words[0], names), " `detent --help` lists the commands");
+  fail("unknown ", words[0].starts_with('-') ? "option" : "command", " '", words[0], "'", hint(words[0], names),
+       " `detent --help` lists the commands");
+}
+
+// Names may hold anything, and the message is one line.
+std::string one_line(const std::string& text) {
+  std::string line;
+  for (const char letter : text) {
+    const auto code = static_cast<unsigned char>(letter);
+    line += code < 0x20 || code == 0x7f ? fmt::format("\\x{:02x}", code) : std::string(1, letter);
+  }
+  return line;
 }
 
 int guarded(const std::vector<std::string>& words) {
   try {
+    open_standard_streams();
     return dispatch(words);
-  } catch (const recipes::Interrupted&) {
+  } catch (const Interrupted&) {
     print_error("detent: interrupted; no file was left half-written");
     return 130;
   } catch (const std::bad_alloc&) {
     print_error("detent: out of memory; use a smaller batch or model");
   } catch (const std::exception& error) {
-    print_error(std::string("detent: ") + error.what());
+    print_error(one_line(std::string("detent: ") + error.what()));
   }
   return 2;
 }

@@ -4,7 +4,6 @@
 
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "kernels/parallel.h"
 #include "recipes/json_text.h"
 #include "recipes/run.h"
 
@@ -26,8 +25,7 @@ int run(const Arguments& arguments) {
 
   ConsoleReporter reporter(is_json);
   recipes::Metrics metrics;
-  ThreadPool pool(options.threads);
-  pool.run([&] { metrics = recipes::run(recipe, options, reporter); });
+  in_pool(arguments, [&] { metrics = recipes::run(recipe, options, reporter); });
   if (is_json) {
     print(recipes::json_text(recipes::to_json(metrics)));
   } else {

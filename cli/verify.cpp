@@ -1,10 +1,10 @@
 #include "quant/verify.h"
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "kernels/parallel.h"
 #include "quant/convert.h"
 #include "recipes/evaluate.h"
 #include "recipes/json_text.h"
@@ -24,9 +24,8 @@ nn::Model load(const std::string& file, const std::string& kind) {
 int verify(const Arguments& arguments) {
   const bool is_json = arguments.has("json");
   ConsoleReporter reporter(is_json);
-  ThreadPool pool(threads_of(arguments));
   quant::VerifyReport report;
-  pool.run([&] {
+  in_pool(arguments, [&] {
     const nn::Model qat = load(arguments.positionals()[0], "qat");
     const nn::Model int8 = load(arguments.positionals()[1], "int8");
     const recipes::RunData data = recipes::open_model_data(qat, arguments.text("data"));
@@ -42,7 +41,10 @@ int verify(const Arguments& arguments) {
           " predictions changed\ncodes_sha256 " + report.codes_sha256 + "\n");
   }
   if (!report.passed()) {
-    print_error("detent: verification failed: " + quant::to_text(report));
+    std::istringstream lines(quant::to_text(report));
+    for (std::string line; std::getline(lines, line);) {
+      print_error("detent: verification failed: " + line);
+    }
   }
   return report.passed() ? 0 : 1;
 }

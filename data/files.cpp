@@ -11,6 +11,7 @@
 
 #include "autograd/atomic_file.h"
 #include "kernels/error.h"
+#include "kernels/parallel.h"
 
 namespace detent::data {
 namespace {
@@ -65,6 +66,7 @@ struct ByteReader::Impl {
   /// Whether there are bytes in `waiting` now.
   bool refill() {
     if (waiting.empty() && file != nullptr) {
+      check_interruption();
       const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), file);
       check(std::ferror(file) == 0, path.string(), ": cannot be read: ", system_error_text(errno));
       waiting = std::span(chunk).first(count);

@@ -34,7 +34,7 @@ void Background::start(std::function<void()> work) {
   assert(!impl_->arena);
   impl_->arena.emplace(oneapi::tbb::task_arena::attach{});
   impl_->started.give();
-  impl_->group.run([impl = impl_.get(), work = std::move(work)] {
+  impl_->group.run([impl = impl_.get(), work = interruptible(std::move(work))] {
     const HandedTask task(impl->started, impl->ended);
     try {
       // One slice: the thread is made ready as every thread that computes is.

@@ -5,8 +5,10 @@
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
+#include <oneapi/tbb/task_group.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/error.h"
 #include "kernels/handover.h"
@@ -22,7 +24,37 @@ void enter_thread() {
   (void)entered;
 }
 
+using ShouldStop = std::function<bool()>;
+
+/// Of the pool whose work this thread does now. Tasks take it from where they were started.
+thread_local const ShouldStop* current_should_stop = nullptr;
+
+/// Makes `should_stop` the current one while it lives.
+class InPool {
+ public:
+  explicit InPool(const ShouldStop* should_stop) : outer_(std::exchange(current_should_stop, should_stop)) {}
+  ~InPool() { current_should_stop = outer_; }
+  InPool(const InPool&) = delete;
+  InPool& operator=(const InPool&) = delete;
+
+ private:
+  const ShouldStop* outer_;
+};
+
 }  // namespace
+
+void check_interruption() {
+  if (current_should_stop != nullptr && (*current_should_stop)()) {
+    throw Interrupted();
+  }
+}
+
+std::function<void()> interruptible(std::function<void()> work) {
+  return [should_stop = current_should_stop, work = std::move(work)] {
+    const InPool in_pool(should_stop);
+    work();
+  };
+}
 
 Slices slice_rows(std::int64_t rows, std::int64_t rows_per_slice) {
   const std::int64_t grain = std::max<std::int64_t>(rows_per_slice, 1);
@@ -36,38 +68,48 @@ Slices slice_by_bytes(std::int64_t rows, std::int64_t bytes_per_row) {
 void parallel_slices(std::int64_t count, const std::function<void(std::int64_t)>& fn) {
   if (count == 1) {
     enter_thread();
+    check_interruption();
     fn(0);
     return;
   }
   Handover started, ended;
   started.give();
-  const auto run_slice = [&](std::int64_t slice) {
+  const auto run_slice = [&, should_stop = current_should_stop](std::int64_t slice) {
     const HandedTask task(started, ended);
+    const InPool in_pool(should_stop);
     enter_thread();
+    check_interruption();
     fn(slice);
   };
+  oneapi::tbb::task_group_context context;
   try {
-    oneapi::tbb::parallel_for(std::int64_t{0}, count, run_slice, oneapi::tbb::simple_partitioner());
+    oneapi::tbb::parallel_for(std::int64_t{0}, count, run_slice, oneapi::tbb::simple_partitioner(), context);
   } catch (...) {
     ended.take();
     throw;
   }
   ended.take();
+  // An exception beside an outer slice ends this loop, too, without a word: its results must not be used.
+  if (context.is_group_execution_cancelled()) {
+    throw Interrupted();
+  }
 }
 
 struct ThreadPool::Impl {
-  explicit Impl(int threads)
-      : limit(oneapi::tbb::global_control::max_allowed_parallelism,
+  Impl(int threads, ShouldStop stop)
+      : should_stop(std::move(stop)),
+        limit(oneapi::tbb::global_control::max_allowed_parallelism,
               static_cast<std::size_t>(std::max(threads, hardware_threads()))),
         arena(threads) {}
+  ShouldStop should_stop;
   // Without it TBB gives no more threads than there are processors, and prints that it does.
   oneapi::tbb::global_control limit;
   oneapi::tbb::task_arena arena;
 };
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, std::function<bool()> should_stop) {
   check(threads >= 1, "threads: expected at least 1, got ", threads);
-  impl_ = std::make_unique<Impl>(threads);
+  impl_ = std::make_unique<Impl>(threads, std::move(should_stop));
 }
 
 ThreadPool::~ThreadPool() = default;
@@ -79,6 +121,7 @@ void ThreadPool::run(const std::function<void()>& work) {
   started.give();
   impl_->arena.execute([&] {
     const HandedTask task(started, ended);
+    const InPool in_pool(impl_->should_stop ? &impl_->should_stop : nullptr);
     enter_thread();
     work();
   });

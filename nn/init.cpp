@@ -1,7 +1,11 @@
 #include "nn/init.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
+
+#include "kernels/parallel.h"
 
 namespace detent::nn {
 namespace {
@@ -9,18 +13,24 @@ namespace {
 constexpr std::array<std::string_view, 5> kNames = {"default", "kaiming_uniform", "kaiming_normal", "xavier_uniform",
                                                     "xavier_normal"};
 
-void fill_uniform(Tensor& tensor, double bound, RandomStream& random) {
-  const auto b = static_cast<float>(bound);
-  for (float& x : tensor.data<float>()) {
-    x = random.uniform(-b, b);
+// Numbers are drawn one after the other, which takes seconds where there are very many.
+template <typename Draw>
+void fill(Tensor& tensor, Draw draw) {
+  constexpr std::size_t kAtOnce = std::size_t{1} << 20;
+  for (std::span<float> left = tensor.data<float>(); !left.empty();) {
+    check_interruption();
+    const std::size_t count = std::min(left.size(), kAtOnce);
+    std::ranges::generate(left.first(count), draw);
+    left = left.subspan(count);
   }
 }
 
+void fill_uniform(Tensor& tensor, double bound, RandomStream& random) {
+  fill(tensor, [&, b = static_cast<float>(bound)] { return random.uniform(-b, b); });
+}
+
 void fill_normal(Tensor& tensor, double deviation, RandomStream& random) {
-  const auto s = static_cast<float>(deviation);
-  for (float& x : tensor.data<float>()) {
-    x = s * random.normal();
-  }
+  fill(tensor, [&, s = static_cast<float>(deviation)] { return s * random.normal(); });
 }
 
 }  // namespace

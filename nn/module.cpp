@@ -24,7 +24,7 @@ void allocate(Tensor& tensor, const Shape& shape) {
 std::int64_t parameter_count(Module& module) {
   std::int64_t count = 0;
   for (const Slot& slot : module.slots()) {
-    if (slot.parameter != nullptr) {
+    if (slot.parameter != nullptr || slot.is_code) {
       count += slot.tensor->defined() ? slot.tensor->elements() : slot.shape.elements();
     }
   }

@@ -30,6 +30,7 @@ struct Slot {
   Shape shape = {0};         ///< what a file must hold for it; without elements: not known, any shape
   DType dtype = DType::F32;  ///< likewise
   bool is_optional = false;  ///< whether a file may lack it: the tensor then stays as the module was made
+  bool is_code = false;      ///< whether it was a parameter once, and is fixed now: the codes of weights and biases
 };
 
 /// What a forward pass runs in: the tape of the step, and whether the network is training.
@@ -93,7 +94,7 @@ RandomStream random_of(const Context& context, const Module& module, std::string
 Variable on_tape(Context& context, const Module& owner, Parameter& parameter);
 /// Gives `tensor` zeros of this shape, in f32; in the memory that it has if the shape is the same.
 void allocate(Tensor& tensor, const Shape& shape);
-/// The elements of its parameters; of a module without weights yet, what they will be.
+/// The elements of its parameters, whatever their type: weights and biases that became codes count, too. Of a module without weights yet, what they will be.
 std::int64_t parameter_count(Module& module);
 
 /// A parameter as its owner's path: "conv1.weight".

@@ -104,11 +104,11 @@ std::vector<nn::Slot> Int8Product::slots() {
   const std::int64_t outputs = weight_shape[0];
   const Shape scales{options_.is_per_channel ? outputs : 1};
   const Shape one{1};
-  std::vector<nn::Slot> slots{{"weight", &weight_, nullptr, weight_shape, DType::S8},
+  std::vector<nn::Slot> slots{{"weight", &weight_, nullptr, weight_shape, DType::S8, true},
                               {"weight_scale", &weight_scale_, nullptr, scales},
                               {"weight_zero_point", &weight_zero_point_, nullptr, scales, DType::S32}};
   if (options_.has_bias) {
-    slots.push_back({"bias", &bias_, nullptr, Shape{outputs}, DType::S32});
+    slots.push_back({"bias", &bias_, nullptr, Shape{outputs}, DType::S32, true});
   }
   slots.push_back({"input_scale", &input_scale_, nullptr, one});
   slots.push_back({"input_zero_point", &input_zero_point_, nullptr, one, DType::S32});

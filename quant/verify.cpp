@@ -1,6 +1,9 @@
 #include "quant/verify.h"
 
 #include <algorithm>
+#include <array>
+#include <cassert>
+#include <charconv>
 #include <cstring>
 #include <optional>
 #include <sstream>
@@ -11,6 +14,18 @@ namespace detent::quant {
 namespace {
 
 bool is_codes(const Tensor& tensor) { return tensor.qparams() != nullptr; }
+
+double value_at(const Tensor& tensor, std::int64_t i) {
+  return tensor.reshape({tensor.elements()}).rows(i, i + 1).item();
+}
+
+/// The shortest text that no other f32 has.
+std::string text_of(double value) {
+  std::array<char, 32> text{};
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), static_cast<float>(value));
+  assert(error == std::errc());
+  return {text.data(), end};
+}
 
 /// Compares `row` bytes a unit: codes one by one, numbers by their bits. Notes the first difference.
 std::int64_t count_differences(const Tensor& expected, const Tensor& actual, std::int64_t first_image,
@@ -29,10 +44,8 @@ std::int64_t count_differences(const Tensor& expected, const Tensor& actual, std
     if (differing++ == 0) {
       first.image = first_image + i / row;
       first.index = i % row;
-      if (is_codes(expected)) {
-        first.expected = expected.data<std::uint8_t>()[static_cast<std::size_t>(i)];
-        first.actual = actual.data<std::uint8_t>()[static_cast<std::size_t>(i)];
-      }
+      first.expected = value_at(expected, i);
+      first.actual = value_at(actual, i);
     }
   }
   return differing;
@@ -129,8 +142,8 @@ std::string to_text(const VerifyReport& report) {
     for (const LayerComparison& layer : report.layers) {
       if (layer.name == mismatch.layer) {
         text << mismatch.layer << ": image " << mismatch.image << ", element " << mismatch.index << ": expected "
-             << mismatch.expected << ", got " << mismatch.actual << " (" << layer.codes_mismatched << " of "
-             << layer.codes_compared << " codes differ)\n";
+             << text_of(mismatch.expected) << ", got " << text_of(mismatch.actual) << " (" << layer.codes_mismatched
+             << " of " << layer.codes_compared << " codes differ)\n";
       }
     }
   }

@@ -14,9 +14,9 @@ namespace detent::quant {
 struct Mismatch {
   std::string layer = {};
   std::int64_t image = 0;  ///< number of the image in the order in which they were fed
-  std::int64_t index = 0;  ///< element of that image's codes
-  int expected = 0;        ///< the fake-quantized model's code
-  int actual = 0;          ///< the int8 model's code
+  std::int64_t index = 0;  ///< element of that image's values
+  double expected = 0.0;   ///< the fake-quantized model's code, or its number where the layer stayed in float
+  double actual = 0.0;     ///< the int8 model's
 };
 
 struct LayerComparison {
@@ -59,7 +59,8 @@ class Verifier {
   std::vector<Sha256> digests_;
 };
 
-/// One line a difference: "conv2: image 17, element 4711: expected 12, got 13 (3 of 368640000 codes differ)".
+/// One line a difference: "conv2: image 17, element 4711: expected 12, got 13 (3 of 368640000 codes differ)". Numbers
+/// of layers in float have as many digits as it takes to tell them apart.
 std::string to_text(const VerifyReport& report);
 
 }  // namespace detent::quant

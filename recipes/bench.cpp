@@ -49,6 +49,7 @@ void time_runs(BenchResult& result, std::int64_t runs, Reporter& reporter, const
     if (reporter.should_stop()) {
       throw Interrupted();
     }
+    check_interruption();
     work();
   };
   const auto warm_up = Clock::now();

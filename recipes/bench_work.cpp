@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "data/digits.h"
+#include "kernels/parallel.h"
 #include "kernels/philox.h"
 #include "recipes/model_builder.h"
 #include "recipes/run_data.h"
@@ -53,8 +54,10 @@ nn::Graph float_graph_of(const Recipe& recipe) {
 Tensor random_images(std::int64_t batch, const Shape& shape) {
   Tensor images = Tensor::empty(shape.batched(batch), DType::F32);
   RandomStream random(1, "bench/images");
-  for (float& pixel : images.data<float>()) {
-    pixel = static_cast<float>(random.index(256)) / 255.0F;
+  for (std::int64_t i = 0; i < batch; ++i) {
+    check_interruption();
+    std::ranges::generate(images.rows(i, i + 1).data<float>(),
+                          [&] { return static_cast<float>(random.index(256)) / 255.0F; });
   }
   return images;
 }

@@ -11,7 +11,8 @@ namespace detent::recipes {
 namespace {
 
 std::string read_text(const std::string& file) {
-  check(!std::filesystem::is_directory(file), file, ": is a folder; name a recipe file");
+  std::error_code ignored;
+  check(!std::filesystem::is_directory(file, ignored), file, ": is a folder; name a recipe file");
   std::ifstream in(file, std::ios::binary);
   check(in.is_open(), file, ": cannot be read; name a recipe file, or a recipe that `detent ls` lists");
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};

@@ -31,6 +31,7 @@ void PhaseClock::batch_done(std::int64_t examples, std::optional<double> loss, s
   if (reporter_.should_stop()) {
     throw Interrupted();
   }
+  check_interruption();
 }
 
 double PhaseClock::seconds() const {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "kernels/error.h"
+#include "kernels/parallel.h"
 #include "optim/grad_scaler.h"
 
 namespace detent::recipes {
@@ -35,15 +35,11 @@ class Reporter {
   virtual void message(const std::string& text) { (void)text; }
   /// Called after each batch.
   virtual void progress(const Progress& progress) { (void)progress; }
-  /// Asked between batches: true ends the work with Interrupted.
+  /// Asked between batches: true ends the work with Interrupted. A ThreadPool's should_stop ends it within a batch.
   virtual bool should_stop() { return false; }
 };
 
-/// Thrown when Reporter::should_stop said so.
-class Interrupted : public Error {
- public:
-  Interrupted() : Error("interrupted") {}
-};
+using detent::Interrupted;
 
 /// Counts the batches of a phase, and reports after each. Throws Interrupted if the reporter wants it.
 class PhaseClock {

@@ -24,9 +24,9 @@ std::string row(const std::string& name, double accuracy, const std::string& dro
 std::string rule(char symbol) { return "  " + std::string(kWidth - 2, symbol) + "\n"; }
 
 std::string verify_line(const Int8Result& model) {
-  return fmt::format("  {:<26}{} codes compared over {} images, {} differ, {} predictions changed\n", model.name,
-                     with_separators(model.verify.codes_compared), with_separators(model.verify.images),
-                     with_separators(model.verify.codes_mismatched), model.verify.predictions_changed);
+  return fmt::format("  {:<26}{} of {} codes differ, {} of {} predictions\n", model.name,
+                     with_separators(model.verify.codes_mismatched), with_separators(model.verify.codes_compared),
+                     with_separators(model.verify.predictions_changed), with_separators(model.verify.images));
 }
 
 }  // namespace

@@ -63,7 +63,9 @@ double real_attribute(const nn::Model& model, const std::string& name) {
   const auto found = model.attributes.find(name);
   const double* value = found == model.attributes.end() ? nullptr : std::get_if<double>(&found->second);
   check(value != nullptr && std::isfinite(*value), "model: has no attribute '", name,
-        "', which tells how its images are normalized; was it written by detent run?");
+        "', which tells how its images are normalized; name a model that detent run wrote (fp32.h5, qat.h5, int8.h5), "
+        "not "
+        "its checkpoint");
   return *value;
 }
 

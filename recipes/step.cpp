@@ -77,7 +77,11 @@ TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, dou
     const nn::Variable loss = profiled_loss(logits, labels);
     result.saved_bytes = arena_.bytes_in_use() - bytes_before;
     result.loss = loss.value().item();
-    check(std::isfinite(result.loss), "the loss is not finite; lower learning_rate, or set clip_norm");
+    check(std::isfinite(result.loss), "the loss is not finite; ",
+          settings_.precision == DType::F16
+              ? "most likely a value of the forward pass is above 65504, fp16's largest: set [train] precision = "
+                "\"bf16\", or lower learning_rate"
+              : "lower learning_rate, or set clip_norm");
     result.correct = count_correct(predictions_of(logits.value()), labels);
     tape.backward(loss, scaler_ ? static_cast<double>(scaler_->scale()) : 1.0);
   }

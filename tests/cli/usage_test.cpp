@@ -45,7 +45,7 @@ TEST(Usage, WrongCallsAreOneClearLine) {
   expect_refused(detent(folder, {"rnu", "mnist-cnn"}),
                  "detent: unknown command 'rnu'; did you mean 'run'? `detent --help` lists the commands");
   expect_refused(detent(folder, {"--verison"}),
-                 "detent: unknown option '--verison' `detent --help` lists the commands");
+                 "detent: unknown option '--verison'; did you mean '--version'? `detent --help` lists the commands");
   expect_refused(detent(folder, {"run", "mnist-cn"}),
                  "detent: unknown recipe 'mnist-cn'; did you mean 'mnist-cnn'? `detent ls` lists the recipes; a file's "
                  "name contains '/' or ends in .toml");

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/background.h"
 #include "kernels/error.h"
 
 namespace detent {
@@ -101,6 +102,82 @@ TEST(ThreadPool, UsesNoMoreThreadsThanItHas) {
     });
     EXPECT_LE(seen.size(), static_cast<std::size_t>(threads));
   }
+}
+
+TEST(Interruption, EndsALoopBetweenSlicesOnAnyThread) {
+  for (const int threads : {1, 3}) {
+    for (const std::int64_t count : {1, 2, 1000}) {
+      std::atomic<bool> is_wanted{false};
+      std::atomic<int> slices{0};
+      ThreadPool pool(threads, [&] { return is_wanted.load(); });
+      pool.run([&] { parallel_slices(count, [&](std::int64_t) { ++slices; }); });
+      EXPECT_EQ(slices, count) << "nobody asked for the end";
+      slices = 0;
+      const auto work = [&] {
+        parallel_slices(count, [&](std::int64_t) {
+          ++slices;
+          is_wanted = true;
+        });
+        check_interruption();
+      };
+      EXPECT_THROW(pool.run(work), Interrupted) << threads << " threads, " << count << " slices";
+      EXPECT_GE(slices, 1);
+      EXPECT_LE(slices, threads) << count << " slices";
+      EXPECT_THROW(pool.run([&] { parallel_slices(count, [](std::int64_t) { FAIL() << "was asked to end"; }); }),
+                   Interrupted);
+      is_wanted = false;
+      pool.run([&] { parallel_slices(count, [&](std::int64_t) { ++slices; }); });
+      EXPECT_GE(slices, count) << "the pool works on afterwards";
+    }
+  }
+}
+
+// A loop that was ended because a slice of an outer loop failed does not return as if it had done its work.
+TEST(Interruption, AnInnerLoopThatIsCutShortDoesNotReturn) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 200; ++round) {
+    std::atomic<int> half_done{0};
+    const auto work = [&] {
+      parallel_slices(4, [&](std::int64_t outer) {
+        if (outer == 1) {
+          throw Error("outer slice");
+        }
+        std::atomic<int> done{0};
+        parallel_slices(50, [&](std::int64_t) {
+          std::this_thread::yield();
+          ++done;
+        });
+        half_done += done < 50 ? 1 : 0;
+      });
+    };
+    EXPECT_THROW(pool.run(work), Error);
+    ASSERT_EQ(half_done, 0) << "round " << round << ": inner loops returned before all of their slices had run";
+  }
+}
+
+TEST(Interruption, ReachesNestedLoopsAndBackgroundTasksOfThePoolOnly) {
+  std::atomic<bool> is_wanted{false};
+  ThreadPool pool(3, [&] { return is_wanted.load(); });
+  ThreadPool other(2);
+  std::atomic<int> asked{0};
+  pool.run([&] {
+    parallel_slices(3, [&](std::int64_t) {
+      other.run([&] { EXPECT_NO_THROW(check_interruption()); });
+      EXPECT_NO_THROW(check_interruption());
+    });
+    is_wanted = true;
+    other.run([&] { parallel_slices(4, [&](std::int64_t) { EXPECT_NO_THROW(check_interruption()); }); });
+    is_wanted = false;
+    Background background;
+    background.start([&] {
+      is_wanted = true;
+      EXPECT_THROW(check_interruption(), Interrupted);
+      parallel_slices(4, [&](std::int64_t) { ++asked; });
+    });
+    EXPECT_THROW(background.wait(), Interrupted);
+  });
+  EXPECT_EQ(asked, 0);
+  EXPECT_NO_THROW(check_interruption()) << "outside of the pool";
 }
 
 TEST(ThreadPool, RefusesNoThreads) { EXPECT_THROW(ThreadPool(0), Error); }

@@ -1,0 +1,138 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+
+#include "data/digits.h"
+#include "data/idx.h"
+#include "tests/cli/started.h"
+
+namespace detent::cli {
+namespace {
+
+// A terminal of `columns` columns, without the program that shows it.
+class Terminal {
+ public:
+  explicit Terminal(int columns) {
+    if (::openpty(&outer_, &inner_, nullptr, nullptr, nullptr) == 0) {
+      resize(columns);
+    }
+  }
+  ~Terminal() {
+    ::close(outer_);
+    ::close(inner_);
+  }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  int inner() const { return inner_; }
+  void resize(int columns) const {
+    const winsize size{.ws_row = 24, .ws_col = static_cast<unsigned short>(columns), .ws_xpixel = 0, .ws_ypixel = 0};
+    ::ioctl(outer_, TIOCSWINSZ, &size);
+  }
+  /// Reads what is there.
+  void read() {
+    char bytes[4096];
+    for (pollfd ready{outer_, POLLIN, 0}; ::poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN) != 0;) {
+      text_.append(bytes, static_cast<std::size_t>(std::max<ssize_t>(::read(outer_, bytes, sizeof bytes), 0)));
+    }
+  }
+  /// What was written so far, cut where the cursor went back to the first column.
+  std::vector<std::string> lines() const {
+    std::vector<std::string> lines{""};
+    for (std::size_t i = 0; i < text_.size(); ++i) {
+      if (text_[i] == '\r' || text_[i] == '\n') {
+        lines.emplace_back();
+      } else if (text_.compare(i, 3, "\033[K") == 0) {
+        i += 2;
+      } else {
+        lines.back() += text_[i];
+      }
+    }
+    std::erase(lines, "");
+    return lines;
+  }
+
+ private:
+  int outer_ = -1;
+  int inner_ = -1;
+  std::string text_;
+};
+
+// A float run of two epochs in fp16, whose lines are the longest, on a terminal of `columns` columns.
+class ProgressLines : public testing::TestWithParam<int> {
+ protected:
+  ProgressLines() {
+    write_text(folder_ / "tiny.toml", R"([model]
+layers = ["conv 4 3x3 stride 2", "relu", "flatten", "linear 10"]
+[train]
+epochs = 12
+batch = 10
+precision = "fp16"
+[quantize]
+method = "none"
+)");
+    data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+  }
+  std::vector<std::string> lines_on(Terminal& terminal) {
+    Started program(folder_, {"run", "tiny.toml", "--data", "digits", "--out", "out"}, terminal.inner());
+    EXPECT_TRUE(program.comes([&] {
+      terminal.read();
+      return program.has_ended();
+    }));
+    EXPECT_EQ(program.result(), 0);
+    terminal.read();
+    return terminal.lines();
+  }
+  TempFolder folder_;
+};
+
+TEST_P(ProgressLines, FitTheTerminal) {
+  const int columns = GetParam();
+  Terminal terminal(columns);
+  const std::vector<std::string> lines = lines_on(terminal);
+  int bars = 0;
+  int epochs = 0;
+  for (const std::string& line : lines) {
+    EXPECT_LT(line.size(), static_cast<std::size_t>(columns)) << line;
+    EXPECT_THAT(line, testing::AnyOf(testing::HasSubstr("float epoch "), testing::HasSubstr("evaluate")));
+    bars += line.find('[') != std::string::npos ? 1 : 0;
+    epochs += line.find('[') == std::string::npos && line.find("loss") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_GE(bars, 1) << testing::PrintToString(lines);
+  EXPECT_GE(epochs, 12);
+  const bool is_wide = columns >= 100;
+  EXPECT_EQ(lines.back().find("examples/s") != std::string::npos, is_wide) << lines.back();
+}
+
+INSTANTIATE_TEST_SUITE_P(Columns, ProgressLines, testing::Values(40, 60, 80, 100, 200));
+
+TEST_F(ProgressLines, WithoutAWidthFitColumnsOrEighty) {
+  for (const std::size_t columns : {50, 80}) {
+    ::setenv("COLUMNS", std::to_string(columns).c_str(), 1);
+    if (columns == 80) {
+      ::unsetenv("COLUMNS");
+    }
+    Terminal terminal(0);
+    for (const std::string& line : lines_on(terminal)) {
+      EXPECT_LT(line.size(), columns) << line;
+    }
+  }
+}
+
+TEST_F(ProgressLines, GoWholeIntoAFile) {
+  ::setenv("COLUMNS", "20", 1);
+  const Outcome outcome = detent(folder_, {"run", "tiny.toml", "--data", "digits", "--out", "out"});
+  ::unsetenv("COLUMNS");
+  EXPECT_EQ(outcome.status, 0);
+  for (const char* part : {"float epoch 12/12  loss ", "accuracy ", "scale ", " skipped", "examples/s"}) {
+    EXPECT_THAT(outcome.err, testing::HasSubstr(part));
+  }
+  EXPECT_THAT(outcome.err, testing::Not(testing::HasSubstr("\r"))) << "a bar in a file";
+}
+
+}  // namespace
+}  // namespace detent::cli
