@@ -45,6 +45,8 @@ struct Metrics {
   std::vector<Int8Result> variants = {};  ///< the static ones of compare_static
   std::vector<quant::LedgerRow> ledger = {};
   double total_seconds = 0.0;
+  /// What was compared because [check] names it: "fp32_accuracy >= 0.97". That no code differs is checked always.
+  std::vector<std::string> checked = {};
   std::vector<std::string> failures = {};  ///< one line for each check that failed
 };
 
@@ -53,12 +55,16 @@ struct Metrics {
 /// Any differing code or prediction is a failure, unless codes_mismatched allows it.
 std::vector<std::string> failures_of(const CheckSection& check, const Metrics& metrics);
 
+/// Metrics::checked: the numbers of `check` that there is something to compare with.
+std::vector<std::string> checked_of(const CheckSection& check, const Metrics& metrics);
+
 /// The object of metrics.json:
 ///   recipe, dataset, seed, threads,
 ///   fp32 {test_accuracy, train_seconds, model_bytes, precision, loss_scale, skipped_steps}, qat {...} or null,
 ///   int8 {test_accuracy, drop, model_bytes, method, weights} or null,
 ///   verify {codes_compared, codes_mismatched, codes_sha256, predictions_changed, images, layers} or null,
-///   variants [{name, method, weights, test_accuracy, drop, model_bytes, verify}], ledger, check {passed, failures}
+///   variants [{name, method, weights, test_accuracy, drop, model_bytes, verify}], ledger, check {passed, failures,
+///   checked}
 nlohmann::json to_json(const Metrics& metrics);
 nlohmann::json to_json(const quant::VerifyReport& report);
 nlohmann::json to_json(const std::vector<quant::LedgerRow>& ledger);
@@ -66,6 +72,9 @@ nlohmann::json to_json(const std::vector<quant::LedgerRow>& ledger);
 /// The final table: a row a model with accuracy, drop, size and time; then codes compared and differing; then the
 /// checks.
 std::string to_text(const Metrics& metrics);
+
+/// `text` with U+FFFD in the place of what is not UTF-8: names of files may be anything, JSON may not.
+std::string as_utf8(const std::string& text);
 
 /// 1234567 -> "1,234,567".
 std::string with_separators(std::int64_t number);
