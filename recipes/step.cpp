@@ -77,7 +77,9 @@ TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, dou
     const nn::Variable loss = profiled_loss(logits, labels);
     result.saved_bytes = arena_.bytes_in_use() - bytes_before;
     result.loss = loss.value().item();
-    check(std::isfinite(result.loss), "the loss is not finite; lower learning_rate, or set clip_norm");
+    check(std::isfinite(result.loss), "the loss is not finite; lower learning_rate, or ",
+          settings_.precision == DType::F16 ? "set [train] precision = \"bf16\": values above 65504 overflow in fp16"
+                                            : "set clip_norm");
     result.correct = count_correct(predictions_of(logits.value().to(DType::F32)), labels);
     tape.backward(loss, scaler_ ? static_cast<double>(scaler_->scale()) : 1.0);
   }
