@@ -12,6 +12,8 @@ Variable batch_norm(const Variable& given, const Variable& gamma, const Variable
   const std::int64_t channels = x.shape()[x.shape().rank() - 1];
   check(x.value().elements() > 0, "batch_norm: shape ", x.shape(), " has no elements");
   const std::int64_t rows = x.value().elements() / channels;
+  check(!options.training || rows >= 2, "batch_norm: a single value a channel has no variance to train with, got ",
+        x.shape(), "; use larger batches, or leave out the last one");
   const Variable g = optional_input(tape, gamma), b = optional_input(tape, beta);
   for (const Variable* v : {&g, &b}) {
     if (v->value().defined()) {

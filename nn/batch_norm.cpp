@@ -51,6 +51,9 @@ Variable BatchNorm::forward(Context& context, std::span<const Variable> inputs) 
   const Variable bias = options_.affine ? on_tape(context, *this, bias_) : Variable();
   check(running_mean_.defined() && running_variance_.defined(), name(),
         ": its statistics are not set: call Graph::initialize or load a model");
+  check(!context.training || inputs[0].value().elements() != options_.channels, name(),
+        ": a single value a channel has no variance to train with, got ", inputs[0].shape(),
+        "; use larger batches, or leave out the last one");
   return autograd::batch_norm(
       inputs[0], weight, bias, {running_mean_, running_variance_},
       {.momentum = options_.momentum, .epsilon = options_.epsilon, .training = context.training});

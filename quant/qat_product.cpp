@@ -127,6 +127,8 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
 
 nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn::Variable& x,
                                                   const kernels::ConvShape& shape) {
+  check(shape.n * shape.out_h() * shape.out_w() >= 2, name(), ": its batch norm gets a single value a channel from ",
+        x.shape(), ", which has no variance to train with; use larger batches, or leave out the last one");
   Arena* const arena = context.tape.arena();
   const std::vector<float> factor = batch_norm_->training_factor();
   const ScaleZero input = x.value().qparams()->tensor();

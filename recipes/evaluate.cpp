@@ -1,6 +1,7 @@
 #include "recipes/evaluate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "kernels/loss.h"
@@ -41,6 +42,16 @@ bool is_converted(const nn::Graph& graph) {
   });
 }
 
+std::int64_t count_not_finite(const Tensor& logits) {
+  const std::int64_t classes = logits.shape().row_elements();
+  const std::span<const float> values = logits.data<float>();
+  std::int64_t count = 0;
+  for (auto row = values.begin(); row != values.end(); row += classes) {
+    count += std::all_of(row, row + classes, [](float x) { return std::isfinite(x); }) ? 0 : 1;
+  }
+  return count;
+}
+
 }  // namespace
 
 std::vector<std::int32_t> predictions_of(const Tensor& logits) {
@@ -75,6 +86,7 @@ Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::
     }
     const Tensor logits = plan ? plan->run(batch.images) : graph.forward(context, tape.constant(batch.images)).value();
     const std::vector<std::int32_t> predictions = predictions_of(logits);
+    result.not_finite += count_not_finite(logits);
     result.correct += count_correct(predictions, batch.labels);
     result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
   });

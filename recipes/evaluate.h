@@ -15,6 +15,7 @@ inline constexpr std::int64_t kEvaluationBatch = 256;
 struct Evaluation {
   std::int64_t correct = 0;
   std::vector<std::int32_t> predictions;  ///< the largest output's number, image by image; the first of equal ones
+  std::int64_t not_finite = 0;            ///< images for which an output is not finite
   double seconds = 0.0;
   double accuracy() const { return static_cast<double>(correct) / static_cast<double>(predictions.size()); }
 };

@@ -88,6 +88,25 @@ std::vector<std::string> failures_of(const CheckSection& check, const Metrics& m
   return failures;
 }
 
+std::vector<std::string> checked_of(const CheckSection& check, const Metrics& metrics) {
+  std::vector<std::string> checked;
+  const auto add = [&](const char* what, const char* relation, std::optional<double> bound) {
+    if (bound) {
+      checked.push_back(fmt::format("{} {} {:g}", what, relation, *bound));
+    }
+  };
+  add("fp32_accuracy", ">=", check.fp32_accuracy);
+  if (metrics.int8) {
+    add("int8_accuracy", ">=", check.int8_accuracy);
+    add("max_drop", "<=", check.max_drop);
+    if (!metrics.variants.empty()) {
+      add("static_max_drop", "<=", check.static_max_drop);
+    }
+    add("codes_mismatched", "<=", check.codes_mismatched);
+  }
+  return checked;
+}
+
 nlohmann::json to_json(const quant::VerifyReport& report) {
   nlohmann::json layers = nlohmann::json::array();
   for (const quant::LayerComparison& layer : report.layers) {
@@ -117,20 +136,21 @@ nlohmann::json to_json(const std::vector<quant::LedgerRow>& ledger) {
 
 nlohmann::json to_json(const Metrics& metrics) {
   const double fp32_accuracy = metrics.fp32.test_accuracy;
-  nlohmann::json json{{"recipe", metrics.recipe},
-                      {"dataset", metrics.dataset},
-                      {"dataset_description", metrics.dataset_description},
-                      {"seed", metrics.seed},
-                      {"threads", metrics.threads},
-                      {"total_seconds", metrics.total_seconds},
-                      {"fp32", to_json(metrics.fp32)},
-                      {"qat", nullptr},
-                      {"int8", nullptr},
-                      {"verify", nullptr},
-                      {"variants", nlohmann::json::array()},
-                      {"ledger", to_json(metrics.ledger)},
-                      {"warnings", metrics.warnings},
-                      {"check", {{"passed", metrics.failures.empty()}, {"failures", metrics.failures}}}};
+  nlohmann::json json{
+      {"recipe", metrics.recipe},
+      {"dataset", metrics.dataset},
+      {"dataset_description", metrics.dataset_description},
+      {"seed", metrics.seed},
+      {"threads", metrics.threads},
+      {"total_seconds", metrics.total_seconds},
+      {"fp32", to_json(metrics.fp32)},
+      {"qat", nullptr},
+      {"int8", nullptr},
+      {"verify", nullptr},
+      {"variants", nlohmann::json::array()},
+      {"ledger", to_json(metrics.ledger)},
+      {"warnings", metrics.warnings},
+      {"check", {{"passed", metrics.failures.empty()}, {"failures", metrics.failures}, {"checked", metrics.checked}}}};
   if (metrics.qat) {
     json["qat"] = to_json(*metrics.qat);
   }

@@ -51,6 +51,8 @@ struct Metrics {
   double total_seconds = 0.0;
   double chance = 0.0;                     ///< share of the most frequent class of the test set
   std::vector<std::string> warnings = {};  ///< warnings.h
+  /// What was compared because [check] names it: "fp32_accuracy >= 0.97". That no code differs is checked always.
+  std::vector<std::string> checked = {};
   std::vector<std::string> failures = {};  ///< one line for each check that failed
 };
 
@@ -60,13 +62,16 @@ struct Metrics {
 /// (warnings.h), whatever `check` says.
 std::vector<std::string> failures_of(const CheckSection& check, const Metrics& metrics);
 
+/// Metrics::checked: the numbers of `check` that there is something to compare with.
+std::vector<std::string> checked_of(const CheckSection& check, const Metrics& metrics);
+
 /// The object of metrics.json:
 ///   recipe, dataset, seed, threads,
 ///   fp32 {test_accuracy, train_seconds, model_bytes, precision, loss_scale, skipped_steps}, qat {...} or null,
 ///   int8 {test_accuracy, drop, model_bytes, method, weights, ranges [{name, range, seen, clipped_share}]} or null,
 ///   verify {codes_compared, codes_mismatched, codes_sha256, predictions_changed, images, layers} or null,
 ///   variants [{name, method, weights, test_accuracy, drop, model_bytes, ranges, verify}], ledger, warnings,
-///   check {passed, failures}
+///   check {passed, failures, checked}
 nlohmann::json to_json(const Metrics& metrics);
 nlohmann::json to_json(const quant::VerifyReport& report);
 nlohmann::json to_json(const std::vector<quant::LedgerRow>& ledger);

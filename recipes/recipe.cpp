@@ -43,6 +43,9 @@ const Choices<data::Augmentation> kAugmentations{
 
 const NumberRange kAtLeastZero{.min = 0};
 const NumberRange kAtLeastOne{.min = 1};
+// With at most 2^32 examples, steps of two phases stay below 2^53.
+const NumberRange kEpochs{.min = 0, .max = 1e6};
+const NumberRange kSomeEpochs{.min = 1, .max = 1e6};
 const NumberRange kPositive{.min = 0, .is_open_below = true};
 const NumberRange kShare{.min = 0, .max = 1};
 const NumberRange kShareBelowOne{.min = 0, .max = 1, .is_open_above = true};
@@ -170,12 +173,13 @@ void read(SectionReader in, ModelSection& model) {
 }
 
 void read(SectionReader in, TrainSection& train) {
-  in.whole("epochs", train.epochs, kAtLeastZero);
+  in.whole("epochs", train.epochs, kEpochs);
   in.whole("batch", train.batch, {.min = 1, .max = 1 << 20});
+  in.flag("drop_last", train.drop_last);
   in.choice("optimizer", train.optimizer, kOptimizers);
   in.number("learning_rate", train.learning_rate, kPositive);
   in.choice("schedule", train.schedule, kSchedules);
-  in.whole("step_epochs", train.step_epochs, kAtLeastOne);
+  in.whole("step_epochs", train.step_epochs, kSomeEpochs);
   in.number("step_factor", train.step_factor, kPositive);
   in.number("final_learning_rate", train.final_learning_rate, kAtLeastZero);
   in.number("warmup_share", train.warmup_share, {.min = 0, .max = 1, .is_open_below = true, .is_open_above = true});
@@ -231,9 +235,12 @@ void read(SectionReader in, QuantizeSection& quantize) {
   in.whole("calibration", quantize.calibration, kAtLeastOne);
   in.texts("compare_static", quantize.compare_static);
   in.done();
+  std::vector<quant::WeightQuantizer> seen;
   for (const std::string& weights : quantize.compare_static) {
     try {
-      supported_weights(weights);
+      seen.push_back(supported_weights(weights));
+      check(std::find(seen.begin(), seen.end() - 1, seen.back()) == seen.end() - 1, "'", weights,
+            "' stands twice; remove one");
     } catch (const Error& error) {
       in.fail_key("compare_static", *in.find("compare_static"), error.what());
     }
@@ -241,7 +248,7 @@ void read(SectionReader in, QuantizeSection& quantize) {
 }
 
 void read(SectionReader in, QatSection& qat) {
-  in.whole("epochs", qat.epochs, kAtLeastOne);
+  in.whole("epochs", qat.epochs, kSomeEpochs);
   in.number("learning_rate", qat.learning_rate, kPositive);
   in.number("freeze_observers_at", qat.freeze_observers_at, kShare);
   in.number("freeze_batch_norm_at", qat.freeze_batch_norm_at, kShare);

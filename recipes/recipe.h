@@ -48,6 +48,7 @@ std::string_view precision_name(DType dtype);  ///< "fp32", "bf16", "fp16": F32,
 struct TrainSection {
   std::int64_t epochs = 2;  ///< 0: no float training
   std::int64_t batch = 128;
+  std::optional<bool> drop_last = {};  ///< leave out a last batch that is not full; not given: batches.h decides
   OptimizerKind optimizer = OptimizerKind::Adam;
   double learning_rate = 1e-3;
   ScheduleKind schedule = ScheduleKind::Cosine;

@@ -29,6 +29,19 @@ std::string verify_line(const Int8Result& model) {
                      with_separators(model.verify.predictions_changed), with_separators(model.verify.images));
 }
 
+// What the checks came to. A run that was asked for nothing has reached nothing.
+std::string verdict(const Metrics& metrics) {
+  if (!metrics.failures.empty()) {
+    return "checks failed";
+  }
+  if (!metrics.checked.empty()) {
+    return "all checks passed";
+  }
+  return std::string("nothing was checked: the recipe has no [check] for this run; write there\n") +
+         "  what it must reach, for example fp32_accuracy = 0.97" +
+         (metrics.int8 ? "\n  (that no code differs is always checked, and none does)" : "") + "\n  done";
+}
+
 }  // namespace
 
 std::string with_separators(std::int64_t number) {
@@ -87,8 +100,7 @@ std::string to_text(const Metrics& metrics) {
   for (const std::string& failure : metrics.failures) {
     text += "  FAILED  " + failure + "\n";
   }
-  text += fmt::format("  {} in {:.1f} s\n", metrics.failures.empty() ? "all checks passed" : "checks failed",
-                      metrics.total_seconds);
+  text += fmt::format("  {} in {:.1f} s\n", verdict(metrics), metrics.total_seconds);
   return text;
 }
 

@@ -4,15 +4,16 @@
 
 #include <algorithm>
 
-#include "autograd/atomic_file.h"
 #include "autograd/tensor_file.h"
 #include "nn/fuse_relu.h"
 #include "nn/model_file.h"
 #include "quant/convert.h"
 #include "quant/prepare.h"
+#include "recipes/batches.h"
 #include "recipes/evaluate.h"
 #include "recipes/json_text.h"
 #include "recipes/model_builder.h"
+#include "recipes/output_folder.h"
 #include "recipes/run_data.h"
 #include "recipes/train.h"
 #include "recipes/warnings.h"
@@ -22,6 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kMetrics = "metrics.json";
+constexpr const char* kCheckpoint = "checkpoint.h5";
+
 // What the steps of a run share.
 struct Run {
   const Recipe& recipe;
@@ -30,6 +34,8 @@ struct Run {
   RunData data;
   Attributes attributes;
   Metrics metrics;
+  std::optional<OutputFolder> folder = {};
+  bool writes_checkpoints = true;
 
   TrainOptions train_options() const {
     return {.train = recipe.train,
@@ -37,7 +43,7 @@ struct Run {
             .augment = recipe.data.augment,
             .seed = options.seed,
             .profile = options.profile,
-            .checkpoint = options.out / "checkpoint.h5"};
+            .checkpoint = writes_checkpoints ? options.out / kCheckpoint : fs::path()};
   }
 };
 
@@ -48,7 +54,10 @@ std::int64_t save(const Run& run, const nn::Graph& graph, const std::string& kin
 }
 
 double test_accuracy(Run& run, nn::Graph& graph) {
-  return evaluate(graph, run.data.test, run.data.normalization, run.reporter).accuracy();
+  const Evaluation result = evaluate(graph, run.data.test, run.data.normalization, run.reporter);
+  check(result.not_finite == 0, "the trained model gives numbers that are not finite for ", result.not_finite, " of ",
+        run.data.test.size(), " test images; lower learning_rate, or set clip_norm");
+  return result.accuracy();
 }
 
 void report_validation(Run& run, nn::Graph& graph, const std::string& what) {
@@ -58,13 +67,39 @@ void report_validation(Run& run, nn::Graph& graph, const std::string& what) {
   }
 }
 
-// Fails before hours of training, not after them.
-void prepare_folder(const fs::path& out) {
-  std::error_code error;
-  fs::create_directories(out, error);
-  check(fs::is_directory(out), out.string(), ": the output folder cannot be made", error ? ": " : "",
-        error ? error.message() : "", "; name another one with --out DIR");
-  const AtomicFile writable(out / "metrics.json");
+std::string variant_name(const quant::WeightQuantizer& weights) {
+  return fmt::format("static int{} {}", weights.bits,
+                     weights.granularity == quant::Granularity::PerChannel ? "per-channel" : "per-tensor");
+}
+
+std::string file_of_variant(const quant::WeightQuantizer& weights) {
+  std::string file = variant_name(weights) + ".h5";
+  std::replace(file.begin(), file.end(), ' ', '-');
+  return file;
+}
+
+// All that this run will write.
+std::vector<std::string> files_of(const Recipe& recipe) {
+  std::vector<std::string> files{"fp32.h5", kMetrics, kCheckpoint};
+  if (recipe.quantize.method != Method::None) {
+    files.insert(files.end(), {"int8.h5", recipe.quantize.method == Method::Qat ? "qat.h5" : "prepared.h5"});
+    for (const std::string& text : recipe.quantize.compare_static) {
+      files.push_back(file_of_variant(quant::parse_weight_quantizer(text)));
+    }
+  }
+  return files;
+}
+
+// Refuses, before any training, batches that one of the trainings would refuse.
+void check_batches(Run& run, const nn::Graph& graph) {
+  const std::int64_t qat_epochs = run.recipe.quantize.method == Method::Qat ? run.recipe.qat.epochs : 0;
+  if (const std::int64_t epochs = std::max(run.recipe.train.epochs, qat_epochs); epochs > 0) {
+    const Batches batches = cut_batches(graph, run.recipe.train, run.data.train.size());
+    count_steps(batches, epochs);
+    if (!batches.message.empty()) {
+      run.reporter.message(batches.message);
+    }
+  }
 }
 
 // So that a name in keep_float that names no module is refused before training, not after it.
@@ -82,13 +117,15 @@ nn::Graph train_float(Run& run) {
   nn::Graph graph = build_model(run.recipe.model, run.data.train.image_shape(), run.data.train.classes);
   graph.initialize(run.options.seed);
   check_quantizable(run.recipe, graph);
-  prepare_folder(run.options.out);
+  check_batches(run, graph);
+  run.folder.emplace(run.options.out, files_of(run.recipe));
   run.reporter.message(nn::summary(graph));
   // The fused graph computes the same with fewer passes over memory, on the same weights.
   nn::Graph fused = nn::fuse_relu(graph);
   const TrainPhase phase{
       .name = "float", .epochs = run.recipe.train.epochs, .learning_rate = run.recipe.train.learning_rate};
   const TrainResult trained = train(fused, run.data.train, run.train_options(), phase, run.reporter);
+  run.writes_checkpoints = trained.writes_checkpoints;
   run.metrics.fp32.train_seconds = trained.seconds;
   run.metrics.fp32.precision = run.recipe.train.precision;
   run.metrics.fp32.scaler = trained.scaler;
@@ -97,8 +134,9 @@ nn::Graph train_float(Run& run) {
   report_validation(run, fused, "float");
   run.metrics.fp32.test_accuracy = test_accuracy(run, fused);
   // The old numbers belong to the old files: they are there only beside all the files that they tell of.
-  fs::remove(run.options.out / "metrics.json");
+  fs::remove(run.options.out / kMetrics);
   run.metrics.fp32.model_bytes = save(run, graph, "fp32", "fp32.h5");
+  run.folder->remove_other_models();
   return graph;
 }
 
@@ -201,18 +239,11 @@ void quantize(Run& run, const nn::Graph& graph) {
 void compare_static(Run& run, const nn::Graph& graph) {
   for (const std::string& text : run.recipe.quantize.compare_static) {
     const quant::WeightQuantizer weights = quant::parse_weight_quantizer(text);
-    const std::string full_text = weights_text(weights);
-    const bool is_per_channel = weights.granularity == quant::Granularity::PerChannel;
-    Int8Result result{
-        .name = fmt::format("static int{} {}", weights.bits, is_per_channel ? "per-channel" : "per-tensor"),
-        .method = Method::Static,
-        .weights = full_text};
+    Int8Result result{.name = variant_name(weights), .method = Method::Static, .weights = weights_text(weights)};
     const auto start = std::chrono::steady_clock::now();
     const nn::Graph prepared = quantize_statically(run, graph, weights);
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    std::string file = result.name + ".h5";
-    std::replace(file.begin(), file.end(), ' ', '-');
-    run.metrics.variants.push_back(convert_and_verify(run, prepared, file, std::move(result)));
+    run.metrics.variants.push_back(convert_and_verify(run, prepared, file_of_variant(weights), std::move(result)));
   }
 }
 
@@ -242,10 +273,12 @@ Metrics run(const Recipe& recipe, const RunOptions& options, Reporter& reporter)
   }
 
   run.metrics.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  add_findings(recipe.check_for(run.data.name), run.metrics);
-  run.metrics.failures = failures_of(recipe.check_for(run.data.name), run.metrics);
-  write_text_file(options.out / "metrics.json", json_text(to_json(run.metrics), 2));
-  fs::remove(options.out / "checkpoint.h5");
+  const CheckSection check = recipe.check_for(run.data.name);
+  add_findings(check, run.metrics);
+  run.metrics.checked = checked_of(check, run.metrics);
+  run.metrics.failures = failures_of(check, run.metrics);
+  write_text_file(options.out / kMetrics, json_text(to_json(run.metrics), 2));
+  fs::remove(options.out / kCheckpoint);
   return run.metrics;
 }
 

@@ -28,6 +28,9 @@ struct RunOptions {
 ///   metrics.json   metrics.h
 ///   checkpoint.h5  checkpoint.h: after each epoch; removed when the run is done
 ///
+/// While it runs, the folder is its own (output_folder.h). When fp32.h5 is there, models of earlier runs that this run
+/// does not write are removed; metrics.json is there only beside all the files that it tells of.
+///
 /// Two runs of one recipe and seed write the same bytes to the .h5 files, whatever the number of threads. A check that
 /// fails is told in Metrics::failures, not thrown. Throws Error for bad data, a model that does not fit, a full disk
 /// ...

@@ -11,6 +11,8 @@
 namespace detent::recipes {
 namespace {
 
+constexpr std::int64_t kLargestWhole = std::int64_t{1} << 53;
+
 std::string describe(const toml::node& node) {
   if (const auto text = node.value_exact<std::string>()) {
     return fmt::format("\"{}\"", *text);
@@ -98,8 +100,14 @@ std::optional<std::int64_t> SectionReader::read_whole(std::string_view key, cons
     return {};
   }
   const auto value = node->value_exact<std::int64_t>();
-  if (!value || !range.contains(static_cast<double>(*value))) {
-    fail_expected(key, *node, "a whole number" + range.text(),
+  const bool is_exact = value && -kLargestWhole <= *value && *value <= kLargestWhole;
+  if (!is_exact || !range.contains(static_cast<double>(*value))) {
+    NumberRange exact = range;
+    if (value && !is_exact) {
+      exact.min = std::max(range.min, -static_cast<double>(kLargestWhole));
+      exact.max = std::min(range.max, static_cast<double>(kLargestWhole));
+    }
+    fail_expected(key, *node, "a whole number" + exact.text(),
                   fmt::format("{:.0f}", allowed(static_cast<double>(example), range)));
   }
   return value;
@@ -146,13 +154,23 @@ void SectionReader::number(std::string_view key, std::optional<double>& value, c
   }
 }
 
-void SectionReader::flag(std::string_view key, bool& value) {
-  if (const toml::node* node = find(key)) {
-    const auto read = node->value_exact<bool>();
-    if (!read) {
-      fail_expected(key, *node, "true or false", value ? "true" : "false");
-    }
-    value = *read;
+std::optional<bool> SectionReader::read_flag(std::string_view key, bool example) {
+  const toml::node* node = find(key);
+  if (node == nullptr) {
+    return {};
+  }
+  const auto read = node->value_exact<bool>();
+  if (!read) {
+    fail_expected(key, *node, "true or false", example ? "true" : "false");
+  }
+  return read;
+}
+
+void SectionReader::flag(std::string_view key, bool& value) { value = read_flag(key, value).value_or(value); }
+
+void SectionReader::flag(std::string_view key, std::optional<bool>& value) {
+  if (const auto read = read_flag(key, true)) {
+    value = read;
   }
 }
 

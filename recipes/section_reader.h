@@ -10,7 +10,8 @@
 
 namespace detent::recipes {
 
-/// Bounds of a number, and how messages put them: "a number > 0 and <= 1".
+/// Bounds of a number, and how messages put them: "a number > 0 and <= 1". Whole numbers lie within +-2^53 besides,
+/// where doubles are exact.
 struct NumberRange {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
@@ -36,6 +37,7 @@ class SectionReader {
   void number(std::string_view key, float& value, const NumberRange& range = {});
   void number(std::string_view key, std::optional<double>& value, const NumberRange& range = {});
   void flag(std::string_view key, bool& value);
+  void flag(std::string_view key, std::optional<bool>& value);
   void text(std::string_view key, std::string& value);
   void texts(std::string_view key, std::vector<std::string>& value);
 
@@ -73,6 +75,7 @@ class SectionReader {
  private:
   [[noreturn]] void fail_choice(std::string_view key, const toml::node& node,
                                 const std::vector<std::string>& words) const;
+  std::optional<bool> read_flag(std::string_view key, bool example);
   std::optional<std::int64_t> read_whole(std::string_view key, const NumberRange& range, std::int64_t example);
   std::optional<double> read_number(std::string_view key, const NumberRange& range, double example);
 

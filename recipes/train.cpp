@@ -1,6 +1,12 @@
 #include "recipes/train.h"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/quantize.h"
 #include "optim/schedule.h"
+#include "recipes/batches.h"
 #include "recipes/profile_table.h"
 #include "recipes/step.h"
 
@@ -47,18 +53,54 @@ std::int64_t resume(TrainStep& train_step, const TrainOptions& options, const Tr
   return position.epoch;
 }
 
+bool is_finite(const Tensor& tensor, float unset = std::numeric_limits<float>::quiet_NaN()) {
+  return !tensor.defined() || tensor.dtype() != DType::F32 ||
+         std::ranges::all_of(tensor.data<float>(), [&](float x) { return std::isfinite(x) || x == unset; });
+}
+
+// What training left behind: the next loss would tell of it, but after the last step there is none, and codes hide it.
+void check_finite(const nn::Graph& graph, TrainStep& train_step) {
+  constexpr const char* kMend = " is not finite after this epoch; lower learning_rate, or set clip_norm";
+  for (const nn::Graph::Node& node : graph.nodes()) {
+    for (const nn::Slot& slot : node.module ? node.module->slots() : std::vector<nn::Slot>()) {
+      // The range of a quantizer that has observed nothing yet.
+      const float unset = slot.name == "output_min"   ? MinMax{}.min
+                          : slot.name == "output_max" ? MinMax{}.max
+                                                      : std::numeric_limits<float>::quiet_NaN();
+      check(is_finite(*slot.tensor, unset), node.name, ".", slot.name, kMend);
+    }
+  }
+  for (const auto& [name, tensor] : train_step.optimizer().state()) {
+    check(is_finite(*tensor), "the optimizer's ", name, kMend);
+  }
+}
+
+// Calls `work`, with the phase in front of its errors.
+template <typename Work>
+void in_phase(const TrainPhase& phase, std::string_view unit, std::int64_t number, std::int64_t count, Work work) {
+  try {
+    work();
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    fail(phase.name, " training: ", unit, " ", number, " of ", count, ": ", error.what());
+  }
+}
+
 }  // namespace
 
 TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options, const TrainPhase& phase,
                   Reporter& reporter) {
   const TrainSection& settings = options.train;
+  const Batches batches = cut_batches(graph, settings, dataset.size());
   data::Loader loader(dataset, {.batch = settings.batch,
                                 .shuffle = true,
                                 .seed = options.seed,
                                 .augment = options.augment,
+                                .drop_last = batches.drop_last,
                                 .normalization = options.normalization});
-  const std::int64_t steps_per_epoch = loader.batches_per_epoch();
-  const std::int64_t steps = phase.epochs * steps_per_epoch;
+  const std::int64_t steps_per_epoch = batches.per_epoch;
+  const std::int64_t steps = count_steps(batches, phase.epochs);
   TrainStep train_step(graph, settings, options.seed);
   autograd::Profiler profiler;
   autograd::Profiler* const profiler_or_null = options.profile ? &profiler : nullptr;
@@ -66,9 +108,9 @@ TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOpt
   const optim::Schedule schedule = make_schedule(settings, phase.learning_rate, steps_per_epoch);
 
   const std::int64_t first = resume(train_step, options, phase, steps_per_epoch);
-  PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch, (phase.epochs - first) * dataset.size());
+  PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch, (phase.epochs - first) * batches.examples);
   std::int64_t step = first * steps_per_epoch;
-  double last_loss = 0.0;
+  TrainResult trained{.steps = steps};
   for (std::int64_t epoch = first; epoch < phase.epochs; ++epoch) {
     clock.begin_epoch(epoch + 1);
     loader.begin_epoch(phase.first_epoch + epoch);
@@ -84,30 +126,37 @@ TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOpt
       const auto number = static_cast<std::uint64_t>(phase.first_epoch * steps_per_epoch + step);
       const double rate = optim::learning_rate(schedule, step, steps);
       TrainStep::Result result;
-      try {
-        result = train_step.run(batch.images, batch.labels, rate, number);
-      } catch (const Error& error) {
-        fail(phase.name, " training: step ", step + 1, " of ", steps, ": ", error.what());
-      }
-      last_loss = result.loss;
+      in_phase(phase, "step", step + 1, steps,
+               [&] { result = train_step.run(batch.images, batch.labels, rate, number); });
+      trained.loss = result.loss;
       sums.loss += result.loss * static_cast<double>(batch.size());
       sums.correct += result.correct;
       sums.examples += batch.size();
       const auto seen = static_cast<double>(sums.examples);
       clock.batch_done(batch.size(), sums.loss / seen, static_cast<double>(sums.correct) / seen, train_step.scaler());
     }
-    if (!options.checkpoint.empty()) {
-      save_checkpoint(options.checkpoint, graph, train_step.state(),
-                      {.phase = phase.name, .epoch = epoch + 1, .step = step, .seed = options.seed});
+    in_phase(phase, "epoch", epoch + 1, phase.epochs, [&] {
+      check_finite(graph, train_step);
+      check(epoch + 1 < phase.epochs || !train_step.scaler() || train_step.scaler()->skipped_steps < step,
+            "every step was skipped, for gradients pass the largest number of fp16; set [train] precision = ",
+            "\"bf16\" or \"fp32\", or lower learning_rate");
+    });
+    if (!options.checkpoint.empty() && trained.writes_checkpoints) {
+      try {
+        save_checkpoint(options.checkpoint, graph, train_step.state(),
+                        {.phase = phase.name, .epoch = epoch + 1, .step = step, .seed = options.seed});
+      } catch (const Error& error) {
+        trained.writes_checkpoints = false;
+        reporter.message(std::string("NO CHECKPOINTS from here on, training goes on without: ") + error.what());
+      }
     }
   }
   if (options.profile && phase.epochs > 0) {
     reporter.message(phase.name + " training: where the time went\n" + profile_table(profiler, steps));
   }
-  return {.seconds = phase.epochs > 0 ? clock.seconds() : 0.0,
-          .scaler = train_step.scaler(),
-          .steps = steps,
-          .loss = last_loss};
+  trained.seconds = phase.epochs > 0 ? clock.seconds() : 0.0;
+  trained.scaler = train_step.scaler();
+  return trained;
 }
 
 }  // namespace detent::recipes

@@ -39,13 +39,17 @@ struct TrainResult {
   std::optional<optim::GradScaler::State> scaler = {};  ///< as it ends, with precision "fp16"
   std::int64_t steps = 0;                               ///< of the whole phase
   double loss = 0.0;                                    ///< of the last step; 0 without one
+  bool writes_checkpoints = true;                       ///< false: one could not be written, as was told in a message
 };
 
 /// Trains `graph`, which has weights, on `dataset` for the phase's epochs. A step is: forward on a tape, loss,
 /// backward, clip, optimizer step, gradients dropped; all memory of a step is used again in the next. Everything
 /// depends on graph, data, options and phase alone, not on the number of threads. A phase that goes on from a
-/// checkpoint ends with the same bits as one that was never cut off. Throws Error if the loss is not finite, and for a
-/// checkpoint of another phase, seed or model.
+/// checkpoint ends with the same bits as one that was never cut off. Batches are cut as batches.h says. A checkpoint
+/// that cannot be written is told in one message; the phase goes on without.
+/// Throws Error if a loss, or after an epoch a parameter, a statistic, a range or the optimizer's state, is not finite;
+/// if the gradient scaler skipped every step of the phase; as cut_batches does; and for a checkpoint of another phase,
+/// seed or model.
 TrainResult train(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options, const TrainPhase& phase,
                   Reporter& reporter);
 

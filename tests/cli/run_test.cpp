@@ -6,6 +6,7 @@
 
 #include "data/digits.h"
 #include "data/idx.h"
+#include "recipes/output_folder.h"
 #include "tests/cli/process.h"
 
 namespace detent::cli {
@@ -77,7 +78,7 @@ TEST_F(Run, WritesTheFilesAndTheContractOfMetrics) {
 TEST_F(Run, ItsModelsServeTheOtherCommands) {
   const Outcome outcome = run();
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  EXPECT_THAT(outcome.out, HasSubstr("all checks passed"));
+  EXPECT_THAT(outcome.out, HasSubstr("nothing was checked: the recipe has no [check]"));
   const nlohmann::json metrics = nlohmann::json::parse(read_text(folder_ / "out" / "metrics.json"));
 
   const nlohmann::json eval =
@@ -174,11 +175,20 @@ TEST_F(Run, NamesThatAreNotUtf8AreShownAsJson) {
 }
 
 TEST_F(Run, BadRecipesAreRefused) {
-  expect_refused(run({"--set", "train.epochs=two"}), "[train] epochs: expected a whole number >= 0, got \"two\"");
+  expect_refused(run({"--set", "train.epochs=two"}),
+                 "[train] epochs: expected a whole number >= 0 and <= 1000000, got \"two\"");
   expect_refused(run({"--set", "model.layers=[\"flatten\", \"conv 3 3x3\", \"linear 10\"]"}),
                  "\"conv 3 3x3\", on [784]: ");
   expect_refused(run({"--set", "model.layers=[\"flatten\", \"linear 7\"]"}), "the data set has 10 classes");
   expect_refused(run({"--set", "quantize.keep_float=[\"fc7\"]"}), "fc7");
+  const std::string norm = "model.layers=[\"flatten\", \"linear 8\", \"batchnorm\", \"linear 10\"]";
+  expect_refused(run({"--set", norm, "--set", "train.batch=1"}), "the batch norm 'bn1' would get a single value");
+  expect_refused(run({"--set", norm, "--set", "train.batch=199", "--set", "train.drop_last=false"}),
+                 "set [train] drop_last = true");
+  expect_refused(run({"--set", "train.epochs=9223372036854775807"}), "<= 1000000");
+  expect_refused(
+      run({"--set", "quantize.compare_static=[\"int8 per-tensor symmetric\", \"int8 per-tensor symmetric\"]"}),
+      "stands twice");
 }
 
 TEST_F(Run, AnOutputFolderThatCannotBeIsRefused) {
@@ -188,12 +198,91 @@ TEST_F(Run, AnOutputFolderThatCannotBeIsRefused) {
   EXPECT_THAT(outcome.err, HasSubstr("the output folder cannot be made"));
 }
 
+TEST_F(Run, ACheckThatPassesIsNamed) {
+  const Outcome outcome = run({"--set", "check.fp32_accuracy=0.01"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("all checks passed"));
+  const nlohmann::json metrics = nlohmann::json::parse(read_text(folder_ / "out" / "metrics.json"));
+  EXPECT_EQ(metrics["check"]["checked"], nlohmann::json({"fp32_accuracy >= 0.01"}));
+}
+
+TEST_F(Run, WhatEarlierRunsLeftIsRemoved) {
+  fs::create_directory(folder_ / "out");
+  for (const char* name : {"prepared.h5", "static-int4-per-channel.h5", "mine.h5", ".mine.tmp"}) {
+    write_text(folder_ / "out" / name, "old");
+  }
+  write_text(folder_ / "out" / ".fp32.h5.detent-123456-0.tmp", "half");  // as a killed run leaves it
+  write_text(folder_ / "out" / ".detent.lock", "123456\n");
+  ASSERT_EQ(run().status, 0);
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder_ / "out")) {
+    names.push_back(entry.path().filename().string());
+  }
+  EXPECT_THAT(names, testing::UnorderedElementsAre("fp32.h5", "qat.h5", "int8.h5", "static-int8-per-tensor.h5",
+                                                   "metrics.json", "mine.h5", ".mine.tmp"));
+}
+
+TEST_F(Run, AFolderThatAnotherRunWritesToIsRefused) {
+  fs::create_directory(folder_ / "out");
+  const recipes::FolderLock held(folder_ / "out");
+  expect_refused(run(), "out: another run (process " + std::to_string(::getpid()) + ") writes to this output folder");
+  EXPECT_EQ(run({"--out", "other"}).status, 0);
+}
+
+TEST_F(Run, NumbersThatAreNotFiniteReplaceNothing) {
+  fs::create_directory(folder_ / "out");
+  write_text(folder_ / "out" / "fp32.h5", "old");
+  const Outcome outcome = run({"--set", "data.train_examples=32", "--set", "train.learning_rate=3e38"});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("detent: float training: epoch 1 of 1: "));
+  EXPECT_THAT(outcome.err, HasSubstr("is not finite after this epoch; lower learning_rate"));
+  EXPECT_TRUE(read_text(folder_ / "out" / "fp32.h5") == "old") << "fp32.h5 was replaced";
+}
+
+TEST_F(Run, AnInterruptLeavesWholeFiles) {
+  fs::create_directory(folder_ / "out");
+  write_text(folder_ / "out" / "fp32.h5", "old");
+  const Outcome outcome =
+      detent(folder_, {"run", "tiny.toml", "--data", "digits", "--set", "train.epochs=1000000", "--out", "out"}, {},
+             "timeout --preserve-status -s INT 1 ");
+  EXPECT_EQ(outcome.status, 130) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("detent: interrupted"));
+  EXPECT_TRUE(read_text(folder_ / "out" / "fp32.h5") == "old") << "fp32.h5 was replaced";
+  for (const auto& entry : fs::directory_iterator(folder_ / "out")) {
+    const std::string name = entry.path().filename().string();
+    EXPECT_TRUE(name == "fp32.h5" || name == "checkpoint.h5") << name;
+  }
+}
+
+// Names of folders and recipes may be any bytes; JSON may not.
+TEST_F(Run, NamesThatAreNotUtf8Work) {
+  const std::string name = "caf\xE9";
+  fs::rename(folder_ / "digits", folder_ / name);
+  fs::rename(folder_ / "tiny.toml", folder_ / (name + ".toml"));
+  const Outcome outcome = detent(folder_, {"run", name + ".toml", "--data", name, "--out", "out", "--json"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(nlohmann::json::parse(outcome.out)["recipe"], "caf\xEF\xBF\xBD");
+  EXPECT_EQ(nlohmann::json::parse(detent(folder_, {"inspect", "out/int8.h5", "--json"}).out)["kind"], "int8");
+}
+
+// A limit on the size of files stands in for a full disk: writing fails in the same place.
+TEST_F(Run, ACheckpointThatDoesNotFitOnTheDiskIsToldOnce) {
+  const Outcome outcome = detent(
+      folder_,
+      {"run", "tiny.toml", "--data", "digits", "--out", "out", "--set", "train.epochs=2", "--set", "qat.epochs=2"}, {},
+      "trap '' XFSZ; ulimit -f 120; ");
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  const std::size_t first = outcome.out.find("NO CHECKPOINTS from here on, training goes on without: write 'out/check");
+  EXPECT_NE(first, std::string::npos) << outcome.out;
+  EXPECT_EQ(outcome.out.find("NO CHECKPOINTS", first + 1), std::string::npos) << outcome.out;
+  EXPECT_TRUE(fs::exists(folder_ / "out" / "metrics.json"));
+}
+
 TEST_F(Run, AFileThatDoesNotFitOnTheDiskLeavesNothing) {
-  // A limit on the size of files stands in for a full disk: writing fails in the same place.
   const Outcome outcome =
       detent(folder_, {"run", "tiny.toml", "--data", "digits", "--out", "out"}, {}, "trap '' XFSZ; ulimit -f 8; ");
   EXPECT_EQ(outcome.status, 2);
-  EXPECT_THAT(outcome.err, HasSubstr("detent: write 'out/checkpoint.h5': "));
+  EXPECT_THAT(outcome.err, HasSubstr("detent: write 'out/fp32.h5': "));
   EXPECT_TRUE(fs::is_empty(folder_ / "out")) << "left " << fs::directory_iterator(folder_ / "out")->path();
 }
 

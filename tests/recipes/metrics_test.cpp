@@ -41,6 +41,26 @@ TEST(Metrics, DifferingCodesFailEvenWhereNothingIsSaid) {
   EXPECT_EQ(failures_of({}, metrics).size(), 1U);
 }
 
+TEST(Metrics, WhatWasNotAskedForIsNotPassed) {
+  Metrics metrics = example();
+  const CheckSection check{.fp32_accuracy = 0.9, .int8_accuracy = 0.8, .static_max_drop = 0.1};
+  metrics.checked = checked_of(check, metrics);
+  EXPECT_EQ(metrics.checked, (std::vector<std::string>{"fp32_accuracy >= 0.9", "int8_accuracy >= 0.8"}));
+  EXPECT_NE(to_text(metrics).find("all checks passed"), std::string::npos);
+  EXPECT_EQ(to_json(metrics)["check"]["checked"].size(), 2U);
+
+  metrics.checked = checked_of({}, metrics);
+  EXPECT_EQ(metrics.checked, std::vector<std::string>());
+  EXPECT_EQ(to_text(metrics).find("all checks passed"), std::string::npos);
+  EXPECT_NE(to_text(metrics).find("nothing was checked: the recipe has no [check]"), std::string::npos);
+  EXPECT_NE(to_text(metrics).find("no code differs is always checked"), std::string::npos);
+
+  // Numbers of a model that the run did not make are not compared.
+  metrics.int8.reset();
+  EXPECT_EQ(checked_of({.int8_accuracy = 0.8, .codes_mismatched = 0}, metrics), std::vector<std::string>());
+  EXPECT_EQ(to_text(metrics).find("no code differs"), std::string::npos);
+}
+
 TEST(Metrics, AbsentModelsAreNull) {
   Metrics metrics = example();
   metrics.int8.reset();

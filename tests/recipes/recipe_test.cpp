@@ -26,6 +26,7 @@ TEST(Recipe, DefaultsStandWhereKeysAreLeftOut) {
   EXPECT_EQ(recipe.description, "what it is for");
   EXPECT_EQ(recipe.train.epochs, 2);
   EXPECT_EQ(recipe.train.batch, 128);
+  EXPECT_FALSE(recipe.train.drop_last.has_value());
   EXPECT_EQ(recipe.train.optimizer, OptimizerKind::Adam);
   EXPECT_EQ(recipe.quantize.method, Method::Qat);
   EXPECT_EQ(recipe.quantize.calibration, 512);
@@ -49,6 +50,7 @@ layers = ["c: conv 4 3x3", "flatten", "linear 10"]
 [train]
 epochs = 3
 batch = 32
+drop_last = true
 optimizer = "sgd"
 learning_rate = 1
 schedule = "step"
@@ -107,6 +109,7 @@ int8_accuracy = 0.7
   EXPECT_EQ(recipe.model.layers[0].where, "r.toml:11: [model] layer 1");
   EXPECT_EQ(recipe.train.epochs, 3);
   EXPECT_EQ(recipe.train.batch, 32);
+  EXPECT_EQ(recipe.train.drop_last, true);
   EXPECT_EQ(recipe.train.optimizer, OptimizerKind::Sgd);
   EXPECT_EQ(recipe.train.learning_rate, 1.0);
   EXPECT_EQ(recipe.train.schedule, ScheduleKind::Step);
@@ -167,7 +170,8 @@ TEST(Recipe, OverridesAreReadAsTomlOrAsBareWords) {
 
 TEST(Recipe, OverridesAreCheckedAsTheFileIs) {
   EXPECT_EQ(error_of(kModel, {"train.epochs=two"}),
-            "--set train.epochs=two: [train] epochs: expected a whole number >= 0, got \"two\"; write epochs = 2");
+            "--set train.epochs=two: [train] epochs: expected a whole number >= 0 and <= 1000000, got \"two\"; write "
+            "epochs = 2");
   EXPECT_EQ(error_of(kModel, {"train.epoch=2"}),
             "--set train.epoch=2: [train] unknown key 'epoch'; did you mean 'epochs'?");
   EXPECT_EQ(error_of(kModel, {"trian.epochs=2"}),
@@ -190,14 +194,35 @@ TEST_P(RecipeErrors, AreOneClearLine) { EXPECT_EQ(error_of(GetParam().text), Get
 INSTANTIATE_TEST_SUITE_P(
     All, RecipeErrors,
     testing::Values(
-        BadRecipe{kModel + "[train]\nepochs = \"two\"\n",
-                  "r.toml:4: [train] epochs: expected a whole number >= 0, got \"two\"; write epochs = 2"},
+        BadRecipe{
+            kModel + "[train]\nepochs = \"two\"\n",
+            "r.toml:4: [train] epochs: expected a whole number >= 0 and <= 1000000, got \"two\"; write epochs = 2"},
         BadRecipe{kModel + "[train]\nepochs = -1\n",
-                  "r.toml:4: [train] epochs: expected a whole number >= 0, got -1; write epochs = 2"},
+                  "r.toml:4: [train] epochs: expected a whole number >= 0 and <= 1000000, got -1; write epochs = 2"},
         BadRecipe{kModel + "[train]\nepochs = 1.5\n",
-                  "r.toml:4: [train] epochs: expected a whole number >= 0, got 1.5; write epochs = 2"},
+                  "r.toml:4: [train] epochs: expected a whole number >= 0 and <= 1000000, got 1.5; write epochs = 2"},
         BadRecipe{kModel + "[train]\nbatch = 0\n",
                   "r.toml:4: [train] batch: expected a whole number >= 1 and <= 1048576, got 0; write batch = 128"},
+        BadRecipe{kModel + "[train]\nepochs = 9223372036854775807\n",
+                  "r.toml:4: [train] epochs: expected a whole number >= 0 and <= 1000000, got 9223372036854775807; "
+                  "write epochs = 2"},
+        BadRecipe{kModel + "[train]\nstep_epochs = 1152921504606846976\n",
+                  "r.toml:4: [train] step_epochs: expected a whole number >= 1 and <= 1000000, got "
+                  "1152921504606846976; write step_epochs = 1"},
+        BadRecipe{kModel + "[train]\nwarmup_steps = 9007199254740993\n",
+                  "r.toml:4: [train] warmup_steps: expected a whole number >= 0 and <= 9007199254740992, got "
+                  "9007199254740993; write warmup_steps = 0"},
+        BadRecipe{kModel + "[train]\ndrop_last = 1\n",
+                  "r.toml:4: [train] drop_last: expected true or false, got 1; write drop_last = true"},
+        BadRecipe{kModel + "[qat]\nepochs = 9223372036854775807\n",
+                  "r.toml:4: [qat] epochs: expected a whole number >= 1 and <= 1000000, got 9223372036854775807; write "
+                  "epochs = 1"},
+        BadRecipe{kModel + "[quantize]\ncalibration = 9223372036854775807\n",
+                  "r.toml:4: [quantize] calibration: expected a whole number >= 1 and <= 9007199254740992, got "
+                  "9223372036854775807; write calibration = 512"},
+        BadRecipe{kModel + "[quantize]\ncompare_static = [\"int8 per-tensor symmetric\", \"symmetric per-tensor "
+                           "int8\"]\n",
+                  "r.toml:4: [quantize] compare_static: 'symmetric per-tensor int8' stands twice; remove one"},
         BadRecipe{kModel + "[train]\n\nepoch = 3\n", "r.toml:5: [train] unknown key 'epoch'; did you mean 'epochs'?"},
         BadRecipe{kModel + "[train]\nzzzzzz = 3\n", "r.toml:4: [train] unknown key 'zzzzzz'"},
         BadRecipe{kModel + "[trani]\nepochs = 3\n", "r.toml:3: unknown section [trani]; did you mean 'train'?"},
@@ -242,7 +267,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{kModel + "[quantize]\nkeep_float = [1]\n",
                   "r.toml:4: [quantize] keep_float: expected texts in the array, got 1; write keep_float = [\"...\"]"},
         BadRecipe{kModel + "[qat]\nepochs = 0\n",
-                  "r.toml:4: [qat] epochs: expected a whole number >= 1, got 0; write epochs = 1"},
+                  "r.toml:4: [qat] epochs: expected a whole number >= 1 and <= 1000000, got 0; write epochs = 1"},
         BadRecipe{kModel + "[check]\nint8_accuracy = 99\n",
                   "r.toml:4: [check] int8_accuracy: expected a number >= 0 and <= 1, got 99; write int8_accuracy = "
                   "0.99"},
