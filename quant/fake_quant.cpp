@@ -18,6 +18,7 @@ FakeQuant::FakeQuant(const ActivationQuantizer& config, State state)
 
 void FakeQuant::observe(const MinMax& batch) {
   if (is_frozen() || batch.empty()) {
+    saw_nothing_finite_ = batch.empty();
     return;
   }
   observer_.observe(batch);
@@ -27,8 +28,14 @@ void FakeQuant::observe(const MinMax& batch) {
   zero_point_.data<std::int32_t>()[0] = map.zero_point;
 }
 
+void FakeQuant::check_range(std::string_view what) const {
+  check(has_range(), what,
+        saw_nothing_finite_ ? ": all that was observed was NaN or infinite; look at the data and the weights"
+                            : ": no range was observed yet; train or calibrate the model first");
+}
+
 ScaleZero FakeQuant::map() const {
-  check(has_range(), "quantize: no range was observed yet; train or calibrate the model first");
+  check_range("quantize");
   return {scale_.data<float>()[0], zero_point_.data<std::int32_t>()[0]};
 }
 
@@ -37,7 +44,7 @@ std::shared_ptr<const QParams> FakeQuant::qparams() const {
 }
 
 void FakeQuant::freeze() {
-  check(has_range(), "freeze: no range was observed yet; train or calibrate the model first");
+  check_range("freeze");
   observer_.freeze();
   state_ = State::Frozen;
 }

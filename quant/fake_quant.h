@@ -44,11 +44,14 @@ class FakeQuant {
   void check_loaded() const;
 
  private:
+  void check_range(std::string_view what) const;
+
   ActivationQuantizer config_;
   State state_;
   Observer observer_;
   Tensor scale_;       // f32 [1]
   Tensor zero_point_;  // s32 [1]
+  bool saw_nothing_finite_ = false;
 };
 
 std::string_view name_of(FakeQuant::State state);  ///< "calibrating", "observing", "frozen"
