@@ -110,7 +110,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   ProductGradient gradient{
       .shape = shape, .dtype = options_.qconfig.backward, .x = x.value(), .weight = quantized, .mask = std::move(mask)};
   if (batch_norm_) {
-    gradient.fold = FrozenFold{&batch_norm_->module(), factor, weight().value, bias().value};
+    gradient.fold = FrozenFold(*batch_norm_, factor, weight().value, bias().value);
   }
   return context.tape.record(
       kind(), std::move(y), inputs_on_tape(context, x),
