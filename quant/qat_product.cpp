@@ -47,6 +47,16 @@ std::vector<float> QatProduct::folded_bias() {
   return batch_norm_ ? batch_norm_->bias(layer_bias) : std::vector<float>(layer_bias.begin(), layer_bias.end());
 }
 
+QuantizedWeight QatProduct::quantized_weight(ScaleZero input, std::span<const float> factor,
+                                             std::span<const float> bias, Arena* arena) {
+  const Tensor folded = folded_weight(factor, arena);
+  try {
+    return quantize_weight(folded, bias, input.scale, options_.qconfig.weight, arena);
+  } catch (const Error& error) {
+    fail(name(), ": ", error.what());
+  }
+}
+
 Shape QatProduct::result_shape(const Shape& x) const { return output_shape(std::vector{x.row()}).batched(x[0]); }
 
 nn::Variable QatProduct::calibrate(nn::Context& context, const nn::Variable& x) {
@@ -76,8 +86,8 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   const bool observe = context.training && output_.is_observing();
   const std::vector<float> factor = batch_norm_ ? batch_norm_->factor() : std::vector<float>();
   const ScaleZero input = x.value().qparams()->tensor();
-  const QuantizedWeight quantized = quantize_weight(folded_weight(factor, arena), options_.qconfig.weight, arena);
   const std::vector<float> bias_value = folded_bias();
+  const QuantizedWeight quantized = quantized_weight(input, factor, bias_value, arena);
   const auto requantization = [&] {
     return kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, output_.map(), output_.codes(),
                                         options_.relu);
@@ -88,7 +98,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
     // The range first, on any map; then the codes.
     MinMax seen;
     integer_product(
-        shape, x.value(), quantized.codes,
+        shape, x.value(), quantized,
         kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, {}, output_.codes(), options_.relu),
         y, nullptr, &seen);
     output_.observe(seen);
@@ -98,7 +108,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   SliceMask mask = saves ? SliceMask(shape, arena) : SliceMask();
   MinMax seen;
   const bool observe_after = observe && options_.qconfig.range == RangeUse::Previous;
-  integer_product(shape, x.value(), quantized.codes, requantization(), y, saves ? &mask : nullptr,
+  integer_product(shape, x.value(), quantized, requantization(), y, saves ? &mask : nullptr,
                   observe_after ? &seen : nullptr);
   if (observe_after) {
     output_.observe(seen);
@@ -123,9 +133,10 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   Arena* const arena = context.tape.arena();
   const std::vector<float> factor = batch_norm_->training_factor();
   const ScaleZero input = x.value().qparams()->tensor();
-  const QuantizedWeight quantized = quantize_weight(folded_weight(factor, arena), options_.qconfig.weight, arena);
+  const QuantizedWeight quantized = quantized_weight(input, factor, folded_bias(), arena);
   const kernels::PackedWeight packed =
-      kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data(), quantized.codes.owner());
+      kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data(), quantized.codes.owner(),
+                            product_codes(x.value(), quantized.qparams.codes));
   const Tensor sums = integer_sums(shape, x.value(), packed, arena);
   const SumStatistics statistics(shape, sums, input, quantized.qparams, factor, *batch_norm_);
   statistics.update_running(*batch_norm_, values_of(bias().value));

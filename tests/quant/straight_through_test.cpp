@@ -104,8 +104,9 @@ Gradients expected(Case& c) {
   if (fold) {
     factor = c.norm == Norm::Frozen ? fold->factor() : fold->training_factor();
   }
-  const quant::QuantizedWeight quantized = quant::quantize_weight(
-      c.layer->folded_weight(fold ? std::span<const float>(factor) : std::span<const float>(), nullptr), {});
+  const quant::QuantizedWeight quantized = c.layer->quantized_weight(
+      c.x.qparams()->tensor(), fold ? std::span<const float>(factor) : std::span<const float>(), c.layer->folded_bias(),
+      nullptr);
   Tensor weight = quantized.codes.to(DType::F64);
   const std::size_t row = static_cast<std::size_t>(weight.shape().row_elements());
   for (std::size_t i = 0; i < row * kChannels; ++i) {
