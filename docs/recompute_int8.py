@@ -29,12 +29,16 @@ def requantize(real_code, zero_point, lower, qmax):
     return np.clip(np.rint(real_code + f32(zero_point)), lower, qmax).astype(np.uint8)
 
 
+def multiplier(ratio):
+    return np.minimum(np.float64(ratio), 2.0**64).astype(f32)
+
+
 def product(acc, slots, relu, qmax):
     """From the sums of (x_q - x_zp) * w_q to codes."""
     scale, zero_point = slots["output_scale"][0], slots["output_zero_point"][0]
-    multiplier = (np.float64(slots["input_scale"][0]) * slots["weight_scale"].astype(np.float64) / scale).astype(f32)
+    m = multiplier(np.float64(slots["input_scale"][0]) * slots["weight_scale"].astype(np.float64) / scale)
     bias = slots["bias"] if "bias" in slots else np.zeros(acc.shape[-1], np.int32)
-    return requantize((acc.astype(f32) + bias.astype(f32)) * multiplier, zero_point, zero_point if relu else 0, qmax)
+    return requantize((acc.astype(f32) + bias.astype(f32)) * m, zero_point, zero_point if relu else 0, qmax)
 
 
 def codes_of_node(node, slots, inputs):
@@ -67,7 +71,7 @@ def codes_of_node(node, slots, inputs):
         y = product(acc, slots, options["int8"]["relu"], 2 ** options["int8"]["output_bits"] - 1)
     elif kind == "int8_add":
         other, other_scale, other_zp = inputs[1]
-        m_a, m_b = f32(np.float64(x_scale) / scale), f32(np.float64(other_scale) / scale)
+        m_a, m_b = multiplier(np.float64(x_scale) / scale), multiplier(np.float64(other_scale) / scale)
         real_code = (x.astype(f32) - f32(x_zp)) * m_a + (other.astype(f32) - f32(other_zp)) * m_b
         y = requantize(real_code, zero_point, zero_point if options["relu"] else 0, 2 ** options["output_bits"] - 1)
     else:

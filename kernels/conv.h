@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 
 #include "kernels/dtype.h"
@@ -60,10 +61,20 @@ PackedWeight pack_forward(const ConvShape& shape, DType dtype, const std::byte* 
 /// For the dx of conv2d_backward. `weight` is f32 or bf16; `owner` as in pack_forward.
 PackedWeight pack_backward(const ConvShape& shape, DType dtype, const std::byte* weight,
                            std::shared_ptr<const void> owner = nullptr);
-/// For conv2d_integer. Codes in [-127, 127]. A linear layer's weight with an `owner` is used as it is, which suits a
-/// weight that changes every step; without one it is put into a layout whose products are some percent faster.
+/// How large the factors of an integer product may be: |x_q - x_zp| <= x, |w_q| <= weight.
+struct ProductCodes {
+  std::int32_t x = 255;
+  std::int32_t weight = 127;
+  /// The most products whose sum surely fits s32: x * weight * depth < 2^31.
+  std::int64_t largest_depth() const { return std::numeric_limits<std::int32_t>::max() / (std::int64_t{x} * weight); }
+  /// Throws Error, which says so and how to mend it, for a sum of more products.
+  void check_depth(std::int64_t depth) const;
+};
+/// For conv2d_integer. `codes` says which codes weight and input have. A linear layer's weight with an `owner` is used
+/// as it is, which suits a weight that changes every step; without one it is put into a layout whose products are some
+/// percent faster. Throws Error if sums might not fit s32: see ProductCodes.
 PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight,
-                          std::shared_ptr<const void> owner = nullptr);
+                          std::shared_ptr<const void> owner = nullptr, ProductCodes codes = {});
 
 /// y = x * W + bias, then max(0, .) if `relu`. `x` and the packed weight have type `dtype` (f32 or bf16); sums are f32;
 /// `y` is of type `out` (f32, or bf16 if dtype is bf16). `bias` may be null.
@@ -80,7 +91,7 @@ Slices conv_slices(const ConvShape& shape);
 /// acc = sum (x_q - x_zero_point) * w_q in s32, exactly, on every processor: with VNNI as u8 x s8 products; without it
 /// (where the processor's 16-bit sums would saturate) as f32 products of integers in chunks of depth <= 512, whose sums
 /// stay below 2^24. Padding is with x_zero_point. Each slice's sums are handed to `consume` while they are in cache.
-/// `consume` may use the slots 0 to 7 of thread_scratch. REQUIRES: 255 * 127 * depth < 2^31; throws Error otherwise.
+/// `consume` may use the slots 0 to 7 of thread_scratch. REQUIRES: the codes are those that the weight was packed for.
 void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point,
                     const PackedWeight& weight, const SumsConsumer& consume);
 
@@ -110,9 +121,9 @@ struct ConvBackward {
 /// Overwrites dx, dw, db. Partial dw and db of slices are added in slice order.
 void conv2d_backward(const ConvShape& shape, const ConvBackward& backward);
 
-/// y = op(a) op(b), row-major: [m, k] x [k, n] with either operand transposed in memory ([k, m], [n, k]). `a` and `b` are
-/// of type `dtype`, f32 or bf16 (multiplied as f32 where the processor has no bf16 units), sums are f32, `y` is of type
-/// `out`: f32 or `dtype`.
+/// y = op(a) op(b), row-major: [m, k] x [k, n] with either operand transposed in memory ([k, m], [n, k]). `a` and `b`
+/// are of type `dtype`, f32 or bf16 (multiplied as f32 where the processor has no bf16 units), sums are f32, `y` is of
+/// type `out`: f32 or `dtype`.
 struct MatmulShape {
   std::int64_t m = 1, k = 1, n = 1;
   bool transpose_a = false, transpose_b = false;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 
 #include "kernels/conv_internal.h"
 #include "kernels/target.h"
@@ -103,12 +102,6 @@ const onednn::Plan& integer_plan(const ConvShape& shape, std::int64_t images, We
   return onednn::conv_plan(slice, {.product = Product::Integer, .dtype = DType::U8, .out = DType::S32});
 }
 
-void check_depth(const ConvShape& shape) {
-  check(255 * 127 * shape.depth() <= std::numeric_limits<std::int32_t>::max(), "conv2d_integer: a sum of ",
-        shape.depth(), " products does not fit 32 bits; expected at most ",
-        std::numeric_limits<std::int32_t>::max() / (255 * 127), "; keep this layer in float");
-}
-
 DETENT_VECTORIZED std::int32_t sum_of(const std::int8_t* codes, std::int64_t count) {
   std::int32_t sum = 0;
   for (std::int64_t i = 0; i < count; ++i) {
@@ -130,9 +123,16 @@ std::vector<std::int32_t> output_sums(const ConvShape& shape, const std::int8_t*
 
 }  // namespace
 
-PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std::shared_ptr<const void> owner) {
+void ProductCodes::check_depth(std::int64_t depth) const {
+  check(depth <= largest_depth(), "a sum of ", depth, " products of codes up to ", x, " and ", weight,
+        " may pass 2^31; expected at most ", largest_depth(),
+        ": give the layer fewer inputs, or weights or activations fewer bits, or keep it in float");
+}
+
+PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std::shared_ptr<const void> owner,
+                          ProductCodes codes) {
   shape.validate();
-  check_depth(shape);
+  codes.check_depth(shape.depth());
   auto impl = std::make_shared<PackedWeight::Impl>();
   impl->shape = shape;
   impl->shape.n = 1;
@@ -164,7 +164,6 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
 void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point,
                     const PackedWeight& weight, const SumsConsumer& consume) {
   shape.validate();
-  check_depth(shape);
   check(x_zero_point >= 0 && x_zero_point <= 255, "conv2d_integer: expected a zero point in [0, 255], got ",
         x_zero_point);
   const PackedWeight::Impl& packed = packed_for("conv2d_integer", weight, Product::Integer, shape, DType::S8);

@@ -16,7 +16,7 @@ namespace detent::kernels {
 namespace {
 
 /// Sums below this are exact in f32, and so are sums with their bias.
-constexpr std::int64_t kExactInF32 = std::int64_t{1} << 24;
+constexpr double kExactInF32 = 1 << 24;
 constexpr double kLargestCode = 1 << 30;
 
 /// Outputs of a vector; codes of a lane.
@@ -121,18 +121,18 @@ bool Int8Conv::Impl::set_constants(const std::int8_t* plain, const Requantizatio
       sum += code;
       magnitude += std::abs(code);
     }
-    const std::int64_t output_bias = r.bias.empty() ? 0 : r.bias[lane];
-    const std::int64_t bound = magnitude * reach + std::abs(output_bias);
-    has_bias = has_bias || is_observed || (output_bias != 0 && bound >= kExactInF32);
+    const double output_bias = r.bias.empty() ? 0.0 : double{r.bias[lane]};
+    const double bound = static_cast<double>(magnitude * reach) + std::abs(output_bias);
+    has_bias = has_bias || is_observed || (output_bias != 0.0 && bound >= kExactInF32);
     start[lane] = static_cast<std::int32_t>(-sum * x_zero_point);
     bias[lane] = static_cast<float>(output_bias);
     multiplier[lane] = r.multiplier[lane];
-    if (!(static_cast<double>(bound) * static_cast<double>(r.multiplier[lane]) < kLargestCode)) {
+    if (!(bound * static_cast<double>(r.multiplier[lane]) < kLargestCode)) {
       return false;
     }
   }
   for (std::size_t lane = 0; !has_bias && lane < r.bias.size(); ++lane) {
-    start[lane] += r.bias[lane];
+    start[lane] += static_cast<std::int32_t>(r.bias[lane]);
   }
   zero_point = static_cast<float>(r.output.zero_point);
   lower = static_cast<std::uint8_t>(r.relu ? std::max(r.codes.qmin, r.output.zero_point) : r.codes.qmin);
@@ -147,7 +147,7 @@ std::shared_ptr<Int8Conv::Impl> Int8Conv::Impl::make(const ConvShape& shape, con
   check(x_zero_point >= 0 && x_zero_point <= 255, "int8 layer: expected a zero point in [0, 255], got ", x_zero_point);
   const bool has_windows = !pool || (shape.out_h() >= 2 && shape.out_w() >= 2);
   const bool is_dilated = shape.dilation_w > 1 && shape.kw > 1;
-  const bool fits = 255 * 127 * shape.depth() <= std::numeric_limits<std::int32_t>::max();
+  const bool fits = shape.depth() <= ProductCodes().largest_depth();
   if (!has_int8_units() || shape.groups > 1 || is_dilated || !has_windows || !fits || r.codes.is_signed()) {
     return nullptr;
   }

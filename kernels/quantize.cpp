@@ -10,18 +10,11 @@
 namespace detent {
 namespace {
 
-/// rne of a double to an integer in [low, high]; NaN gives low.
-std::int32_t round_to_integer(double x, std::int32_t low, std::int32_t high) {
-  if (!(x > low)) {
-    return low;
-  }
-  if (x >= high) {
-    return high;
-  }
+/// rne of a double; what is not finite stays what it is.
+double round_to_nearest(double x) {
   const double floor = std::floor(x);
   const double rest = x - floor;
-  const auto whole = static_cast<std::int32_t>(floor);
-  return rest > 0.5 || (rest == 0.5 && whole % 2 != 0) ? whole + 1 : whole;
+  return rest > 0.5 || (rest == 0.5 && std::fmod(floor, 2.0) != 0.0) ? floor + 1.0 : floor;
 }
 
 void check_bits(int bits) { check(bits >= 2 && bits <= 8, "codes: expected 2 to 8 bits, got ", bits); }
@@ -61,7 +54,7 @@ ScaleZero choose_qparams(float min, float max, CodeRange codes, Scheme scheme) {
         "choose_qparams: expected a finite range with min <= max, got [", min, ", ", max, "]");
   const float low = std::min(min, 0.0F);
   const float high = std::max(max, 0.0F);
-  constexpr float kSmallest = std::numeric_limits<float>::epsilon();
+  constexpr float kSmallest = 0x1p-60F;
   constexpr float kLargest = std::numeric_limits<float>::max();
   if (scheme == Scheme::Symmetric) {
     return {std::max(std::max(-low, high) / static_cast<float>(codes.qmax), kSmallest), 0};
@@ -71,6 +64,21 @@ ScaleZero choose_qparams(float min, float max, CodeRange codes, Scheme scheme) {
   const auto span = static_cast<float>(codes.qmax - codes.qmin);
   const std::int32_t zero_point = codes.qmin + kernels::round_clamped(-(low / scale), 0.0F, span);
   return {scale, zero_point};
+}
+
+float scale_for_bias(float scale, float bias, float input_scale) {
+  // Products of an f32 with an f32 and 2^30 are exact in double, so the comparison is that of the reals.
+  const double size = std::abs(double{bias});
+  const double unit = double{kLargestBias} * double{input_scale};
+  if (size <= unit * double{scale}) {
+    return scale;
+  }
+  const double needed = size / unit;
+  check(needed < double{std::numeric_limits<float>::max()},
+        "bias: expected a number that fits beside an input of scale ", input_scale, ", got ", bias,
+        "; training has diverged");
+  const auto raised = static_cast<float>(needed);
+  return unit * double{raised} < size ? std::nextafter(raised, std::numeric_limits<float>::infinity()) : raised;
 }
 
 std::int32_t quantize(float x, ScaleZero map, CodeRange codes) {
@@ -235,6 +243,27 @@ void apply_mask(std::span<const bfloat16> dy, const std::uint8_t* mask, bfloat16
                reinterpret_cast<std::uint16_t*>(dx));
 }
 
+namespace {
+
+double unit_of(ScaleZero input, const QParams& weight, std::size_t o) {
+  return double{input.scale} * double{weight.scale[weight.channels() == 1 ? 0 : o]};
+}
+
+}  // namespace
+
+float multiplier_of(double ratio) { return static_cast<float>(std::min(ratio, 0x1p64)); }
+
+std::vector<std::int32_t> bias_codes(ScaleZero input, const QParams& weight, std::span<const float> bias) {
+  std::vector<std::int32_t> codes;
+  for (std::size_t o = 0; o < bias.size(); ++o) {
+    const double code = round_to_nearest(double{bias[o]} / unit_of(input, weight, o));
+    check(std::abs(code) <= kLargestBias, "bias: element ", o, ": expected at most 2^30 times the scales of input and ",
+          "weight, got ", bias[o], ", ", code, " times");
+    codes.push_back(static_cast<std::int32_t>(code));
+  }
+  return codes;
+}
+
 Requantization make_requantization(ScaleZero input, const QParams& weight, std::span<const float> bias,
                                    std::int64_t outputs, ScaleZero output, CodeRange codes, bool relu) {
   const auto o_count = static_cast<std::size_t>(outputs);
@@ -242,14 +271,17 @@ Requantization make_requantization(ScaleZero input, const QParams& weight, std::
   check(weight.channels() == 1 || weight.channels() == o_count, "requantize: expected 1 or ", outputs,
         " weight scales, got ", weight.channels());
   check(bias.empty() || bias.size() == o_count, "requantize: expected ", outputs, " biases or none, got ", bias.size());
-  constexpr std::int32_t kLargestBias = 1 << 30;
+  constexpr double kLargest = std::numeric_limits<float>::max();
   Requantization r{.multiplier = {}, .bias = {}, .real_scale = {}, .output = output, .codes = codes, .relu = relu};
   for (std::size_t o = 0; o < o_count; ++o) {
-    const double unit = double{input.scale} * double{weight.scale[weight.channels() == 1 ? 0 : o]};
-    r.multiplier.push_back(static_cast<float>(unit / double{output.scale}));
-    r.real_scale.push_back(static_cast<float>(unit));
+    const double unit = unit_of(input, weight, o);
+    r.multiplier.push_back(multiplier_of(unit / double{output.scale}));
+    r.real_scale.push_back(static_cast<float>(std::min(unit, kLargest)));
     if (!bias.empty()) {
-      r.bias.push_back(round_to_integer(double{bias[o]} / unit, -kLargestBias, kLargestBias));
+      const double code = round_to_nearest(double{bias[o]} / unit);
+      check(std::abs(code) <= kLargest, "requantize: bias of output ", o, ": expected a finite number of units of ",
+            unit, ", got ", bias[o]);
+      r.bias.push_back(static_cast<float>(code));
     }
   }
   return r;
@@ -261,7 +293,7 @@ Requantization make_average_requantization(ScaleZero input, std::int64_t count, 
         channels);
   const auto n = static_cast<double>(count);
   const auto c = static_cast<std::size_t>(channels);
-  return {.multiplier = std::vector<float>(c, static_cast<float>(double{input.scale} / (n * double{output.scale}))),
+  return {.multiplier = std::vector<float>(c, multiplier_of(double{input.scale} / (n * double{output.scale}))),
           .bias = {},
           .real_scale = std::vector<float>(c, static_cast<float>(double{input.scale} / n)),
           .output = output,

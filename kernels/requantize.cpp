@@ -122,7 +122,7 @@ void requantize(const std::int32_t* acc, std::int64_t rows, const Requantization
     if (r.bias.empty()) {
       std::fill_n(bias + i, outputs, 0.0F);
     } else {
-      std::transform(r.bias.begin(), r.bias.end(), bias + i, [](std::int32_t b) { return static_cast<float>(b); });
+      std::copy_n(r.bias.data(), outputs, bias + i);
     }
   }
   t.multiplier = multiplier;
@@ -176,8 +176,8 @@ void requantize_add(std::span<const std::uint8_t> a_q, ScaleZero a, std::span<co
         b_q.size(), " codes");
   const Addition r{.a_zero = a.zero_point,
                    .b_zero = b.zero_point,
-                   .a_multiplier = static_cast<float>(double{a.scale} / double{output.scale}),
-                   .b_multiplier = static_cast<float>(double{b.scale} / double{output.scale}),
+                   .a_multiplier = multiplier_of(double{a.scale} / double{output.scale}),
+                   .b_multiplier = multiplier_of(double{b.scale} / double{output.scale}),
                    .a_scale = a.scale,
                    .b_scale = b.scale,
                    .zero_point = static_cast<float>(output.zero_point),

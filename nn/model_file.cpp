@@ -4,6 +4,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "nn/finite.h"
+
 namespace detent::nn {
 namespace {
 
@@ -42,6 +44,7 @@ void set_slots(const Graph& graph, std::map<std::string, Tensor>& tensors) {
       *slot.tensor = tensor;
       tensors.erase(found);
     }
+    check_finite(*node.module, node.name);
     try {
       node.module->loaded();
     } catch (const Error& error) {

@@ -27,7 +27,8 @@ struct Model {
 TensorFile to_file(const Model& model);
 /// The model that a file holds: the graph is made by `kinds`, and every slot is set and checked, so that the graph's
 /// forward pass cannot fail on it. Throws Error, naming the file, for another format, version or kind, a graph that
-/// cannot be made, and tensors that are missing, surplus, or of another shape or type than the graph asks for.
+/// cannot be made, tensors that are missing, surplus, or of another shape or type than the graph asks for, and real
+/// numbers that are not finite.
 Model from_file(TensorFile file, const ModuleKinds& kinds);
 
 /// to_file, written whole or not at all.

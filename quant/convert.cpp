@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "nn/finite.h"
 #include "quant/int8_modules.h"
 #include "quant/pass.h"
 
@@ -52,14 +53,15 @@ void convert_product(Conversion& pass, std::size_t index) {
   const FoldedBatchNorm* const batch_norm = qat.batch_norm();
   Int8Product::State state;
   state.input = pass.map_of[pass.input(index)].value();
-  state.weight = quantize_weight(qat.folded_weight(batch_norm ? batch_norm->factor() : std::vector<float>(), nullptr),
-                                 settings.qconfig.weight);
+  const std::vector<float> factor = batch_norm ? batch_norm->factor() : std::vector<float>();
   const std::vector<float> bias = qat.folded_bias();
-  const std::int64_t outputs = state.weight.codes.shape()[0];
-  const kernels::Requantization requantization = kernels::make_requantization(
-      state.input, state.weight.qparams, bias, outputs, qat.output().map(), qat.output().codes(), settings.relu);
+  const std::string what = "convert: " + qat.name() + ": with the batch norm folded, ";
+  nn::check_finite(qat.folded_weight(factor, nullptr).template data<float>(), what + "weight");
+  nn::check_finite(bias, what + "bias");
+  state.weight = qat.quantized_weight(state.input, factor, bias, nullptr);
   if (!bias.empty()) {
-    state.bias = Tensor::from(requantization.bias, {outputs});
+    state.bias = Tensor::from(kernels::bias_codes(state.input, state.weight.qparams, bias),
+                              {static_cast<std::int64_t>(bias.size())});
   }
   nlohmann::json options = qat.layer().options();
   auto layer = std::static_pointer_cast<Layer>(Layer::from_options(options));
@@ -154,6 +156,7 @@ void note_map(Conversion& pass, std::size_t index) {
 }  // namespace
 
 Converted convert(const Graph& prepared, const std::vector<std::string>& keep_float) {
+  nn::check_finite(prepared, "convert");
   Conversion pass{prepared, keep_float};
   const std::size_t count = prepared.nodes().size();
   check(count > 0, "convert: the graph is empty");

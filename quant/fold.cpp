@@ -17,12 +17,16 @@ float FoldedBatchNorm::beta(std::size_t channel) const {
   return module_->settings().affine ? module_->bias().value.data<float>()[channel] : 0.0F;
 }
 
+double FoldedBatchNorm::mean(std::size_t channel) const { return module_->running_mean().data<float>()[channel]; }
+
+double FoldedBatchNorm::deviation(std::size_t channel) const {
+  return std::sqrt(double{module_->running_variance().data<float>()[channel]} + module_->settings().epsilon);
+}
+
 std::vector<float> FoldedBatchNorm::factor() const {
-  const std::span<const float> variance = module_->running_variance().data<float>();
-  std::vector<float> factor(variance.size());
+  std::vector<float> factor(module_->running_variance().data<float>().size());
   for (std::size_t o = 0; o < factor.size(); ++o) {
-    factor[o] = static_cast<float>(static_cast<double>(gamma(o)) /
-                                   std::sqrt(static_cast<double>(variance[o]) + module_->settings().epsilon));
+    factor[o] = static_cast<float>(double{gamma(o)} / deviation(o));
   }
   return factor;
 }

@@ -32,6 +32,8 @@ class FoldedBatchNorm {
 
   float gamma(std::size_t channel) const;
   float beta(std::size_t channel) const;
+  double mean(std::size_t channel) const;       ///< the running one
+  double deviation(std::size_t channel) const;  ///< sqrt(running_variance + epsilon)
   /// running = (1 - momentum) * running + momentum * batch, with the unbiased variance of `count` values.
   void update(std::span<const double> mean, std::span<const double> variance, std::int64_t count);
 

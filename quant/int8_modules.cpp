@@ -64,7 +64,7 @@ std::int64_t Int8Product::bound() const {
 QParams Int8Product::weight_qparams() const {
   QParams qparams;
   qparams.axis = options_.is_per_channel ? 0 : -1;
-  qparams.codes = signed_codes(options_.weight_bits);
+  qparams.codes = weight_codes();
   std::ranges::copy(weight_scale_.data<float>(), std::back_inserter(qparams.scale));
   std::ranges::copy(weight_zero_point_.data<std::int32_t>(), std::back_inserter(qparams.zero_point));
   return qparams;
@@ -76,13 +76,15 @@ kernels::Requantization Int8Product::requantization() const {
   kernels::Requantization requantization = kernels::make_requantization(
       input_map(), weight_qparams(), {}, weight_.shape()[0], output_.map(), output_.codes(), options_.relu);
   if (bias_.defined()) {
-    std::ranges::copy(bias_.data<std::int32_t>(), std::back_inserter(requantization.bias));
+    std::ranges::transform(bias_.data<std::int32_t>(), std::back_inserter(requantization.bias),
+                           [](std::int32_t b) { return static_cast<float>(b); });
   }
   return requantization;
 }
 
-void Int8Product::make_plan(const kernels::ConvShape& shape) {
-  packed_ = kernels::pack_integer(shape, weight_.data<std::int8_t>().data(), weight_.owner());
+void Int8Product::make_plan(const kernels::ConvShape& shape, const Tensor& x) {
+  packed_ = kernels::pack_integer(shape, weight_.data<std::int8_t>().data(), weight_.owner(),
+                                  product_codes(x, weight_codes()));
   requantization_ = requantization();
 }
 
@@ -92,7 +94,7 @@ nn::Variable Int8Product::forward(nn::Context& context, std::span<const nn::Vari
         ": the input's scale and zero point are not those that the layer was converted for");
   const kernels::ConvShape shape = conv_shape(x.shape().row(), x.shape()[0]);
   if (!packed_.defined()) {
-    make_plan(shape);
+    make_plan(shape, x);
   }
   Tensor y = context.tape.empty(output_shape(std::vector{x.shape().row()}).batched(x.shape()[0]), DType::U8);
   integer_product(shape, x, packed_, requantization_, y);
@@ -127,6 +129,10 @@ void Int8Product::loaded() {
   for (const std::int8_t code : weight_.data<std::int8_t>()) {
     check(qparams.codes.qmin <= code && code <= qparams.codes.qmax, name(), ": weight: code ", static_cast<int>(code),
           " lies outside [", qparams.codes.qmin, ", ", qparams.codes.qmax, "]");
+  }
+  for (std::int64_t o = 0; bias_.defined() && o < bias_.elements(); ++o) {
+    const std::int32_t bias = bias_.data<std::int32_t>()[static_cast<std::size_t>(o)];
+    check(-kLargestBias <= bias && bias <= kLargestBias, "bias: element ", o, ": expected at most 2^30, got ", bias);
   }
   QParams::per_tensor(map_from(input_scale_, input_zero_point_), unsigned_codes(8)).validate();
   output_.check_loaded();

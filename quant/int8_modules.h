@@ -47,6 +47,7 @@ class Int8Product : public nn::Module {
   const Tensor& weight_scale() const { return weight_scale_; }
   /// What its forward pass computes with.
   const Tensor& weight() const { return weight_; }
+  CodeRange weight_codes() const { return signed_codes(options_.weight_bits); }
   ScaleZero input_map() const;
   kernels::Requantization requantization() const;
 
@@ -72,7 +73,7 @@ class Int8Product : public nn::Module {
   Int8Product(const Options& options, State state, const FakeQuant& output);
 
  private:
-  void make_plan(const kernels::ConvShape& shape);
+  void make_plan(const kernels::ConvShape& shape, const Tensor& x);
   QParams weight_qparams() const;
 
   Options options_;

@@ -52,15 +52,21 @@ ScaleZero map_of(const Tensor& x) {
 
 }  // namespace
 
-QuantizedWeight quantize_weight(const Tensor& weight, const WeightQuantizer& config, Arena* arena) {
+QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
+                                const WeightQuantizer& config, Arena* arena) {
   const std::int64_t outputs = weight.shape()[0];
   const auto row = static_cast<std::size_t>(weight.shape().row_elements());
   const CodeRange range = signed_codes(config.bits);
   const std::span<const float> values = weight.data<float>();
   const auto row_of = [row](auto span, std::int64_t o) { return span.subspan(static_cast<std::size_t>(o) * row, row); };
-  const auto map_of_range = [&](const MinMax& r) {
+  // Of the channels whose biases these are.
+  const auto map_of_range = [&](const MinMax& r, std::span<const float> biases) {
     check(!r.empty(), "weights: no finite value in a channel; training has diverged");
-    return choose_qparams(r.min, r.max, range, config.scheme);
+    ScaleZero map = choose_qparams(r.min, r.max, range, config.scheme);
+    for (const float b : biases) {
+      map.scale = scale_for_bias(map.scale, b, input_scale);
+    }
+    return map;
   };
   Tensor codes = Tensor::empty(weight.shape(), DType::S8, arena);
   const std::span<std::int8_t> q = codes.data<std::int8_t>();
@@ -78,7 +84,9 @@ QuantizedWeight quantize_weight(const Tensor& weight, const WeightQuantizer& con
     // A channel's range is taken and its codes are made while it is in cache.
     for_each_output([&](std::int64_t o) {
       ScaleZero& map = maps[static_cast<std::size_t>(o)];
-      map = map_of_range(kernels::min_max(row_of(values, o)));
+      const std::size_t has_bias = bias.empty() ? 0 : 1;
+      map = map_of_range(kernels::min_max(row_of(values, o)),
+                         bias.subspan(static_cast<std::size_t>(o) * has_bias, has_bias));
       kernels::quantize(row_of(values, o), map, range, row_of(q, o).data());
     });
   } else {
@@ -88,7 +96,7 @@ QuantizedWeight quantize_weight(const Tensor& weight, const WeightQuantizer& con
     for (const MinMax& r : ranges) {
       whole.include(r);
     }
-    maps.assign(1, map_of_range(whole));
+    maps.assign(1, map_of_range(whole, bias));
     for_each_output([&](std::int64_t o) { kernels::quantize(row_of(values, o), maps[0], range, row_of(q, o).data()); });
   }
   QParams qparams;
@@ -118,12 +126,17 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const ker
   kernels::conv2d_integer(shape, codes_of(x), map_of(x).zero_point, weight, std::ref(epilogue));
 }
 
-void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Tensor& weight_codes,
+kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight) {
+  return {.x = x.qparams()->codes.qmax, .weight = weight.qmax};
+}
+
+void integer_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen) {
-  const std::int8_t* const codes = weight_codes.data<std::int8_t>().data();
+  const std::int8_t* const codes = weight.codes.data<std::int8_t>().data();
   const kernels::Int8Conv layer = kernels::Int8Conv::make_observed(shape, codes, map_of(x).zero_point, requantization);
   if (!layer.defined()) {
-    const kernels::PackedWeight packed = kernels::pack_integer(shape, codes, weight_codes.owner());
+    const kernels::PackedWeight packed =
+        kernels::pack_integer(shape, codes, weight.codes.owner(), product_codes(x, weight.qparams.codes));
     integer_product(shape, x, packed, requantization, y, mask, seen);
     return;
   }

@@ -11,13 +11,15 @@
 /// conv2d_integer with requantize the more general; their codes, masks and ranges are the same to the last bit.)
 namespace detent::quant {
 
-/// Weights as codes, s8, of the shape of `weight` (O first): symmetric, ranges from the weights as they are.
+/// Weights as codes, s8, of the shape of `weight` (O first): symmetric.
 struct QuantizedWeight {
   Tensor codes;
   QParams qparams;
 };
-/// `weight` f32 [O, ...].
-QuantizedWeight quantize_weight(const Tensor& weight, const WeightQuantizer& config, Arena* arena = nullptr);
+/// `weight` f32 [O, ...]. Ranges are those of the weights as they are; scales are raised where the layer's `bias`
+/// (reals, or empty) would not fit beside them and an input of scale `input_scale`: see scale_for_bias.
+QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
+                                const WeightQuantizer& config, Arena* arena = nullptr);
 
 /// One mask bit an element of a product's result, for the straight-through gradient. The bits of each slice of images
 /// (conv_slices) start at a byte of their own, so that slices are written in parallel.
@@ -40,8 +42,11 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const ker
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
                      MinMax* seen = nullptr);
 
-/// The same with weights that are new: s8 codes [O, ...]. On VNNI units convolutions are requantized in registers.
-void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Tensor& weight_codes,
+/// For pack_integer: the codes that `x` and weights with the codes `weight` can have.
+kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight);
+
+/// The same with weights that are new. On VNNI units convolutions are requantized in registers.
+void integer_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
                      MinMax* seen = nullptr);
 

@@ -183,7 +183,8 @@ class GeneralInt8Step : public ProductStep {
  public:
   GeneralInt8Step(const Int8Product& product, const kernels::ConvShape& shape, Inputs inputs, const PlanValue& value)
       : ProductStep(shape, std::move(inputs), value),
-        packed_(kernels::pack_integer(shape, product.weight().data<std::int8_t>().data())),
+        packed_(kernels::pack_integer(shape, product.weight().data<std::int8_t>().data(), nullptr,
+                                      {.x = input().qparams->codes.qmax, .weight = product.weight_codes().qmax})),
         requantization_(product.requantization()),
         bytes_(product.weight().bytes()) {}
   void run(Range images, std::int64_t task, Range) const override {

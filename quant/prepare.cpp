@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "nn/finite.h"
 #include "quant/pass.h"
 #include "quant/qat_modules.h"
 
@@ -23,6 +24,7 @@ class Preparation {
   Graph run();
 
   const Graph::Node& node(std::size_t index) const { return source_.nodes()[index]; }
+  const Graph::Node& node(Handle source_value) const { return source_.node(source_value); }
   /// How this node is quantized; nullopt: it stays in float. Static quantization observes with MinMax.
   std::optional<QConfig> config(std::size_t index) const;
   FakeQuant::State state() const { return state_; }
@@ -31,6 +33,8 @@ class Preparation {
   /// The value of an input as codes, or as real numbers, with a quantize or dequantize put in where it must be.
   Handle codes_of(Handle source_value, const QConfig& config);
   Handle reals_of(Handle source_value);
+  /// The codes that a value of the result can have: those of the quantizer that made it.
+  CodeRange codes_at(Handle value) const;
 
   /// Adds `module` under the name of the first node of `chain`; it does the work of the whole chain.
   void add(const std::vector<std::size_t>& chain, std::shared_ptr<nn::Module> module, std::vector<Handle> inputs,
@@ -92,6 +96,14 @@ Handle Preparation::reals_of(Handle source_value) {
         result_.add(std::make_shared<Dequantize>(), {made.handle}, source_.node(source_value).name + "_dequantize");
   }
   return *made.other;
+}
+
+CodeRange Preparation::codes_at(Handle value) const {
+  for (;; value = result_.node(value).inputs[0]) {
+    if (auto* const quantized = dynamic_cast<QuantizedOutput*>(result_.node(value).module.get())) {
+      return quantized->output().codes();
+    }
+  }
 }
 
 void Preparation::add(const std::vector<std::size_t>& chain, std::shared_ptr<nn::Module> module,
@@ -169,6 +181,14 @@ void prepare_product(Preparation& pass, std::size_t index) {
     chain.push_back(*relu);
   }
   const Handle input = pass.codes_of(pass.node(index).inputs[0], *config);
+  const std::int64_t depth = layer->conv_shape(pass.node(pass.node(index).inputs[0]).shape, 1).depth();
+  try {
+    kernels::ProductCodes{.x = pass.codes_at(input).qmax, .weight = signed_codes(config->weight.bits).qmax}.check_depth(
+        depth);
+  } catch (const Error& error) {
+    const std::string& name = pass.node(index).name;
+    fail("prepare: ", name, ": ", error.what(), " with keep_float = [\"", name, "\"]");
+  }
   pass.add(chain, std::make_shared<Qat>(std::move(layer), std::move(qat), std::move(folded)), {input}, true);
 }
 
@@ -238,6 +258,7 @@ const std::map<std::string_view, Rule>& rules() {
 }
 
 Graph Preparation::run() {
+  nn::check_finite(source_, "prepare");
   check_names();
   made_[0] = {false, result_.input(source_.input_shape())};
   for (std::size_t index = 1; index < source_.nodes().size(); ++index) {

@@ -200,6 +200,15 @@ void multiply(const ProductGradient& gradient, const Affine& affine, const autog
 
 }  // namespace
 
+FrozenFold::FrozenFold(const FoldedBatchNorm& batch_norm, std::vector<float> factor_at_forward, Tensor layer_weight,
+                       Tensor layer_bias)
+    : factor(std::move(factor_at_forward)), weight(std::move(layer_weight)), bias(std::move(layer_bias)) {
+  for (std::size_t o = 0; o < factor.size(); ++o) {
+    mean.push_back(batch_norm.mean(o));
+    deviation.push_back(batch_norm.deviation(o));
+  }
+}
+
 void ProductGradient::run(autograd::Backward& backward) const {
   Arena* const arena = backward.arena();
   const auto outputs = static_cast<std::size_t>(shape.o);
@@ -239,15 +248,13 @@ void ProductGradient::run(autograd::Backward& backward) const {
   } else if (fold) {
     // w' = w f, b' = beta + (b - mean) f, f = gamma / sqrt(variance + epsilon)
     const auto row = static_cast<std::size_t>(dw.shape().row_elements());
-    const std::span<const float> mean = fold->module->running_mean().data<float>();
-    const std::span<const float> variance = fold->module->running_variance().data<float>();
     for (std::size_t o = 0; o < outputs; ++o) {
-      double df = (static_cast<double>(fold->bias.defined() ? fold->bias.data<float>()[o] : 0.0F) - mean[o]) * dbeta[o];
+      double df =
+          (static_cast<double>(fold->bias.defined() ? fold->bias.data<float>()[o] : 0.0F) - fold->mean[o]) * dbeta[o];
       for (std::size_t k = 0; k < row; ++k) {
         df += static_cast<double>(dw.data<float>()[o * row + k]) * fold->weight.data<float>()[o * row + k];
       }
-      dgamma[o] =
-          static_cast<float>(df / std::sqrt(static_cast<double>(variance[o]) + fold->module->settings().epsilon));
+      dgamma[o] = static_cast<float>(df / fold->deviation[o]);
       db[o] = dbeta[o] * fold->factor[o];
     }
     scale_rows(dw, [&](std::size_t o) { return fold->factor[o]; });

@@ -11,10 +11,12 @@ namespace detent::quant {
 
 /// A batch norm with frozen statistics: the layer ran with weight * factor and a folded bias.
 struct FrozenFold {
-  nn::BatchNorm* module;
+  FrozenFold(const FoldedBatchNorm& batch_norm, std::vector<float> factor_at_forward, Tensor layer_weight,
+             Tensor layer_bias);
   std::vector<float> factor;
-  Tensor weight;  ///< the layer's own
-  Tensor bias;    ///< the layer's own; may be undefined
+  std::vector<double> mean, deviation;  ///< as they were: sqrt(running variance + epsilon)
+  Tensor weight;                        ///< the layer's own
+  Tensor bias;                          ///< the layer's own; may be undefined
 };
 
 /// A batch norm with the batch's statistics.

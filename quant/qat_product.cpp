@@ -48,6 +48,16 @@ std::vector<float> QatProduct::folded_bias() {
   return batch_norm_ ? batch_norm_->bias(layer_bias) : std::vector<float>(layer_bias.begin(), layer_bias.end());
 }
 
+QuantizedWeight QatProduct::quantized_weight(ScaleZero input, std::span<const float> factor,
+                                             std::span<const float> bias, Arena* arena) {
+  const Tensor folded = folded_weight(factor, arena);
+  try {
+    return quantize_weight(folded, bias, input.scale, options_.qconfig.weight, arena);
+  } catch (const Error& error) {
+    fail(name(), ": ", error.what());
+  }
+}
+
 Shape QatProduct::result_shape(const Shape& x) const { return output_shape(std::vector{x.row()}).batched(x[0]); }
 
 nn::Variable QatProduct::calibrate(nn::Context& context, const nn::Variable& x) {
@@ -77,8 +87,8 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   const bool observe = context.training && output_.is_observing();
   const std::vector<float> factor = batch_norm_ ? batch_norm_->factor() : std::vector<float>();
   const ScaleZero input = x.value().qparams()->tensor();
-  const QuantizedWeight quantized = quantize_weight(folded_weight(factor, arena), options_.qconfig.weight, arena);
   const std::vector<float> bias_value = folded_bias();
+  const QuantizedWeight quantized = quantized_weight(input, factor, bias_value, arena);
   const auto requantization = [&](ScaleZero map) {
     return kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, map, output_.codes(),
                                         options_.relu);
@@ -86,7 +96,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   if (output_.is_measuring() && !context.training) {
     return measured_codes(output_, [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
       Tensor codes = context.tape.empty(result_shape(x.shape()), DType::U8);
-      integer_product(shape, x.value(), quantized.codes, requantization(map->tensor()), codes, nullptr, seen);
+      integer_product(shape, x.value(), quantized, requantization(map->tensor()), codes, nullptr, seen);
       return context.tape.constant(codes.with_qparams(map));
     });
   }
@@ -96,7 +106,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   if (observe_first) {
     // The range first, on any map; then the codes.
     MinMax seen;
-    integer_product(shape, x.value(), quantized.codes, requantization({}), y, nullptr, &seen);
+    integer_product(shape, x.value(), quantized, requantization({}), y, nullptr, &seen);
     output_.observe(seen, x.shape()[0]);
   }
   output_.check_range(name());
@@ -105,7 +115,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   SliceMask mask = saves ? SliceMask(shape, arena) : SliceMask();
   MinMax seen;
   const bool observe_after = observe && !observe_first;
-  integer_product(shape, x.value(), quantized.codes, requantization(output_.map()), y, saves ? &mask : nullptr,
+  integer_product(shape, x.value(), quantized, requantization(output_.map()), y, saves ? &mask : nullptr,
                   observe_after ? &seen : nullptr);
   if (observe_after) {
     output_.observe(seen, x.shape()[0]);
@@ -117,7 +127,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   ProductGradient gradient{
       .shape = shape, .dtype = options_.qconfig.backward, .x = x.value(), .weight = quantized, .mask = std::move(mask)};
   if (batch_norm_) {
-    gradient.fold = FrozenFold{&batch_norm_->module(), factor, weight().value, bias().value};
+    gradient.fold = FrozenFold(*batch_norm_, factor, weight().value, bias().value);
   }
   return context.tape.record(
       kind(), std::move(y), inputs_on_tape(context, x),
@@ -132,9 +142,10 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   Arena* const arena = context.tape.arena();
   const std::vector<float> factor = batch_norm_->training_factor();
   const ScaleZero input = x.value().qparams()->tensor();
-  const QuantizedWeight quantized = quantize_weight(folded_weight(factor, arena), options_.qconfig.weight, arena);
+  const QuantizedWeight quantized = quantized_weight(input, factor, folded_bias(), arena);
   const kernels::PackedWeight packed =
-      kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data(), quantized.codes.owner());
+      kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data(), quantized.codes.owner(),
+                            product_codes(x.value(), quantized.qparams.codes));
   const Tensor sums = integer_sums(shape, x.value(), packed, arena);
   const SumStatistics statistics(shape, sums, input, quantized.qparams, factor, *batch_norm_);
   statistics.update_running(*batch_norm_, values_of(bias().value));

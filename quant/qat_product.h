@@ -48,6 +48,9 @@ class QatProduct : public nn::Module, public QuantizedOutput {
   /// The weights and bias that the frozen forward quantizes: with the batch norm's factor, if there is one.
   Tensor folded_weight(std::span<const float> factor, Arena* arena);
   std::vector<float> folded_bias();
+  /// The codes of folded_weight beside folded_bias and an input of this map: what training and conversion run.
+  QuantizedWeight quantized_weight(ScaleZero input, std::span<const float> factor, std::span<const float> bias,
+                                   Arena* arena);
 
   nlohmann::json options() const override;
   void bind(std::span<const Shape> inputs) override;

@@ -9,6 +9,9 @@ namespace detent::quant {
 namespace {
 
 constexpr double kSmallestGamma = 1e-5;
+/// A slope of an intercept's 2^-60 part makes the intercept 2^60 sums: a number that f32 holds, and that no sum
+/// changes.
+constexpr double kSmallestSlope = 0x1p-60;
 
 }  // namespace
 
@@ -43,8 +46,8 @@ SumStatistics::SumStatistics(const kernels::ConvShape& shape, const Tensor& sums
     variance_.push_back(variance * unit * unit);
     gain_.push_back(gamma / deviation);
     normalizer_.push_back(unit / deviation);
-    slope_.push_back(gamma * unit / deviation);
     intercept_.push_back(static_cast<float>(static_cast<double>(batch_norm.beta(o)) - gamma * mean * unit / deviation));
+    slope_.push_back(std::max(gamma * unit / deviation, std::abs(double{intercept_.back()}) * kSmallestSlope));
   }
 }
 

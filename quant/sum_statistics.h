@@ -15,7 +15,7 @@ class SumStatistics {
   SumStatistics(const kernels::ConvShape& shape, const Tensor& sums, ScaleZero input, const QParams& weight,
                 std::span<const float> factor, const FoldedBatchNorm& batch_norm);
 
-  /// The normalized result is y = sum * slope[o] + intercept[o], slope > 0.
+  /// The normalized result is y = sum * slope[o] + intercept[o], slope > 0 and at least |intercept| * 2^-60.
   /// Slopes as the scales of weights that an input with scale s_x would have: slope[o] / s_x.
   QParams slopes(ScaleZero input) const;
   std::span<const float> intercepts() const { return intercept_; }

@@ -276,8 +276,11 @@ TEST(Conv2dErrors, NameWhatIsWrong) {
   EXPECT_THAT(
       message([&] { conv2d_backward(shape, {.make_dy = {}, .make_x = {}, .weight = {}, .dx = bytes_of(numbers)}); }),
       ::testing::HasSubstr("expected dy or make_dy"));
-  EXPECT_THAT(message([&] { pack_integer(ConvShape::linear(1, 66312, 1), nullptr); }),
-              ::testing::HasSubstr("66312 products does not fit 32 bits"));
+  EXPECT_THAT(
+      message([&] { pack_integer(ConvShape::linear(1, 66312, 1), nullptr); }),
+      ::testing::HasSubstr("a sum of 66312 products of codes up to 255 and 127 may pass 2^31; expected at most 66311"));
+  EXPECT_EQ((ProductCodes{.x = 15, .weight = 127}.largest_depth()), 1127288);
+  EXPECT_EQ((ProductCodes{.x = 255, .weight = 7}.largest_depth()), 1203072);
 }
 
 }  // namespace

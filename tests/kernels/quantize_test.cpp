@@ -181,8 +181,8 @@ TEST(ChooseQParams, CoversTheRangeAndZero) {
   EXPECT_EQ(choose_qparams(-510, -3, unsigned_codes(8), Scheme::Affine), (ScaleZero{2, 255}));
   EXPECT_EQ(choose_qparams(-254, 100, signed_codes(8), Scheme::Symmetric), (ScaleZero{2, 0}));
   EXPECT_EQ(choose_qparams(-7, 14, signed_codes(4), Scheme::Symmetric), (ScaleZero{2, 0}));
-  EXPECT_EQ(choose_qparams(0, 0, unsigned_codes(8), Scheme::Affine), (ScaleZero{0x1p-23F, 0}));
-  EXPECT_EQ(choose_qparams(0, 0, signed_codes(8), Scheme::Symmetric), (ScaleZero{0x1p-23F, 0}));
+  EXPECT_EQ(choose_qparams(0, 0, unsigned_codes(8), Scheme::Affine), (ScaleZero{0x1p-60F, 0}));
+  EXPECT_EQ(choose_qparams(0, 0, signed_codes(8), Scheme::Symmetric), (ScaleZero{0x1p-60F, 0}));
   const ScaleZero widest = choose_qparams(-3e38F, 3e38F, unsigned_codes(8), Scheme::Affine);
   EXPECT_TRUE(std::isfinite(widest.scale)) << "a range whose width is not a float";
 }

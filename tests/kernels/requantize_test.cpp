@@ -12,8 +12,6 @@ namespace {
 using testing::error_of;
 using ::testing::HasSubstr;
 
-constexpr std::int32_t kLargestBias = 1 << 30;
-
 // What DESIGN 5 says of one sum, an f32 operation a line.
 struct Expected {
   std::int32_t code;
@@ -32,7 +30,7 @@ Expected expect_code(float scaled, float real, bool is_positive, const Requantiz
 }
 
 Expected reference(std::int32_t acc, const Requantization& r, std::size_t o) {
-  const float bias = r.bias.empty() ? 0.0F : static_cast<float>(r.bias[o]);
+  const float bias = r.bias.empty() ? 0.0F : r.bias[o];
   const float sum = static_cast<float>(acc) + bias;
   const float scaled = sum * r.multiplier[o];
   return expect_code(scaled, sum * r.real_scale[o], sum > 0, r);
@@ -86,24 +84,101 @@ TEST(MakeRequantization, FollowsTheFormula) {
   const Requantization r = make_requantization({0.5F, 7}, weight, bias, 3, {0.25F, 3}, unsigned_codes(8), true);
   EXPECT_EQ(r.multiplier, (std::vector<float>{0.5F, 1.0F, 0.25F}));
   EXPECT_EQ(r.real_scale, (std::vector<float>{0.125F, 0.25F, 0.0625F}));
-  EXPECT_EQ(r.bias, (std::vector<std::int32_t>{8, -2, kLargestBias})) << "-1.5 is a tie, and 1e30 saturates";
+  EXPECT_EQ(r.bias, (std::vector<float>{8.0F, -2.0F, 1.6e31F})) << "-1.5 is a tie, and 1e30 is kept";
   EXPECT_EQ(r.output, (ScaleZero{0.25F, 3}));
   EXPECT_TRUE(r.relu);
   // The product of the scales is not rounded to f32 on its way.
   const float sx = 0.1F;
   const float sw = 0.3F;
-  const Requantization one = make_requantization({sx, 0}, QParams::per_tensor({sw, 0}, signed_codes(8)),
-                                                 std::vector<float>(2, -std::numeric_limits<float>::infinity()), 2,
+  const Requantization one = make_requantization({sx, 0}, QParams::per_tensor({sw, 0}, signed_codes(8)), {}, 2,
                                                  {0.7F, 0}, unsigned_codes(8), false);
   EXPECT_EQ(one.multiplier[1], static_cast<float>(double{sx} * double{sw} / double{0.7F}));
-  EXPECT_EQ(one.bias[0], -kLargestBias);
 }
 
 TEST(MakeRequantization, BiasIsRoundedToNearestEven) {
   const QParams weight = QParams::per_tensor({1.0F, 0}, signed_codes(8));
   const std::vector<float> bias{0.5F, 1.5F, 2.5F, -0.5F, -1.5F, 0.49999997F, -7.75F, 16777216.0F};
   const Requantization r = make_requantization({1.0F, 0}, weight, bias, 8, {1.0F, 0}, unsigned_codes(8), false);
-  EXPECT_EQ(r.bias, (std::vector<std::int32_t>{0, 2, 2, 0, -2, 0, -8, 16777216}));
+  EXPECT_EQ(r.bias, (std::vector<float>{0, 2, 2, 0, -2, 0, -8, 16777216}));
+  EXPECT_EQ(bias_codes({1.0F, 0}, weight, bias), (std::vector<std::int32_t>{0, 2, 2, 0, -2, 0, -8, 16777216}));
+}
+
+TEST(MakeRequantization, NoBiasSaturates) {
+  const QParams weight{{0.5F, 0.5F}, {0, 0}, 0, signed_codes(8)};
+  const auto codes = [&](float bias) { return bias_codes({2.0F, 0}, weight, std::vector<float>{0.0F, bias})[1]; };
+  EXPECT_EQ(codes(0x1p30F), kLargestBias);
+  EXPECT_EQ(codes(-0x1p30F), -kLargestBias);
+  for (const float bias : {0x1.000002p30F, -0x1.000002p30F, 1e30F, std::numeric_limits<float>::infinity(),
+                           std::numeric_limits<float>::quiet_NaN()}) {
+    EXPECT_THAT(error_of([&] { codes(bias); }), HasSubstr("bias: element 1: expected at most 2^30 times")) << bias;
+  }
+  for (const float bias : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    EXPECT_THAT(
+        error_of([&] {
+          make_requantization({1.0F, 0}, weight, std::vector<float>{0.0F, bias}, 2, {}, unsigned_codes(8), false);
+        }),
+        HasSubstr("requantize: bias of output 1: expected a finite number"))
+        << bias;
+  }
+}
+
+TEST(ScaleForBias, IsTheSmallestThatHoldsTheBias) {
+  RandomStream random(4, "scales");
+  int raised = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const float scale = std::ldexp(1.0F + random.uniform(), -static_cast<int>(random.index(60)));
+    const float input = std::ldexp(1.0F + random.uniform(), -static_cast<int>(random.index(60)));
+    const float bias = std::ldexp(random.uniform(-1.0F, 1.0F), 30 - static_cast<int>(random.index(60)));
+    const float result = scale_for_bias(scale, bias, input);
+    const QParams weight = QParams::per_tensor({result, 0}, signed_codes(8));
+    const std::int32_t code = bias_codes({input, 0}, weight, std::vector<float>{bias})[0];
+    ASSERT_LE(std::abs(std::int64_t{code}), kLargestBias)
+        << "scale " << scale << ", input " << input << ", bias " << bias;
+    if (result != scale) {
+      ++raised;
+      ASSERT_GT(result, scale);
+      const double below = double{std::nextafter(result, 0.0F)};
+      ASSERT_TRUE(below < double{scale} || 0x1p30 * double{input} * below < std::abs(double{bias}))
+          << "scale " << scale << ", input " << input << ", bias " << bias << ": " << result << " is too large";
+      ASSERT_NEAR(double{input} * double{result} * code, double{bias}, 0x1p-23 * std::abs(double{bias}));
+    }
+  }
+  EXPECT_GT(raised, 1000);
+  EXPECT_LT(raised, 19000);
+  EXPECT_EQ(scale_for_bias(0.25F, 0x1p28F, 1.0F), 0.25F) << "at the border";
+  EXPECT_EQ(scale_for_bias(0x1p-60F, 3.0F, 0x1p-60F), 0x1.8p31F);
+  for (const float bias : {3e38F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    EXPECT_THAT(error_of([&] { scale_for_bias(1.0F, bias, 0x1p-60F); }), HasSubstr("bias: expected a number that fits"))
+        << bias;
+  }
+}
+
+TEST(Requantize, ScalesFarApartGiveNoNaN) {
+  constexpr float kSmall = 0x1p-60F;
+  constexpr float kLarge = 1e36F;
+  for (const float sx : {kSmall, 1.0F, kLarge}) {
+    for (const float sw : {kSmall, 1.0F, kLarge}) {
+      for (const float sy : {kSmall, 1.0F, kLarge}) {
+        SCOPED_TRACE("scales " + std::to_string(sx) + ", " + std::to_string(sw) + ", " + std::to_string(sy));
+        const Requantization r = make_requantization({sx, 0}, QParams::per_tensor({sw, 0}, signed_codes(8)), {}, 1,
+                                                     {sy, 9}, unsigned_codes(8), false);
+        const std::vector<std::int32_t> acc{0, 1, -1, 1 << 30};
+        std::vector<std::uint8_t> y(4), added(4), mask(1);
+        requantize(acc.data(), 4, r, y.data(), mask.data());
+        EXPECT_EQ(y[0], 9) << "a sum of 0 is real 0";
+        const double m = double{sx} * double{sw} / double{sy};
+        for (std::size_t i = 0; i < acc.size(); ++i) {
+          EXPECT_EQ(y[i], std::clamp(std::nearbyint(acc[i] * m + 9), 0.0, 255.0)) << "sum " << acc[i];
+        }
+        requantize_add(std::vector<std::uint8_t>{5, 4, 6, 5}, {sx, 5}, std::vector<std::uint8_t>{5, 5, 5, 5}, {sw, 5},
+                       {sy, 9}, unsigned_codes(8), false, added.data(), mask.data());
+        EXPECT_EQ(added[0], 9);
+        EXPECT_EQ(added[1], std::clamp(std::nearbyint(9 - double{sx} / double{sy}), 0.0, 255.0));
+        EXPECT_EQ(added[2], std::clamp(std::nearbyint(9 + double{sx} / double{sy}), 0.0, 255.0));
+        EXPECT_LE(make_average_requantization({sx, 0}, 2, 1, {sy, 0}, unsigned_codes(8)).multiplier[0], 0x1p64F);
+      }
+    }
+  }
 }
 
 TEST(MakeRequantization, RefusesWrongCounts) {

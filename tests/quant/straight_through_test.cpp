@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "quant/code_ops.h"
 #include "quant/qat_product.h"
 #include "tests/quant/qat_fixture.h"
@@ -65,7 +67,7 @@ struct Gradients {
 /// What goes after the layer.
 enum class After { Nothing, MaxPool, ReshapeAndMaxPool };
 
-Gradients actual(Case& c, After after = After::Nothing) {
+Gradients actual(Case& c, After after = After::Nothing, const std::function<void()>& before_backward = {}) {
   for (nn::Slot& slot : c.layer->slots()) {
     if (slot.parameter) {
       slot.parameter->gradient = Tensor();
@@ -80,6 +82,9 @@ Gradients actual(Case& c, After after = After::Nothing) {
     y = after == After::MaxPool ? y : autograd::reshape(y, y.shape());
     y = autograd::max_pool2d(y, {.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2});
     seed = test::random_images(y.shape().row(), y.shape()[0], 31, -1.0F, 1.0F);
+  }
+  if (before_backward) {
+    before_backward();
   }
   tape.backward(y, seed);
   Gradients g{tape.gradient(x), c.layer->weight().gradient, c.layer->bias().gradient, {}, {}};
@@ -99,8 +104,9 @@ Gradients expected(Case& c) {
   if (fold) {
     factor = c.norm == Norm::Frozen ? fold->factor() : fold->training_factor();
   }
-  const quant::QuantizedWeight quantized = quant::quantize_weight(
-      c.layer->folded_weight(fold ? std::span<const float>(factor) : std::span<const float>(), nullptr), {});
+  const quant::QuantizedWeight quantized = c.layer->quantized_weight(
+      c.x.qparams()->tensor(), fold ? std::span<const float>(factor) : std::span<const float>(), c.layer->folded_bias(),
+      nullptr);
   Tensor weight = quantized.codes.to(DType::F64);
   const std::size_t row = static_cast<std::size_t>(weight.shape().row_elements());
   for (std::size_t i = 0; i < row * kChannels; ++i) {
@@ -175,6 +181,25 @@ TEST_P(StraightThrough, GradientIsThatOfTheDequantizedNumbers) {
     // after.
     expect_close("gamma", got.gamma, want.gamma, norm == Norm::Frozen ? 0.05 : tolerance);
     expect_close("beta", got.beta, want.beta, tolerance);
+  }
+}
+
+TEST_P(StraightThrough, IsThatOfTheStatisticsAtForward) {
+  const auto [norm, relu, dtype] = GetParam();
+  Case one(norm, relu, dtype), two(norm, relu, dtype);
+  const Gradients want = actual(one);
+  const Gradients got = actual(two, After::Nothing, [&] {
+    if (quant::FoldedBatchNorm* const fold = two.layer->batch_norm()) {
+      std::ranges::fill(fold->module().running_mean().data<float>(), 7.0F);
+      std::ranges::fill(fold->module().running_variance().data<float>(), 50.0F);
+    }
+  });
+  expect_close("x", got.x, want.x.to(DType::F64), 0.0);
+  expect_close("weight", got.weight, want.weight.to(DType::F64), 0.0);
+  expect_close("bias", got.bias, want.bias.to(DType::F64), 0.0);
+  if (norm != Norm::None) {
+    expect_close("gamma", got.gamma, want.gamma.to(DType::F64), 0.0);
+    expect_close("beta", got.beta, want.beta.to(DType::F64), 0.0);
   }
 }
 
