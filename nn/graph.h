@@ -35,7 +35,8 @@ class Graph {
     std::string name;
     std::shared_ptr<Module> module;  ///< null for the input
     std::vector<Handle> inputs;
-    Shape shape;  ///< of one example
+    Shape shape;            ///< of one example
+    std::string note = {};  ///< what a pass says of it, saved with it: "has no int8 form"
   };
 
   /// The input: the shape of one example. Must be the first call.
@@ -45,6 +46,8 @@ class Graph {
   Handle add(std::shared_ptr<Module> module, std::vector<Handle> inputs, std::string name = {});
   /// Says which value is the result. Without it, the last node's.
   void output(Handle handle);
+  /// Sets the node's note.
+  void note(Handle handle, std::string text) { nodes_.at(handle.index).note = std::move(text); }
 
   Handle conv2d(Handle x, Conv2d::Options options);
   Handle linear(Handle x, Linear::Options options);
@@ -93,7 +96,8 @@ class Graph {
 /// The table: layer, kind, output shape, parameters, multiply-adds; then the totals.
 std::string summary(const Graph& graph);
 
-/// {"input": [28, 28, 1], "nodes": [{"name", "kind", "inputs": [names], "options"}], "output": name}
+/// {"input": [28, 28, 1], "nodes": [{"name", "kind", "inputs": [names], "options"}], "output": name}; a node that has a
+/// note has a "note", too.
 nlohmann::json to_json(const Graph& graph);
 /// Throws Error for an unknown kind or option, a missing input, a shape that does not fit.
 Graph graph_from_json(const nlohmann::json& json, const ModuleKinds& kinds);

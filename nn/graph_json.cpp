@@ -41,7 +41,7 @@ Graph::Handle handle_of(const Graph& graph, std::string_view name) {
 
 void add_node(Graph& graph, const json& node, const ModuleKinds& kinds) {
   const std::string name = text(node, "name", "a node");
-  check_keys(node, {"name", "kind", "inputs", "options"}, name);
+  check_keys(node, {"name", "kind", "inputs", "options", "note"}, name);
   const std::string kind = text(node, "kind", name);
   const auto factory = kinds.find(kind);
   check(factory != kinds.end(), "graph: ", name, ": unknown kind '", kind, "'");
@@ -59,7 +59,10 @@ void add_node(Graph& graph, const json& node, const ModuleKinds& kinds) {
     fail(name, ": ", error.what());
   }
   check(!name.empty(), "graph: a node has no name");
-  graph.add(std::move(module), std::move(inputs), name);
+  const Graph::Handle made = graph.add(std::move(module), std::move(inputs), name);
+  if (node.contains("note")) {
+    graph.note(made, text(node, "note", name));
+  }
 }
 
 template <typename M>
@@ -98,6 +101,9 @@ json to_json(const Graph& graph) {
                        {"kind", node.module->kind()},
                        {"inputs", std::move(inputs)},
                        {"options", node.module->options()}});
+      if (!node.note.empty()) {
+        nodes.back()["note"] = node.note;
+      }
     }
   }
   return {{"input", std::vector<std::int64_t>(extents.begin(), extents.end())},

@@ -1,10 +1,13 @@
 #include "quant/plan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
 #include "nn/fuse_relu.h"
+#include "quant/pass.h"
 #include "quant/plan_step.h"
+#include "quant/qat_modules.h"
 
 namespace detent::quant {
 namespace {
@@ -46,7 +49,7 @@ std::optional<std::size_t> pool_behind(const Graph& graph, std::size_t index) {
     if (std::ranges::find(node.inputs, Graph::Handle{index}) == node.inputs.end()) {
       continue;
     }
-    const auto* const pool = dynamic_cast<const nn::MaxPool2d*>(node.module.get());
+    const auto* const pool = exactly<const nn::MaxPool2d>(node.module.get());
     const bool fits =
         pool && pool->settings().kernel == 2 && pool->settings().stride == 2 && pool->settings().padding == 0;
     return fits ? std::optional(i) : std::nullopt;
@@ -76,6 +79,7 @@ struct InferencePlan::Impl {
   Arena arena = {};    // of modules
   Tensor reals = {};   // of pixels, where more than a quantize step reads them
   Tensor result = {};  // on the output's place
+  std::atomic<bool> is_busy = false;
 
   void infer_values();
   void make_layers();
@@ -87,6 +91,7 @@ struct InferencePlan::Impl {
   }
 
   bool reads_bytes() const;
+  const Tensor& run_alone(const Tensor& images, bool are_pixels);
   void run(const Tensor& images);
   void run_task(Range range, std::int64_t task) const;
   void run_few(const Segment& segment) const;
@@ -265,7 +270,7 @@ void InferencePlan::Impl::run_module(const Layer& layer) {
 bool InferencePlan::Impl::reads_bytes() const {
   return std::ranges::none_of(layers, [&](const Layer& layer) {
     const bool reads = std::ranges::any_of(layer.inputs, [&](std::size_t value) { return place_of(value) == 0; });
-    return reads && !(layer.step && layer.module->kind() == "quantize");
+    return reads && !(layer.step && exactly<Quantize>(layer.module) != nullptr);
   });
 }
 
@@ -295,8 +300,27 @@ void InferencePlan::Impl::run(const Tensor& images) {
   }
 }
 
+/// `run` for one caller at a time: the buffers are the plan's.
+const Tensor& InferencePlan::Impl::run_alone(const Tensor& images, bool are_pixels) {
+  check(!is_busy.exchange(true), "plan: it is run by two threads at once, and they would share its buffers; make a ",
+        "plan for each thread");
+  const std::unique_ptr<std::atomic<bool>, void (*)(std::atomic<bool>*)> end(&is_busy,
+                                                                             [](auto* busy) { busy->store(false); });
+  if (!are_pixels || takes_bytes) {
+    run(images);
+    return result;
+  }
+  if (!reals.defined()) {
+    reals = Tensor::empty(images.shape(), DType::F32);
+  }
+  std::ranges::transform(images.data<std::uint8_t>(), reals.data<float>().begin(),
+                         [](std::uint8_t p) { return static_cast<float>(p) / 255.0F; });
+  run(reals);
+  return result;
+}
+
 InferencePlan::InferencePlan(const Graph& graph, std::int64_t batch)
-    : impl_(std::make_unique<Impl>(Impl{.graph = nn::fuse_relu(graph), .batch = batch})) {
+    : impl_(new Impl{.graph = nn::fuse_relu(graph), .batch = batch}) {
   check(batch >= 1, "plan: expected a batch of at least 1, got ", batch);
   bool has_convolution = false;
   for (const Graph::Node& node : graph.nodes()) {
@@ -324,28 +348,17 @@ InferencePlan::InferencePlan(InferencePlan&&) noexcept = default;
 InferencePlan& InferencePlan::operator=(InferencePlan&&) noexcept = default;
 
 const Tensor& InferencePlan::run(const Tensor& images) {
-  Impl& plan = *impl_;
-  check(images.dtype() == DType::F32 && images.shape() == plan.input_shape, "plan: expected images f32 ",
-        plan.input_shape, ", got ", images.dtype(), " ", images.shape());
-  plan.run(images);
-  return plan.result;
+  const Shape& shape = impl_->input_shape;
+  check(images.dtype() == DType::F32 && images.shape() == shape, "plan: expected images f32 ", shape, ", got ",
+        images.dtype(), " ", images.shape());
+  return impl_->run_alone(images, false);
 }
 
 const Tensor& InferencePlan::run_pixels(const Tensor& pixels) {
-  Impl& plan = *impl_;
-  check(pixels.dtype() == DType::U8 && pixels.shape() == plan.input_shape, "plan: expected pixels u8 ",
-        plan.input_shape, ", got ", pixels.dtype(), " ", pixels.shape());
-  if (plan.takes_bytes) {
-    plan.run(pixels);
-    return plan.result;
-  }
-  if (!plan.reals.defined()) {
-    plan.reals = Tensor::empty(pixels.shape(), DType::F32);
-  }
-  std::ranges::transform(pixels.data<std::uint8_t>(), plan.reals.data<float>().begin(),
-                         [](std::uint8_t p) { return static_cast<float>(p) / 255.0F; });
-  plan.run(plan.reals);
-  return plan.result;
+  const Shape& shape = impl_->input_shape;
+  check(pixels.dtype() == DType::U8 && pixels.shape() == shape, "plan: expected pixels u8 ", shape, ", got ",
+        pixels.dtype(), " ", pixels.shape());
+  return impl_->run_alone(pixels, true);
 }
 
 std::int64_t InferencePlan::batch() const { return impl_->batch; }

@@ -26,8 +26,7 @@ struct Case {
   Tensor x;     // codes
   Tensor seed;  // dL/dy
 
-  explicit Case(Norm norm_kind, bool with_relu, DType backward, std::int64_t images = 4,
-                const Shape& image = {6, 7, 3})
+  explicit Case(Norm norm_kind, bool with_relu, DType backward, std::int64_t images = 4, const Shape& image = {6, 7, 3})
       : norm(norm_kind), relu(with_relu) {
     auto conv = std::make_shared<nn::Conv2d>(
         nn::Conv2d::Options{.out_channels = kChannels, .kernel = 3, .padding = 1, .in_channels = 3});
