@@ -91,6 +91,7 @@ struct InferencePlan::Impl {
   }
 
   bool reads_bytes() const;
+  bool gives_input() const { return place_of(graph.output().index) == 0; }
   const Tensor& run_alone(const Tensor& images, bool are_pixels);
   void run(const Tensor& images);
   void run_task(Range range, std::int64_t task) const;
@@ -204,8 +205,10 @@ void InferencePlan::Impl::place_values() {
   const std::size_t total = task_bytes * static_cast<std::size_t>(tasks.count);
   task_memory = allocate_aligned(total);
   memory_bytes += total;
-  const std::size_t output = graph.output().index;
-  result = whole[place_of(output)].reshape(values[output].shape.batched(batch)).with_qparams(values[output].qparams);
+  const PlanValue& output = values[graph.output().index];
+  const Shape shape = output.shape.batched(batch);
+  result = gives_input() ? Tensor::empty(shape, DType::F32)
+                         : whole[place_of(graph.output().index)].reshape(shape).with_qparams(output.qparams);
   for (const auto& [index, offset] : offsets) {
     places[index].base = task_memory.get() + offset;
     places[index].task_bytes = task_bytes;
@@ -268,7 +271,7 @@ void InferencePlan::Impl::run_module(const Layer& layer) {
 
 /// Whether only quantize steps read the input, which take bytes too.
 bool InferencePlan::Impl::reads_bytes() const {
-  return std::ranges::none_of(layers, [&](const Layer& layer) {
+  return !gives_input() && std::ranges::none_of(layers, [&](const Layer& layer) {
     const bool reads = std::ranges::any_of(layer.inputs, [&](std::size_t value) { return place_of(value) == 0; });
     return reads && !(layer.step && exactly<Quantize>(layer.module) != nullptr);
   });
@@ -297,6 +300,9 @@ void InferencePlan::Impl::run(const Tensor& images) {
       parallel_slices(tasks.count, [this, &range](std::int64_t task) { run_task(range, task); });
     }
     s = range.end;
+  }
+  if (gives_input()) {
+    result.copy_from(images.reshape(result.shape()));
   }
 }
 
@@ -337,7 +343,6 @@ InferencePlan::InferencePlan(const Graph& graph, std::int64_t batch)
   impl_->input_shape = graph.input_shape().batched(batch);
   impl_->infer_values();
   impl_->make_layers();
-  check(!impl_->layers.empty(), "plan: the graph has no layer");
   impl_->make_segments();
   impl_->place_values();
   impl_->takes_bytes = impl_->reads_bytes();

@@ -54,7 +54,9 @@ inline double train_step(nn::Graph& graph, const Tensor& images, const Tensor& l
     const autograd::Variable output = graph.forward(context, tape.constant(images));
     const autograd::Variable loss_value = autograd::cross_entropy(autograd::flatten(output), labels);
     loss = loss_value.value().item();
-    tape.backward(loss_value);
+    if (loss_value.needs_grad()) {  // else nothing that is learned leads to the result
+      tape.backward(loss_value);
+    }
   }
   for (const nn::NamedParameter& named : graph.parameters()) {
     if (named.parameter->gradient.defined()) {
