@@ -16,10 +16,14 @@ BatchNorm::BatchNorm(Options options) : options_(std::move(options)) {
 }
 
 nlohmann::json BatchNorm::options() const {
-  return {{"momentum", options_.momentum},
-          {"epsilon", options_.epsilon},
-          {"affine", options_.affine},
-          {"channels", options_.channels}};
+  nlohmann::json json{{"momentum", options_.momentum},
+                      {"epsilon", options_.epsilon},
+                      {"affine", options_.affine},
+                      {"channels", options_.channels}};
+  if (options_.frozen) {
+    json["frozen"] = true;
+  }
+  return json;
 }
 
 std::shared_ptr<Module> BatchNorm::from_options(const nlohmann::json& options) {
@@ -28,6 +32,7 @@ std::shared_ptr<Module> BatchNorm::from_options(const nlohmann::json& options) {
   Options read{.momentum = reader.real("momentum", defaults.momentum),
                .epsilon = reader.real("epsilon", defaults.epsilon),
                .affine = reader.boolean("affine", defaults.affine),
+               .frozen = reader.boolean("frozen", defaults.frozen),
                .channels = reader.integer("channels", defaults.channels)};
   reader.finish();
   return std::make_shared<BatchNorm>(std::move(read));
@@ -56,7 +61,7 @@ Variable BatchNorm::forward(Context& context, std::span<const Variable> inputs) 
         "; use larger batches, or leave out the last one");
   return autograd::batch_norm(
       inputs[0], weight, bias, {running_mean_, running_variance_},
-      {.momentum = options_.momentum, .epsilon = options_.epsilon, .training = context.training});
+      {.momentum = options_.momentum, .epsilon = options_.epsilon, .training = context.training && !options_.frozen});
 }
 
 std::vector<Slot> BatchNorm::slots() {

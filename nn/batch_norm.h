@@ -6,7 +6,8 @@
 namespace detent::nn {
 
 /// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, over all axes but the last: [N, C] as [N, H, W, C].
-/// In training mean and variance are the batch's, and the running ones move to them; else they are the running ones.
+/// In training mean and variance are the batch's, and the running ones move to them; else, and once it is frozen, they
+/// are the running ones.
 /// Ioffe, Szegedy 2015.
 class BatchNorm : public Module {
  public:
@@ -14,6 +15,7 @@ class BatchNorm : public Module {
     double momentum = 0.1;  ///< running = (1 - momentum) * running + momentum * batch
     double epsilon = 1e-5;
     bool affine = true;         ///< whether there are weight (gamma) and bias (beta)
+    bool frozen = false;        ///< whether the running mean and variance are used, and stay, in training too
     std::int64_t channels = 0;  ///< 0: taken from the input when it is added to a graph
     std::string name = {};
   };
@@ -21,6 +23,7 @@ class BatchNorm : public Module {
   explicit BatchNorm(Options options);
 
   const Options& settings() const { return options_; }
+  void freeze() { options_.frozen = true; }
   Parameter& weight() { return weight_; }  ///< gamma; value undefined without `affine`
   Parameter& bias() { return bias_; }      ///< beta; likewise
   Tensor& running_mean() { return running_mean_; }

@@ -41,6 +41,7 @@ class Graph {
     std::vector<Handle> inputs;
     Shape shape;                        ///< of one example
     std::optional<Handle> shares = {};  ///< the first node at which `module` stands, where that is an earlier one
+    std::string note = {};              ///< what a pass says of it, saved with it: "has no int8 form"
 
     /// Whether the module is to be visited here by what visits each module once.
     bool owns_module() const { return module != nullptr && !shares; }
@@ -55,6 +56,8 @@ class Graph {
   std::string free_name(std::string_view stem);
   /// Says which value is the result. Without it, the last node's.
   void output(Handle handle);
+  /// Sets the node's note.
+  void note(Handle handle, std::string text) { nodes_.at(handle.index).note = std::move(text); }
 
   Handle conv2d(Handle x, Conv2d::Options options);
   Handle linear(Handle x, Linear::Options options);
@@ -119,7 +122,8 @@ class Graph {
 std::string summary(const Graph& graph);
 
 /// {"input": [28, 28, 1], "nodes": [{"name", "kind", "inputs": [names], "options"}], "output": name}
-/// A node whose module stands at an earlier one is {"name", "inputs", "shares": name of the module's first node}.
+/// A node whose module stands at an earlier one is {"name", "inputs", "shares": name of the module's first node}. A
+/// node that has a note has a "note", too.
 nlohmann::json to_json(const Graph& graph);
 /// Throws Error for an unknown kind or option, a missing input, a shape that does not fit.
 Graph graph_from_json(const nlohmann::json& json, const ModuleKinds& kinds);

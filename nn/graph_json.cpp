@@ -67,13 +67,13 @@ Graph::Handle handle_of(const Graph& graph, std::string_view name) {
 std::shared_ptr<Module> module_of(const Graph& graph, const json& node, const std::string& name,
                                   const ModuleKinds& kinds) {
   if (node.contains("shares")) {
-    check_keys(node, {"name", "inputs", "shares"}, name);
+    check_keys(node, {"name", "inputs", "shares", "note"}, name);
     const std::string owner = text(node, "shares", name);
     const std::shared_ptr<Module>& module = graph.node(owner).module;
     check(module != nullptr, "graph: ", name, ": shares: '", owner, "' is the input: it has no module");
     return module;
   }
-  check_keys(node, {"name", "kind", "inputs", "options"}, name);
+  check_keys(node, {"name", "kind", "inputs", "options", "note"}, name);
   const std::string kind = text(node, "kind", name);
   const auto factory = kinds.find(kind);
   check(factory != kinds.end(), "graph: ", name, ": unknown kind '", kind, "'");
@@ -97,7 +97,10 @@ void add_node(Graph& graph, const json& node, const ModuleKinds& kinds) {
     inputs.push_back(handle_of(graph, input.get<std::string>()));
   }
   check(!name.empty(), "graph: a node has no name");
-  graph.add(std::move(module), std::move(inputs), name);
+  const Graph::Handle made = graph.add(std::move(module), std::move(inputs), name);
+  if (node.contains("note")) {
+    graph.note(made, text(node, "note", name));
+  }
 }
 
 template <typename M>
@@ -138,6 +141,9 @@ json to_json(const Graph& graph) {
       } else {
         described["kind"] = node.module->kind();
         described["options"] = node.module->options();
+      }
+      if (!node.note.empty()) {
+        described["note"] = node.note;
       }
       nodes.push_back(std::move(described));
     }

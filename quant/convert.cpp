@@ -22,14 +22,24 @@ constexpr std::int64_t kExactInF32 = std::int64_t{1} << 24;
 struct Conversion {
   const Graph& prepared;
   const std::vector<std::string>& keep_float;
+  const nn::ModuleKinds& kinds;
   Converted result = {};
   std::vector<Handle> made = {};                      // by value of the prepared graph
   std::vector<std::optional<ScaleZero>> map_of = {};  // by value of the prepared graph: how its codes are read
+  std::map<const nn::Module*, std::shared_ptr<nn::Module>> copies = {};  // of what is the same in both graphs
 
   const Graph::Node& node(std::size_t index) const { return prepared.nodes()[index]; }
   std::size_t input(std::size_t index) const { return node(index).inputs[0].index; }
 
-  void add(std::size_t index, std::shared_ptr<nn::Module> module, LedgerRow row) {
+  /// How the codes that a product reads are read.
+  ScaleZero input_map(std::size_t index) const {
+    const std::optional<ScaleZero>& map = map_of[input(index)];
+    check(map.has_value(), "convert: ", node(index).name,
+          ": its input is not codes: prepare puts a quantize before it");
+    return *map;
+  }
+
+  void add(std::size_t index, std::shared_ptr<nn::Module> module, LedgerRow row, std::string note = {}) {
     std::vector<Handle> inputs;
     for (const Handle handle : node(index).inputs) {
       inputs.push_back(made[handle.index]);
@@ -37,9 +47,24 @@ struct Conversion {
     row.name = node(index).name;
     row.kind = module->kind();
     made[index] = result.graph.add(std::move(module), std::move(inputs), row.name);
+    result.graph.note(made[index], std::move(note));
     result.ledger.push_back(std::move(row));
   }
 };
+
+/// What is said of a module that stays in float: what the pass that prepared it noted, unless it is in `keep_float`.
+LedgerRow float_row(const Graph::Node& node, const std::vector<std::string>& keep_float) {
+  LedgerRow row{.precision = "float", .reason = node.note};
+  if (row.reason.empty()) {  // prepared by a program that wrote no notes
+    row.reason = has_int8_form(*node.module) ? "kept in float when it was prepared" : kNoInt8Form;
+  }
+  const auto asked = std::ranges::find_if(keep_float, [&](const std::string& p) { return matches(p, node.name); });
+  if (row.reason == kNoInt8Form && asked != keep_float.end()) {
+    row.reason = "kept in float as asked by '" + *asked + "'";
+  }
+  row.is_unasked_float = row.reason == kNoInt8Form;
+  return row;
+}
 
 template <typename Qat>
 Qat& module_at(const Conversion& pass, std::size_t index) {
@@ -52,7 +77,7 @@ void convert_product(Conversion& pass, std::size_t index) {
   const QatOptions& settings = qat.settings();
   const FoldedBatchNorm* const batch_norm = qat.batch_norm();
   Int8Product::State state;
-  state.input = pass.map_of[pass.input(index)].value();
+  state.input = pass.input_map(index);
   const std::vector<float> factor = batch_norm ? batch_norm->factor() : std::vector<float>();
   const std::vector<float> bias = qat.folded_bias();
   const std::string what = "convert: " + qat.name() + ": with the batch norm folded, ";
@@ -97,11 +122,11 @@ void convert_average(Conversion& pass, std::size_t index) {
 }
 
 void convert_quantize(Conversion& pass, std::size_t index) {
-  pass.add(index, clone_module(*pass.node(index).module), {.precision = "int8", .reason = "real numbers to codes"});
+  pass.add(index, clone_module(pass.node(index), pass.kinds), {.precision = "int8", .reason = "real numbers to codes"});
 }
 
 void convert_dequantize(Conversion& pass, std::size_t index) {
-  pass.add(index, clone_module(*pass.node(index).module), {.precision = "int8", .reason = "codes to real numbers"});
+  pass.add(index, clone_module(pass.node(index), pass.kinds), {.precision = "int8", .reason = "codes to real numbers"});
 }
 
 void drop(Conversion& pass, std::size_t index) { pass.made[index] = pass.made[pass.input(index)]; }
@@ -109,36 +134,37 @@ void drop(Conversion& pass, std::size_t index) { pass.made[index] = pass.made[pa
 /// A module that is the same in both graphs: on codes, or in float.
 void keep(Conversion& pass, std::size_t index) {
   const Graph::Node& node = pass.node(index);
-  if (pass.map_of[index]) {
-    return pass.add(index, clone_module(*node.module), {.precision = "int8", .reason = "on codes, scale unchanged"});
+  std::shared_ptr<nn::Module>& copy = pass.copies[node.module.get()];
+  if (!copy) {
+    copy = clone_module(node, pass.kinds);
   }
-  const bool asked = std::ranges::any_of(pass.keep_float, [&](const std::string& p) { return matches(p, node.name); });
-  // What could have been int8 is in float only because it was asked for; so is what continues it in float.
-  const bool could_be_int8 =
-      std::ranges::count(std::vector<std::string_view>{"conv2d", "linear", "add", "avg_pool2d", "global_avg_pool2d",
-                                                       "max_pool2d", "flatten", "dropout"},
-                         node.module->kind()) > 0;
-  const std::shared_ptr<nn::Module>& before = pass.node(pass.input(index)).module;
-  const bool continues_float = before && before->kind() != "dequantize";
-  LedgerRow row{.precision = "float"};
-  row.is_unasked_float = !(asked || could_be_int8 || continues_float);
-  row.reason = row.is_unasked_float ? "has no int8 form" : "kept in float as asked";
-  pass.add(index, clone_module(*node.module), std::move(row));
+  if (pass.map_of[index]) {
+    return pass.add(index, copy, {.precision = "int8", .reason = "on codes, scale unchanged"});
+  }
+  pass.add(index, copy, float_row(node, pass.keep_float), node.note);
 }
 
 using Rule = void (*)(Conversion&, std::size_t);
 
-const std::map<std::string_view, Rule>& rules() {
-  static const std::map<std::string_view, Rule> rules{
-      {"quantize", &convert_quantize},
-      {"dequantize", &convert_dequantize},
-      {"qat_conv2d", &convert_product<nn::Conv2d, QatConv2d>},
-      {"qat_linear", &convert_product<nn::Linear, QatLinear>},
-      {"qat_add", &convert_add},
-      {"qat_avg_pool2d", &convert_average},
-      {"code_dropout", &drop},
+Rule rule_of(const nn::Module& module) {
+  static const std::map<std::type_index, Rule> rules{
+      {typeid(Quantize), &convert_quantize},
+      {typeid(Dequantize), &convert_dequantize},
+      {typeid(QatConv2d), &convert_product<nn::Conv2d, QatConv2d>},
+      {typeid(QatLinear), &convert_product<nn::Linear, QatLinear>},
+      {typeid(QatAdd), &convert_add},
+      {typeid(QatAvgPool2d), &convert_average},
+      {typeid(CodeDropout), &drop},
   };
-  return rules;
+  const auto rule = rules.find(type_of(module));
+  return rule == rules.end() ? &keep : rule->second;
+}
+
+/// Whether a module gives the codes that it gets on the same map, where it gets codes.
+bool keeps_map(const nn::Module& module) {
+  return std::ranges::count(std::vector<std::type_index>{typeid(nn::MaxPool2d), typeid(nn::Flatten), typeid(CodeRelu),
+                                                         typeid(CodeDropout)},
+                            type_of(module)) > 0;
 }
 
 /// Notes how the codes of this node are read, if it gives codes.
@@ -148,28 +174,65 @@ void note_map(Conversion& pass, std::size_t index) {
     check(quantized->output().is_frozen(), "convert: ", node.name,
           " still observes its range; freeze the observers first (quant::freeze_observers)");
     pass.map_of[index] = quantized->output().map();
-  } else if (node.module->kind() != "dequantize") {
+  } else if (keeps_map(*node.module)) {
     pass.map_of[index] = pass.map_of[pass.input(index)];
   }
 }
 
+/// Whether some pass made it: a float graph that none of its modules keeps in float on purpose was never prepared.
+void check_prepared(const Graph& graph) {
+  const Graph::Node* unprepared = nullptr;
+  bool is_prepared = false;
+  for (const Graph::Node& node : graph.nodes()) {
+    if (node.module) {
+      const std::string_view kind = node.module->kind();
+      check(!kind.starts_with("int8_"), "convert: ", node.name, " (", kind,
+            ") is converted already; pass the graph that quant::prepare or prepare_qat made");
+      is_prepared = is_prepared || !node.note.empty() || is_quantized_kind(kind);
+      unprepared = unprepared == nullptr ? &node : unprepared;
+    }
+  }
+  check(is_prepared || unprepared == nullptr, "convert: ", unprepared == nullptr ? "" : unprepared->name, " (",
+        unprepared == nullptr ? "" : unprepared->module->label(),
+        ") was never prepared; pass the graph that quant::prepare or prepare_qat makes of this one");
+}
+
 }  // namespace
 
-Converted convert(const Graph& prepared, const std::vector<std::string>& keep_float) {
+Converted convert(const Graph& prepared, const std::vector<std::string>& keep_float, const nn::ModuleKinds& kinds) {
   nn::check_finite(prepared, "convert");
-  Conversion pass{prepared, keep_float};
+  Conversion pass{prepared, keep_float, kinds};
   const std::size_t count = prepared.nodes().size();
   check(count > 0, "convert: the graph is empty");
+  check_prepared(prepared);
   pass.made.assign(count, Handle{0});
   pass.map_of.resize(count);
   pass.made[0] = pass.result.graph.input(prepared.input_shape());
   for (std::size_t index = 1; index < count; ++index) {
     note_map(pass, index);
-    const auto rule = rules().find(pass.node(index).module->kind());
-    rule == rules().end() ? keep(pass, index) : rule->second(pass, index);
+    rule_of (*pass.node(index).module)(pass, index);
   }
   pass.result.graph.output(pass.made[prepared.output().index]);
   return std::move(pass.result);
+}
+
+std::vector<LedgerRow> ledger_of(const Graph& prepared, const std::vector<std::string>& keep_float) {
+  check_prepared(prepared);
+  std::vector<LedgerRow> ledger;
+  std::vector<bool> is_codes(prepared.nodes().size(), false);
+  for (std::size_t index = 1; index < is_codes.size(); ++index) {
+    const Graph::Node& node = prepared.nodes()[index];
+    is_codes[index] = dynamic_cast<QuantizedOutput*>(node.module.get()) != nullptr ||
+                      (keeps_map(*node.module) && is_codes[node.inputs[0].index]);
+    LedgerRow row{.precision = "int8", .reason = "prepared"};
+    if (!is_codes[index] && !is_quantized_kind(node.module->kind())) {
+      row = float_row(node, keep_float);
+    }
+    row.name = node.name;
+    row.kind = node.module->kind();
+    ledger.push_back(std::move(row));
+  }
+  return ledger;
 }
 
 void check_strict(const std::vector<LedgerRow>& ledger) {
@@ -179,7 +242,7 @@ void check_strict(const std::vector<LedgerRow>& ledger) {
       names += (names.empty() ? "" : ", ") + row.name + " (" + row.kind + ")";
     }
   }
-  check(names.empty(), "convert: these modules have no int8 form and stay in float: ", names,
+  check(names.empty(), "strict: these modules have no int8 form and stay in float: ", names,
         "; name them in keep_float if that is meant");
 }
 

@@ -1,7 +1,8 @@
+#include "quant/kinds.h"
+
 #include <nlohmann/json.hpp>
 
 #include "nn/options.h"
-#include "quant/convert.h"
 #include "quant/int8_modules.h"
 #include "quant/qat_options.h"
 

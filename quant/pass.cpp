@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "quant/convert.h"
+#include "quant/kinds.h"
 
 namespace detent::quant {
 
@@ -19,9 +19,19 @@ void copy_slots(nn::Module& from, nn::Module& to) {
   to.loaded();
 }
 
-std::shared_ptr<nn::Module> clone_module(nn::Module& module) {
-  std::shared_ptr<nn::Module> copy = module_kinds().find(module.kind())->second(module.options());
-  copy_slots(module, *copy);
+bool is_quantized_kind(std::string_view kind) {
+  return module_kinds().contains(kind) && !nn::module_kinds().contains(kind);
+}
+
+std::shared_ptr<nn::Module> clone_module(const nn::Graph::Node& node, const nn::ModuleKinds& kinds) {
+  const std::string_view kind = node.module->kind();
+  const auto row = kinds.find(kind);
+  check(row != kinds.end(), node.name, ": cannot be copied: the kinds have no row '", kind,
+        "'; pass a copy of quant::module_kinds() with a row for it");
+  std::shared_ptr<nn::Module> copy = row->second(node.module->options());
+  check(copy != nullptr && type_of(*copy) == type_of(*node.module), node.name, ": cannot be copied: the kinds' row '",
+        kind, "' makes a module of another class; give your module a kind of its own, and the kinds a row for it");
+  copy_slots(*node.module, *copy);
   return copy;
 }
 

@@ -1,14 +1,34 @@
 #pragma once
 
 #include <optional>
+#include <typeindex>
 
 #include "nn/graph.h"
 
 /// What the passes over graphs share.
 namespace detent::quant {
 
-/// A module of its own with the same options and copies of the same tensors.
-std::shared_ptr<nn::Module> clone_module(nn::Module& module);
+/// The note of a float module that no rule of the mapping keeps in float.
+inline constexpr std::string_view kNoInt8Form = "has no int8 form";
+
+/// The class of a module: what tables of rules go by, so that a module of another class that has a known kind's name is
+/// not taken for one of it.
+inline std::type_index type_of(const nn::Module& module) { return typeid(module); }
+
+/// `module` as an `M`, if it is one and not of a class derived from it; else null.
+template <typename M, typename Base>
+M* exactly(Base* module) {
+  return module != nullptr && type_of(*module) == typeid(M) ? static_cast<M*>(module) : nullptr;
+}
+
+/// Whether prepare has a form on codes for a float module.
+bool has_int8_form(const nn::Module& module);
+/// Whether `kind` is one of the prepared or converted graphs' own: "qat_conv2d", "quantize".
+bool is_quantized_kind(std::string_view kind);
+
+/// A module of its own with the same options and copies of the same tensors, made by its row of `kinds`. Throws Error,
+/// naming the node, where there is no row, or one of another class.
+std::shared_ptr<nn::Module> clone_module(const nn::Graph::Node& node, const nn::ModuleKinds& kinds);
 /// Copies the tensors of `from` into the slots of `to`, which has the same slots.
 void copy_slots(nn::Module& from, nn::Module& to);
 /// The one node that reads the value of node `index`, if there is only one and the value is not the graph's output.

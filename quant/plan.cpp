@@ -1,10 +1,13 @@
 #include "quant/plan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
 #include "nn/fuse_relu.h"
+#include "quant/pass.h"
 #include "quant/plan_step.h"
+#include "quant/qat_modules.h"
 
 namespace detent::quant {
 namespace {
@@ -42,7 +45,7 @@ std::optional<std::size_t> pool_behind(const Graph& graph, std::size_t index) {
   if (graph.consumers({index}) != 1 || reader == index) {  // the output alone reads it
     return std::nullopt;
   }
-  const auto* const pool = dynamic_cast<const nn::MaxPool2d*>(graph.nodes()[reader].module.get());
+  const auto* const pool = exactly<const nn::MaxPool2d>(graph.nodes()[reader].module.get());
   const bool fits =
       pool && pool->settings().kernel == 2 && pool->settings().stride == 2 && pool->settings().padding == 0;
   return fits ? std::optional(reader) : std::nullopt;
@@ -70,6 +73,7 @@ struct InferencePlan::Impl {
   Arena arena = {};    // of modules
   Tensor reals = {};   // of pixels, where more than a quantize step reads them
   Tensor result = {};  // on the output's place
+  std::atomic<bool> is_busy = false;
 
   void infer_values();
   void make_layers();
@@ -81,6 +85,8 @@ struct InferencePlan::Impl {
   }
 
   bool reads_bytes() const;
+  bool gives_input() const { return place_of(graph.output().index) == 0; }
+  const Tensor& run_alone(const Tensor& images, bool are_pixels);
   void run(const Tensor& images);
   void run_task(Range range, std::int64_t task) const;
   void run_few(const Segment& segment) const;
@@ -193,8 +199,10 @@ void InferencePlan::Impl::place_values() {
   const std::size_t total = task_bytes * static_cast<std::size_t>(tasks.count);
   task_memory = allocate_aligned(total);
   memory_bytes += total;
-  const std::size_t output = graph.output().index;
-  result = whole[place_of(output)].reshape(values[output].shape.batched(batch)).with_qparams(values[output].qparams);
+  const PlanValue& output = values[graph.output().index];
+  const Shape shape = output.shape.batched(batch);
+  result = gives_input() ? Tensor::empty(shape, DType::F32)
+                         : whole[place_of(graph.output().index)].reshape(shape).with_qparams(output.qparams);
   for (const auto& [index, offset] : offsets) {
     places[index].base = task_memory.get() + offset;
     places[index].task_bytes = task_bytes;
@@ -257,9 +265,9 @@ void InferencePlan::Impl::run_module(const Layer& layer) {
 
 /// Whether only quantize steps read the input, which take bytes too.
 bool InferencePlan::Impl::reads_bytes() const {
-  return std::ranges::none_of(layers, [&](const Layer& layer) {
+  return !gives_input() && std::ranges::none_of(layers, [&](const Layer& layer) {
     const bool reads = std::ranges::any_of(layer.inputs, [&](std::size_t value) { return place_of(value) == 0; });
-    return reads && !(layer.step && layer.module->kind() == "quantize");
+    return reads && !(layer.step && exactly<Quantize>(layer.module) != nullptr);
   });
 }
 
@@ -287,10 +295,32 @@ void InferencePlan::Impl::run(const Tensor& images) {
     }
     s = range.end;
   }
+  if (gives_input()) {
+    result.copy_from(images.reshape(result.shape()));
+  }
+}
+
+/// `run` for one caller at a time: the buffers are the plan's.
+const Tensor& InferencePlan::Impl::run_alone(const Tensor& images, bool are_pixels) {
+  check(!is_busy.exchange(true), "plan: it is run by two threads at once, and they would share its buffers; make a ",
+        "plan for each thread");
+  const std::unique_ptr<std::atomic<bool>, void (*)(std::atomic<bool>*)> end(&is_busy,
+                                                                             [](auto* busy) { busy->store(false); });
+  if (!are_pixels || takes_bytes) {
+    run(images);
+    return result;
+  }
+  if (!reals.defined()) {
+    reals = Tensor::empty(images.shape(), DType::F32);
+  }
+  std::ranges::transform(images.data<std::uint8_t>(), reals.data<float>().begin(),
+                         [](std::uint8_t p) { return static_cast<float>(p) / 255.0F; });
+  run(reals);
+  return result;
 }
 
 InferencePlan::InferencePlan(const Graph& graph, std::int64_t batch)
-    : impl_(std::make_unique<Impl>(Impl{.graph = nn::fuse_relu(graph), .batch = batch})) {
+    : impl_(new Impl{.graph = nn::fuse_relu(graph), .batch = batch}) {
   check(batch >= 1, "plan: expected a batch of at least 1, got ", batch);
   bool has_convolution = false;
   for (const Graph::Node& node : graph.nodes()) {
@@ -307,7 +337,6 @@ InferencePlan::InferencePlan(const Graph& graph, std::int64_t batch)
   impl_->input_shape = graph.input_shape().batched(batch);
   impl_->infer_values();
   impl_->make_layers();
-  check(!impl_->layers.empty(), "plan: the graph has no layer");
   impl_->make_segments();
   impl_->place_values();
   impl_->takes_bytes = impl_->reads_bytes();
@@ -318,28 +347,17 @@ InferencePlan::InferencePlan(InferencePlan&&) noexcept = default;
 InferencePlan& InferencePlan::operator=(InferencePlan&&) noexcept = default;
 
 const Tensor& InferencePlan::run(const Tensor& images) {
-  Impl& plan = *impl_;
-  check(images.dtype() == DType::F32 && images.shape() == plan.input_shape, "plan: expected images f32 ",
-        plan.input_shape, ", got ", images.dtype(), " ", images.shape());
-  plan.run(images);
-  return plan.result;
+  const Shape& shape = impl_->input_shape;
+  check(images.dtype() == DType::F32 && images.shape() == shape, "plan: expected images f32 ", shape, ", got ",
+        images.dtype(), " ", images.shape());
+  return impl_->run_alone(images, false);
 }
 
 const Tensor& InferencePlan::run_pixels(const Tensor& pixels) {
-  Impl& plan = *impl_;
-  check(pixels.dtype() == DType::U8 && pixels.shape() == plan.input_shape, "plan: expected pixels u8 ",
-        plan.input_shape, ", got ", pixels.dtype(), " ", pixels.shape());
-  if (plan.takes_bytes) {
-    plan.run(pixels);
-    return plan.result;
-  }
-  if (!plan.reals.defined()) {
-    plan.reals = Tensor::empty(pixels.shape(), DType::F32);
-  }
-  std::ranges::transform(pixels.data<std::uint8_t>(), plan.reals.data<float>().begin(),
-                         [](std::uint8_t p) { return static_cast<float>(p) / 255.0F; });
-  plan.run(plan.reals);
-  return plan.result;
+  const Shape& shape = impl_->input_shape;
+  check(pixels.dtype() == DType::U8 && pixels.shape() == shape, "plan: expected pixels u8 ", shape, ", got ",
+        pixels.dtype(), " ", pixels.shape());
+  return impl_->run_alone(pixels, true);
 }
 
 std::int64_t InferencePlan::batch() const { return impl_->batch; }

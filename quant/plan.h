@@ -19,7 +19,8 @@ namespace detent::quant {
 /// Graph::forward they may differ in the last bits.
 ///
 /// Images are shared out to the threads of the pool that the caller runs in; a single image by rows and outputs, where
-/// that pays. One thread at a time may call `run`; a plan does not see later changes of its graph's weights.
+/// that pays. A plan is for one thread: `run` and `run_pixels` throw Error while another call of them is under way. It
+/// does not see later changes of its graph's weights.
 class InferencePlan {
  public:
   /// REQUIRES: batch >= 1 and a converted or a float graph with weights; throws Error for a prepared one.

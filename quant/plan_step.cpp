@@ -7,6 +7,7 @@
 
 #include "kernels/int8_conv.h"
 #include "quant/int8_modules.h"
+#include "quant/pass.h"
 
 namespace detent::quant {
 namespace {
@@ -234,6 +235,8 @@ Made make_plain(const Node&, const Inputs& inputs, const PlanValue& output, bool
   return std::make_unique<S>(inputs, output);
 }
 
+// Rows go by the class of the module, so that the casts hold.
+
 template <typename S, typename Module>
 Made make_of(const Node& node, const Inputs& inputs, const PlanValue& output, bool) {
   return std::make_unique<S>(static_cast<const Module&>(*node.module), inputs, output);
@@ -267,18 +270,18 @@ Made make_float(const Node& node, const Inputs& inputs, const PlanValue& output,
 
 using Maker = Made (*)(const Node&, const Inputs&, const PlanValue&, bool);
 
-const std::map<std::string_view, Maker>& makers() {
-  static const std::map<std::string_view, Maker> rows{
-      {"quantize", &make_plain<QuantizeStep>},
-      {"dequantize", &make_plain<DequantizeStep>},
-      {"code_relu", &make_plain<CodeReluStep>},
-      {"int8_add", &make_of<AddStep, Int8Add>},
-      {"int8_avg_pool2d", &make_of<AverageStep, Int8AvgPool2d>},
-      {"max_pool2d", &make_max_pool},
-      {"int8_conv2d", &make_int8},
-      {"int8_linear", &make_int8},
-      {"conv2d", &make_float<nn::Conv2d>},
-      {"linear", &make_float<nn::Linear>},
+const std::map<std::type_index, Maker>& makers() {
+  static const std::map<std::type_index, Maker> rows{
+      {typeid(Quantize), &make_plain<QuantizeStep>},
+      {typeid(Dequantize), &make_plain<DequantizeStep>},
+      {typeid(CodeRelu), &make_plain<CodeReluStep>},
+      {typeid(Int8Add), &make_of<AddStep, Int8Add>},
+      {typeid(Int8AvgPool2d), &make_of<AverageStep, Int8AvgPool2d>},
+      {typeid(nn::MaxPool2d), &make_max_pool},
+      {typeid(Int8Conv2d), &make_int8},
+      {typeid(Int8Linear), &make_int8},
+      {typeid(nn::Conv2d), &make_float<nn::Conv2d>},
+      {typeid(nn::Linear), &make_float<nn::Linear>},
   };
   return rows;
 }
@@ -286,14 +289,14 @@ const std::map<std::string_view, Maker>& makers() {
 }  // namespace
 
 Made make_step(const Node& node, const Inputs& inputs, const PlanValue& output, bool pool) {
-  const auto row = makers().find(node.module->kind());
+  const auto row = makers().find(type_of(*node.module));
   const bool can_pool = row != makers().end() && row->second == &make_int8;
   return row == makers().end() || (pool && !can_pool) ? nullptr : row->second(node, inputs, output, pool);
 }
 
 bool is_passed_on(const Node& node, const PlanValue& input) {
-  const std::string_view kind = node.module->kind();
-  return kind == "flatten" || kind == "dropout" || (kind == "dequantize" && !input.qparams);
+  const std::type_index type = type_of(*node.module);
+  return type == typeid(nn::Flatten) || type == typeid(nn::Dropout) || (type == typeid(Dequantize) && !input.qparams);
 }
 
 }  // namespace detent::quant

@@ -84,21 +84,21 @@ QConfigMapping& QConfigMapping::set_kind(std::string kind, std::optional<QConfig
   return *this;
 }
 
-std::optional<QConfig> QConfigMapping::lookup(std::string_view name, std::string_view kind) const {
+QConfigMapping::Choice QConfigMapping::choose(std::string_view name, std::string_view kind) const {
   const auto last = [](const std::vector<Rule>& rules, auto&& applies) -> const Rule* {
     const auto rule = std::find_if(rules.rbegin(), rules.rend(), applies);
     return rule == rules.rend() ? nullptr : &*rule;
   };
   if (const Rule* rule = last(names_, [&](const Rule& r) { return r.key == name; })) {
-    return rule->config;
+    return {rule->config, "'" + rule->key + "'"};
   }
   if (const Rule* rule = last(patterns_, [&](const Rule& r) { return matches(r.key, name); })) {
-    return rule->config;
+    return {rule->config, "'" + rule->key + "'"};
   }
   if (const Rule* rule = last(kinds_, [&](const Rule& r) { return r.key == kind; })) {
-    return rule->config;
+    return {rule->config, "kind '" + rule->key + "'"};
   }
-  return rest_;
+  return {rest_, {}};
 }
 
 std::vector<std::string> QConfigMapping::names() const {

@@ -65,8 +65,14 @@ class QConfigMapping {
   QConfigMapping& set_pattern(std::string pattern, std::optional<QConfig> config);
   QConfigMapping& set_kind(std::string kind, std::optional<QConfig> config);
 
-  /// nullopt: the module stays in float.
-  std::optional<QConfig> lookup(std::string_view name, std::string_view kind) const;
+  struct Choice {
+    std::optional<QConfig> config;  ///< nullopt: the module stays in float
+    std::string rule;               ///< the rule that says so: "'conv*'", "kind 'linear'"; "" for the rest
+  };
+  Choice choose(std::string_view name, std::string_view kind) const;
+  std::optional<QConfig> lookup(std::string_view name, std::string_view kind) const {
+    return choose(name, kind).config;
+  }
   /// The names and patterns that were set, for checking them against a graph.
   std::vector<std::string> names() const;
 

@@ -51,6 +51,13 @@ std::int64_t count_differences(const Tensor& expected, const Tensor& actual, std
   return differing;
 }
 
+void check_none(const nn::Graph& graph, std::string_view kinds, std::string_view what) {
+  for (const nn::Graph::Node& node : graph.nodes()) {
+    const std::string_view kind = node.module ? node.module->kind() : "";
+    check(!kind.starts_with(kinds), "verify: ", node.name, " (", kind, ") is of ", what);
+  }
+}
+
 std::vector<std::int32_t> predictions(const Tensor& output) {
   const Tensor flat = output.reshape({output.shape()[0], output.shape().row_elements()});
   std::vector<std::int32_t> best(static_cast<std::size_t>(flat.shape()[0]));
@@ -63,6 +70,8 @@ std::vector<std::int32_t> predictions(const Tensor& output) {
 Verifier::Verifier(nn::Graph prepared, nn::Graph int8) : prepared_(std::move(prepared)), int8_(std::move(int8)) {
   check(prepared_.input_shape() == int8_.input_shape(),
         "verify: the models have other inputs: ", prepared_.input_shape(), " and ", int8_.input_shape());
+  check_none(prepared_, "int8_", "a converted graph; pass the prepared one first");
+  check_none(int8_, "qat_", "a prepared graph; pass what quant::convert makes of it second");
   for (const nn::Graph::Node& node : int8_.nodes()) {
     if (!node.module) {
       continue;

@@ -102,11 +102,15 @@ void check_batches(Run& run, const nn::Graph& graph) {
   }
 }
 
-// So that a name in keep_float that names no module is refused before training, not after it.
-void check_quantizable(const Recipe& recipe, const nn::Graph& graph) {
+// So that a name in keep_float that names no module, or a module that must be int8 and cannot, is refused before
+// training, not after it.
+void check_quantizable(const Recipe& recipe, const nn::Graph& graph, bool is_strict) {
   if (recipe.quantize.method != Method::None) {
     try {
-      quant::prepare(graph, recipe.qconfig_mapping());
+      const nn::Graph prepared = quant::prepare(graph, recipe.qconfig_mapping());
+      if (is_strict) {
+        quant::check_strict(quant::ledger_of(prepared));
+      }
     } catch (const Error& error) {
       fail(recipe.name, ": [quantize] ", error.what());
     }
@@ -116,7 +120,7 @@ void check_quantizable(const Recipe& recipe, const nn::Graph& graph) {
 nn::Graph train_float(Run& run) {
   nn::Graph graph = build_model(run.recipe.model, run.data.train.image_shape(), run.data.train.classes);
   graph.initialize(run.options.seed);
-  check_quantizable(run.recipe, graph);
+  check_quantizable(run.recipe, graph, run.recipe.convert.strict || run.options.strict);
   check_batches(run, graph);
   run.folder.emplace(run.options.out, files_of(run.recipe));
   run.reporter.message(nn::summary(graph));
@@ -200,9 +204,6 @@ std::string weights_text(const quant::WeightQuantizer& weights) {
 // Converts, saves, reads back what was saved, verifies it against the prepared model and evaluates it.
 Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, const std::string& file, Int8Result result) {
   const quant::Converted converted = quant::convert(prepared);
-  if (run.recipe.convert.strict || run.options.strict) {
-    quant::check_strict(converted.ledger);
-  }
   if (run.metrics.ledger.empty()) {
     run.metrics.ledger = converted.ledger;
     run.reporter.message(quant::to_text(converted.ledger));

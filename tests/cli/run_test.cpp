@@ -118,6 +118,23 @@ TEST_F(Run, ACheckThatFailsIsStatusOneAndNamed) {
   EXPECT_EQ(metrics["check"]["passed"], false);
 }
 
+TEST_F(Run, StrictConversionHonoursWhatThePreparedFileKeepsInFloat) {
+  const std::vector<std::string> with_sigmoid{"--set",
+                                              R"(model.layers=["conv 4 3x3", "sigmoid", "flatten", "linear 10"])"};
+  for (const bool is_kept : {true, false}) {
+    std::vector<std::string> words = with_sigmoid;
+    if (is_kept) {
+      words.insert(words.end(), {"--set", R"(quantize.keep_float=["sig*"])", "--strict"});
+    }
+    const Outcome outcome = run(words);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    const Outcome convert = detent(folder_, {"convert", "out/qat.h5", "-o", "strict.h5", "--strict"});
+    EXPECT_EQ(convert.status, is_kept ? 0 : 2) << convert.err;
+    EXPECT_THAT(is_kept ? convert.out : convert.err,
+                HasSubstr(is_kept ? "kept in float as asked by 'sig*'" : "stay in float: sigmoid1 (activation)"));
+  }
+}
+
 TEST_F(Run, OtherMethods) {
   EXPECT_EQ(run({"--set", "quantize.method=none", "--out", "none"}).status, 0);
   EXPECT_FALSE(fs::exists(folder_ / "none" / "int8.h5"));

@@ -7,6 +7,7 @@
 namespace detent {
 namespace {
 
+using test::error_of;
 using testing::HasSubstr;
 
 std::vector<std::string> kinds_of(const nn::Graph& graph) {
@@ -17,16 +18,6 @@ std::vector<std::string> kinds_of(const nn::Graph& graph) {
     }
   }
   return kinds;
-}
-
-template <typename Fn>
-std::string error_of(Fn&& fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 nn::Graph initialized(nn::Graph net) {

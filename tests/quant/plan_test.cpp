@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <nlohmann/json.hpp>
+#include <thread>
 
 #include "kernels/parallel.h"
 #include "tests/quant/qat_fixture.h"
@@ -184,6 +186,46 @@ TEST(InferencePlan, PixelsAreTheRealsTheyMean) {
     expect_same(plan.run_pixels(pixels), expected, "pixels");
     expect_same(plan.run(reals), expected, "reals again");
   }
+}
+
+/// Does something else in its forward pass.
+class Meanwhile : public nn::Module {
+ public:
+  std::string_view kind() const override { return "meanwhile"; }
+  nlohmann::json options() const override { return nlohmann::json::object(); }
+  Shape output_shape(std::span<const Shape> inputs) const override { return inputs[0]; }
+  nn::Variable forward(nn::Context&, std::span<const nn::Variable> inputs) override {
+    if (action) {
+      action();
+    }
+    return inputs[0];
+  }
+  std::function<void()> action;
+};
+
+TEST(InferencePlan, RefusesASecondThreadWhileItRuns) {
+  const auto meanwhile = std::make_shared<Meanwhile>();
+  nn::Graph net;
+  net.output(net.linear(net.add(meanwhile, {net.input({6})}, "meanwhile"), {.out_features = 3, .name = "fc"}));
+  net.initialize(5);
+  const Tensor images = random_images({6}, 4, 1);
+  const Tensor pixels = Tensor::zeros({4, 6}, DType::U8);
+  quant::InferencePlan plan(net, 4);
+  const Tensor expected = plan.run(images).clone();
+  std::string of_run, of_pixels;
+  meanwhile->action = [&] {
+    std::thread([&] {
+      of_run = test::error_of([&] { plan.run(images); });
+      of_pixels = test::error_of([&] { plan.run_pixels(pixels); });
+    }).join();
+  };
+  expect_same(plan.run(images), expected, "the first thread's result");
+  EXPECT_NE(of_run.find("plan: it is run by two threads at once"), std::string::npos) << of_run;
+  EXPECT_EQ(of_pixels, of_run);
+  meanwhile->action = [] { fail("a module failed"); };
+  EXPECT_EQ(test::error_of([&] { plan.run(images); }), "a module failed");
+  meanwhile->action = {};
+  expect_same(plan.run(images), expected, "after a failure");
 }
 
 TEST(InferencePlan, RefusesWhatItCannotRun) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "autograd/ops.h"
@@ -11,6 +12,17 @@
 
 /// Small networks and data for tests of the passes.
 namespace detent::test {
+
+/// What `fn` throws; "no error" if it does not.
+template <typename Fn>
+std::string error_of(Fn&& fn) {
+  try {
+    fn();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
 
 inline Tensor random_images(const Shape& example, std::int64_t count, std::uint64_t seed, float low = 0.0F,
                             float high = 1.0F) {
@@ -42,7 +54,9 @@ inline double train_step(nn::Graph& graph, const Tensor& images, const Tensor& l
     const autograd::Variable output = graph.forward(context, tape.constant(images));
     const autograd::Variable loss_value = autograd::cross_entropy(autograd::flatten(output), labels);
     loss = loss_value.value().item();
-    tape.backward(loss_value);
+    if (loss_value.needs_grad()) {  // else nothing that is learned leads to the result
+      tape.backward(loss_value);
+    }
   }
   for (const nn::NamedParameter& named : graph.parameters()) {
     if (named.parameter->gradient.defined()) {

@@ -51,6 +51,35 @@ TEST(Run, EveryTrainSettingRuns) {
   }
 }
 
+TEST(Run, StrictIsKnownBeforeTrainingAndHonoursKeepFloat) {
+  const TempFolder folder;
+  data::write_idx_folder(folder / "digits", data::make_digits({.train = 320, .test = 110, .seed = 3}));
+  std::string text = kTiny;
+  text.replace(text.find("\"batchnorm\", \"relu\""), 19, "\"sigmoid\"");
+  Reporter silent;
+  const auto run_with = [&](const std::string& out, const std::vector<std::string>& overrides, bool is_strict) {
+    try {
+      run(parse_recipe(text, "tiny.toml", overrides),
+          {.data = folder / "digits", .out = folder / out, .strict = is_strict}, silent);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  const std::string refusal =
+      "tiny: [quantize] strict: these modules have no int8 form and stay in float: sigmoid1 (activation); name them in "
+      "keep_float if that is meant";
+  for (const std::string method : {"qat", "static"}) {
+    const std::string of_method = "quantize.method=" + method, kept = "quantize.keep_float=[\"sig*\"]";
+    EXPECT_EQ(run_with("refused", {of_method}, true), refusal) << method;
+    EXPECT_EQ(run_with("refused", {of_method, "convert.strict=true"}, false), refusal) << method;
+    EXPECT_FALSE(std::filesystem::exists(folder / "refused")) << method << ": something was done before the check";
+    EXPECT_EQ(run_with("kept", {of_method, kept}, true), "no error") << method;
+    EXPECT_EQ(run_with("loose", {of_method}, false), "no error") << method;
+  }
+  EXPECT_EQ(run_with("none", {"quantize.method=none"}, true), "no error") << "nothing is converted";
+}
+
 TEST(Run, CanBeStoppedBetweenBatches) {
   class Stopper : public Reporter {
    public:

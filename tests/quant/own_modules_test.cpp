@@ -1,0 +1,316 @@
+// What the passes make of graphs and modules that are not the library's float ones: graphs that are quantized already,
+// modules of a user's own, one module at several nodes.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "nn/model_file.h"
+#include "quant/plan.h"
+#include "quant/qat_product.h"
+#include "tests/quant/qat_fixture.h"
+
+namespace detent {
+namespace {
+
+using test::error_of;
+using test::random_images;
+using test::random_labels;
+using testing::HasSubstr;
+
+nn::Graph initialized(nn::Graph net) {
+  net.initialize(1);
+  return net;
+}
+
+void train(nn::Graph& graph, int steps = 2) {
+  for (int step = 0; step < steps; ++step) {
+    const auto seed = static_cast<std::uint64_t>(step);
+    test::train_step(graph, random_images(graph.input_shape(), 6, seed, -1.0F, 1.0F),
+                     random_labels(6, graph.output_shape().elements(), seed), 0.05F, seed);
+  }
+}
+
+nn::Graph trained_qat(const nn::Graph& net, const nn::ModuleKinds& kinds = quant::module_kinds()) {
+  nn::Graph qat = quant::prepare_qat(net, quant::QConfigMapping(), kinds);
+  train(qat);
+  quant::freeze_observers(qat);
+  return qat;
+}
+
+std::int64_t mismatches(const nn::Graph& prepared, const nn::Graph& int8) {
+  quant::Verifier verifier(prepared, int8);
+  verifier.feed(random_images(prepared.input_shape(), 20, 77, -1.2F, 1.2F));
+  const quant::VerifyReport report = verifier.report();
+  return report.codes_mismatched + report.predictions_changed;
+}
+
+/// y = x * factor, element by element of the last axis' channels; a module that the library does not know.
+class Scale : public nn::Module {
+ public:
+  explicit Scale(std::string kind = "my_scale") : kind_(std::move(kind)) {}
+  std::string_view kind() const override { return kind_; }
+  nlohmann::json options() const override { return nlohmann::json::object(); }
+  static std::shared_ptr<nn::Module> from_options(const nlohmann::json&) { return std::make_shared<Scale>(); }
+  Shape output_shape(std::span<const Shape> inputs) const override { return inputs[0]; }
+  void bind(std::span<const Shape> inputs) override { shape_ = inputs[0]; }
+  nn::Variable forward(nn::Context& context, std::span<const nn::Variable> inputs) override {
+    std::vector<nn::Variable> rows;
+    nn::Variable y = autograd::mul(inputs[0], batched(context, inputs[0].shape()[0]));
+    return y;
+  }
+  std::vector<nn::Slot> slots() override { return {{"factor", &factor_.value, &factor_, shape_}}; }
+  void initialize(RandomStream&) override { factor_.value = Tensor::full(shape_, DType::F32, 1.5); }
+
+ private:
+  nn::Variable batched(nn::Context& context, std::int64_t count) {
+    const nn::Variable factor = nn::on_tape(context, *this, factor_);
+    const std::int64_t elements = shape_.elements();
+    Tensor copies = Tensor::empty(shape_.batched(count), DType::F32);
+    for (std::int64_t i = 0; i < count * elements; ++i) {
+      copies.data<float>()[static_cast<std::size_t>(i)] =
+          factor.value().data<float>()[static_cast<std::size_t>(i % elements)];
+    }
+    return context.tape.record("my_scale", std::move(copies), {factor}, [shape = shape_](autograd::Backward& backward) {
+      backward.grad(0, [&] {
+        Tensor sum = Tensor::zeros(shape, DType::F32);
+        const std::span<const float> dy = backward.dy().data<float>();
+        for (std::size_t i = 0; i < dy.size(); ++i) {
+          sum.data<float>()[i % sum.data<float>().size()] += dy[i];
+        }
+        return sum;
+      });
+    });
+  }
+  std::string kind_;
+  Shape shape_{1};
+  nn::Parameter factor_;
+};
+
+nn::Graph net_around(std::shared_ptr<nn::Module> own) {
+  nn::Graph net;
+  auto x = net.input({6, 6, 2});
+  x = net.relu(net.conv2d(x, {.out_channels = 4, .kernel = 3, .name = "conv"}));
+  x = net.flatten(net.add(std::move(own), {x}, "own"));
+  net.output(net.linear(x, {.out_features = 3, .name = "fc"}));
+  net.initialize(3);
+  return net;
+}
+
+nn::ModuleKinds kinds_with_scale() {
+  nn::ModuleKinds kinds = quant::module_kinds();
+  kinds["my_scale"] = &Scale::from_options;
+  return kinds;
+}
+
+TEST(PassInputs, QuantizedGraphsAreNotQuantizedAgain) {
+  const nn::Graph net = initialized(test::everything_net());
+  const nn::Graph prepared = trained_qat(net);
+  const nn::Graph int8 = quant::convert(prepared).graph;
+  const quant::QConfigMapping mapping;
+  const std::string again = "prepare: input_quantize (quantize) is of a prepared or converted graph; pass the float";
+  for (const nn::Graph* graph : {&prepared, &int8}) {
+    EXPECT_THAT(error_of([&] { quant::prepare(*graph, mapping); }), HasSubstr(again));
+    EXPECT_THAT(error_of([&] { quant::prepare_qat(*graph, mapping); }), HasSubstr(again));
+  }
+  EXPECT_THAT(error_of([&] { quant::convert(int8); }),
+              HasSubstr("conv1 (int8_conv2d) is converted already; pass the graph that quant::prepare"));
+  EXPECT_THAT(error_of([&] { quant::ledger_of(int8); }), HasSubstr("conv1 (int8_conv2d) is converted already"));
+  EXPECT_THAT(error_of([&] { quant::convert(net); }), HasSubstr("conv1 (conv2d) was never prepared; pass the graph"));
+  EXPECT_THAT(error_of([&] { quant::ledger_of(net); }), HasSubstr("conv1 (conv2d) was never prepared"));
+  EXPECT_THAT(error_of([&] { quant::Verifier(int8, int8); }), HasSubstr("conv1 (int8_conv2d) is of a converted"));
+  EXPECT_THAT(error_of([&] { quant::Verifier(prepared, prepared); }), HasSubstr("conv1 (qat_conv2d) is of a prepared"));
+}
+
+TEST(PassInputs, AGraphThatIsKeptInFloatAltogetherConverts) {
+  const nn::Graph net = initialized(test::plain_net());
+  nn::Graph prepared = quant::prepare_qat(net, quant::QConfigMapping(std::nullopt));
+  train(prepared);
+  quant::freeze_observers(prepared);
+  const quant::Converted converted = quant::convert(prepared);
+  ASSERT_EQ(converted.ledger.size(), 5U);
+  for (const quant::LedgerRow& row : converted.ledger) {
+    EXPECT_EQ(row.reason, "kept in float as asked of all without a rule") << row.name;
+    EXPECT_FALSE(row.is_unasked_float) << row.name;
+  }
+  EXPECT_EQ(mismatches(prepared, converted.graph), 0);
+}
+
+TEST(OwnModule, WithoutARowIsNamedAndTheMendSaid) {
+  const nn::Graph net = net_around(std::make_shared<Scale>());
+  const std::string text = "own: cannot be copied: the kinds have no row 'my_scale'; pass a copy of";
+  EXPECT_THAT(error_of([&] { quant::prepare_qat(net, quant::QConfigMapping()); }), HasSubstr(text));
+  EXPECT_THAT(error_of([&] { quant::prepare(net, quant::QConfigMapping()); }), HasSubstr(text));
+  const nn::Graph prepared = trained_qat(net, kinds_with_scale());
+  EXPECT_THAT(error_of([&] { quant::convert(prepared); }), HasSubstr(text));
+}
+
+TEST(OwnModule, OfAKnownKindsNameIsNotTakenForOne) {
+  for (const std::string kind : {"conv2d", "linear", "activation", "batch_norm", "dropout", "max_pool2d", "add"}) {
+    const nn::Graph net = net_around(std::make_shared<Scale>(kind));
+    EXPECT_THAT(error_of([&] { quant::prepare_qat(net, quant::QConfigMapping()); }),
+                HasSubstr("own: cannot be copied: the kinds' row '" + kind + "' makes a module of another class"));
+  }
+}
+
+TEST(OwnModule, StaysInFloatBetweenQuantizedOnes) {
+  const nn::ModuleKinds kinds = kinds_with_scale();
+  nn::Graph net = net_around(std::make_shared<Scale>());
+  const nn::Graph prepared = trained_qat(net, kinds);
+  EXPECT_EQ(net.node("own").module->slots()[0].tensor->data<float>()[0], 1.5F) << "the float graph is not trained";
+  EXPECT_NE(prepared.node("own").module->slots()[0].tensor->data<float>()[0], 1.5F) << "the copy is";
+  const quant::Converted converted = quant::convert(prepared, {}, kinds);
+  for (const quant::LedgerRow& row : converted.ledger) {
+    EXPECT_EQ(row.precision, row.name == "own" ? "float" : row.name == "flatten1" ? row.precision : "int8") << row.name;
+    EXPECT_EQ(row.is_unasked_float, row.name == "own") << row.name;
+  }
+  EXPECT_EQ(mismatches(prepared, converted.graph), 0);
+
+  const std::filesystem::path folder = testing::TempDir();
+  nn::save_model({.graph = prepared, .kind = "qat"}, folder / "own_qat.h5");
+  nn::save_model({.graph = converted.graph, .kind = "int8"}, folder / "own_int8.h5");
+  const nn::Model read_qat = nn::load_model(folder / "own_qat.h5", kinds);
+  nn::Model read_int8 = nn::load_model(folder / "own_int8.h5", kinds);
+  EXPECT_EQ(mismatches(read_qat.graph, read_int8.graph), 0);
+  EXPECT_EQ(mismatches(read_qat.graph, quant::convert(read_qat.graph, {}, kinds).graph), 0);
+
+  const Tensor images = random_images({6, 6, 2}, 9, 5);
+  quant::InferencePlan plan(read_int8.graph, 9);
+  const Tensor& planned = plan.run(images);
+  const Tensor expected = test::infer(read_int8.graph, images);
+  for (std::size_t i = 0; i < 27; ++i) {
+    EXPECT_EQ(planned.data<float>()[i], expected.data<float>()[i]) << "element " << i;
+  }
+}
+
+/// One convolution at two nodes; each use with what `after` puts behind it.
+template <typename After>
+nn::Graph twice(After&& after, const std::shared_ptr<nn::Module>& shared) {
+  nn::Graph net;
+  auto x = net.input({8, 8, 3});
+  x = net.conv2d(x, {.out_channels = 4, .kernel = 3, .padding = 1, .name = "first"});
+  x = after(net, net.add(shared, {x}, "a"), 0);
+  x = after(net, net.add(shared, {x}, "b"), 1);
+  net.output(net.linear(net.global_avg_pool(x), {.out_features = 3, .name = "fc"}));
+  net.initialize(2);
+  return net;
+}
+
+std::shared_ptr<nn::Module> square_conv() {
+  return std::make_shared<nn::Conv2d>(nn::Conv2d::Options{.out_channels = 4, .kernel = 3, .padding = 1});
+}
+
+TEST(SharedModule, StaysOneThroughThePasses) {
+  const auto norm = std::make_shared<nn::BatchNorm>(nn::BatchNorm::Options{});
+  struct Case {
+    std::string name;
+    std::function<nn::Graph::Handle(nn::Graph&, nn::Graph::Handle, int)> after;
+    std::string kind_of_b, after_a;
+  };
+  const std::vector<Case> cases{
+      {"nothing", [](nn::Graph&, nn::Graph::Handle x, int) { return x; }, "", ""},
+      {"relu at both: fused", [](nn::Graph& net, nn::Graph::Handle x, int) { return net.relu(x); }, "", ""},
+      {"relu at one: not fused",
+       [](nn::Graph& net, nn::Graph::Handle x, int use) { return use == 0 ? net.relu(x) : x; }, "relu1", "code_relu"},
+      {"one batch norm at both: fused",
+       [&](nn::Graph& net, nn::Graph::Handle x, int use) { return net.relu(net.add(norm, {x}, use ? "n2" : "n1")); },
+       "", ""},
+      {"two batch norms: in float",
+       [](nn::Graph& net, nn::Graph::Handle x, int use) { return net.batch_norm(x, {.name = use ? "n2" : "n1"}); },
+       "n1", "batch_norm"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    const nn::Graph net = twice(c.after, square_conv());
+    const nn::Graph prepared = trained_qat(net);
+    EXPECT_EQ(prepared.node("a").module, prepared.node("b").module) << "prepare parted one weight";
+    EXPECT_EQ(prepared.node("a").module->kind(), "qat_conv2d");
+    EXPECT_NE(prepared.node("a").module, net.node("a").module);
+    if (!c.kind_of_b.empty()) {
+      EXPECT_EQ(prepared.node(c.kind_of_b).module->kind(), c.after_a);
+    } else {
+      EXPECT_EQ(std::ranges::count(prepared.nodes(), "n1", &nn::Graph::Node::name), 0);
+    }
+    const nn::Graph int8 = quant::convert(prepared).graph;
+    EXPECT_EQ(mismatches(prepared, int8), 0);
+    nn::Graph statically = quant::prepare(net, quant::QConfigMapping());
+    test::infer(statically, random_images({8, 8, 3}, 12, 4, -1.0F, 1.0F));
+    quant::freeze_observers(statically);
+    EXPECT_EQ(mismatches(statically, quant::convert(statically).graph), 0);
+  }
+}
+
+TEST(SharedModule, InFloatStaysOne) {
+  const auto after = [](nn::Graph& net, nn::Graph::Handle x, int) { return net.relu(x); };
+  quant::QConfigMapping mapping;
+  mapping.set_name("a", std::nullopt).set_name("b", std::nullopt);
+  nn::Graph prepared = quant::prepare_qat(twice(after, square_conv()), mapping);
+  EXPECT_EQ(prepared.node("a").module, prepared.node("b").module);
+  train(prepared);
+  quant::freeze_observers(prepared);
+  const nn::Graph converted = quant::convert(prepared).graph;
+  EXPECT_EQ(converted.node("a").module, converted.node("b").module);
+  EXPECT_EQ(mismatches(prepared, converted), 0);
+}
+
+TEST(SharedModule, QuantizedInTwoWaysIsRefusedByName) {
+  const nn::Graph net = twice([](nn::Graph&, nn::Graph::Handle x, int) { return x; }, square_conv());
+  quant::QConfig four;
+  four.weight.bits = 4;
+  for (const std::optional<quant::QConfig>& other : {std::optional(four), std::optional<quant::QConfig>()}) {
+    EXPECT_THAT(error_of([&] { quant::prepare_qat(net, quant::QConfigMapping().set_name("b", other)); }),
+                HasSubstr("prepare: a and b are one module, and the mapping quantizes them in two ways"));
+  }
+}
+
+TEST(SharedModule, ABatchNormBehindTwoConvolutionsIsNotParted) {
+  const auto norm = std::make_shared<nn::BatchNorm>(nn::BatchNorm::Options{});
+  nn::Graph net;
+  auto x = net.input({6, 6, 2});
+  x = net.add(norm, {net.conv2d(x, {.out_channels = 4, .kernel = 3, .name = "one"})}, "n1");
+  x = net.add(norm, {net.conv2d(x, {.out_channels = 4, .kernel = 3, .name = "two"})}, "n2");
+  net.output(net.linear(net.global_avg_pool(x), {.out_features = 3, .name = "fc"}));
+  net.initialize(2);
+  const nn::Graph prepared = trained_qat(net);
+  EXPECT_EQ(prepared.node("n1").module, prepared.node("n2").module);
+  EXPECT_EQ(mismatches(prepared, quant::convert(prepared).graph), 0);
+}
+
+TEST(FreezeBatchNorm, HoldsForOneThatWasNotFused) {
+  nn::Graph net;
+  auto x = net.input({6, 6, 2});
+  x = net.conv2d(x, {.out_channels = 4, .kernel = 3, .name = "conv"});
+  x = net.batch_norm(net.add(x, x, "sum"), {.name = "norm"});
+  net.output(net.linear(net.global_avg_pool(x), {.out_features = 3, .name = "fc"}));
+  net.initialize(2);
+  nn::Graph qat = quant::prepare_qat(net, quant::QConfigMapping());
+  train(qat);
+  const auto norm = [](const nn::Graph& graph) {
+    return std::dynamic_pointer_cast<nn::BatchNorm>(graph.node("norm").module);
+  };
+  ASSERT_NE(norm(qat), nullptr) << "not fused";
+  quant::freeze_batch_norm(qat);
+  nn::save_model({.graph = qat, .kind = "qat"}, std::filesystem::path(testing::TempDir()) / "frozen.h5");
+  nn::Model read = nn::load_model(std::filesystem::path(testing::TempDir()) / "frozen.h5", quant::module_kinds());
+  for (nn::Graph* graph : {&qat, &read.graph}) {
+    const Tensor mean = norm(*graph)->running_mean().clone(), variance = norm(*graph)->running_variance().clone();
+    const Tensor gamma = norm(*graph)->weight().value.clone();
+    train(*graph, 1);
+    for (std::size_t c = 0; c < 4; ++c) {
+      EXPECT_EQ(norm(*graph)->running_mean().data<float>()[c], mean.data<float>()[c]) << "channel " << c;
+      EXPECT_EQ(norm(*graph)->running_variance().data<float>()[c], variance.data<float>()[c]) << "channel " << c;
+      EXPECT_NE(norm(*graph)->weight().value.data<float>()[c], gamma.data<float>()[c]) << "gamma goes on learning";
+    }
+  }
+  nn::Graph other = quant::prepare_qat(net, quant::QConfigMapping());
+  train(other);
+  EXPECT_FALSE(norm(other)->settings().frozen);
+  quant::freeze_observers(other);
+  EXPECT_TRUE(norm(other)->settings().frozen) << "freeze_observers freezes batch norms";
+  EXPECT_EQ(mismatches(other, quant::convert(other).graph), 0);
+}
+
+}  // namespace
+}  // namespace detent
