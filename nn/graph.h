@@ -127,7 +127,8 @@ std::string summary(const Graph& graph);
 nlohmann::json to_json(const Graph& graph);
 /// Throws Error for an unknown kind or option, a missing input, a shape that does not fit.
 Graph graph_from_json(const nlohmann::json& json, const ModuleKinds& kinds);
-/// The same from its text. Throws Error for what is no JSON or is nested deeper than any graph.
+/// The same from its text. Throws Error for what is no JSON, is nested deeper than 100
+/// brackets or longer than 64 MB.
 Graph graph_from_text(std::string_view text, const ModuleKinds& kinds);
 
 }  // namespace detent::nn
