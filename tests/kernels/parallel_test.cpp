@@ -158,7 +158,7 @@ TEST(Interruption, AnInnerLoopThatIsCutShortDoesNotReturn) {
 TEST(Interruption, ReachesNestedLoopsAndBackgroundTasksOfThePoolOnly) {
   std::atomic<bool> is_wanted{false};
   ThreadPool pool(3, [&] { return is_wanted.load(); });
-  ThreadPool other(2);
+  ThreadPool other(3);
   std::atomic<int> asked{0};
   pool.run([&] {
     parallel_slices(3, [&](std::int64_t) {

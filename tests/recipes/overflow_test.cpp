@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "recipes/step.h"
 
@@ -33,7 +34,8 @@ TEST(Overflow, OfF16IsToldAsSuch) {
             "[train] precision = \"bf16\", or lower learning_rate");
   EXPECT_EQ(message_of(DType::F32, 70000.0F), "no error");
   EXPECT_EQ(message_of(DType::BF16, 70000.0F), "no error");
-  EXPECT_EQ(message_of(DType::F32, 3e38F), "the loss is not finite; lower learning_rate, or set clip_norm");
+  EXPECT_EQ(message_of(DType::F32, std::numeric_limits<float>::infinity()),
+            "the loss is not finite; lower learning_rate, or set clip_norm");
 }
 
 }  // namespace
