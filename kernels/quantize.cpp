@@ -22,7 +22,7 @@ void check_bits(int bits) { check(bits >= 2 && bits <= 8, "codes: expected 2 to 
 }  // namespace
 
 std::int32_t nearest_integer(double x, std::int32_t low, std::int32_t high) {
-  return std::isnan(x) ? 0 : round_to_integer(x, low, high);
+  return std::isnan(x) ? 0 : static_cast<std::int32_t>(std::clamp<double>(round_to_nearest(x), low, high));
 }
 
 CodeRange unsigned_codes(int bits) {
