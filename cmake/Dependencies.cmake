@@ -11,7 +11,7 @@ endmacro()
 
 detent_dependency(Eigen3 3.4 NO_MODULE)
 detent_dependency(TBB 2021.5)
-detent_dependency(OneDNN 2.6...<3)  # version 3 has another interface
+detent_dependency(OneDNN 2.6...<4)
 detent_dependency(OpenMP COMPONENTS CXX)
 detent_dependency(nlohmann_json 3.10)
 detent_dependency(tomlplusplus 3.0)
