@@ -68,7 +68,8 @@ Variable activation(const Variable& given, kernels::Activation function, double 
 Variable widen(const Variable& x) { return real_input("widen", x); }
 
 Variable add(const Variable& given_a, const Variable& given_b) {
-  const auto [a, b] = real_pair("add", given_a, given_b);
+  const Pair operands = real_pair("add", given_a, given_b);
+  const Variable &a = operands.a, &b = operands.b;
   Tape& tape = a.tape();
   Tensor y = tape.empty(a.shape(), a.dtype());
   dispatch_real("add", a.dtype(), [&](auto zero) {

@@ -95,7 +95,7 @@ class Writer {
     }
     for (const auto& [name, value] : content.attributes) {
       check(!name.empty() && name.find('\0') == name.npos, "write '", path_, "': an attribute has no name");
-      std::visit([&](const auto& v) { add_attribute(file, name, v); }, value);
+      std::visit([&, &key = name](const auto& v) { add_attribute(file, key, v); }, value);
     }
     check(file.close(), "write '", path_, "': HDF5: ", library_reason());
   }

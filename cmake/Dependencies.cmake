@@ -1,38 +1,48 @@
-# Third-party libraries, with the oldest version that the project accepts. The build reads this file, and so does the
-# installed package: there a library that is missing makes find_package(detent) fail instead of stopping CMake.
-include(CMakeFindDependencyMacro)
-macro(detent_dependency)
-  if("${CMAKE_FIND_PACKAGE_NAME}" STREQUAL "detent")
-    find_dependency(${ARGV})
-  else()
-    find_package(${ARGV} REQUIRED)
+# Third-party libraries, with the versions that the project accepts and Debian's packages of them. The build reads this
+# file, and so do scripts/setup and the installed package, which needs no more than what its headers include.
+
+# detent_dependency(<name> <version> <packages> [<argument of find_package>...]): finds it, or notes that it is missing,
+# so that all that is missing is named at once.
+set(detent_missing "")
+macro(detent_dependency name version packages)
+  find_package(${name} ${version} QUIET ${ARGN})
+  if(NOT ${name}_FOUND)
+    if(${name}_VERSION)
+      list(APPEND detent_missing "${name} ${version} (${packages}; this is ${${name}_VERSION})")
+    else()
+      list(APPEND detent_missing "${name} ${version} (${packages})")
+    endif()
   endif()
 endmacro()
 
-detent_dependency(Eigen3 3.4 NO_MODULE)
-detent_dependency(TBB 2021.5)
-detent_dependency(OneDNN 2.6...<3)  # version 3 has another interface
-detent_dependency(OpenMP COMPONENTS CXX)
-detent_dependency(nlohmann_json 3.10)
-detent_dependency(tomlplusplus 3.0)
-detent_dependency(fmt 8)
-detent_dependency(ZLIB 1.2)
-detent_dependency(CURL 7.80)
-enable_language(C)  # CMake finds HDF5 by compiling C
-detent_dependency(HDF5 1.10 COMPONENTS C)
-if(NOT TARGET hdf5::hdf5)
-  add_library(hdf5::hdf5 INTERFACE IMPORTED)
-  target_include_directories(hdf5::hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
-  target_link_libraries(hdf5::hdf5 INTERFACE ${HDF5_C_LIBRARIES})
-endif()
+# What public headers include.
+detent_dependency(Eigen3 3.4 "libeigen3-dev" NO_MODULE)
+detent_dependency(nlohmann_json 3.10 "nlohmann-json3-dev")
 
-# What only the program, the tests and the benchmarks use.
 if(NOT "${CMAKE_FIND_PACKAGE_NAME}" STREQUAL "detent")
-  find_package(cxxopts 3.0 REQUIRED)
+  detent_dependency(TBB 2021.5 "libtbb-dev")
+  detent_dependency(OneDNN 2.6...<4 "libdnnl-dev")
+  detent_dependency(OpenMP 4.5 "g++" COMPONENTS CXX)
+  detent_dependency(tomlplusplus 3.0 "libtomlplusplus-dev")
+  detent_dependency(fmt 8 "libfmt-dev")
+  detent_dependency(ZLIB 1.2 "zlib1g-dev")
+  detent_dependency(CURL 7.80 "libcurl4-openssl-dev")
+  enable_language(C)  # CMake finds HDF5 by compiling C
+  detent_dependency(HDF5 1.10 "libhdf5-dev" COMPONENTS C)
+  if(NOT TARGET hdf5::hdf5)
+    add_library(hdf5::hdf5 INTERFACE IMPORTED)
+    target_include_directories(hdf5::hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+    target_link_libraries(hdf5::hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+  endif()
+  detent_dependency(cxxopts 3.0 "libcxxopts-dev")
   if(DETENT_BUILD_TESTS)
-    find_package(GTest 1.11 REQUIRED)
+    detent_dependency(GTest 1.11 "libgtest-dev libgmock-dev")
   endif()
   if(DETENT_BUILD_BENCH)
-    find_package(benchmark 1.6 REQUIRED)
+    detent_dependency(benchmark 1.6 "libbenchmark-dev")
+  endif()
+  if(detent_missing)
+    list(JOIN detent_missing ", " detent_missing)
+    message(FATAL_ERROR "Not found: ${detent_missing}. On Debian and Ubuntu scripts/setup installs what is missing.")
   endif()
 endif()

@@ -1,10 +1,9 @@
-# find_package(detent): the target detent::detent, and one target a folder, such as detent::quant.
-set(detent_saved_module_path ${CMAKE_MODULE_PATH})
-list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
+# find_package(detent): the target detent::detent.
 include(${CMAKE_CURRENT_LIST_DIR}/Dependencies.cmake)
-set(CMAKE_MODULE_PATH ${detent_saved_module_path})
-unset(detent_saved_module_path)
-if(DEFINED detent_FOUND AND NOT detent_FOUND)
+if(detent_missing)
+  list(JOIN detent_missing ", " detent_missing)
+  set(detent_FOUND FALSE)
+  set(detent_NOT_FOUND_MESSAGE "detent's headers include those of packages that were not found: ${detent_missing}")
   return()
 endif()
 include(${CMAKE_CURRENT_LIST_DIR}/detentTargets.cmake)

@@ -93,7 +93,7 @@ void activation_backward(Activation kind, std::int64_t elements, const T* saved,
     case Activation::Relu:
       return apply([](T y, T g) { return y > T{0} ? g : T{0}; });
     case Activation::Relu6:
-      return apply([](T y, T g) { return (y > T{0}) & (y < T{6}) ? g : T{0}; });
+      return apply([](T y, T g) { return ((y > T{0}) & (y < T{6})) ? g : T{0}; });
     case Activation::LeakyRelu: {
       const auto a = static_cast<T>(slope);
       return apply([a](T x, T g) { return x > T{0} ? g : a * g; });

@@ -23,7 +23,8 @@ void multiply_as_f32(const MatmulShape& shape, const std::byte* a, const std::by
 }  // namespace
 
 void matmul(const MatmulShape& shape, DType dtype, const std::byte* a, const std::byte* b, DType out, std::byte* y) {
-  const auto [m, k, n, transpose_a, transpose_b] = shape;
+  const std::int64_t m = shape.m, k = shape.k, n = shape.n;
+  const bool transpose_a = shape.transpose_a, transpose_b = shape.transpose_b;
   check(m >= 1 && k >= 1 && n >= 1, "matmul: expected positive extents, got [", m, ", ", k, "] x [", k, ", ", n, "]");
   check(dtype == DType::F32 || dtype == DType::BF16, "matmul: expected f32 or bf16, got ", dtype);
   check(out == DType::F32 || out == dtype, "matmul: expected a result of f32 or ", dtype, ", got ", out);

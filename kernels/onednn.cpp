@@ -54,14 +54,13 @@ constexpr std::int64_t kLayoutRows = 64;
 Plan make_gemm(const GemmOptions& o, const Desc* layout) {
   Plan plan;
   plan.has_bias = o.has_bias;
-  plan.bias = Desc({1, o.n}, Type::f32, Tag::ab);
+  plan.bias = o.has_bias ? Desc({1, o.n}, Type::f32, Tag::ab) : Desc();
   const auto strides = [](bool transposed, std::int64_t ld) { return transposed ? Dims{1, ld} : Dims{ld, 1}; };
   const Desc a({o.m, o.k}, type_of(o.dtype), strides(o.transpose_a, o.lda));
   const Desc plain_b({o.k, o.n}, weight_type(o.dtype), strides(o.transpose_b, o.ldb));
   const Desc b = layout ? *layout : o.packed_b ? Desc({o.k, o.n}, weight_type(o.dtype), Tag::any) : plain_b;
   const Desc y({o.m, o.n}, type_of(o.out), Dims{o.ldy, 1});
-  const auto matmul = o.has_bias ? dnnl::matmul::desc(a, b, plan.bias, y) : dnnl::matmul::desc(a, b, y);
-  const dnnl::matmul::primitive_desc desc(matmul, attributes(o.relu, false), engine());
+  const auto desc = primitive_desc<dnnl::matmul>(engine(), attributes(o.relu, false), a, b, plan.bias, y);
   plan.primitive = dnnl::matmul(desc);
   plan.a = desc.src_desc();
   plan.b = plan.packed_weight = desc.weights_desc();
@@ -110,11 +109,11 @@ dnnl::primitive_attr attributes(bool relu, bool zero_point) {
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   if (relu) {
     dnnl::post_ops ops;
-    ops.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+    append_relu(ops);
     attr.set_post_ops(ops);
   }
   if (zero_point) {
-    attr.set_zero_points(DNNL_ARG_SRC, 0, {DNNL_RUNTIME_S32_VAL});
+    set_runtime_zero_point(attr, DNNL_ARG_SRC);
   }
   return attr;
 }
@@ -137,7 +136,7 @@ const Plan& cached(const Key& key, const std::function<Plan()>& make) {
   return *cache.plans.try_emplace(key, std::move(plan)).first->second;
 }
 
-const Plan& gemm_plan(const GemmOptions& o) {
+const Plan& gemm_plan(GemmOptions o) {
   const Key key{0,
                 o.m,
                 o.k,

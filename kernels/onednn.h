@@ -33,7 +33,7 @@ struct ConvOptions {
 /// A convolution of `shape.n` images. The layout of the weight, or of dw, is the one that oneDNN likes for one image,
 /// so that it fits any number (layouts that it likes for many images leave it nothing but its slow reference for few).
 /// Throws Error if oneDNN has nothing for the shape.
-const Plan& conv_plan(const ConvShape& shape, const ConvOptions& options);
+const Plan& conv_plan(const ConvShape& shape, ConvOptions options);
 
 /// Bytes of the weight (for BackwardWeights: of dw) in the plan's layout.
 std::size_t weight_bytes(const Plan& plan);
@@ -53,7 +53,7 @@ struct GemmOptions {
   bool has_bias = false;
   bool relu = false;
 };
-const Plan& gemm_plan(const GemmOptions& options);
+const Plan& gemm_plan(GemmOptions options);
 
 /// Forward, Integer: a = x, b = weight, y = y. BackwardData: a = dy, b = weight, y = dx.
 /// BackwardWeights: a = x, b = dy, y = dw. Gemm: as named.

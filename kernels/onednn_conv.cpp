@@ -22,32 +22,33 @@ struct Geometry {
   Tag plain_weight;
 };
 
-dnnl::convolution_forward::desc forward_desc(const Geometry& g, const Desc& x, const Desc& weight, const Desc* bias,
-                                             const Desc& y, dnnl::prop_kind kind) {
-  constexpr auto kDirect = dnnl::algorithm::convolution_direct;
-  return bias ? dnnl::convolution_forward::desc(kind, kDirect, x, weight, *bias, y, g.strides, g.dilations, g.padding,
-                                                g.padding)
-              : dnnl::convolution_forward::desc(kind, kDirect, x, weight, y, g.strides, g.dilations, g.padding,
-                                                g.padding);
-}
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
 Plan make_forward(const ConvShape& shape, const Geometry& g, const ConvOptions& options, const Desc* layout) {
   Plan plan;
   plan.has_bias = options.has_bias;
   plan.has_zero_point = options.product == Product::Integer;
-  plan.bias = Desc({shape.o}, Type::f32, Tag::x);
+  plan.bias = plan.has_bias ? Desc({shape.o}, Type::f32, Tag::x) : Desc();
   const Desc x(g.x, type_of(options.dtype), Tag::nhwc);
   const Desc y(g.y, type_of(options.out), Tag::nhwc);
   const Desc weight = layout ? *layout : Desc(g.weight, weight_type(options.dtype), Tag::any);
-  const dnnl::convolution_forward::primitive_desc desc(
-      forward_desc(g, x, weight, plan.has_bias ? &plan.bias : nullptr, y, dnnl::prop_kind::forward_inference),
-      attributes(options.relu, plan.has_zero_point), engine());
+  const auto desc = primitive_desc<dnnl::convolution_forward>(
+      engine(), attributes(options.relu, plan.has_zero_point), dnnl::prop_kind::forward_inference, kDirect, x, weight,
+      plan.bias, y, g.strides, g.dilations, g.padding, g.padding);
   plan.primitive = dnnl::convolution_forward(desc);
   plan.a = desc.src_desc();
   plan.b = plan.packed_weight = desc.weights_desc();
   plan.y = desc.dst_desc();
   describe(plan, desc);
   return plan;
+}
+
+/// What oneDNN wants to know of the forward product when it makes a backward one.
+dnnl::convolution_forward::primitive_desc forward_hint(const Geometry& g, const Desc& x, const Desc& weight,
+                                                       const Desc& y) {
+  return primitive_desc<dnnl::convolution_forward>(engine(), attributes(false, false),
+                                                   dnnl::prop_kind::forward_training, kDirect, x, weight, y, g.strides,
+                                                   g.dilations, g.padding, g.padding);
 }
 
 Plan make_backward_data(const Geometry& g, const ConvOptions& options, const Desc* layout) {
@@ -57,12 +58,9 @@ Plan make_backward_data(const Geometry& g, const ConvOptions& options, const Des
   const Desc dx(g.x, type_of(options.out), Tag::nhwc);
   const Desc dy(g.y, type, Tag::nhwc);
   const Desc any(g.weight, type, Tag::any);
-  const dnnl::convolution_forward::primitive_desc hint(
-      forward_desc(g, x, any, nullptr, dy, dnnl::prop_kind::forward_training), engine());
-  const dnnl::convolution_backward_data::primitive_desc desc(
-      dnnl::convolution_backward_data::desc(dnnl::algorithm::convolution_direct, dx, layout ? *layout : any, dy,
-                                            g.strides, g.dilations, g.padding, g.padding),
-      attributes(false, false), engine(), hint);
+  const auto desc = gradient_desc<dnnl::convolution_backward_data>(
+      engine(), attributes(false, false), forward_hint(g, x, any, dy), kDirect, dx, layout ? *layout : any, dy,
+      g.strides, g.dilations, g.padding, g.padding);
   plan.primitive = dnnl::convolution_backward_data(desc);
   plan.a = desc.diff_dst_desc();
   plan.b = plan.packed_weight = desc.weights_desc();
@@ -79,12 +77,9 @@ Plan make_backward_weights(const Geometry& g, const ConvOptions& options, const 
   const Desc x(g.x, type, Tag::nhwc);
   const Desc dy(g.y, type, Tag::nhwc);
   const Desc dw = layout ? *layout : Desc(g.weight, Type::f32, Tag::any);
-  const dnnl::convolution_forward::primitive_desc hint(
-      forward_desc(g, x, Desc(g.weight, type, Tag::any), nullptr, dy, dnnl::prop_kind::forward_training), engine());
-  const dnnl::convolution_backward_weights::primitive_desc desc(
-      dnnl::convolution_backward_weights::desc(dnnl::algorithm::convolution_direct, x, dw, dy, g.strides, g.dilations,
-                                               g.padding, g.padding),
-      attributes(false, false), engine(), hint);
+  const auto desc = gradient_desc<dnnl::convolution_backward_weights>(
+      engine(), attributes(false, false), forward_hint(g, x, Desc(g.weight, type, Tag::any), dy), kDirect, x, dw, dy,
+      g.strides, g.dilations, g.padding, g.padding);
   plan.primitive = dnnl::convolution_backward_weights(desc);
   plan.a = desc.src_desc();
   plan.b = desc.diff_dst_desc();
@@ -110,7 +105,7 @@ DType s32_or_f32(Product product) { return product == Product::Integer ? DType::
 
 }  // namespace
 
-const Plan& conv_plan(const ConvShape& s, const ConvOptions& options) {
+const Plan& conv_plan(const ConvShape& s, ConvOptions options) {
   const Key key{1 + static_cast<std::int64_t>(options.product),
                 s.n,
                 s.h,

@@ -3,10 +3,10 @@
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 
 #include "kernels/onednn.h"
+#include "kernels/onednn_version.h"
 
 /// What the sources that speak to oneDNN share; nobody else includes it.
 namespace detent::kernels::onednn {

@@ -24,7 +24,7 @@ DETENT_VECTORIZED void mask_bits(std::size_t n, const std::int16_t* y, const std
   DETENT_INDEPENDENT
   for (std::size_t i = 0; i < n; ++i) {
     const std::uint16_t g = dy[i];
-    dx[i] = (y[i] > 0) & (y[i] <= kInfinity) ? g : std::uint16_t{0};
+    dx[i] = ((y[i] > 0) & (y[i] <= kInfinity)) ? g : std::uint16_t{0};
   }
 }
 

@@ -145,7 +145,7 @@ template <typename G, typename T>
 void masked_scale(const G* dy, const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs, const float* factor,
                   T* dst) {
   const std::int64_t period = period_of(outputs);
-  const auto [table] = make_tables<1>({factor}, outputs, period);
+  const float* table = make_tables<1>({factor}, outputs, period)[0];
   for_each_block(mask, rows, outputs, period,
                  [&](std::int64_t i, std::int64_t column, std::int64_t count, const std::uint8_t* open) {
                    scale_block(raw(dy) + i, open, table + column, count, raw(dst) + i);
@@ -178,11 +178,11 @@ template <typename G, typename T>
 void masked_affine(const G* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
                    std::int64_t outputs, const float* a, const float* b, const float* c, T* dst) {
   const std::int64_t period = period_of(outputs);
-  const auto [a_table, b_table, c_table] = make_tables<3>({a, b, c}, outputs, period);
+  const auto tables = make_tables<3>({a, b, c}, outputs, period);
   for_each_block(mask, rows, outputs, period,
                  [&](std::int64_t i, std::int64_t column, std::int64_t count, const std::uint8_t* open) {
-                   affine_block(raw(dy) + i, open, acc + i, a_table + column, b_table + column, c_table + column, count,
-                                raw(dst) + i);
+                   affine_block(raw(dy) + i, open, acc + i, tables[0] + column, tables[1] + column, tables[2] + column,
+                                count, raw(dst) + i);
                  });
 }
 

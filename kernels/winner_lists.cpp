@@ -166,7 +166,7 @@ std::int32_t select(const float* g, const std::uint8_t* argmax, std::uint8_t pla
     // Written in any case, counted only where something flows: a branch would be mispredicted half the time.
     at[size] = static_cast<std::int32_t>(o);
     chosen[size] = G(g[o]);
-    size += (argmax[o] == place) & (g[o] != 0.0F) ? 1 : 0;
+    size += ((argmax[o] == place) & (g[o] != 0.0F)) ? 1 : 0;
   }
   return size;
 }
