@@ -16,23 +16,23 @@ std::shared_ptr<Module> with_relu(Module& module) {
 
 using Fuse = std::shared_ptr<Module> (*)(Module&);
 
-/// One row a kind that can do the ReLU after it.
-const std::map<std::string_view, Fuse>& fusable_kinds() {
-  static const std::map<std::string_view, Fuse> kinds = {{"conv2d", &with_relu<Conv2d>},
-                                                         {"linear", &with_relu<Linear>}};
-  return kinds;
+/// One row a class that can do the ReLU after it.
+const std::map<std::type_index, Fuse>& fusable_classes() {
+  static const std::map<std::type_index, Fuse> classes = {{typeid(Conv2d), &with_relu<Conv2d>},
+                                                          {typeid(Linear), &with_relu<Linear>}};
+  return classes;
 }
 
 bool is_relu(const Graph::Node& node) {
-  return node.module && node.module->kind() == "activation" &&
-         static_cast<const ActivationLayer&>(*node.module).settings().function == kernels::Activation::Relu;
+  const auto* const activation = exactly<const ActivationLayer>(node.module.get());
+  return activation != nullptr && activation->settings().function == kernels::Activation::Relu;
 }
 
 /// Whether the value of node `index` goes into a ReLU alone, and its module can do that ReLU.
 bool feeds_relu_alone(const Graph& graph, std::size_t index) {
   const Graph::Handle value{index};
   const std::shared_ptr<Module>& module = graph.node(value).module;
-  return module && fusable_kinds().contains(module->kind()) && graph.consumers(value) == 1 &&
+  return module && fusable_classes().contains(type_of(*module)) && graph.consumers(value) == 1 &&
          is_relu(graph.node(graph.last_reader(value)));
 }
 
@@ -47,7 +47,7 @@ std::map<Module*, std::shared_ptr<Module>> fused_modules(const Graph& graph) {
   std::map<Module*, std::shared_ptr<Module>> fused;
   for (const auto& [module, feeds] : all_feed) {
     if (feeds) {
-      fused[module] = fusable_kinds().at(module->kind())(*module);
+      fused[module] = fusable_classes().at(type_of(*module))(*module);
     }
   }
   return fused;

@@ -5,6 +5,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <typeindex>
+#include <typeinfo>
 #include <vector>
 
 #include "autograd/tape.h"
@@ -90,6 +92,16 @@ class Module {
 /// The random numbers of a use of `module` in this step: a function of the context's seed and step, `purpose` and the
 /// node that runs (outside of a graph: the module's name).
 RandomStream random_of(const Context& context, const Module& module, std::string_view purpose);
+/// The class of a module: what tables of rules go by, so that a module of another class that has a known kind's name is
+/// not taken for one of it.
+inline std::type_index type_of(const Module& module) { return typeid(module); }
+
+/// `module` as an `M`, if it is one and not of a class derived from it; else null.
+template <typename M, typename Base>
+M* exactly(Base* module) {
+  return module != nullptr && type_of(*module) == typeid(M) ? static_cast<M*>(module) : nullptr;
+}
+
 /// The parameter as a leaf of the step's tape. Throws Error if it has no value yet.
 Variable on_tape(Context& context, const Module& owner, Parameter& parameter);
 /// Gives `tensor` zeros of this shape, in f32; in the memory that it has if the shape is the same.

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <typeindex>
 
 #include "nn/graph.h"
 
@@ -11,15 +10,8 @@ namespace detent::quant {
 /// The note of a float module that no rule of the mapping keeps in float.
 inline constexpr std::string_view kNoInt8Form = "has no int8 form";
 
-/// The class of a module: what tables of rules go by, so that a module of another class that has a known kind's name is
-/// not taken for one of it.
-inline std::type_index type_of(const nn::Module& module) { return typeid(module); }
-
-/// `module` as an `M`, if it is one and not of a class derived from it; else null.
-template <typename M, typename Base>
-M* exactly(Base* module) {
-  return module != nullptr && type_of(*module) == typeid(M) ? static_cast<M*>(module) : nullptr;
-}
+using nn::exactly;
+using nn::type_of;
 
 /// Whether prepare has a form on codes for a float module.
 bool has_int8_form(const nn::Module& module);

@@ -127,12 +127,8 @@ std::shared_ptr<nn::Module> Preparation::copy(std::size_t index) {
 }
 
 std::string Preparation::free_name(const std::string& name) const {
-  const auto is_taken = [&](const std::string& candidate) {
-    const auto is_named = [&](const Graph::Node& node) { return node.name == candidate; };
-    return std::ranges::any_of(source_.nodes(), is_named) || std::ranges::any_of(result_.nodes(), is_named);
-  };
   std::string free = name;
-  for (int number = 2; is_taken(free); ++number) {
+  for (int number = 2; source_.find(free) || result_.find(free); ++number) {
     free = name + std::to_string(number);
   }
   return free;

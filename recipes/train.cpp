@@ -1,10 +1,8 @@
 #include "recipes/train.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
-#include "kernels/quantize.h"
+#include "nn/finite.h"
 #include "optim/schedule.h"
 #include "recipes/batches.h"
 #include "recipes/profile_table.h"
@@ -53,25 +51,17 @@ std::int64_t resume(TrainStep& train_step, const TrainOptions& options, const Tr
   return position.epoch;
 }
 
-bool is_finite(const Tensor& tensor, float unset = std::numeric_limits<float>::quiet_NaN()) {
-  return !tensor.defined() || tensor.dtype() != DType::F32 ||
-         std::ranges::all_of(tensor.data<float>(), [&](float x) { return std::isfinite(x) || x == unset; });
-}
-
 // What training left behind: the next loss would tell of it, but after the last step there is none, and codes hide it.
 void check_finite(const nn::Graph& graph, TrainStep& train_step) {
-  constexpr const char* kMend = " is not finite after this epoch; lower learning_rate, or set clip_norm";
-  for (const nn::Graph::Node& node : graph.nodes()) {
-    for (const nn::Slot& slot : node.module ? node.module->slots() : std::vector<nn::Slot>()) {
-      // The range of a quantizer that has observed nothing yet.
-      const float unset = slot.name == "output_min"   ? MinMax{}.min
-                          : slot.name == "output_max" ? MinMax{}.max
-                                                      : std::numeric_limits<float>::quiet_NaN();
-      check(is_finite(*slot.tensor, unset), node.name, ".", slot.name, kMend);
+  try {
+    nn::check_finite(graph, "the model");
+    for (const auto& [name, tensor] : train_step.optimizer().state()) {
+      if (tensor->dtype() == DType::F32) {
+        nn::check_finite(std::as_const(*tensor).data<float>(), "the optimizer: " + name);
+      }
     }
-  }
-  for (const auto& [name, tensor] : train_step.optimizer().state()) {
-    check(is_finite(*tensor), "the optimizer's ", name, kMend);
+  } catch (const Error& error) {
+    fail(error.what(), " lower learning_rate, or set clip_norm");
   }
 }
 

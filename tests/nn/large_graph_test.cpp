@@ -96,7 +96,8 @@ TEST(GraphText, BracketsInTextsAreNoNesting) {
 }
 
 TEST(GraphText, LongValuesAreCutShortInMessages) {
-  const std::string text = R"({"input": ")" + std::string(100000, 'x') + R"(", "nodes": [], "output": "a"})";
+  const std::string text =
+      nlohmann::json{{"input", std::string(100000, 'x')}, {"nodes", nlohmann::json::array()}, {"output", "a"}}.dump();
   const std::string error = error_of([&] { from_file(file_with(text), module_kinds()); });
   EXPECT_THAT(error, HasSubstr("input: expected a list of integers, got \"xxx"));
   EXPECT_LT(error.size(), 300U);
