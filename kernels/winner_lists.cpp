@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 
 #include "kernels/intrinsics.h"
@@ -11,7 +12,7 @@ namespace detent::kernels {
 namespace {
 
 using Lanes = float __attribute__((vector_size(64)));
-using LanesInMemory = float __attribute__((vector_size(64), aligned(4), may_alias));
+constexpr std::size_t kLaneBytes = sizeof(Lanes);
 
 template <int V>
 DETENT_VECTORIZED void add_vectors(const WinnerLists<float>& lists, const float* source, float* target) {
@@ -21,23 +22,26 @@ DETENT_VECTORIZED void add_vectors(const WinnerLists<float>& lists, const float*
     if (i == end) {
       continue;
     }
-    auto* const to = reinterpret_cast<LanesInMemory*>(target + lists.targets[list]);
+    // Memory is read and written by memcpy: compilers disagree about vectors that need not be aligned.
+    auto* const to = reinterpret_cast<std::byte*>(target + lists.targets[list]);
     Lanes sum[V];
 #pragma GCC unroll 6
-    for (int v = 0; v < V; ++v) {
-      sum[v] = to[v];
+    for (std::size_t v = 0; v < V; ++v) {
+      std::memcpy(&sum[v], to + v * kLaneBytes, kLaneBytes);
     }
     for (; i < end; ++i) {
-      const auto* const from = reinterpret_cast<const LanesInMemory*>(source + lists.at[i] * lists.step);
+      const auto* const from = reinterpret_cast<const std::byte*>(source + lists.at[i] * lists.step);
       const float g = lists.g[i];
 #pragma GCC unroll 6
-      for (int v = 0; v < V; ++v) {
-        sum[v] += g * from[v];
+      for (std::size_t v = 0; v < V; ++v) {
+        Lanes x;
+        std::memcpy(&x, from + v * kLaneBytes, kLaneBytes);
+        sum[v] += g * x;
       }
     }
 #pragma GCC unroll 6
-    for (int v = 0; v < V; ++v) {
-      to[v] = sum[v];
+    for (std::size_t v = 0; v < V; ++v) {
+      std::memcpy(to + v * kLaneBytes, &sum[v], kLaneBytes);
     }
   }
 }
