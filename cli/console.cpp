@@ -21,10 +21,13 @@ constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP};
 std::atomic<bool> stop_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
-extern "C" void request_stop(int) {
-  stop_requested = true;
+extern "C" void request_stop(int second) {
+  const bool is_second = stop_requested.exchange(true);
   for (const int number : kSignals) {
     std::signal(number, SIG_DFL);
+  }
+  if (is_second) {  // it came to another thread before the first had undone this
+    std::raise(second);
   }
 }
 

@@ -265,9 +265,9 @@ void Graph::clear_gradients() {
 
 std::int64_t Graph::parameter_count() const {
   std::int64_t count = 0;
-  for_each_parameter(nodes_, [&](const Node&, const Slot& slot) {
-    count += slot.tensor->defined() ? slot.tensor->elements() : slot.shape.elements();
-  });
+  for (const Node& node : nodes_) {
+    count += node.owns_module() ? nn::parameter_count(*node.module) : 0;
+  }
   return count;
 }
 

@@ -31,8 +31,8 @@ struct Slot {
   Parameter* parameter;      ///< the parameter that `tensor` is the value of; null for state such as running statistics
   Shape shape = {0};         ///< what a file must hold for it; without elements: not known, any shape
   DType dtype = DType::F32;  ///< likewise
-  bool is_optional = false;  ///< whether a file may lack it: the tensor then stays as the module was made
   bool is_code = false;      ///< whether it was a parameter once, and is fixed now: the codes of weights and biases
+  bool is_optional = false;  ///< whether a file may lack it: the tensor then stays as the module was made
 };
 
 /// What a forward pass runs in: the tape of the step, and whether the network is training.

@@ -80,9 +80,9 @@ std::vector<nn::Slot> FakeQuant::slots() {
                               {"output_zero_point", &zero_point_, nullptr, one, DType::S32}};
   if (!is_frozen() && config_.observer.kind == ObserverKind::MovingAverage) {
     // Files that were written before there were windows lack them: their batches were windows of their own.
-    slots.push_back({"output_window_min", &observer_.window_min(), nullptr, one, DType::F32, true});
-    slots.push_back({"output_window_max", &observer_.window_max(), nullptr, one, DType::F32, true});
-    slots.push_back({"output_window_examples", &observer_.window_examples(), nullptr, one, DType::S32, true});
+    slots.push_back({"output_window_min", &observer_.window_min(), nullptr, one, DType::F32, false, true});
+    slots.push_back({"output_window_max", &observer_.window_max(), nullptr, one, DType::F32, false, true});
+    slots.push_back({"output_window_examples", &observer_.window_examples(), nullptr, one, DType::S32, false, true});
   }
   return slots;
 }

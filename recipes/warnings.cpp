@@ -53,9 +53,8 @@ void find_in_training(std::vector<Finding>& findings, const std::string& what, c
                         result.loss > kAbsurdLoss});
   }
   if (result.test_accuracy <= chance) {
-    findings.push_back({fmt::format("{}: nothing was learned in {} steps: accuracy {:.4g}, and who always says the "
-                                    "most frequent class reaches {:.4g}",
-                                    what, result.steps, result.test_accuracy, chance),
+    findings.push_back({fmt::format("{}: nothing was learned in {} steps: accuracy {:.4g}, by chance {:.4g}", what,
+                                    result.steps, result.test_accuracy, chance),
                         result.steps >= kEnoughSteps && chance <= 0.5});
   }
 }

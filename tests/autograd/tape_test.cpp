@@ -5,22 +5,13 @@
 #include <gtest/gtest.h>
 
 #include "autograd/ops.h"
+#include "tests/error_of.h"
 
 namespace detent::autograd {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-template <typename Fn>
-std::string error_of(Fn&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 Tensor numbers(const std::vector<double>& values) {
   return Tensor::from(values, {static_cast<std::int64_t>(values.size())});

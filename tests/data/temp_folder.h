@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/error.h"
+#include "tests/error_of.h"
 
 namespace detent {
 
@@ -63,17 +63,6 @@ inline void write_text(const std::filesystem::path& path, std::string_view text)
 inline std::string read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-/// The text of the Error that `fn` throws, or what happened instead.
-template <typename Fn>
-std::string error_of(Fn&& fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "(nothing was thrown)";
 }
 
 }  // namespace detent

@@ -6,6 +6,7 @@
 
 #include "kernels/philox.h"
 #include "nn/graph.h"
+#include "tests/error_of.h"
 
 namespace detent::nn {
 
@@ -74,17 +75,6 @@ inline std::string difference(const Tensor& expected, const Tensor& actual) {
     }
   }
   return text.str();
-}
-
-/// What the Error that `fn` throws says.
-template <typename Fn>
-std::string error_of(Fn&& fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 }  // namespace detent::nn

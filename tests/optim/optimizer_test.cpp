@@ -8,6 +8,7 @@
 #include "kernels/philox.h"
 #include "optim/adam.h"
 #include "optim/sgd.h"
+#include "tests/error_of.h"
 #include "tests/optim/golden.h"
 
 namespace detent::optim {
@@ -162,16 +163,6 @@ TEST(Optimizer, DoesNotChangeGradients) {
   }
   optimizer.clear_gradients();
   EXPECT_FALSE(p.gradient.defined());
-}
-
-template <typename Fn>
-std::string error_of(Fn&& fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Optimizer, RefusesWhatDoesNotFit) {

@@ -8,6 +8,7 @@
 #include "optim/grad_scaler.h"
 #include "optim/schedule.h"
 #include "optim/sgd.h"
+#include "tests/error_of.h"
 #include "tests/optim/golden.h"
 
 namespace detent::optim {
@@ -17,16 +18,6 @@ using testing::HasSubstr;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-template <typename Fn>
-std::string error_of(Fn&& fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 TestParameter ones(const std::string& name, std::int64_t size = 3) {
   return {name, Tensor::full({size}, DType::F32, 1.0), Tensor::full({size}, DType::F32, 1.0)};

@@ -138,7 +138,8 @@ void expect_exact_and_close(const nn::Graph& net, const nn::Graph& prepared, con
   verifier.feed(test::random_images({6, 6, 2}, 16, 99, -3.0F, 3.0F));
   EXPECT_EQ(verifier.report().codes_mismatched, 0) << quant::to_text(verifier.report());
 
-  const auto file = std::filesystem::path(testing::TempDir()) / "bias_int8.h5";
+  const TempFolder folder;
+  const auto file = folder / "int8.h5";
   nn::save_model({.graph = int8, .kind = "int8"}, file);
   nn::Model read = nn::load_model(file, quant::module_kinds());
   const Tensor expected = float_result(net, prepared, images);

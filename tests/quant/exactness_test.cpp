@@ -78,7 +78,7 @@ TEST(Exactness, StaticQuantizationToo) {
 
 TEST(Exactness, SurvivesFiles) {
   const nn::Graph qat = trained(11, quant::QConfigMapping());
-  const auto folder = std::filesystem::path(testing::TempDir());
+  const TempFolder folder;
   nn::save_model({.graph = qat, .kind = "qat"}, folder / "exact_qat.h5");
   nn::save_model({.graph = quant::convert(qat).graph, .kind = "int8"}, folder / "exact_int8.h5");
   const nn::Model read_qat = nn::load_model(folder / "exact_qat.h5", quant::module_kinds());

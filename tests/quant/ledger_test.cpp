@@ -13,7 +13,6 @@
 namespace detent {
 namespace {
 
-using test::error_of;
 using test::random_images;
 using testing::HasSubstr;
 
@@ -103,7 +102,8 @@ TEST(Ledger, SaysWhyBeforeTrainingAndAfterFiles) {
     expect(quant::ledger_of(quant::prepare(net, wish.mapping), wish.at_conversion), "before calibration");
     const nn::Graph prepared = calibrated(net, wish.mapping);
     expect(quant::convert(prepared, wish.at_conversion).ledger, "converted");
-    const auto file = std::filesystem::path(testing::TempDir()) / "ledger.h5";
+    const TempFolder folder;
+    const auto file = folder / "ledger.h5";
     nn::save_model({.graph = prepared, .kind = "qat"}, file);
     const nn::Model read = nn::load_model(file, quant::module_kinds());
     expect(quant::convert(read.graph, wish.at_conversion).ledger, "read from a file and converted");

@@ -60,8 +60,8 @@ TEST(Measure, CountsWhatLiesOutsideOfTheCodes) {
 
       Counts input;
       Counts output;
-      const quant::QuantizedWeight weight = quant::quantize_weight(fc.weight().value, {});
       const std::span<const float> bias = fc.bias().value.data<float>();
+      const quant::QuantizedWeight weight = quant::quantize_weight(fc.weight().value, bias, in.scale, {});
       for (std::size_t n = 0; n < 200; ++n) {
         const std::span<const float> row = images.data<float>().subspan(n * 6, 6);
         for (const float x : row) {

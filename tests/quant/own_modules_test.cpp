@@ -15,7 +15,6 @@
 namespace detent {
 namespace {
 
-using test::error_of;
 using test::random_images;
 using test::random_labels;
 using testing::HasSubstr;
@@ -52,7 +51,11 @@ class Scale : public nn::Module {
  public:
   explicit Scale(std::string kind = "my_scale") : kind_(std::move(kind)) {}
   std::string_view kind() const override { return kind_; }
-  nlohmann::json options() const override { return nlohmann::json::object(); }
+  nlohmann::json options() const override {
+    return kind_ == "conv2d"   ? nlohmann::json{{"out_channels", 2}}
+           : kind_ == "linear" ? nlohmann::json{{"out_features", 2}}
+                               : nlohmann::json::object();
+  }
   static std::shared_ptr<nn::Module> from_options(const nlohmann::json&) { return std::make_shared<Scale>(); }
   Shape output_shape(std::span<const Shape> inputs) const override { return inputs[0]; }
   void bind(std::span<const Shape> inputs) override { shape_ = inputs[0]; }
@@ -168,7 +171,7 @@ TEST(OwnModule, StaysInFloatBetweenQuantizedOnes) {
   }
   EXPECT_EQ(mismatches(prepared, converted.graph), 0);
 
-  const std::filesystem::path folder = testing::TempDir();
+  const TempFolder folder;
   nn::save_model({.graph = prepared, .kind = "qat"}, folder / "own_qat.h5");
   nn::save_model({.graph = converted.graph, .kind = "int8"}, folder / "own_int8.h5");
   const nn::Model read_qat = nn::load_model(folder / "own_qat.h5", kinds);
@@ -292,8 +295,9 @@ TEST(FreezeBatchNorm, HoldsForOneThatWasNotFused) {
   };
   ASSERT_NE(norm(qat), nullptr) << "not fused";
   quant::freeze_batch_norm(qat);
-  nn::save_model({.graph = qat, .kind = "qat"}, std::filesystem::path(testing::TempDir()) / "frozen.h5");
-  nn::Model read = nn::load_model(std::filesystem::path(testing::TempDir()) / "frozen.h5", quant::module_kinds());
+  const TempFolder folder;
+  nn::save_model({.graph = qat, .kind = "qat"}, folder / "frozen.h5");
+  nn::Model read = nn::load_model(folder / "frozen.h5", quant::module_kinds());
   for (nn::Graph* graph : {&qat, &read.graph}) {
     const Tensor mean = norm(*graph)->running_mean().clone(), variance = norm(*graph)->running_variance().clone();
     const Tensor gamma = norm(*graph)->weight().value.clone();

@@ -7,7 +7,6 @@
 namespace detent {
 namespace {
 
-using test::error_of;
 using testing::HasSubstr;
 
 std::vector<std::string> kinds_of(const nn::Graph& graph) {

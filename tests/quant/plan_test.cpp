@@ -215,15 +215,15 @@ TEST(InferencePlan, RefusesASecondThreadWhileItRuns) {
   std::string of_run, of_pixels;
   meanwhile->action = [&] {
     std::thread([&] {
-      of_run = test::error_of([&] { plan.run(images); });
-      of_pixels = test::error_of([&] { plan.run_pixels(pixels); });
+      of_run = error_of([&] { plan.run(images); });
+      of_pixels = error_of([&] { plan.run_pixels(pixels); });
     }).join();
   };
   expect_same(plan.run(images), expected, "the first thread's result");
   EXPECT_NE(of_run.find("plan: it is run by two threads at once"), std::string::npos) << of_run;
   EXPECT_EQ(of_pixels, of_run);
   meanwhile->action = [] { fail("a module failed"); };
-  EXPECT_EQ(test::error_of([&] { plan.run(images); }), "a module failed");
+  EXPECT_EQ(error_of([&] { plan.run(images); }), "a module failed");
   meanwhile->action = {};
   expect_same(plan.run(images), expected, "after a failure");
 }

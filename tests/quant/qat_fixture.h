@@ -9,20 +9,11 @@
 #include "quant/convert.h"
 #include "quant/prepare.h"
 #include "quant/verify.h"
+#include "tests/data/temp_folder.h"
+#include "tests/error_of.h"
 
 /// Small networks and data for tests of the passes.
 namespace detent::test {
-
-/// What `fn` throws; "no error" if it does not.
-template <typename Fn>
-std::string error_of(Fn&& fn) {
-  try {
-    fn();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 inline Tensor random_images(const Shape& example, std::int64_t count, std::uint64_t seed, float low = 0.0F,
                             float high = 1.0F) {

@@ -151,7 +151,7 @@ void go_all_the_way(std::uint64_t seed) {
     EXPECT_TRUE(row.precision == "int8" || early->reason == row.reason) << row.name << ": " << early->reason;
   }
 
-  const std::filesystem::path folder = testing::TempDir();
+  const TempFolder folder;
   nn::save_model({.graph = prepared, .kind = "qat"}, folder / "random_qat.h5");
   nn::save_model({.graph = converted.graph, .kind = "int8"}, folder / "random_int8.h5");
   const nn::Model read_qat = nn::load_model(folder / "random_qat.h5", quant::module_kinds());

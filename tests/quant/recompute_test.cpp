@@ -2,8 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <filesystem>
 
@@ -12,6 +10,7 @@
 #include "nn/model_file.h"
 #include "quant/convert.h"
 #include "quant/prepare.h"
+#include "tests/data/temp_folder.h"
 
 namespace detent::quant {
 namespace {
@@ -54,8 +53,7 @@ TEST(RecomputeInNumpy, GivesTheCodesOfEveryLayer) {
   freeze_observers(prepared);
   nn::Graph int8 = convert(prepared).graph;
 
-  const fs::path folder = fs::path(::testing::TempDir()) / ("detent_recompute_" + std::to_string(::getpid()));
-  fs::create_directories(folder);
+  const TempFolder folder;
   nn::save_model({.graph = int8, .kind = "int8"}, folder / "int8.h5");
   const Tensor image = random_images(1, 2);
   TensorFile example;
@@ -73,7 +71,6 @@ TEST(RecomputeInNumpy, GivesTheCodesOfEveryLayer) {
   const std::string command = "/usr/bin/python3 " DETENT_SOURCE_DIR "/docs/recompute_int8.py '" +
                               (folder / "int8.h5").string() + "' '" + (folder / "example.h5").string() + "' 2>&1";
   EXPECT_EQ(std::system(command.c_str()), 0) << command;
-  fs::remove_all(folder);
 }
 
 }  // namespace

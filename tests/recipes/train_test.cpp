@@ -41,9 +41,9 @@ std::string error_of_training(nn::Graph graph, const TrainOptions& options, doub
 // One step alone: no later loss tells of what it did. Codes would hide it in quantization-aware training.
 TEST(Train, NumbersThatAreNotFiniteAfterTheLastStepAreAnError) {
   for (const OptimizerKind optimizer : {OptimizerKind::Sgd, OptimizerKind::Adam, OptimizerKind::AdamW}) {
-    const TrainOptions options = options_of({.batch = 64, .optimizer = optimizer, .weight_decay = 0.1});
+    const TrainOptions options = options_of({.batch = 64, .optimizer = optimizer, .weight_decay = 0.1}, 1e-3F);
     for (const nn::Graph& graph : {small_graph(), quant::prepare_qat(small_graph(), quant::QConfigMapping())}) {
-      EXPECT_THAT(error_of_training(graph, options, 1e300, 64),
+      EXPECT_THAT(error_of_training(graph, options, 3e38, 64),
                   testing::AllOf(HasSubstr("float training: epoch 1 of 1: the model: conv: weight: element "),
                                  HasSubstr("lower learning_rate")))
           << name_of(optimizer);
@@ -63,7 +63,7 @@ TEST(Train, APhaseWhoseEveryStepWasSkippedIsAnError) {
   TrainOptions options = options_of({.batch = 8, .loss = LossKind::MeanSquaredError, .precision = DType::F16}, 1e-3F);
   EXPECT_THAT(error_of_training(small_graph(), options, 1e-3, 8), HasSubstr("every step was skipped"));
   options.train.precision = DType::BF16;
-  EXPECT_EQ(error_of_training(small_graph(), options, 1e-3, 8), "(nothing was thrown)");
+  EXPECT_EQ(error_of_training(small_graph(), options, 1e-3, 8), "no error");
 }
 
 TEST(Train, ACheckpointThatCannotBeWrittenIsToldOnce) {
