@@ -21,7 +21,8 @@ namespace detent {
 /// Element types are HDF5's own: f32, f64 as IEEE little-endian, u8, s8, s32 as integers, bf16 and f16 as 16-bit
 /// unsigned integers with an attribute `dtype`. The same content gives the same bytes: no time stamps are stored and
 /// objects are written in the order of their names. The format is that of HDF5 1.10, where metadata are checksummed
-/// too: a damaged byte is found wherever it lies. Texts are UTF-8 without zero bytes; QParams are not stored.
+/// too: a damaged byte is found, unless it lies where nothing is kept. Texts are UTF-8 without zero bytes; QParams are
+/// not stored.
 ///
 /// Reading takes what other programs write, too: any byte order, compressed data sets, reals of any width as f32 or
 /// f64, integers of any width as s32 (throws Error where a value does not fit), enumerations (h5py's booleans) as their

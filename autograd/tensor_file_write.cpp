@@ -13,8 +13,8 @@
 
 // Layout, beyond what the header says:
 //   - Everything is written with the file format of HDF5 1.10, whose every piece of metadata carries a checksum, so a
-//     damaged byte is found wherever it lies. Data sets are chunked, which Fletcher32 needs; scalars and data sets
-//     without elements cannot be chunked and lie, checksummed too, in their object header.
+//     damaged byte is found, unless it lies where nothing is kept. Data sets are chunked, which Fletcher32 needs;
+//     scalars and data sets without elements cannot be chunked and lie, checksummed too, in their object header.
 //   - An attribute is at most 64 KB in HDF5. A text longer than kLongestAttribute is the one string of a data set
 //     /text/<name> instead.
 //   - The file is built in memory and written by AtomicFile, so that a full disk is met by plain writes and not inside
