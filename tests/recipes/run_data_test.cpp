@@ -121,7 +121,7 @@ TEST(Run, NamesThatAreNotUtf8EndInMetrics) {
   EXPECT_EQ(metrics["dataset"], "caf\xEF\xBF\xBD \xEF\xBF\xBD");
   EXPECT_EQ(metrics["recipe"], "r\xEF\xBF\xBD");
   const nn::Model model = nn::load_model(folder / "out\xFD/int8.h5", quant::module_kinds());
-  EXPECT_EQ(std::get<std::string>(model.attributes.at("dataset")), metrics["dataset"]);
+  EXPECT_EQ(std::get<std::string>(model.attributes.at("dataset")), metrics["dataset"].get<std::string>());
 }
 
 TEST(Run, RecordsWhatTheDataAreCalled) {
