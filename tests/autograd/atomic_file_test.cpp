@@ -10,21 +10,13 @@
 #include <csignal>
 
 #include "tests/data/temp_folder.h"
+#include "tests/names_in.h"
 
 namespace detent {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::vector<std::string> names_in(const std::filesystem::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::ranges::sort(names);
-  return names;
-}
 
 // Begins a file in a process that ends without having cleaned up.
 void begin_and_die(const std::filesystem::path& path) {

@@ -9,21 +9,13 @@
 #include <optional>
 
 #include "tests/data/temp_folder.h"
+#include "tests/names_in.h"
 
 namespace detent::recipes {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::vector<std::string> names_in(const std::filesystem::path& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    names.push_back(entry.path().filename().string());
-  }
-  std::ranges::sort(names);
-  return names;
-}
 
 TEST(OutputFolder, BelongsToOneRunAtATime) {
   const TempFolder folder;
