@@ -1,6 +1,7 @@
-#include "autograd/op_support.h"
+#include "detent/autograd/op_support.h"
 
-#include "kernels/elementwise.h"
+#include "detent/core/conversion.h"
+#include "detent/kernels/layers/elementwise.h"
 
 namespace detent::autograd {
 
@@ -16,11 +17,10 @@ Variable real_input(std::string_view op, const Variable& x) {
   return x;
 }
 
-void narrow_to_f16(Tensor& x) {
+void round_to_f16(Tensor& x) {
   const std::span<float> values = x.data<float>();
-  kernels::for_each_slice(x.elements(), [&](Range range) {
-    kernels::narrow_to_float16(
-        values.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size())));
+  for_each_slice(x.elements(), [&](Range range) {
+    round_to_float16(values.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size())));
   });
 }
 

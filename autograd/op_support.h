@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "autograd/tape.h"
+#include "detent/autograd/tape.h"
 
 /// What the sources of the ops share. Private to autograd.
 namespace detent::autograd {
@@ -34,7 +34,7 @@ inline void check_operand(std::string_view op, std::string_view role, const Tens
 inline Tensor dy_as(const Backward& bw, DType dtype) { return bw.dy().as(dtype, bw.arena()); }
 
 /// Rounds f32 elements to the nearest numbers of f16.
-void narrow_to_f16(Tensor& x);
+void round_to_f16(Tensor& x);
 
 /// The elements, or null for a tensor that is undefined.
 template <typename T>

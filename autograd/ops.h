@@ -2,11 +2,11 @@
 
 #include <span>
 
-#include "autograd/tape.h"
-#include "kernels/activation.h"
-#include "kernels/conv.h"
-#include "kernels/philox.h"
-#include "kernels/pool.h"
+#include "detent/autograd/tape.h"
+#include "detent/core/philox.h"
+#include "detent/kernels/layers/activation.h"
+#include "detent/kernels/layers/pool.h"
+#include "detent/kernels/product/conv.h"
 
 /// Differentiable operations. Each checks its inputs, computes, and records how gradients flow. Values are f32, or f64
 /// where gradients are checked. Products also run in bf16, where `ProductOptions` says so, and then give bf16: products

@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "autograd/op_support.h"
-#include "autograd/ops.h"
-#include "kernels/dropout.h"
-#include "kernels/elementwise.h"
+#include "detent/autograd/op_support.h"
+#include "detent/autograd/ops.h"
+#include "detent/kernels/layers/dropout.h"
+#include "detent/kernels/layers/elementwise.h"
 
 namespace detent::autograd {
 namespace {

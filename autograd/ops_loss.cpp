@@ -1,6 +1,6 @@
-#include "autograd/op_support.h"
-#include "autograd/ops.h"
-#include "kernels/loss.h"
+#include "detent/autograd/op_support.h"
+#include "detent/autograd/ops.h"
+#include "detent/kernels/layers/loss.h"
 
 namespace detent::autograd {
 namespace {

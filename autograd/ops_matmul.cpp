@@ -1,5 +1,5 @@
-#include "autograd/op_support.h"
-#include "autograd/ops.h"
+#include "detent/autograd/op_support.h"
+#include "detent/autograd/ops.h"
 
 namespace detent::autograd {
 namespace {
@@ -50,7 +50,7 @@ Variable matmul(const Variable& given_a, const Variable& given_b, DType given_dt
                                   DType type) {
           Tensor d = multiply(shape, left, right, type, bw.arena());
           if (dtype == DType::F16) {
-            narrow_to_f16(d);
+            round_to_f16(d);
           }
           return d;
         };

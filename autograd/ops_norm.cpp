@@ -1,6 +1,6 @@
-#include "autograd/op_support.h"
-#include "autograd/ops.h"
-#include "kernels/batch_norm.h"
+#include "detent/autograd/op_support.h"
+#include "detent/autograd/ops.h"
+#include "detent/kernels/layers/batch_norm.h"
 
 namespace detent::autograd {
 

@@ -1,5 +1,5 @@
-#include "autograd/op_support.h"
-#include "autograd/ops.h"
+#include "detent/autograd/op_support.h"
+#include "detent/autograd/ops.h"
 
 namespace detent::autograd {
 namespace {

@@ -1,13 +1,14 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "autograd/op_support.h"
-#include "autograd/ops.h"
-#include "autograd/product_f16.h"
-#include "autograd/product_pooled.h"
-#include "kernels/conv_pooled.h"
-#include "kernels/elementwise.h"
-#include "kernels/relu_mask.h"
+#include "detent/autograd/op_support.h"
+#include "detent/autograd/ops.h"
+#include "detent/autograd/product_f16.h"
+#include "detent/autograd/product_pooled.h"
+#include "detent/core/conversion.h"
+#include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/layers/relu_mask.h"
+#include "detent/kernels/product/conv_pooled.h"
 
 namespace detent::autograd {
 namespace {
@@ -27,7 +28,7 @@ MakeDy dy_maker(const ConvShape& shape, const Tensor& y, const Tensor& dy) {
     if (y.defined()) {
       kernels::mask_relu(y.data<Y>().subspan(begin, size), in.data(), reinterpret_cast<To*>(out));
     } else if constexpr (!std::is_same_v<From, To>) {
-      kernels::convert(in, reinterpret_cast<To*>(out));
+      convert(in, reinterpret_cast<To*>(out));
     }
   };
 }
@@ -159,7 +160,7 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
         }
         bw.grad(0, [&] {
           if (operands.dtype == DType::F16) {
-            narrow_to_f16(dx);
+            round_to_f16(dx);
           }
           return dx;
         });

@@ -1,6 +1,6 @@
-#include "autograd/pooled_gradient.h"
+#include "detent/autograd/pooled_gradient.h"
 
-#include "autograd/op_support.h"
+#include "detent/autograd/op_support.h"
 
 namespace detent::autograd {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autograd/tensor.h"
-#include "kernels/pool.h"
+#include "detent/core/tensor.h"
+#include "detent/kernels/layers/pool.h"
 
 namespace detent::autograd {
 

@@ -1,9 +1,10 @@
-#include "autograd/product_f16.h"
+#include "detent/autograd/product_f16.h"
 
 #include <algorithm>
 
-#include "kernels/elementwise.h"
-#include "kernels/relu_mask.h"
+#include "detent/core/conversion.h"
+#include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/layers/relu_mask.h"
 
 namespace detent::autograd {
 namespace {
@@ -27,9 +28,9 @@ void make_sums_gradient(const Tensor& y, const Tensor& dy, std::int64_t row, Ran
   } else if constexpr (std::is_same_v<From, float>) {
     std::ranges::copy(in, ds.begin());
   } else {
-    kernels::convert(in, ds.data());
+    convert(in, ds.data());
   }
-  kernels::narrow_to_float16(ds);
+  round_to_float16(ds);
 }
 
 }  // namespace
@@ -52,7 +53,7 @@ void product_f16_backward(const ProductOperands& operands, const Tensor& y, cons
                               : make_sums_gradient<float>(y, dy, row, images, ds);
   };
   products.make_x = [&](Range images, std::byte* out) {
-    kernels::convert(part<float16>(operands.x, shape.input_row(), images), reinterpret_cast<float*>(out));
+    convert(part<float16>(operands.x, shape.input_row(), images), reinterpret_cast<float*>(out));
   };
   Tensor wide_weight;
   if (dx.defined()) {

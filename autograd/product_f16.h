@@ -1,6 +1,6 @@
 #pragma once
 
-#include "autograd/product_pooled.h"
+#include "detent/autograd/product_pooled.h"
 
 /// Products of f16 numbers. Private to autograd.
 namespace detent::autograd {

@@ -1,10 +1,11 @@
-#include "autograd/product_pooled.h"
+#include "detent/autograd/product_pooled.h"
 
 #include <algorithm>
 
-#include "kernels/conv_pooled.h"
-#include "kernels/elementwise.h"
-#include "kernels/relu_mask.h"
+#include "detent/core/conversion.h"
+#include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/layers/relu_mask.h"
+#include "detent/kernels/product/conv_pooled.h"
 
 namespace detent::autograd {
 namespace {
@@ -18,9 +19,9 @@ std::span<const T> image_of(const Tensor& tensor, std::int64_t image) {
 void widen_image(const Tensor& from, std::int64_t image, float* to) {
   switch (from.dtype()) {
     case DType::BF16:
-      return kernels::convert(image_of<bfloat16>(from, image), to);
+      return convert(image_of<bfloat16>(from, image), to);
     case DType::F16:
-      return kernels::convert(image_of<float16>(from, image), to);
+      return convert(image_of<float16>(from, image), to);
     default:
       std::ranges::copy(image_of<float>(from, image), to);
   }
@@ -34,7 +35,7 @@ void make_g(const ProductOperands& operands, const PooledGradient& dy, std::int6
                                 : kernels::mask_relu(image_of<float>(dy.y, image), g, g);
   }
   if (operands.dtype == DType::F16) {
-    kernels::narrow_to_float16({g, static_cast<std::size_t>(dy.shape.output_row())});
+    round_to_float16({g, static_cast<std::size_t>(dy.shape.output_row())});
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autograd/op_support.h"
-#include "kernels/conv.h"
+#include "detent/autograd/op_support.h"
+#include "detent/kernels/product/conv.h"
 
 namespace detent::autograd {
 

@@ -1,6 +1,6 @@
-#include "autograd/tape.h"
+#include "detent/autograd/tape.h"
 
-#include "kernels/elementwise.h"
+#include "detent/kernels/layers/elementwise.h"
 
 namespace detent::autograd {
 namespace {

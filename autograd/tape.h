@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "autograd/pooled_gradient.h"
-#include "autograd/profiler.h"
-#include "autograd/tensor.h"
+#include "detent/autograd/pooled_gradient.h"
+#include "detent/core/profiler.h"
+#include "detent/core/tensor.h"
 
 namespace detent::autograd {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv.h"
-#include "kernels/parallel.h"
-#include "kernels/peak.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/kernels/product/conv.h"
+#include "detent/kernels/product/peak.h"
 
 /// The products of mnist-cnn and mnist-mlp at batch 128, on all processors: operations a second, and their share of
 /// the processors' peak.

@@ -1,6 +1,6 @@
 // Values are taken as they are: a comma in --set keep_float=["a", "b"] does not part them.
 #define CXXOPTS_VECTOR_DELIMITER '\x1f'
-#include "cli/arguments.h"
+#include "detent/cli/arguments.h"
 
 #include <fmt/format.h>
 
@@ -8,8 +8,8 @@
 #include <charconv>
 #include <cxxopts.hpp>
 
-#include "kernels/error.h"
-#include "recipes/nearest.h"
+#include "detent/core/error.h"
+#include "detent/recipes/nearest.h"
 
 namespace detent::cli {
 namespace {

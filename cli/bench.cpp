@@ -1,10 +1,10 @@
-#include "recipes/bench.h"
+#include "detent/recipes/bench.h"
 
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.h"
-#include "cli/console.h"
-#include "recipes/json_text.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/report/json_text.h"
 
 namespace detent::cli {
 namespace {
@@ -31,7 +31,7 @@ int bench(const Arguments& arguments) {
   in_pool(arguments, [&] {
     result = what == "step" ? recipes::bench_step(options, reporter) : recipes::bench_infer(options, reporter);
   });
-  print(arguments.has("json") ? recipes::json_text(recipes::to_json(result)) : recipes::to_text(result));
+  print(arguments.has("json") ? report::json_text(recipes::to_json(result)) : recipes::to_text(result));
   return 0;
 }
 

@@ -2,7 +2,7 @@
 
 #include <functional>
 
-#include "cli/arguments.h"
+#include "detent/cli/arguments.h"
 
 namespace detent::cli {
 

@@ -1,6 +1,6 @@
-#include "cli/commands.h"
-#include "cli/console.h"
-#include "kernels/parallel.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/core/threads/parallel.h"
 
 namespace detent::cli {
 

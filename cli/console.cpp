@@ -1,4 +1,4 @@
-#include "cli/console.h"
+#include "detent/cli/console.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "cli/progress_line.h"
+#include "detent/cli/progress_line.h"
 
 namespace detent::cli {
 namespace {
@@ -79,7 +79,7 @@ void ConsoleReporter::message(const std::string& text) {
   }
 }
 
-void ConsoleReporter::progress(const recipes::Progress& progress) {
+void ConsoleReporter::progress(const evaluation::Progress& progress) {
   const bool is_line = progress.is_epoch_end() && progress.loss.has_value();
   if (is_line) {
     clear_bar();

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <string>
 
-#include "recipes/progress.h"
+#include "detent/evaluation/progress.h"
 
 namespace detent::cli {
 
@@ -18,12 +18,12 @@ void print_error(const std::string& line);
 
 /// Tells of a run on the terminal: messages on standard output (on standard error with --json, where standard output
 /// belongs to the JSON object); progress on standard error, as a bar if that is a terminal, else one line an epoch.
-class ConsoleReporter : public recipes::Reporter {
+class ConsoleReporter : public evaluation::Reporter {
  public:
   explicit ConsoleReporter(bool is_json);
   ~ConsoleReporter() override;
   void message(const std::string& text) override;
-  void progress(const recipes::Progress& progress) override;
+  void progress(const evaluation::Progress& progress) override;
 
  private:
   void clear_bar();

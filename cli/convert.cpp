@@ -1,13 +1,14 @@
-#include "quant/convert.h"
+#include "detent/quant/passes/convert.h"
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.h"
-#include "cli/console.h"
-#include "nn/model_file.h"
-#include "recipes/json_text.h"
-#include "recipes/metrics.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/nn/model_file.h"
+#include "detent/report/json_text.h"
+#include "detent/report/metrics_json.h"
+#include "detent/report/metrics_table.h"
 
 namespace detent::cli {
 namespace {
@@ -45,11 +46,11 @@ int convert(const Arguments& arguments) {
     nn::save_model(model, *target);
   });
   if (arguments.has("json")) {
-    print(recipes::json_text(
-        {{"model", *target}, {"model_bytes", fs::file_size(*target)}, {"ledger", recipes::to_json(ledger)}}));
+    print(report::json_text(
+        {{"model", *target}, {"model_bytes", fs::file_size(*target)}, {"ledger", report::to_json(ledger)}}));
   } else {
     print(quant::to_text(ledger) + "wrote " + *target + ", " +
-          recipes::with_separators(static_cast<std::int64_t>(fs::file_size(*target))) + " bytes\n");
+          report::with_separators(static_cast<std::int64_t>(fs::file_size(*target))) + " bytes\n");
   }
   return 0;
 }

@@ -6,13 +6,13 @@
 #include <sstream>
 #include <utility>
 
-#include "cli/commands.h"
-#include "cli/console.h"
-#include "data/digits.h"
-#include "data/fetch.h"
-#include "data/idx.h"
-#include "data/source.h"
-#include "recipes/json_text.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/data/digits.h"
+#include "detent/data/fetch.h"
+#include "detent/data/idx.h"
+#include "detent/data/source.h"
+#include "detent/report/json_text.h"
 
 namespace detent::cli {
 namespace {
@@ -54,11 +54,11 @@ int info(const Arguments& arguments) {
   data::DataSource source;
   in_pool(arguments, [&] { source = data::open_data(options); });
   if (arguments.has("json")) {
-    print(recipes::json_text({{"name", source.name},
-                              {"description", source.description},
-                              {"is_builtin", source.is_builtin},
-                              {"train", part_json(source.train)},
-                              {"test", part_json(source.test)}}));
+    print(report::json_text({{"name", source.name},
+                             {"description", source.description},
+                             {"is_builtin", source.is_builtin},
+                             {"train", part_json(source.train)},
+                             {"test", part_json(source.test)}}));
   } else {
     print(source.description + "\n" + part_text("train", source.train) + part_text("test", source.test));
   }
@@ -79,7 +79,7 @@ int fetch(const Arguments& arguments) {
     }
   });
   if (arguments.has("json")) {
-    print(recipes::json_text({{"folder", folder.string()}, {"downloaded", files}}));
+    print(report::json_text({{"folder", folder.string()}, {"downloaded", files}}));
   } else {
     print(fmt::format("mnist is in {} ({} files downloaded, all checked)\n", folder.string(), files.size()));
   }
@@ -98,7 +98,7 @@ int export_digits(const Arguments& arguments) {
         ": has a data set already, which would be overwritten; name another folder, or remove its files first");
   in_pool(arguments, [&] { data::write_idx_folder(names[2], data::make_digits(options)); });
   if (arguments.has("json")) {
-    print(recipes::json_text({{"folder", names[2]}, {"train", options.train}, {"test", options.test}}));
+    print(report::json_text({{"folder", names[2]}, {"train", options.train}, {"test", options.test}}));
   } else {
     print(fmt::format("wrote {} training and {} test images to {}\n", options.train, options.test, names[2]));
   }

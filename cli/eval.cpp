@@ -2,12 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.h"
-#include "cli/console.h"
-#include "quant/convert.h"
-#include "recipes/evaluate.h"
-#include "recipes/json_text.h"
-#include "recipes/run_data.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/evaluation/evaluate.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/report/json_text.h"
+#include "detent/train/run_data.h"
 
 namespace detent::cli {
 namespace {
@@ -16,25 +16,25 @@ int eval(const Arguments& arguments) {
   const bool is_json = arguments.has("json");
   const std::string file = arguments.positionals()[0];
   ConsoleReporter reporter(is_json);
-  recipes::Evaluation result;
+  evaluation::Evaluation result;
   nn::Model model;
-  recipes::RunData data;
+  train::RunData data;
   in_pool(arguments, [&] {
     model = nn::load_model(file, quant::module_kinds());
-    data = recipes::open_model_data(model, arguments.text("data"));
+    data = train::open_model_data(model, arguments.text("data"));
     reporter.message("data: " + data.description);
-    result = recipes::evaluate(model.graph, data.test, data.normalization, reporter);
+    result = evaluation::evaluate(model.graph, data.test, data.normalization, reporter);
   });
   const std::size_t images = result.predictions.size();
   if (is_json) {
-    print(recipes::json_text({{"model", file},
-                              {"kind", model.kind},
-                              {"dataset", data.name},
-                              {"dataset_description", data.description},
-                              {"images", images},
-                              {"correct", result.correct},
-                              {"test_accuracy", result.accuracy()},
-                              {"seconds", result.seconds}}));
+    print(report::json_text({{"model", file},
+                             {"kind", model.kind},
+                             {"dataset", data.name},
+                             {"dataset_description", data.description},
+                             {"images", images},
+                             {"correct", result.correct},
+                             {"test_accuracy", result.accuracy()},
+                             {"seconds", result.seconds}}));
   } else {
     print(fmt::format("{} ({}): {:.2f} % of {} test images right, {:.0f} images/s\n", file, model.kind,
                       100.0 * result.accuracy(), images, static_cast<double>(images) / result.seconds));

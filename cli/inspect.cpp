@@ -6,12 +6,13 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cli/commands.h"
-#include "cli/console.h"
-#include "nn/model_file.h"
-#include "quant/convert.h"
-#include "recipes/json_text.h"
-#include "recipes/metrics.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/report/json_text.h"
+#include "detent/report/metrics_json.h"
+#include "detent/report/metrics_table.h"
 
 namespace detent::cli {
 namespace {
@@ -56,7 +57,7 @@ std::string for_people(const nn::Model& model, const std::string& file, const st
   const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(file));
   std::string text =
       fmt::format("{}: {} model, {} parameters, {} bytes\n", file, model.kind,
-                  recipes::with_separators(model.graph.parameter_count()), recipes::with_separators(bytes));
+                  report::with_separators(model.graph.parameter_count()), report::with_separators(bytes));
   for (const auto& [name, value] : model.attributes) {
     text += fmt::format("  {:<22}{}\n", name, text_of(value));
   }
@@ -70,7 +71,7 @@ std::string for_people(const nn::Model& model, const std::string& file, const st
   for (const Row& row : rows) {
     text += fmt::format("{:<{}}  {:<6}{:<16}{:>11}{:>15.8g}{:>15.8g}\n", row.name, width, name_of(row.tensor.dtype()),
                         text_of(row.tensor.shape()),
-                        recipes::with_separators(static_cast<std::int64_t>(row.tensor.bytes())), row.min, row.max);
+                        report::with_separators(static_cast<std::int64_t>(row.tensor.bytes())), row.min, row.max);
   }
   return text;
 }
@@ -106,7 +107,7 @@ int inspect(const Arguments& arguments) {
     model = nn::load_model(file, quant::module_kinds());
     rows = rows_of(model.graph);
   });
-  print(arguments.has("json") ? recipes::json_text(for_programs(model, file, rows)) : for_people(model, file, rows));
+  print(arguments.has("json") ? report::json_text(for_programs(model, file, rows)) : for_people(model, file, rows));
   return 0;
 }
 

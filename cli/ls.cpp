@@ -2,11 +2,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.h"
-#include "cli/console.h"
-#include "recipes/json_text.h"
-#include "recipes/recipe.h"
-#include "recipes/shipped.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/recipes/recipe.h"
+#include "detent/recipes/shipped.h"
+#include "detent/report/json_text.h"
 
 namespace detent::cli {
 namespace {
@@ -26,7 +26,7 @@ int ls(const Arguments& arguments) {
     json.push_back({{"name", std::string(recipe.name)}, {"description", description}});
     text += fmt::format("{:<16}{}\n", recipe.name, description);
   }
-  print(arguments.has("json") ? recipes::json_text({{"recipes", json}}) : text);
+  print(arguments.has("json") ? report::json_text({{"recipes", json}}) : text);
   return 0;
 }
 

@@ -3,8 +3,8 @@
 #include <exception>
 #include <new>
 
-#include "cli/commands.h"
-#include "cli/console.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
 
 namespace detent::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "cli/progress_line.h"
+#include "detent/cli/progress_line.h"
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>
@@ -28,7 +28,7 @@ std::string duration(double seconds) {
   return whole < 60 ? fmt::format("{} s", whole) : fmt::format("{}:{:02} min", whole / 60, whole % 60);
 }
 
-std::vector<Part> parts_of(const recipes::Progress& progress, const std::string& time) {
+std::vector<Part> parts_of(const evaluation::Progress& progress, const std::string& time) {
   std::vector<Part> parts{{progress.epochs == 0
                                ? progress.phase
                                : fmt::format("{} epoch {}/{}", progress.phase, progress.epoch, progress.epochs),
@@ -79,13 +79,13 @@ std::size_t terminal_room() {
   return static_cast<std::size_t>(width > 0 ? width : 80) - 1;
 }
 
-std::string epoch_line(const recipes::Progress& progress, std::size_t room) {
+std::string epoch_line(const evaluation::Progress& progress, std::size_t room) {
   std::vector<Part> parts = parts_of(progress, duration(progress.seconds));
   fit(parts, room);
   return joined(parts).substr(0, room);
 }
 
-std::string bar_line(const recipes::Progress& progress, std::size_t room) {
+std::string bar_line(const evaluation::Progress& progress, std::size_t room) {
   std::vector<Part> parts = parts_of(progress, duration(progress.seconds_left) + " left");
   fit(parts, room > kAroundBar + kGoodBar ? room - kAroundBar - kGoodBar : 0);
   const std::size_t taken = joined(parts).size() + kAroundBar;

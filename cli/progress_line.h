@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <string>
 
-#include "recipes/progress.h"
+#include "detent/evaluation/progress.h"
 
 namespace detent::cli {
 
@@ -13,10 +13,10 @@ std::size_t terminal_room();
 
 /// "float epoch 1/2  loss 0.1234  accuracy 98.76 %  12345 examples/s  1:02 min" in at most `room` characters: what
 /// matters least is left out first.
-std::string epoch_line(const recipes::Progress& progress, std::size_t room);
+std::string epoch_line(const evaluation::Progress& progress, std::size_t room);
 
 /// "float epoch 1/2  [######......]  loss 0.1234  accuracy 98.76 %  12345 examples/s  7 s left", likewise. The bar
 /// takes what room there is.
-std::string bar_line(const recipes::Progress& progress, std::size_t room);
+std::string bar_line(const evaluation::Progress& progress, std::size_t room);
 
 }  // namespace detent::cli

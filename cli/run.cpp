@@ -2,10 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/commands.h"
-#include "cli/console.h"
-#include "recipes/json_text.h"
-#include "recipes/run.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/recipes/run.h"
+#include "detent/report/json_text.h"
+#include "detent/report/metrics_json.h"
+#include "detent/report/metrics_table.h"
 
 namespace detent::cli {
 namespace {
@@ -13,7 +15,7 @@ namespace {
 int run(const Arguments& arguments) {
   const recipes::Recipe recipe = recipes::load_recipe(arguments.positionals()[0], arguments.texts("set"));
   const bool is_json = arguments.has("json");
-  recipes::RunOptions options;
+  train::RunOptions options;
   options.out = arguments.text("out").value_or("runs/" + recipe.name);
   options.seed = static_cast<std::uint64_t>(arguments.whole("seed", 1, 0, std::int64_t{1} << 53));
   options.threads = threads_of(arguments);
@@ -24,12 +26,12 @@ int run(const Arguments& arguments) {
   }
 
   ConsoleReporter reporter(is_json);
-  recipes::Metrics metrics;
+  evaluation::Metrics metrics;
   in_pool(arguments, [&] { metrics = recipes::run(recipe, options, reporter); });
   if (is_json) {
-    print(recipes::json_text(recipes::to_json(metrics)));
+    print(report::json_text(report::to_json(metrics)));
   } else {
-    print(recipes::to_text(metrics) + fmt::format("  files in {}\n", options.out.string()));
+    print(report::to_text(metrics) + fmt::format("  files in {}\n", options.out.string()));
   }
   for (const std::string& failure : metrics.failures) {
     print_error("detent: check failed: " + failure);

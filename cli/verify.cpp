@@ -1,15 +1,16 @@
-#include "quant/verify.h"
+#include "detent/evaluation/verify.h"
 
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "cli/commands.h"
-#include "cli/console.h"
-#include "quant/convert.h"
-#include "recipes/evaluate.h"
-#include "recipes/json_text.h"
-#include "recipes/metrics.h"
-#include "recipes/run_data.h"
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/evaluation/evaluate.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/report/json_text.h"
+#include "detent/report/metrics_json.h"
+#include "detent/report/metrics_table.h"
+#include "detent/train/run_data.h"
 
 namespace detent::cli {
 namespace {
@@ -24,24 +25,24 @@ nn::Model load(const std::string& file, const std::string& kind) {
 int verify(const Arguments& arguments) {
   const bool is_json = arguments.has("json");
   ConsoleReporter reporter(is_json);
-  quant::VerifyReport report;
+  evaluation::VerifyReport report;
   in_pool(arguments, [&] {
     const nn::Model qat = load(arguments.positionals()[0], "qat");
     const nn::Model int8 = load(arguments.positionals()[1], "int8");
-    const recipes::RunData data = recipes::open_model_data(qat, arguments.text("data"));
+    const train::RunData data = train::open_model_data(qat, arguments.text("data"));
     reporter.message("data: " + data.description);
-    report = recipes::verify(qat.graph, int8.graph, data.test, data.normalization, reporter);
+    report = evaluation::verify(qat.graph, int8.graph, data.test, data.normalization, reporter);
   });
   if (is_json) {
-    print(recipes::json_text(recipes::to_json(report)));
+    print(report::json_text(report::to_json(report)));
   } else {
-    print(recipes::with_separators(report.codes_compared) + " codes of " + std::to_string(report.layers.size()) +
-          " layers compared over " + recipes::with_separators(report.images) + " images: " +
-          recipes::with_separators(report.codes_mismatched) + " differ, " + std::to_string(report.predictions_changed) +
+    print(report::with_separators(report.codes_compared) + " codes of " + std::to_string(report.layers.size()) +
+          " layers compared over " + report::with_separators(report.images) + " images: " +
+          report::with_separators(report.codes_mismatched) + " differ, " + std::to_string(report.predictions_changed) +
           " predictions changed\ncodes_sha256 " + report.codes_sha256 + "\n");
   }
   if (!report.passed()) {
-    std::istringstream lines(quant::to_text(report));
+    std::istringstream lines(evaluation::to_text(report));
     for (std::string line; std::getline(lines, line);) {
       print_error("detent: verification failed: " + line);
     }

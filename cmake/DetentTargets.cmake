@@ -34,15 +34,22 @@ if(CCACHE_PROGRAM)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE_PROGRAM})
 endif()
 
+# detent_headers(<folder>): its headers are included as "detent/<folder>/...", in the tree as after installation.
+function(detent_headers name)
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/include/detent)
+  file(CREATE_LINK ${PROJECT_SOURCE_DIR}/${name} ${PROJECT_BINARY_DIR}/include/detent/${name} SYMBOLIC)
+endfunction()
+
 # detent_library(<folder> [SOURCES ...] [LINK_PUBLIC ...] [LINK_PRIVATE ...]): one static library a folder, of all its
 # sources and those named. What is installed is one shared library of all folders, see Package.cmake.
 function(detent_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK_PUBLIC;LINK_PRIVATE" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cpp)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${name}/*.cpp)
+  detent_headers(${name})
   add_library(detent_${name} STATIC ${sources} ${ARG_SOURCES})
   add_library(detent::${name} ALIAS detent_${name})
   set_target_properties(detent_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  target_include_directories(detent_${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_include_directories(detent_${name} PUBLIC ${PROJECT_BINARY_DIR}/include)
   target_link_libraries(detent_${name} PUBLIC ${ARG_LINK_PUBLIC} PRIVATE detent_options ${ARG_LINK_PRIVATE})
   target_compile_features(detent_${name} PUBLIC cxx_std_20)
   set_property(GLOBAL APPEND PROPERTY DETENT_FOLDERS ${name})

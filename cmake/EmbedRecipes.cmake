@@ -10,7 +10,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
     string(APPEND entries "    {\"${name}\", R\"recipe(${text})recipe\"},\n")
   endforeach()
   file(WRITE ${OUTPUT} "// Written by cmake/EmbedRecipes.cmake from recipes/*.toml.
-#include \"recipes/shipped.h\"
+#include \"detent/recipes/shipped.h\"
 
 #include <vector>
 

@@ -12,7 +12,7 @@ foreach(folder IN LISTS folders)
   target_link_libraries(detent_shared PRIVATE $<BUILD_INTERFACE:detent_${folder}>)
 endforeach()
 target_link_libraries(detent_shared PUBLIC Eigen3::Eigen nlohmann_json::nlohmann_json)
-target_include_directories(detent_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/detent>)
+target_include_directories(detent_shared INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 target_compile_features(detent_shared PUBLIC cxx_std_20)
 set_target_properties(detent_shared PROPERTIES
                       OUTPUT_NAME detent EXPORT_NAME detent VERSION ${PROJECT_VERSION}

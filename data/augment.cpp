@@ -1,4 +1,4 @@
-#include "data/augment.h"
+#include "detent/data/augment.h"
 
 #include <algorithm>
 #include <array>
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "kernels/error.h"
+#include "detent/core/error.h"
 
 namespace detent::data {
 namespace {

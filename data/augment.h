@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/philox.h"
-#include "kernels/shape.h"
+#include "detent/core/philox.h"
+#include "detent/core/shape.h"
 
 namespace detent::data {
 

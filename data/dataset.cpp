@@ -1,11 +1,11 @@
-#include "data/dataset.h"
+#include "detent/data/dataset.h"
 
 #include <algorithm>
 #include <cstring>
 #include <sstream>
 #include <system_error>
 
-#include "kernels/utf8.h"
+#include "detent/core/utf8.h"
 
 namespace detent::data {
 
@@ -75,6 +75,14 @@ std::string name_of_path(const std::filesystem::path& path) {
   const bool is_folder = std::filesystem::is_directory(last, error);
   const std::string name = (is_folder ? last.filename() : last.stem()).string();
   return name.empty() ? "data" : valid_utf8(name);
+}
+
+std::vector<std::int64_t> class_counts(const Dataset& dataset, std::int64_t classes) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(std::max(classes, dataset.classes)));
+  for (const std::int32_t label : dataset.labels.data<std::int32_t>()) {
+    ++counts[static_cast<std::size_t>(label)];
+  }
+  return counts;
 }
 
 }  // namespace detent::data

@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "autograd/tensor.h"
+#include "detent/core/tensor.h"
 
 namespace detent::data {
 
@@ -29,6 +29,9 @@ struct Dataset {
   /// The examples at `indices`, in that order, copied. Throws Error for an index out of range.
   Dataset subset(std::span<const std::int64_t> indices) const;
 };
+
+/// How many examples each of the first `classes` classes has, or each of the data set's own if these are more.
+std::vector<std::int64_t> class_counts(const Dataset& dataset, std::int64_t classes);
 
 /// What a run trains and tests on.
 struct DataSource {

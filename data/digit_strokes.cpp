@@ -1,4 +1,4 @@
-#include "data/digit_strokes.h"
+#include "detent/data/digit_strokes.h"
 
 #include <array>
 #include <cstddef>

@@ -1,4 +1,4 @@
-#include "data/digits.h"
+#include "detent/data/digits.h"
 
 #include <algorithm>
 #include <array>
@@ -7,8 +7,8 @@
 #include <sstream>
 #include <vector>
 
-#include "data/digit_strokes.h"
-#include "kernels/parallel.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/data/digit_strokes.h"
 
 namespace detent::data {
 namespace {

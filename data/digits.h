@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <span>
 
-#include "data/dataset.h"
-#include "kernels/philox.h"
+#include "detent/core/philox.h"
+#include "detent/data/dataset.h"
 
 namespace detent::data {
 

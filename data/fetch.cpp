@@ -1,4 +1,4 @@
-#include "data/fetch.h"
+#include "detent/data/fetch.h"
 
 #include <curl/curl.h>
 
@@ -7,9 +7,9 @@
 #include <memory>
 #include <system_error>
 
-#include "data/files.h"
-#include "kernels/error.h"
-#include "kernels/sha256.h"
+#include "detent/core/error.h"
+#include "detent/data/files.h"
+#include "detent/io/sha256.h"
 
 namespace detent::data {
 namespace {

@@ -1,4 +1,4 @@
-#include "data/files.h"
+#include "detent/data/files.h"
 
 #include <zlib.h>
 
@@ -9,9 +9,9 @@
 #include <system_error>
 #include <utility>
 
-#include "autograd/atomic_file.h"
-#include "kernels/error.h"
-#include "kernels/parallel.h"
+#include "detent/core/error.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/io/atomic_file.h"
 
 namespace detent::data {
 namespace {

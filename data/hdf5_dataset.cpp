@@ -1,10 +1,10 @@
-#include "data/hdf5_dataset.h"
+#include "detent/data/hdf5_dataset.h"
 
 #include <algorithm>
 #include <system_error>
 #include <vector>
 
-#include "autograd/tensor_file.h"
+#include "detent/io/tensor_file.h"
 
 namespace detent::data {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "data/dataset.h"
+#include "detent/data/dataset.h"
 
 /// Data sets in HDF5, as h5py and other programs write and read them. One file:
 ///

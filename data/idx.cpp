@@ -1,4 +1,4 @@
-#include "data/idx.h"
+#include "detent/data/idx.h"
 
 #include <algorithm>
 #include <array>
@@ -7,9 +7,9 @@
 #include <sstream>
 #include <vector>
 
-#include "data/fetch.h"
-#include "data/files.h"
-#include "kernels/sha256.h"
+#include "detent/data/fetch.h"
+#include "detent/data/files.h"
+#include "detent/io/sha256.h"
 
 namespace detent::data {
 namespace {

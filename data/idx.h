@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "data/dataset.h"
+#include "detent/data/dataset.h"
 
 /// The IDX format of MNIST and its relatives, plain or gzip.
 ///

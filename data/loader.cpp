@@ -1,4 +1,4 @@
-#include "data/loader.h"
+#include "detent/data/loader.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,8 +6,8 @@
 #include <numeric>
 #include <utility>
 
-#include "kernels/parallel.h"
-#include "kernels/philox.h"
+#include "detent/core/philox.h"
+#include "detent/core/threads/parallel.h"
 
 namespace detent::data {
 namespace {
@@ -54,7 +54,7 @@ std::int64_t Loader::batches_per_epoch() const {
 void Loader::seek(Position position) {
   check(position.epoch >= 0 && position.batch >= 0 && position.batch <= batches_per_epoch(), "loader: epoch ",
         position.epoch, ", batch ", position.batch, " does not exist: an epoch has ", batches_per_epoch(), " batches");
-  background_.wait();
+  next_batch_.wait();
   prepared_ = {};
   if (options_.shuffle) {
     order_ = shuffled_order(dataset_.size(), options_.seed, position.epoch);
@@ -70,7 +70,7 @@ bool Loader::next(Batch& batch) {
   if (!prepared_.images.defined()) {
     seek(position_);
   }
-  background_.wait();
+  next_batch_.wait();
   batch = std::move(prepared_);
   prepared_ = {};
   ++position_.batch;
@@ -87,7 +87,7 @@ void Loader::start_preparing() {
   // The arena is asked here, on the caller's thread; the task only fills.
   prepared_ = {Tensor::empty(dataset_.image_shape().batched(size), DType::F32, &arena_),
                Tensor::empty({size}, DType::S32, &arena_), first, position_.batch};
-  background_.start([this] { prepare(prepared_); });
+  next_batch_.start([this] { prepare(prepared_); });
 }
 
 void Loader::prepare(Batch& batch) const {

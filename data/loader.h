@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "data/augment.h"
-#include "data/dataset.h"
-#include "kernels/background.h"
-#include "kernels/memory.h"
+#include "detent/core/memory.h"
+#include "detent/core/threads/async_task.h"
+#include "detent/data/augment.h"
+#include "detent/data/dataset.h"
 
 namespace detent::data {
 
@@ -85,7 +85,7 @@ class Loader {
   std::vector<std::int64_t> order_;  // the example at every place of this epoch
   Arena arena_;
   Batch prepared_;
-  Background background_;  // last: ends before what it writes to
+  AsyncTask next_batch_;  // last: ends before what it writes to
 };
 
 /// The order of `count` examples in `epoch`: a permutation of [0, count) that depends on seed and epoch alone

@@ -1,13 +1,13 @@
-#include "data/source.h"
+#include "detent/data/source.h"
 
 #include <cstdlib>
 #include <system_error>
 
-#include "data/digits.h"
-#include "data/hdf5_dataset.h"
-#include "data/idx.h"
-#include "kernels/error.h"
-#include "kernels/utf8.h"
+#include "detent/core/error.h"
+#include "detent/core/utf8.h"
+#include "detent/data/digits.h"
+#include "detent/data/hdf5_dataset.h"
+#include "detent/data/idx.h"
 
 namespace detent::data {
 namespace {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "data/dataset.h"
+#include "detent/data/dataset.h"
 
 namespace detent::data {
 

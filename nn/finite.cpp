@@ -1,4 +1,4 @@
-#include "nn/finite.h"
+#include "detent/nn/finite.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "nn/fuse_relu.h"
+#include "detent/nn/fuse_relu.h"
 
 namespace detent::nn {
 namespace {

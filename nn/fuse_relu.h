@@ -1,6 +1,6 @@
 #pragma once
 
-#include "nn/graph.h"
+#include "detent/nn/graph.h"
 
 namespace detent::nn {
 

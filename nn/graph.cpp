@@ -1,10 +1,10 @@
-#include "nn/graph.h"
+#include "detent/nn/graph.h"
 
 #include <algorithm>
 #include <cctype>
 #include <set>
 
-#include "nn/options.h"
+#include "detent/nn/options.h"
 
 namespace detent::nn {
 namespace {
@@ -32,7 +32,7 @@ void for_each_parameter(const std::vector<Graph::Node>& nodes, Fn&& fn) {
 }
 
 /// What the tape's arena holds, if somebody wants to know.
-std::int64_t bytes_in_use(const autograd::Profiler* profiler, const Tape& tape) {
+std::int64_t bytes_in_use(const Profiler* profiler, const Tape& tape) {
   const bool is_wanted = profiler != nullptr && tape.arena() != nullptr;
   return is_wanted ? static_cast<std::int64_t>(tape.arena()->bytes_in_use()) : 0;
 }
@@ -203,7 +203,7 @@ std::size_t Graph::consumers(Handle handle) const {
 Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
   check(x.shape().rank() >= 1 && x.shape().row() == input_shape(), "graph: expected input [N] of ", input_shape(),
         ", got ", x.shape());
-  autograd::Profiler* const profiler = context.tape.profiler();
+  Profiler* const profiler = context.tape.profiler();
   std::vector<Variable> values(nodes_.size());
   values[0] = x;
   if (tap) {
@@ -217,7 +217,7 @@ Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
     }
     const std::int64_t bytes_before = bytes_in_use(profiler, context.tape);
     {
-      const autograd::ProfiledScope scope(profiler, node.name, autograd::Profiler::Phase::Forward);
+      const ProfiledScope scope(profiler, node.name, Profiler::Phase::Forward);
       context.node = node.name;
       values[i] = node.module->forward(context, inputs);
     }

@@ -4,7 +4,7 @@
 #include <map>
 #include <optional>
 
-#include "nn/modules.h"
+#include "detent/nn/modules/modules.h"
 
 namespace detent::nn {
 

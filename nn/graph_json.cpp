@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "nn/graph.h"
-#include "nn/options.h"
+#include "detent/nn/graph.h"
+#include "detent/nn/options.h"
 
 namespace detent::nn {
 namespace {

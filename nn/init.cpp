@@ -1,11 +1,11 @@
-#include "nn/init.h"
+#include "detent/nn/init.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <span>
 
-#include "kernels/parallel.h"
+#include "detent/core/threads/parallel.h"
 
 namespace detent::nn {
 namespace {

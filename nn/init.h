@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "autograd/tensor.h"
-#include "kernels/philox.h"
+#include "detent/core/philox.h"
+#include "detent/core/tensor.h"
 
 namespace detent::nn {
 

@@ -1,10 +1,10 @@
-#include "nn/model_file.h"
+#include "detent/nn/model_file.h"
 
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "nn/finite.h"
+#include "detent/nn/finite.h"
 
 namespace detent::nn {
 namespace {

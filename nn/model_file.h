@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autograd/tensor_file.h"
-#include "nn/graph.h"
+#include "detent/io/tensor_file.h"
+#include "detent/nn/graph.h"
 
 /// Models as files.
 ///

@@ -1,4 +1,4 @@
-#include "nn/module.h"
+#include "detent/nn/module.h"
 
 namespace detent::nn {
 

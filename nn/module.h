@@ -9,8 +9,8 @@
 #include <typeinfo>
 #include <vector>
 
-#include "autograd/tape.h"
-#include "kernels/philox.h"
+#include "detent/autograd/tape.h"
+#include "detent/core/philox.h"
 
 namespace detent::nn {
 
@@ -106,7 +106,8 @@ M* exactly(Base* module) {
 Variable on_tape(Context& context, const Module& owner, Parameter& parameter);
 /// Gives `tensor` zeros of this shape, in f32; in the memory that it has if the shape is the same.
 void allocate(Tensor& tensor, const Shape& shape);
-/// The elements of its parameters, whatever their type: weights and biases that became codes count, too. Of a module without weights yet, what they will be.
+/// The elements of its parameters, whatever their type: weights and biases that became codes count, too. Of a module
+/// without weights yet, what they will be.
 std::int64_t parameter_count(Module& module);
 
 /// A parameter as its owner's path: "conv1.weight".

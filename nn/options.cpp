@@ -1,4 +1,4 @@
-#include "nn/options.h"
+#include "detent/nn/options.h"
 
 #include <nlohmann/json.hpp>
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "kernels/error.h"
-#include "kernels/shape.h"
+#include "detent/core/error.h"
+#include "detent/core/shape.h"
 
 namespace detent::nn {
 

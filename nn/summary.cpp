@@ -2,7 +2,7 @@
 #include <array>
 #include <sstream>
 
-#include "nn/graph.h"
+#include "detent/nn/graph.h"
 
 namespace detent::nn {
 namespace {

@@ -1,4 +1,4 @@
-#include "optim/adam.h"
+#include "detent/optim/adam.h"
 
 #include <cmath>
 

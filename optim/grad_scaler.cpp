@@ -1,10 +1,10 @@
-#include "optim/grad_scaler.h"
+#include "detent/optim/grad_scaler.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "kernels/optimizer_step.h"
+#include "detent/kernels/optimizer/optimizer_step.h"
 
 namespace detent::optim {
 

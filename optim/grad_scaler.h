@@ -1,6 +1,6 @@
 #pragma once
 
-#include "optim/optimizer.h"
+#include "detent/optim/optimizer.h"
 
 namespace detent::optim {
 

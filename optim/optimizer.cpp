@@ -1,10 +1,10 @@
-#include "optim/optimizer.h"
+#include "detent/optim/optimizer.h"
 
 #include <cmath>
 #include <limits>
 #include <set>
 
-#include "kernels/optimizer_step.h"
+#include "detent/kernels/optimizer/optimizer_step.h"
 
 namespace detent::optim {
 namespace {

@@ -3,7 +3,7 @@
 #include <map>
 #include <utility>
 
-#include "optim/parameter.h"
+#include "detent/optim/parameter.h"
 
 namespace detent::optim {
 

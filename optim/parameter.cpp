@@ -1,4 +1,4 @@
-#include "optim/parameter.h"
+#include "detent/optim/parameter.h"
 
 #include <algorithm>
 

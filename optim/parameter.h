@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "autograd/tensor.h"
-#include "kernels/parallel.h"
+#include "detent/core/tensor.h"
+#include "detent/core/threads/parallel.h"
 
 namespace detent::optim {
 

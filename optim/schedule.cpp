@@ -1,11 +1,11 @@
-#include "optim/schedule.h"
+#include "detent/optim/schedule.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <string_view>
 
-#include "kernels/error.h"
+#include "detent/core/error.h"
 
 namespace detent::optim {
 namespace {

@@ -1,4 +1,4 @@
-#include "optim/sgd.h"
+#include "detent/optim/sgd.h"
 
 #include <cmath>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "kernels/optimizer_step.h"
-#include "optim/optimizer.h"
+#include "detent/kernels/optimizer/optimizer_step.h"
+#include "detent/optim/optimizer.h"
 
 namespace detent::optim {
 

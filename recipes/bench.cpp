@@ -1,4 +1,4 @@
-#include "recipes/bench.h"
+#include "detent/recipes/bench.h"
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -8,8 +8,8 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "recipes/metrics.h"
-#include "recipes/profile_table.h"
+#include "detent/evaluation/metrics.h"
+#include "detent/report/profile_table.h"
 
 namespace detent::recipes {
 namespace {
@@ -43,8 +43,8 @@ double BenchResult::percentile(double share) const {
   return seconds.at(std::min(place, seconds.size() - 1));
 }
 
-void time_runs(BenchResult& result, std::int64_t runs, Reporter& reporter, const std::function<void()>& work,
-               const std::function<void()>& when_warm) {
+void time_runs(BenchResult& result, std::int64_t runs, evaluation::Reporter& reporter,
+               const std::function<void()>& work, const std::function<void()>& when_warm) {
   const auto run = [&] {
     if (reporter.should_stop()) {
       throw Interrupted();
@@ -97,7 +97,7 @@ nlohmann::json to_json(const BenchResult& result) {
     json["saved_activation_bytes"] = *result.saved_activation_bytes;
   }
   if (result.profile) {
-    json["profile"] = profile_json(*result.profile, static_cast<std::int64_t>(result.seconds.size()));
+    json["profile"] = report::profile_json(*result.profile, static_cast<std::int64_t>(result.seconds.size()));
   }
   return json;
 }
@@ -123,7 +123,7 @@ std::string to_text(const BenchResult& result) {
     add("saved activations", mebibytes(*result.saved_activation_bytes) + " from forward to backward");
   }
   if (result.profile) {
-    text += "\n" + profile_table(*result.profile, static_cast<std::int64_t>(result.seconds.size()));
+    text += "\n" + report::profile_table(*result.profile, static_cast<std::int64_t>(result.seconds.size()));
   }
   return text;
 }

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "autograd/profiler.h"
-#include "kernels/peak.h"
-#include "recipes/progress.h"
+#include "detent/core/profiler.h"
+#include "detent/evaluation/progress.h"
+#include "detent/kernels/product/peak.h"
 
 /// `detent bench`: how long a training step or an inference takes, and how far that is from what the processor could
 /// do. The models are those of recipes and files; the data is drawn or random.
@@ -42,8 +42,8 @@ struct BenchResult {
   /// step.
   std::int64_t peak_memory_bytes = 0;
   std::optional<std::int64_t> arena_bytes = {};  ///< of it, what one step holds at most: activations, gradients
-  std::optional<std::int64_t> saved_activation_bytes = {};  ///< TrainStep::Result::saved_bytes
-  std::optional<autograd::Profiler> profile = {};
+  std::optional<std::int64_t> saved_activation_bytes = {};  ///< train::TrainStep::Result::saved_bytes
+  std::optional<Profiler> profile = {};
 
   /// The time that `share` of the runs took at most: percentile(0.5) is the median (the upper of the two in the
   /// middle).
@@ -54,16 +54,16 @@ struct BenchResult {
 /// Training steps as `detent run` makes them: forward, loss, backward, the recipe's optimizer. "qat" is a step of
 /// quantization-aware training that still observes. REQUIRES: called in the pool. Throws Error for an unknown model or
 /// precision, and Interrupted.
-BenchResult bench_step(const BenchOptions& options, Reporter& reporter);
+BenchResult bench_step(const BenchOptions& options, evaluation::Reporter& reporter);
 
 /// Inference with quant::InferencePlan, from f32 images to f32 logits. An int8 model is made from a float one, where it
 /// is no int8 model yet, with ranges observed on the random data. Throws as bench_step.
-BenchResult bench_infer(const BenchOptions& options, Reporter& reporter);
+BenchResult bench_infer(const BenchOptions& options, evaluation::Reporter& reporter);
 
 /// Runs `work` to warm up (3 times, and 0.2 s unless `runs` are given), calls `when_warm`, then times `work`: fills
 /// seconds, cpu_seconds, peak_memory_bytes.
 void time_runs(
-    BenchResult& result, std::int64_t runs, Reporter& reporter, const std::function<void()>& work,
+    BenchResult& result, std::int64_t runs, evaluation::Reporter& reporter, const std::function<void()>& work,
     const std::function<void()>& when_warm = [] {});
 
 /// what, model, precision, batch, threads, runs, median_ms, p90_ms, p99_ms, cpu_ms, examples_per_second, share_of_peak,

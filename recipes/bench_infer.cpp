@@ -1,10 +1,10 @@
-#include "nn/fuse_relu.h"
-#include "nn/model_file.h"
-#include "quant/convert.h"
-#include "quant/plan.h"
-#include "quant/prepare.h"
-#include "recipes/bench.h"
-#include "recipes/bench_work.h"
+#include "detent/nn/fuse_relu.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/prepare.h"
+#include "detent/quant/plan/plan.h"
+#include "detent/recipes/bench.h"
+#include "detent/recipes/bench_work.h"
 
 namespace detent::recipes {
 namespace {
@@ -46,7 +46,7 @@ nn::Graph quantized(const Source& source) {
 
 }  // namespace
 
-BenchResult bench_infer(const BenchOptions& options, Reporter& reporter) {
+BenchResult bench_infer(const BenchOptions& options, evaluation::Reporter& reporter) {
   const bool is_int8 = options.precision == "int8";
   check(is_int8 || options.precision == "fp32", "bench infer: --precision: expected fp32 or int8, got '",
         options.precision, "'");

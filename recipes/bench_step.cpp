@@ -1,8 +1,8 @@
-#include "nn/fuse_relu.h"
-#include "quant/prepare.h"
-#include "recipes/bench.h"
-#include "recipes/bench_work.h"
-#include "recipes/step.h"
+#include "detent/nn/fuse_relu.h"
+#include "detent/quant/passes/prepare.h"
+#include "detent/recipes/bench.h"
+#include "detent/recipes/bench_work.h"
+#include "detent/train/step.h"
 
 namespace detent::recipes {
 namespace {
@@ -13,7 +13,7 @@ constexpr std::uint64_t kLearningSteps = 48;
 /// The time of a step depends on how many gradients are 0, so the model first learns a little.
 void learn(const nn::Graph& graph, const Recipe& recipe, const std::vector<data::Batch>& batches) {
   nn::Graph fused = nn::fuse_relu(graph);
-  TrainStep step(fused, recipe.train, 1);
+  train::TrainStep step(fused, recipe.train, 1);
   for (std::uint64_t number = 0; number < kLearningSteps; ++number) {
     const data::Batch& batch = batches[number % batches.size()];
     step.run(batch.images, batch.labels, recipe.train.learning_rate, number);
@@ -22,7 +22,7 @@ void learn(const nn::Graph& graph, const Recipe& recipe, const std::vector<data:
 
 }  // namespace
 
-BenchResult bench_step(const BenchOptions& options, Reporter& reporter) {
+BenchResult bench_step(const BenchOptions& options, evaluation::Reporter& reporter) {
   const bool is_qat = options.precision == "qat";
   check(is_qat || options.precision == "fp32" || options.precision == "bf16" || options.precision == "fp16",
         "bench step: --precision: expected fp32, bf16, fp16 or qat, got '", options.precision, "'");
@@ -48,12 +48,12 @@ BenchResult bench_step(const BenchOptions& options, Reporter& reporter) {
       static_cast<double>(result.batch) *
       ideal_step_seconds(graph, result.peak, {.product = recipe.train.precision, .qat_backward = recipe.qat.backward});
 
-  TrainStep step(graph, recipe.train, 1);
+  train::TrainStep step(graph, recipe.train, 1);
   const double learning_rate = is_qat ? recipe.qat.learning_rate : recipe.train.learning_rate;
   std::uint64_t number = kLearningSteps;
   const auto run = [&] {
     const data::Batch& batch = batches[number % batches.size()];
-    const TrainStep::Result done = step.run(batch.images, batch.labels, learning_rate, number++);
+    const train::TrainStep::Result done = step.run(batch.images, batch.labels, learning_rate, number++);
     result.saved_activation_bytes = static_cast<std::int64_t>(done.saved_bytes);
   };
   const auto begin_profile = [&] {

@@ -1,12 +1,12 @@
-#include "recipes/bench_work.h"
+#include "detent/recipes/bench_work.h"
 
 #include <algorithm>
 
-#include "data/digits.h"
-#include "kernels/parallel.h"
-#include "kernels/philox.h"
-#include "recipes/model_builder.h"
-#include "recipes/run_data.h"
+#include "detent/core/philox.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/data/digits.h"
+#include "detent/recipes/model_builder.h"
+#include "detent/train/run_data.h"
 
 namespace detent::recipes {
 namespace {
@@ -42,7 +42,7 @@ nn::Graph float_graph_of(const Recipe& recipe) {
   Shape image{28, 28, 1};
   std::int64_t classes = 10;
   if (recipe.data.name != "mnist" && recipe.data.name != "digits") {
-    const RunData data = open_run_data(recipe.data, std::nullopt);
+    const train::RunData data = train::open_run_data(recipe.data, std::nullopt);
     image = data.train.image_shape();
     classes = data.train.classes;
   }

@@ -2,11 +2,11 @@
 
 #include <vector>
 
-#include "autograd/tensor.h"
-#include "data/loader.h"
-#include "kernels/peak.h"
-#include "nn/graph.h"
-#include "recipes/recipe.h"
+#include "detent/core/tensor.h"
+#include "detent/data/loader.h"
+#include "detent/kernels/product/peak.h"
+#include "detent/nn/graph.h"
+#include "detent/recipes/recipe.h"
 
 /// What the benchmarks of steps and of inference share.
 namespace detent::recipes {

@@ -1,12 +1,12 @@
-#include "recipes/layer_text.h"
+#include "detent/recipes/layer_text.h"
 
 #include <charconv>
 #include <cmath>
 #include <optional>
 #include <sstream>
 
-#include "kernels/error.h"
-#include "recipes/nearest.h"
+#include "detent/core/error.h"
+#include "detent/recipes/nearest.h"
 
 namespace detent::recipes {
 namespace {

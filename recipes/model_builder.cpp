@@ -1,11 +1,11 @@
-#include "recipes/model_builder.h"
+#include "detent/recipes/model_builder.h"
 
 #include <algorithm>
 #include <sstream>
 
-#include "kernels/error.h"
-#include "recipes/layer_text.h"
-#include "recipes/nearest.h"
+#include "detent/core/error.h"
+#include "detent/recipes/layer_text.h"
+#include "detent/recipes/nearest.h"
 
 namespace detent::recipes {
 namespace {

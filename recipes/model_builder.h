@@ -1,7 +1,7 @@
 #pragma once
 
-#include "nn/graph.h"
-#include "recipes/recipe.h"
+#include "detent/nn/graph.h"
+#include "detent/recipes/recipe.h"
 
 namespace detent::recipes {
 

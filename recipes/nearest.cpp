@@ -1,4 +1,4 @@
-#include "recipes/nearest.h"
+#include "detent/recipes/nearest.h"
 
 #include <algorithm>
 #include <vector>

@@ -1,7 +1,7 @@
-#include "recipes/overrides.h"
+#include "detent/recipes/overrides.h"
 
-#include "kernels/error.h"
-#include "kernels/utf8.h"
+#include "detent/core/error.h"
+#include "detent/core/utf8.h"
 
 namespace detent::recipes {
 namespace {

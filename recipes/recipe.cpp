@@ -1,41 +1,39 @@
-#include "recipes/recipe.h"
+#include "detent/recipes/recipe.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "data/source.h"
-#include "kernels/error.h"
-#include "kernels/utf8.h"
-#include "recipes/nearest.h"
-#include "recipes/overrides.h"
-#include "recipes/section_reader.h"
+#include "detent/core/error.h"
+#include "detent/core/names.h"
+#include "detent/core/utf8.h"
+#include "detent/data/source.h"
+#include "detent/recipes/nearest.h"
+#include "detent/recipes/overrides.h"
+#include "detent/recipes/section_reader.h"
 
 namespace detent::recipes {
 namespace {
 
-template <typename T>
-using Choices = std::vector<std::pair<std::string_view, T>>;
+using namespace detent::train;
+using evaluation::CheckSettings;
 
-// One spelling per choice: these tables serve reading and printing.
-const Choices<OptimizerKind> kOptimizers{
+const Names<OptimizerKind> kOptimizers{
     {"sgd", OptimizerKind::Sgd}, {"adam", OptimizerKind::Adam}, {"adamw", OptimizerKind::AdamW}};
-const Choices<ScheduleKind> kSchedules{{"constant", ScheduleKind::Constant},
-                                       {"step", ScheduleKind::Step},
-                                       {"cosine", ScheduleKind::Cosine},
-                                       {"one_cycle", ScheduleKind::OneCycle}};
-const Choices<LossKind> kLosses{{"cross_entropy", LossKind::CrossEntropy},
-                                {"squared_hinge", LossKind::SquaredHinge},
-                                {"mse", LossKind::MeanSquaredError}};
-const Choices<DType> kPrecisions{{"fp32", DType::F32}, {"bf16", DType::BF16}, {"fp16", DType::F16}};
-const Choices<Method> kMethods{{"qat", Method::Qat}, {"static", Method::Static}, {"none", Method::None}};
-const Choices<nn::Init> kInits{{"default", nn::Init::Default},
-                               {"kaiming_uniform", nn::Init::KaimingUniform},
-                               {"kaiming_normal", nn::Init::KaimingNormal},
-                               {"xavier_uniform", nn::Init::XavierUniform},
-                               {"xavier_normal", nn::Init::XavierNormal}};
-const Choices<quant::RangeUse> kRanges{{"previous", quant::RangeUse::Previous}, {"current", quant::RangeUse::Current}};
-const Choices<data::Augmentation> kAugmentations{
+const Names<ScheduleKind> kSchedules{{"constant", ScheduleKind::Constant},
+                                     {"step", ScheduleKind::Step},
+                                     {"cosine", ScheduleKind::Cosine},
+                                     {"one_cycle", ScheduleKind::OneCycle}};
+const Names<LossKind> kLosses{{"cross_entropy", LossKind::CrossEntropy},
+                              {"squared_hinge", LossKind::SquaredHinge},
+                              {"mse", LossKind::MeanSquaredError}};
+const Names<nn::Init> kInits{{"default", nn::Init::Default},
+                             {"kaiming_uniform", nn::Init::KaimingUniform},
+                             {"kaiming_normal", nn::Init::KaimingNormal},
+                             {"xavier_uniform", nn::Init::XavierUniform},
+                             {"xavier_normal", nn::Init::XavierNormal}};
+const Names<quant::RangeUse> kRanges{{"previous", quant::RangeUse::Previous}, {"current", quant::RangeUse::Current}};
+const Names<data::Augmentation> kAugmentations{
     {"none", {}},
     {"shift", {.shift = 2.0F}},
     {"affine", {.shift = 2.0F, .rotation = 10.0F, .scale = 0.1F}},
@@ -49,11 +47,6 @@ const NumberRange kSomeEpochs{.min = 1, .max = 1e6};
 const NumberRange kPositive{.min = 0, .is_open_below = true};
 const NumberRange kShare{.min = 0, .max = 1};
 const NumberRange kShareBelowOne{.min = 0, .max = 1, .is_open_above = true};
-
-template <typename T>
-std::string_view word_of(const Choices<T>& choices, T value) {
-  return std::find_if(choices.begin(), choices.end(), [&](const auto& row) { return row.second == value; })->first;
-}
 
 // The table at `key` of `parent` as a section; a key that holds something else is refused.
 SectionReader section(const toml::table& parent, const std::string& key, const std::string& name,
@@ -105,7 +98,7 @@ void read_data_name(SectionReader& in, std::string& name) {
   }
 }
 
-void read(SectionReader in, DataSection& data) {
+void read(SectionReader in, DataSettings& data) {
   read_data_name(in, data.name);
   in.number("validation", data.validation, kShareBelowOne);
   in.whole("train_examples", data.train_examples, kAtLeastZero);
@@ -172,7 +165,7 @@ void read(SectionReader in, ModelSection& model) {
   check(!model.layers.empty(), in.file(), ": [model] has no layers; write layers = [\"flatten\", \"linear 10\"]");
 }
 
-void read(SectionReader in, TrainSection& train) {
+void read(SectionReader in, TrainSettings& train) {
   in.whole("epochs", train.epochs, kEpochs);
   in.whole("batch", train.batch, {.min = 1, .max = 1 << 20});
   in.flag("drop_last", train.drop_last);
@@ -190,7 +183,7 @@ void read(SectionReader in, TrainSection& train) {
   in.number("clip_norm", train.clip_norm, kAtLeastZero);
   in.choice("loss", train.loss, kLosses);
   in.number("label_smoothing", train.label_smoothing, kShareBelowOne);
-  in.choice("precision", train.precision, kPrecisions);
+  in.choice("precision", train.precision, precision_names());
   in.done();
   if (train.nesterov && (train.optimizer != OptimizerKind::Sgd || train.momentum == 0.0)) {
     in.fail_key("nesterov", *in.find("nesterov"), "needs optimizer = \"sgd\" and momentum > 0");
@@ -227,8 +220,8 @@ void read_quantizer(SectionReader& in, const std::string& key, Quantizer& quanti
   }
 }
 
-void read(SectionReader in, QuantizeSection& quantize) {
-  in.choice("method", quantize.method, kMethods);
+void read(SectionReader in, QuantizeSettings& quantize) {
+  in.choice("method", quantize.method, quant::method_names());
   read_quantizer(in, "weights", quantize.weights, supported_weights);
   read_quantizer(in, "activations", quantize.activations, supported_activations);
   in.texts("keep_float", quantize.keep_float);
@@ -247,22 +240,22 @@ void read(SectionReader in, QuantizeSection& quantize) {
   }
 }
 
-void read(SectionReader in, QatSection& qat) {
+void read(SectionReader in, QatSettings& qat) {
   in.whole("epochs", qat.epochs, kSomeEpochs);
   in.number("learning_rate", qat.learning_rate, kPositive);
   in.number("freeze_observers_at", qat.freeze_observers_at, kShare);
   in.number("freeze_batch_norm_at", qat.freeze_batch_norm_at, kShare);
-  in.choice("backward", qat.backward, Choices<DType>{{"bf16", DType::BF16}, {"fp32", DType::F32}});
+  in.choice("backward", qat.backward, Names<DType>{{"bf16", DType::BF16}, {"fp32", DType::F32}});
   in.choice("range", qat.range, kRanges);
   in.done();
 }
 
-void read(SectionReader in, ConvertSection& convert) {
+void read(SectionReader in, ConvertSettings& convert) {
   in.flag("strict", convert.strict);
   in.done();
 }
 
-void read_numbers(SectionReader& in, CheckSection& check) {
+void read_numbers(SectionReader& in, CheckSettings& check) {
   in.number("fp32_accuracy", check.fp32_accuracy, kShare);
   in.number("int8_accuracy", check.int8_accuracy, kShare);
   in.number("max_drop", check.max_drop, kShare);
@@ -296,12 +289,6 @@ std::string stem(const std::string& file) {
 
 }  // namespace
 
-std::string_view name_of(OptimizerKind kind) { return word_of(kOptimizers, kind); }
-std::string_view name_of(ScheduleKind kind) { return word_of(kSchedules, kind); }
-std::string_view name_of(LossKind kind) { return word_of(kLosses, kind); }
-std::string_view precision_name(DType dtype) { return word_of(kPrecisions, dtype); }
-std::string_view name_of(Method method) { return word_of(kMethods, method); }
-
 Recipe parse_recipe(std::string_view text, const std::string& file, const std::vector<std::string>& overrides) {
   const std::size_t invalid = find_invalid_utf8(text);
   if (invalid != std::string_view::npos) {
@@ -323,7 +310,9 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
     check(std::find(sections.begin(), sections.end(), name) != sections.end(), location(node, file),
           ": unknown section [", name, "]", did_you_mean(name, sections));
   }
-  Recipe recipe{.name = stem(file), .description = first_comment(text)};
+  Recipe recipe;
+  recipe.name = stem(file);
+  recipe.description = first_comment(text);
   const auto open = [&](const std::string& name) { return section(root, name, name, file); };
   read(open("data"), recipe.data);
   read(open("model"), recipe.model);

@@ -1,12 +1,12 @@
-#include "recipes/section_reader.h"
+#include "detent/recipes/section_reader.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/error.h"
-#include "recipes/nearest.h"
+#include "detent/core/error.h"
+#include "detent/recipes/nearest.h"
 
 namespace detent::recipes {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "kernels/error.h"
+#include "detent/core/error.h"
 
 namespace detent {
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <regex>
 
 #include "tests/architecture/source_tree.h"
@@ -17,9 +18,8 @@ struct Exception {
   std::string reason;
 };
 const std::vector<Exception> kMayRound{
-    {"kernels/quantize", "the one place where real numbers become codes"},
-    {"kernels/requantize", "its second half: sums become codes"},
-    {"kernels/rounding.h", "what these two share"},
+    {"kernels/codes/", "the one place where real numbers, and sums, become codes"},
+    {"core/conversion", "numbers of one element type as those of another"},
     {"data/", "pixels and coordinates of images"},
 };
 
@@ -40,27 +40,28 @@ void expect_no_line(const std::regex& pattern, const std::string& advice, Use&& 
   EXPECT_GT(read, 100u) << "hardly a line was read below " DETENT_SOURCE_DIR;
 }
 
-TEST(Rules, NothingRoundsOutsideQuantize) {
+TEST(Rules, NothingRoundsOutsideKernelsCodes) {
   const std::regex rounding(
       R"(\b(ll?)?(round|rint|nearbyint|roundeven)[fl]?\s*\(|_cvtt?ps_epi32\b|_roundscale_|_round_p[sd]\b)"
-      R"(|12582912|kernels/rounding\.h)");
+      R"(|12582912|kernels/codes/rounding\.h)");
   expect_no_line(
-      rounding, "rounds a number; codes are made in kernels/quantize only (a count of steps: integer arithmetic)",
+      rounding, "rounds a number; codes are made in kernels/codes only (a count of steps: integer arithmetic)",
       [](const SourceFile& file) { return file.is_product() && !begins_with(file, kMayRound); }, true);
 }
 
 TEST(Rules, OpenMpPragmasStayOut) {
   expect_no_line(
       std::regex(R"(^\s*#\s*pragma\s+omp\s+(parallel|for|task))"),
-      "TBB is the only thread pool: see kernels/parallel.h", [](const SourceFile& file) { return file.is_cpp(); },
+      "TBB is the only thread pool: see core/threads/parallel.h", [](const SourceFile& file) { return file.is_cpp(); },
       true);
 }
 
 TEST(Rules, JsonForUsersBecomesTextInOnePlace) {
   const auto is_writer = [](const SourceFile& file) {
-    return (file.path.starts_with("recipes/") || file.path.starts_with("cli/")) && file.path != "recipes/json_text.h";
+    return (file.folder() == "report" || file.folder() == "recipes" || file.folder() == "cli") &&
+           file.path != "report/json_text.h";
   };
-  expect_no_line(std::regex(R"(\.dump\s*\()"), "throws for a name that is not UTF-8: recipes/json_text.h does not",
+  expect_no_line(std::regex(R"(\.dump\s*\()"), "throws for a name that is not UTF-8: report/json_text.h does not",
                  is_writer, true);
 }
 
@@ -89,6 +90,19 @@ TEST(Rules, NoPathOfOneMachine) {
                  "rk|Us"
                  "ers)/"),
       "a path of one machine", [](const SourceFile&) { return true; }, false);
+}
+
+TEST(Rules, FoldersAreSmall) {
+  constexpr int kMaxFiles = 25;
+  std::map<std::string, int> files;
+  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+    if (file.is_product()) {
+      ++files[file.path.substr(0, file.path.rfind('/'))];
+    }
+  }
+  for (const auto& [folder, count] : files) {
+    EXPECT_LE(count, kMaxFiles) << folder << "/ has " << count << " sources: give it subfolders";
+  }
 }
 
 TEST(Rules, FilesAreShort) {

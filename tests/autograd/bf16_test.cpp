@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "autograd/ops.h"
+#include "detent/autograd/ops.h"
 
 namespace detent::autograd {
 namespace {

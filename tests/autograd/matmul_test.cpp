@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "autograd/ops.h"
+#include "detent/autograd/ops.h"
 
 namespace detent::autograd {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "autograd/ops.h"
+#include "detent/autograd/ops.h"
 
 /// The table of all differentiable ops. To test a new op, add one row to op_table.cpp: how to draw random inputs and
 /// call the op, and a call with shapes that do not fit. gradient_test.cpp does the rest, and fails for an op without a

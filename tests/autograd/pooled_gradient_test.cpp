@@ -1,12 +1,12 @@
 // A max-pool hands its gradient on as it knows it; whoever gets it must see what the dense gradient would have given.
-#include "autograd/pooled_gradient.h"
+#include "detent/autograd/pooled_gradient.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "autograd/ops.h"
+#include "detent/autograd/ops.h"
 
 namespace detent::autograd {
 namespace {

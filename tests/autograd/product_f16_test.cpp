@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "autograd/ops.h"
+#include "detent/autograd/ops.h"
 
 namespace detent::autograd {
 namespace {

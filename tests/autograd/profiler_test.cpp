@@ -1,8 +1,8 @@
-#include "autograd/profiler.h"
+#include "detent/core/profiler.h"
 
 #include <gtest/gtest.h>
 
-#include "autograd/ops.h"
+#include "detent/autograd/ops.h"
 
 namespace detent::autograd {
 namespace {

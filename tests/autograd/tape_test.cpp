@@ -1,10 +1,10 @@
 // What the tape itself promises: sums over shared values, misuse, inference, types of gradients, memory that is reused.
-#include "autograd/tape.h"
+#include "detent/autograd/tape.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "autograd/ops.h"
+#include "detent/autograd/ops.h"
 #include "tests/error_of.h"
 
 namespace detent::autograd {

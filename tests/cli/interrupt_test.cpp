@@ -3,8 +3,8 @@
 
 #include <csignal>
 
-#include "data/digits.h"
-#include "data/idx.h"
+#include "detent/data/digits.h"
+#include "detent/data/idx.h"
 #include "tests/cli/started.h"
 
 namespace detent::cli {

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
-#include "data/digits.h"
-#include "data/idx.h"
+#include "detent/data/digits.h"
+#include "detent/data/idx.h"
 #include "tests/cli/started.h"
 
 namespace detent::cli {

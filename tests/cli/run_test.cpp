@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "data/digits.h"
-#include "data/idx.h"
-#include "recipes/output_folder.h"
+#include "detent/data/digits.h"
+#include "detent/data/idx.h"
+#include "detent/train/output_folder.h"
 #include "tests/cli/process.h"
 
 namespace detent::cli {
@@ -241,7 +241,7 @@ TEST_F(Run, WhatEarlierRunsLeftIsRemoved) {
 
 TEST_F(Run, AFolderThatAnotherRunWritesToIsRefused) {
   fs::create_directory(folder_ / "out");
-  const recipes::FolderLock held(folder_ / "out");
+  const train::FolderLock held(folder_ / "out");
   expect_refused(run(), "out: another run (process " + std::to_string(::getpid()) + ") writes to this output folder");
   EXPECT_EQ(run({"--out", "other"}).status, 0);
 }

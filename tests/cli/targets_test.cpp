@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "data/digits.h"
-#include "data/idx.h"
+#include "detent/data/digits.h"
+#include "detent/data/idx.h"
 #include "tests/cli/process.h"
 
 namespace detent::cli {

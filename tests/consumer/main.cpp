@@ -3,14 +3,14 @@
 #include <cstdio>
 #include <exception>
 
-#include "autograd/ops.h"
-#include "data/digits.h"
-#include "data/loader.h"
-#include "nn/graph.h"
-#include "optim/adam.h"
-#include "quant/convert.h"
-#include "quant/prepare.h"
-#include "quant/verify.h"
+#include "detent/autograd/ops.h"
+#include "detent/data/digits.h"
+#include "detent/data/loader.h"
+#include "detent/evaluation/verify.h"
+#include "detent/nn/graph.h"
+#include "detent/optim/adam.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/prepare.h"
 
 using namespace detent;
 
@@ -58,12 +58,12 @@ int main() try {
   quant::freeze_observers(qat);
   const quant::Converted int8 = quant::convert(qat);
 
-  quant::Verifier verifier(qat, int8.graph);
+  evaluation::Verifier verifier(qat, int8.graph);
   data::Loader test(digits.test, {.batch = 100});
   for (data::Batch batch; test.next(batch);) {
     verifier.feed(batch.images);
   }
-  const quant::VerifyReport report = verifier.report();
+  const evaluation::VerifyReport report = verifier.report();
   std::printf("loss %.3f, then %.3f; %lld codes compared, %lld differ\n", first, second,
               static_cast<long long>(report.codes_compared), static_cast<long long>(report.codes_mismatched));
   return second < first && report.codes_compared > 0 && report.passed() ? 0 : 1;

@@ -1,4 +1,4 @@
-#include "data/augment.h"
+#include "detent/data/augment.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "data/digits.h"
+#include "detent/data/digits.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,9 +8,9 @@
 #include <cstring>
 #include <set>
 
-#include "data/digit_strokes.h"
-#include "kernels/parallel.h"
-#include "kernels/sha256.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/data/digit_strokes.h"
+#include "detent/io/sha256.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent::data {

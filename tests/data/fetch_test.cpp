@@ -1,12 +1,12 @@
-#include "data/fetch.h"
+#include "detent/data/fetch.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "data/files.h"
-#include "kernels/sha256.h"
+#include "detent/data/files.h"
+#include "detent/io/sha256.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent::data {

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/hdf5_dataset.h"
+#include "detent/data/hdf5_dataset.h"
 #include "tests/data/h5py.h"
 #include "tests/data/temp_folder.h"
 

@@ -5,7 +5,7 @@
 #include <iostream>
 #include <string>
 
-#include "kernels/error.h"
+#include "detent/core/error.h"
 
 namespace detent {
 

@@ -1,4 +1,4 @@
-#include "data/idx.h"
+#include "detent/data/idx.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "data/files.h"
+#include "detent/data/files.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent::data {

@@ -1,4 +1,4 @@
-#include "data/loader.h"
+#include "detent/data/loader.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,8 +7,8 @@
 #include <cstring>
 #include <set>
 
-#include "data/digits.h"
-#include "kernels/parallel.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/data/digits.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent::data {

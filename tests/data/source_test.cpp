@@ -1,4 +1,4 @@
-#include "data/source.h"
+#include "detent/data/source.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,14 +6,14 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "autograd/tensor_file.h"
-#include "data/digits.h"
-#include "data/fetch.h"
-#include "data/files.h"
-#include "data/hdf5_dataset.h"
-#include "data/idx.h"
-#include "kernels/sha256.h"
-#include "kernels/utf8.h"
+#include "detent/core/utf8.h"
+#include "detent/data/digits.h"
+#include "detent/data/fetch.h"
+#include "detent/data/files.h"
+#include "detent/data/hdf5_dataset.h"
+#include "detent/data/idx.h"
+#include "detent/io/sha256.h"
+#include "detent/io/tensor_file.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent::data {

@@ -1,4 +1,4 @@
-#include "kernels/activation.h"
+#include "detent/kernels/layers/activation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

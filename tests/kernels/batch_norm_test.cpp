@@ -1,4 +1,4 @@
-#include "kernels/batch_norm.h"
+#include "detent/kernels/layers/batch_norm.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,12 +1,12 @@
 // The backward pass over the winners of a max-pool, against the plain loops over all pixels in double precision.
-#include "kernels/conv_pooled.h"
+#include "detent/kernels/product/conv_pooled.h"
 
 #include <gmock/gmock.h>
 
 #include <limits>
 #include <optional>
 
-#include "kernels/straight_through.h"
+#include "detent/kernels/codes/straight_through.h"
 #include "tests/kernels/pointwise.h"
 #include "tests/kernels/products.h"
 

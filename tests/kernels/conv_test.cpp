@@ -1,4 +1,4 @@
-#include "kernels/conv.h"
+#include "detent/kernels/product/conv.h"
 
 #include <limits>
 

@@ -1,4 +1,4 @@
-#include "kernels/dropout.h"
+#include "detent/kernels/layers/dropout.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-#include "kernels/elementwise.h"
+#include "detent/kernels/layers/elementwise.h"
+#include "detent/core/conversion.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

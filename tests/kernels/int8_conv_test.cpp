@@ -1,6 +1,7 @@
 // The layers of inference against the general functions: equal codes, to the last one.
 
-#include "kernels/int8_conv.h"
+#include "detent/kernels/product/int8_conv.h"
+#include "detent/kernels/codes/quantize.h"
 
 #include <gtest/gtest.h>
 
@@ -8,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/philox.h"
-#include "kernels/pool.h"
+#include "detent/core/philox.h"
+#include "detent/kernels/layers/pool.h"
 
 namespace detent::kernels {
 namespace {

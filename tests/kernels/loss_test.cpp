@@ -1,4 +1,4 @@
-#include "kernels/loss.h"
+#include "detent/kernels/layers/loss.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

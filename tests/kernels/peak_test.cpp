@@ -1,10 +1,10 @@
-#include "kernels/peak.h"
+#include "detent/kernels/product/peak.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/conv.h"
-#include "kernels/error.h"
-#include "kernels/parallel.h"
+#include "detent/core/error.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/kernels/product/conv.h"
 
 namespace detent::kernels {
 namespace {

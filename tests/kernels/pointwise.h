@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/parallel.h"
-#include "kernels/philox.h"
+#include "detent/core/philox.h"
+#include "detent/core/threads/parallel.h"
 
 /// Random numbers and comparisons that the tests of the kernels on single elements, windows and rows share.
 namespace detent::kernels::testing {

@@ -1,4 +1,5 @@
-#include "kernels/pool.h"
+#include "detent/kernels/layers/pool.h"
+#include "detent/kernels/codes/quantize.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +7,7 @@
 #include <cmath>
 #include <sstream>
 
-#include "kernels/dtype.h"
+#include "detent/core/dtype.h"
 #include "tests/kernels/pointwise.h"
 
 namespace detent::kernels {

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/conv.h"
-#include "kernels/philox.h"
+#include "detent/core/philox.h"
+#include "detent/kernels/product/conv.h"
 
 /// Shapes, random numbers and comparisons that the tests of the products share.
 namespace detent::kernels::testing {

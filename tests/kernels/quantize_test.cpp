@@ -1,4 +1,4 @@
-#include "kernels/quantize.h"
+#include "detent/kernels/codes/quantize.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "kernels/dtype.h"
+#include "detent/core/dtype.h"
 #include "tests/kernels/pointwise.h"
 
 namespace detent::kernels {

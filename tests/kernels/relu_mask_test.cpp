@@ -1,4 +1,4 @@
-#include "kernels/relu_mask.h"
+#include "detent/kernels/layers/relu_mask.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/philox.h"
+#include "detent/core/philox.h"
 
 namespace detent::kernels {
 namespace {

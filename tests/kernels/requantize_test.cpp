@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "kernels/quantize.h"
+#include "detent/kernels/codes/quantize.h"
 #include "tests/kernels/pointwise.h"
 
 namespace detent::kernels {

@@ -1,11 +1,11 @@
-#include "kernels/straight_through.h"
+#include "detent/kernels/codes/straight_through.h"
 
 #include <gtest/gtest.h>
 
 #include <vector>
 
-#include "kernels/philox.h"
-#include "kernels/quantize.h"
+#include "detent/core/philox.h"
+#include "detent/kernels/codes/quantize.h"
 
 namespace detent::kernels {
 namespace {

@@ -1,4 +1,4 @@
-#include "nn/graph.h"
+#include "detent/nn/graph.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "nn/init.h"
+#include "detent/nn/init.h"
 
 #include <gmock/gmock.h>
 

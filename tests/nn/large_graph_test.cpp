@@ -4,8 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "nn/fuse_relu.h"
-#include "nn/model_file.h"
+#include "detent/nn/fuse_relu.h"
+#include "detent/nn/model_file.h"
 #include "tests/nn/nets.h"
 
 namespace detent::nn {

@@ -1,4 +1,4 @@
-#include "nn/model_file.h"
+#include "detent/nn/model_file.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "nn/modules.h"
+#include "detent/nn/modules/modules.h"
 
 #include <gmock/gmock.h>
 

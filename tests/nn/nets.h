@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/philox.h"
-#include "nn/graph.h"
+#include "detent/core/philox.h"
+#include "detent/nn/graph.h"
 #include "tests/error_of.h"
 
 namespace detent::nn {

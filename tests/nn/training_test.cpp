@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 
-#include "kernels/parallel.h"
-#include "nn/graph.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/nn/graph.h"
 #include "tests/nn/nets.h"
 
 namespace detent::nn {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "optim/parameter.h"
+#include "detent/optim/parameter.h"
 
 namespace detent::optim {
 

@@ -1,11 +1,11 @@
-#include "optim/grad_scaler.h"
+#include "detent/optim/grad_scaler.h"
 
 #include <gmock/gmock.h>
 
 #include <cmath>
 #include <limits>
 
-#include "optim/sgd.h"
+#include "detent/optim/sgd.h"
 #include "tests/optim/golden.h"
 
 namespace detent::optim {

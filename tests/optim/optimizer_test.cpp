@@ -1,13 +1,13 @@
-#include "optim/optimizer.h"
+#include "detent/optim/optimizer.h"
 
 #include <gmock/gmock.h>
 
 #include <cmath>
 #include <memory>
 
-#include "kernels/philox.h"
-#include "optim/adam.h"
-#include "optim/sgd.h"
+#include "detent/core/philox.h"
+#include "detent/optim/adam.h"
+#include "detent/optim/sgd.h"
 #include "tests/error_of.h"
 #include "tests/optim/golden.h"
 

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <limits>
 
-#include "optim/adam.h"
-#include "optim/grad_scaler.h"
-#include "optim/schedule.h"
-#include "optim/sgd.h"
+#include "detent/optim/adam.h"
+#include "detent/optim/grad_scaler.h"
+#include "detent/optim/schedule.h"
+#include "detent/optim/sgd.h"
 #include "tests/error_of.h"
 #include "tests/optim/golden.h"
 

@@ -1,8 +1,8 @@
-#include "optim/schedule.h"
+#include "detent/optim/schedule.h"
 
 #include <gmock/gmock.h>
 
-#include "optim/parameter.h"
+#include "detent/optim/parameter.h"
 #include "tests/optim/golden.h"
 
 namespace detent::optim {

@@ -4,8 +4,9 @@
 
 #include <filesystem>
 
-#include "nn/model_file.h"
-#include "quant/qat_product.h"
+#include "detent/kernels/codes/quantize.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -133,10 +134,10 @@ void expect_biases_fit(const nn::Graph& int8) {
 void expect_exact_and_close(const nn::Graph& net, const nn::Graph& prepared, const Tensor& images, double tolerance) {
   nn::Graph int8 = quant::convert(prepared).graph;
   expect_biases_fit(int8);
-  quant::Verifier verifier(prepared, int8);
+  evaluation::Verifier verifier(prepared, int8);
   verifier.feed(images);
   verifier.feed(test::random_images({6, 6, 2}, 16, 99, -3.0F, 3.0F));
-  EXPECT_EQ(verifier.report().codes_mismatched, 0) << quant::to_text(verifier.report());
+  EXPECT_EQ(verifier.report().codes_mismatched, 0) << evaluation::to_text(verifier.report());
 
   const TempFolder folder;
   const auto file = folder / "int8.h5";
@@ -211,9 +212,9 @@ TEST_P(Bias, FitsInTraining) {
     quant::freeze_observers(moved);
     const nn::Graph int8 = quant::convert(moved).graph;
     expect_biases_fit(int8);
-    quant::Verifier verifier(moved, int8);
+    evaluation::Verifier verifier(moved, int8);
     verifier.feed(images);
-    EXPECT_EQ(verifier.report().codes_mismatched, 0) << quant::to_text(verifier.report());
+    EXPECT_EQ(verifier.report().codes_mismatched, 0) << evaluation::to_text(verifier.report());
   });
 }
 

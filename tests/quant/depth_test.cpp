@@ -82,9 +82,9 @@ TEST(Depth, OfALayerThatFitsWithFewerBitsComputesExactly) {
     test::train_step(qat, images, test::random_labels(3, 2, 1), 0.0F);
     quant::freeze_observers(qat);
     nn::Graph int8 = quant::convert(qat).graph;
-    quant::Verifier verifier(qat, int8);
+    evaluation::Verifier verifier(qat, int8);
     verifier.feed(images);
-    EXPECT_EQ(verifier.report().codes_mismatched, 0) << quant::to_text(verifier.report());
+    EXPECT_EQ(verifier.report().codes_mismatched, 0) << evaluation::to_text(verifier.report());
     const Tensor expected = test::infer(net, images), actual = test::infer(int8, images);
     for (std::size_t i = 0; i < 6; ++i) {
       EXPECT_NEAR(actual.data<float>()[i], expected.data<float>()[i], 0.1F * expected.data<float>()[0])

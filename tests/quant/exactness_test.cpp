@@ -4,9 +4,9 @@
 
 #include <filesystem>
 
-#include "kernels/parallel.h"
-#include "nn/model_file.h"
-#include "quant/qat_product.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -32,8 +32,9 @@ nn::Graph trained(std::uint64_t seed, const quant::QConfigMapping& mapping, int 
   return qat;
 }
 
-quant::VerifyReport compare(const nn::Graph& qat, const nn::Graph& int8, std::uint64_t seed, std::int64_t batch = 16) {
-  quant::Verifier verifier(qat, int8);
+evaluation::VerifyReport compare(const nn::Graph& qat, const nn::Graph& int8, std::uint64_t seed,
+                                 std::int64_t batch = 16) {
+  evaluation::Verifier verifier(qat, int8);
   const Tensor images = random_images({12, 12, 3}, 48, seed, -1.5F, 1.5F);
   for (std::int64_t first = 0; first < 48; first += batch) {
     verifier.feed(images.rows(first, std::min<std::int64_t>(first + batch, 48)));
@@ -57,8 +58,8 @@ TEST_P(Exactness, ConvertedModelGivesTheTrainedCodes) {
   }
   const nn::Graph qat = trained(seed, quant::QConfigMapping(config));
   const quant::Converted converted = quant::convert(qat);
-  const quant::VerifyReport report = compare(qat, converted.graph, seed);
-  EXPECT_EQ(report.codes_mismatched, 0) << "seed " << seed << '\n' << quant::to_text(report);
+  const evaluation::VerifyReport report = compare(qat, converted.graph, seed);
+  EXPECT_EQ(report.codes_mismatched, 0) << "seed " << seed << '\n' << evaluation::to_text(report);
   EXPECT_EQ(report.predictions_changed, 0) << "seed " << seed;
   EXPECT_EQ(report.images, 48);
   EXPECT_GT(report.codes_compared, 48 * 2000);
@@ -72,8 +73,8 @@ TEST(Exactness, StaticQuantizationToo) {
   nn::Graph prepared = quant::prepare(net, quant::QConfigMapping());
   test::infer(prepared, random_images({12, 12, 3}, 32, 5, -1.0F, 1.0F));
   quant::freeze_observers(prepared);
-  const quant::VerifyReport report = compare(prepared, quant::convert(prepared).graph, 7);
-  EXPECT_EQ(report.codes_mismatched, 0) << quant::to_text(report);
+  const evaluation::VerifyReport report = compare(prepared, quant::convert(prepared).graph, 7);
+  EXPECT_EQ(report.codes_mismatched, 0) << evaluation::to_text(report);
 }
 
 TEST(Exactness, SurvivesFiles) {
@@ -96,12 +97,12 @@ TEST(Exactness, ADifferentCodeIsFoundAndNamed) {
       std::ranges::fill(slot.tensor->data<std::int8_t>().first(3 * 3 * 8), std::int8_t{0});  // of the first channel
     }
   }
-  const quant::VerifyReport report = compare(qat, int8, 4);
+  const evaluation::VerifyReport report = compare(qat, int8, 4);
   EXPECT_FALSE(report.passed());
   ASSERT_FALSE(report.first.empty());
   EXPECT_EQ(report.first[0].layer, "conv2");
   EXPECT_EQ(report.first[0].index % 16, 0) << "only channel 0 differs";
-  EXPECT_NE(quant::to_text(report).find("conv2: image "), std::string::npos) << quant::to_text(report);
+  EXPECT_NE(evaluation::to_text(report).find("conv2: image "), std::string::npos) << evaluation::to_text(report);
 }
 
 TEST(Exactness, ModelsOfOtherShapeAreRefused) {
@@ -110,7 +111,7 @@ TEST(Exactness, ModelsOfOtherShapeAreRefused) {
   nn::Graph prepared = quant::prepare(other, quant::QConfigMapping());
   test::infer(prepared, random_images({8, 8, 1}, 4, 1));
   quant::freeze_observers(prepared);
-  EXPECT_THROW(quant::Verifier(trained(1, quant::QConfigMapping(), 1), quant::convert(prepared).graph), Error);
+  EXPECT_THROW(evaluation::Verifier(trained(1, quant::QConfigMapping(), 1), quant::convert(prepared).graph), Error);
 }
 
 TEST(Exactness, TheDigestDependsOnTheModelAndTheImagesAlone) {

@@ -6,7 +6,7 @@
 
 #include <limits>
 
-#include "nn/model_file.h"
+#include "detent/nn/model_file.h"
 #include "tests/error_of.h"
 #include "tests/quant/qat_fixture.h"
 

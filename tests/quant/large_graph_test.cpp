@@ -22,7 +22,7 @@ TEST(LargeGraph, IsPreparedAndConverted) {
   const quant::Converted converted = quant::convert(prepared);
   EXPECT_EQ(converted.graph.nodes().size(), prepared.nodes().size());
   EXPECT_GE(converted.graph.nodes().size(), kLayers);
-  quant::Verifier verifier(prepared, converted.graph);
+  evaluation::Verifier verifier(prepared, converted.graph);
   verifier.feed(images);
   EXPECT_EQ(verifier.report().codes_mismatched, 0);
 }

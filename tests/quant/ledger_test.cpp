@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <map>
 
-#include "nn/model_file.h"
-#include "quant/qat_modules.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/kinds/qat_modules.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -159,9 +159,9 @@ TEST(Prepare, EveryReaderOfARealValueGetsTheCodesItAsksFor) {
     });
     EXPECT_EQ(largest["input_quantize"], 255);
     EXPECT_EQ(largest["input_quantize2"], other.activation.bits == 4 ? 15 : 255);
-    quant::Verifier verifier(qat, quant::convert(qat).graph);
+    evaluation::Verifier verifier(qat, quant::convert(qat).graph);
     verifier.feed(random_images({12}, 20, 9, -1.0F, 1.0F));
-    EXPECT_EQ(verifier.report().codes_mismatched, 0) << quant::to_text(verifier.report());
+    EXPECT_EQ(verifier.report().codes_mismatched, 0) << evaluation::to_text(verifier.report());
   }
   quant::QConfig of_weights;
   of_weights.weight.bits = 4;

@@ -1,13 +1,14 @@
 // What ranges do to values: counted by measured passes, and widened where much is clipped.
-#include "quant/measure.h"
+#include "detent/quant/quantizers/measure.h"
+#include "detent/kernels/codes/quantize.h"
 
 #include <gmock/gmock.h>
 
 #include <cmath>
 #include <limits>
 
-#include "nn/model_file.h"
-#include "quant/qat_modules.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/kinds/qat_modules.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {

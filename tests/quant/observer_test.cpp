@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "quant/fake_quant.h"
+#include "detent/quant/quantizers/fake_quant.h"
 
 namespace detent {
 namespace {

@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "nn/model_file.h"
-#include "quant/plan.h"
-#include "quant/qat_product.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/kinds/qat_product.h"
+#include "detent/quant/plan/plan.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -40,9 +40,9 @@ nn::Graph trained_qat(const nn::Graph& net, const nn::ModuleKinds& kinds = quant
 }
 
 std::int64_t mismatches(const nn::Graph& prepared, const nn::Graph& int8) {
-  quant::Verifier verifier(prepared, int8);
+  evaluation::Verifier verifier(prepared, int8);
   verifier.feed(random_images(prepared.input_shape(), 20, 77, -1.2F, 1.2F));
-  const quant::VerifyReport report = verifier.report();
+  const evaluation::VerifyReport report = verifier.report();
   return report.codes_mismatched + report.predictions_changed;
 }
 
@@ -123,8 +123,9 @@ TEST(PassInputs, QuantizedGraphsAreNotQuantizedAgain) {
   EXPECT_THAT(error_of([&] { quant::ledger_of(int8); }), HasSubstr("conv1 (int8_conv2d) is converted already"));
   EXPECT_THAT(error_of([&] { quant::convert(net); }), HasSubstr("conv1 (conv2d) was never prepared; pass the graph"));
   EXPECT_THAT(error_of([&] { quant::ledger_of(net); }), HasSubstr("conv1 (conv2d) was never prepared"));
-  EXPECT_THAT(error_of([&] { quant::Verifier(int8, int8); }), HasSubstr("conv1 (int8_conv2d) is of a converted"));
-  EXPECT_THAT(error_of([&] { quant::Verifier(prepared, prepared); }), HasSubstr("conv1 (qat_conv2d) is of a prepared"));
+  EXPECT_THAT(error_of([&] { evaluation::Verifier(int8, int8); }), HasSubstr("conv1 (int8_conv2d) is of a converted"));
+  EXPECT_THAT(error_of([&] { evaluation::Verifier(prepared, prepared); }),
+              HasSubstr("conv1 (qat_conv2d) is of a prepared"));
 }
 
 TEST(PassInputs, AGraphThatIsKeptInFloatAltogetherConverts) {

@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "quant/qat_product.h"
+#include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {

@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <new>
 
-#include "kernels/conv.h"
-#include "kernels/parallel.h"
-#include "quant/plan.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/kernels/product/conv.h"
+#include "detent/quant/plan/plan.h"
 #include "tests/quant/qat_fixture.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -1,6 +1,6 @@
 // Inference plans against Graph::forward: equal codes at every layer, whatever the batch and the number of threads.
 
-#include "quant/plan.h"
+#include "detent/quant/plan/plan.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "kernels/parallel.h"
+#include "detent/core/threads/parallel.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {

@@ -3,12 +3,12 @@
 #include <string>
 #include <vector>
 
-#include "autograd/ops.h"
-#include "kernels/philox.h"
-#include "nn/graph.h"
-#include "quant/convert.h"
-#include "quant/prepare.h"
-#include "quant/verify.h"
+#include "detent/autograd/ops.h"
+#include "detent/core/philox.h"
+#include "detent/evaluation/verify.h"
+#include "detent/nn/graph.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/prepare.h"
 #include "tests/data/temp_folder.h"
 #include "tests/error_of.h"
 

@@ -6,8 +6,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "nn/model_file.h"
-#include "quant/plan.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/plan/plan.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -113,11 +113,11 @@ class Grower {
 };
 
 void expect_verified(const nn::Graph& prepared, const nn::Graph& int8, const std::string& what) {
-  quant::Verifier verifier(prepared, int8);
+  evaluation::Verifier verifier(prepared, int8);
   for (std::uint64_t batch = 0; batch < 2; ++batch) {
     verifier.feed(random_images(prepared.input_shape(), 5, 50 + batch, -1.3F, 1.3F));
   }
-  EXPECT_EQ(verifier.report().codes_mismatched, 0) << what << ": " << quant::to_text(verifier.report());
+  EXPECT_EQ(verifier.report().codes_mismatched, 0) << what << ": " << evaluation::to_text(verifier.report());
   EXPECT_EQ(verifier.report().predictions_changed, 0) << what;
 }
 

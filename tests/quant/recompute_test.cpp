@@ -5,11 +5,11 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "autograd/tensor_file.h"
-#include "kernels/philox.h"
-#include "nn/model_file.h"
-#include "quant/convert.h"
-#include "quant/prepare.h"
+#include "detent/core/philox.h"
+#include "detent/io/tensor_file.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/prepare.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent::quant {

@@ -5,8 +5,9 @@
 
 #include <functional>
 
-#include "quant/code_ops.h"
-#include "quant/qat_product.h"
+#include "detent/kernels/codes/quantize.h"
+#include "detent/quant/kinds/qat_product.h"
+#include "detent/quant/kinds/quantized_ops.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {

@@ -1,10 +1,10 @@
-#include "recipes/model_builder.h"
+#include "detent/recipes/model_builder.h"
 
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "kernels/error.h"
+#include "detent/core/error.h"
 
 namespace detent::recipes {
 namespace {

@@ -1,9 +1,9 @@
-#include "recipes/recipe.h"
+#include "detent/recipes/recipe.h"
 
 #include <gtest/gtest.h>
 
-#include "kernels/error.h"
-#include "recipes/shipped.h"
+#include "detent/core/error.h"
+#include "detent/recipes/shipped.h"
 
 namespace detent::recipes {
 namespace {
@@ -27,8 +27,8 @@ TEST(Recipe, DefaultsStandWhereKeysAreLeftOut) {
   EXPECT_EQ(recipe.train.epochs, 2);
   EXPECT_EQ(recipe.train.batch, 128);
   EXPECT_FALSE(recipe.train.drop_last.has_value());
-  EXPECT_EQ(recipe.train.optimizer, OptimizerKind::Adam);
-  EXPECT_EQ(recipe.quantize.method, Method::Qat);
+  EXPECT_EQ(recipe.train.optimizer, train::OptimizerKind::Adam);
+  EXPECT_EQ(recipe.quantize.method, quant::Method::Qat);
   EXPECT_EQ(recipe.quantize.calibration, 512);
   EXPECT_EQ(recipe.qat.epochs, 1);
   EXPECT_EQ(recipe.qat.backward, DType::BF16);
@@ -110,9 +110,9 @@ int8_accuracy = 0.7
   EXPECT_EQ(recipe.train.epochs, 3);
   EXPECT_EQ(recipe.train.batch, 32);
   EXPECT_EQ(recipe.train.drop_last, true);
-  EXPECT_EQ(recipe.train.optimizer, OptimizerKind::Sgd);
+  EXPECT_EQ(recipe.train.optimizer, train::OptimizerKind::Sgd);
   EXPECT_EQ(recipe.train.learning_rate, 1.0);
-  EXPECT_EQ(recipe.train.schedule, ScheduleKind::Step);
+  EXPECT_EQ(recipe.train.schedule, train::ScheduleKind::Step);
   EXPECT_EQ(recipe.train.step_epochs, 2);
   EXPECT_EQ(recipe.train.step_factor, 0.5);
   EXPECT_EQ(recipe.train.final_learning_rate, 1e-5);
@@ -124,7 +124,7 @@ int8_accuracy = 0.7
   EXPECT_EQ(recipe.train.clip_norm, 5.0);
   EXPECT_EQ(recipe.train.label_smoothing, 0.1);
   EXPECT_EQ(recipe.train.precision, DType::BF16);
-  EXPECT_EQ(recipe.quantize.method, Method::Static);
+  EXPECT_EQ(recipe.quantize.method, quant::Method::Static);
   EXPECT_EQ(recipe.quantize.weights.bits, 4);
   EXPECT_EQ(recipe.quantize.weights.granularity, quant::Granularity::PerTensor);
   EXPECT_EQ(recipe.quantize.activations.bits, 4);

@@ -1,0 +1,129 @@
+#include "detent/evaluation/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "detent/kernels/layers/loss.h"
+#include "detent/quant/passes/prepare.h"
+#include "detent/quant/plan/plan.h"
+
+namespace detent::evaluation {
+namespace {
+
+// Calls use(batch) for every batch of `dataset`, in order.
+template <typename Use>
+void for_each_batch(const data::Dataset& dataset, const data::Normalization& normalization, const std::string& phase,
+                    Reporter& reporter, Use use) {
+  data::Loader loader(dataset, {.batch = kEvaluationBatch, .augment = {}, .normalization = normalization});
+  PhaseClock clock(reporter, phase, 0, loader.batches_per_epoch(), dataset.size());
+  for (data::Batch batch; loader.next(batch);) {
+    use(batch);
+    clock.batch_done(batch.size());
+  }
+}
+
+// Runs `graph` on the first `count` examples of `order`.
+void infer_examples(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
+                    std::vector<std::int64_t> order, std::int64_t count, Reporter& reporter) {
+  order.resize(static_cast<std::size_t>(std::min(count, dataset.size())));
+  Arena arena;
+  for_each_batch(dataset.subset(order), normalization, "calibrate", reporter, [&](const data::Batch& batch) {
+    nn::Tape tape(&arena, nn::Tape::Mode::Inference);
+    nn::Context context{.tape = tape};
+    graph.forward(context, tape.constant(batch.images));
+  });
+}
+
+// Whether some layers of `graph` compute with integers: plans of such graphs give the same codes, sooner.
+bool is_converted(const nn::Graph& graph) {
+  return std::ranges::any_of(graph.nodes(), [](const nn::Graph::Node& node) {
+    return node.module && node.module->kind().starts_with("int8_");
+  });
+}
+
+std::int64_t count_not_finite(const Tensor& logits) {
+  const std::int64_t classes = logits.shape().row_elements();
+  const std::span<const float> values = logits.data<float>();
+  std::int64_t count = 0;
+  for (auto row = values.begin(); row != values.end(); row += classes) {
+    count += std::all_of(row, row + classes, [](float x) { return std::isfinite(x); }) ? 0 : 1;
+  }
+  return count;
+}
+
+}  // namespace
+
+std::vector<std::int32_t> predictions_of(const Tensor& logits) {
+  const Tensor values = logits.as(DType::F32, nullptr);
+  const std::int64_t rows = logits.shape().rank() >= 1 ? logits.shape()[0] : 0;
+  std::vector<std::int32_t> predictions(static_cast<std::size_t>(rows));
+  kernels::argmax_rows(values.data<float>().data(), rows, logits.shape().row_elements(), predictions.data());
+  return predictions;
+}
+
+std::int64_t count_correct(std::span<const std::int32_t> predictions, const Tensor& labels) {
+  const std::span<const std::int32_t> expected = labels.data<std::int32_t>();
+  std::int64_t correct = 0;
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    correct += predictions[i] == expected[i] ? 1 : 0;
+  }
+  return correct;
+}
+
+Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
+                    Reporter& reporter) {
+  Arena arena;
+  Evaluation result;
+  const auto start = std::chrono::steady_clock::now();
+  const bool has_plan = is_converted(graph);
+  std::optional<quant::InferencePlan> plan;
+  for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
+    nn::Tape tape(&arena, nn::Tape::Mode::Inference);
+    nn::Context context{.tape = tape};
+    if (has_plan && (!plan || plan->batch() != batch.size())) {
+      plan.emplace(graph, batch.size());
+    }
+    const Tensor logits = plan ? plan->run(batch.images) : graph.forward(context, tape.constant(batch.images)).value();
+    const std::vector<std::int32_t> predictions = predictions_of(logits);
+    result.not_finite += count_not_finite(logits);
+    result.correct += count_correct(predictions, batch.labels);
+    result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
+  });
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+VerifyReport verify(const nn::Graph& prepared, const nn::Graph& int8, const data::Dataset& dataset,
+                    const data::Normalization& normalization, Reporter& reporter) {
+  Verifier verifier(prepared, int8);
+  for_each_batch(dataset, normalization, "verify", reporter,
+                 [&](const data::Batch& batch) { verifier.feed(batch.images); });
+  return verifier.report();
+}
+
+void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+               std::int64_t examples, std::uint64_t seed, Reporter& reporter) {
+  infer_examples(prepared, train, normalization, data::shuffled_order(train.size(), seed, 0), examples, reporter);
+}
+
+std::vector<quant::RangeReport> measure_ranges(nn::Graph& prepared, const data::Dataset& train,
+                                               const data::Normalization& normalization, std::int64_t examples,
+                                               std::uint64_t seed, Reporter& reporter) {
+  quant::set_measuring(prepared, true);
+  infer_examples(prepared, train, normalization, data::shuffled_order(train.size(), seed, 1),
+                 std::max(examples, kMeasuredExamples), reporter);
+  quant::set_measuring(prepared, false);
+  return quant::range_reports(prepared);
+}
+
+void settle_ranges(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+                   std::int64_t examples, std::uint64_t seed, Reporter& reporter) {
+  // A pass settles every range behind settled ones, so there are no more passes than quantizers, and one that is clean.
+  do {
+    measure_ranges(prepared, train, normalization, examples, seed, reporter);
+  } while (quant::widen_clipped(prepared) > 0);
+  quant::freeze_observers(prepared);
+}
+
+}  // namespace detent::evaluation

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "detent/data/dataset.h"
+#include "detent/data/loader.h"
+#include "detent/evaluation/progress.h"
+#include "detent/evaluation/verify.h"
+#include "detent/nn/graph.h"
+#include "detent/quant/quantizers/measure.h"
+
+namespace detent::evaluation {
+
+/// Examples of a batch where nothing is trained. Results do not depend on it.
+inline constexpr std::int64_t kEvaluationBatch = 256;
+
+struct Evaluation {
+  std::int64_t correct = 0;
+  std::vector<std::int32_t> predictions;  ///< the largest output's number, image by image; the first of equal ones
+  std::int64_t not_finite = 0;            ///< images for which an output is not finite
+  double seconds = 0.0;
+  double accuracy() const { return static_cast<double>(correct) / static_cast<double>(predictions.size()); }
+};
+
+/// kernels::argmax_rows of `logits` [N, K], f32, or bf16 as products give it.
+std::vector<std::int32_t> predictions_of(const Tensor& logits);
+/// How many of `predictions` are as `labels` s32 says.
+std::int64_t count_correct(std::span<const std::int32_t> predictions, const Tensor& labels);
+
+/// Runs `graph` on all of `dataset`, in order, in inference.
+Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
+                    Reporter& reporter);
+
+/// Feeds all of `dataset` through the prepared and frozen model and its converted one: quant/verify.h.
+VerifyReport verify(const nn::Graph& prepared, const nn::Graph& int8, const data::Dataset& dataset,
+                    const data::Normalization& normalization, Reporter& reporter);
+
+/// Runs `prepared` on the first `examples` of the training order of `seed`, so that it observes its ranges.
+void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+               std::int64_t examples, std::uint64_t seed, Reporter& reporter);
+
+/// Ranges are measured on at least so many training examples.
+inline constexpr std::int64_t kMeasuredExamples = 512;
+/// What the ranges of `prepared` do to the first `examples`, or kMeasuredExamples if that is more, of another training
+/// order of `seed`. The model must not be calibrating.
+std::vector<quant::RangeReport> measure_ranges(nn::Graph& prepared, const data::Dataset& train,
+                                               const data::Normalization& normalization, std::int64_t examples,
+                                               std::uint64_t seed, Reporter& reporter);
+/// Widens the ranges of a model in training for int8 until none clips more than quant::kClippedShare of these examples'
+/// values, then freezes them.
+void settle_ranges(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+                   std::int64_t examples, std::uint64_t seed, Reporter& reporter);
+
+}  // namespace detent::evaluation

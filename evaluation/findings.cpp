@@ -1,0 +1,101 @@
+#include "detent/evaluation/findings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace detent::evaluation {
+namespace {
+
+constexpr std::int64_t kEnoughSteps = 100;  // after so many, a network that learns is above chance
+constexpr double kHighLoss = 100.0;         // no loss of a network that learns is near it
+constexpr double kAbsurdLoss = 1e6;
+constexpr double kGrossDrop = 0.10;    // of accuracy; half of it is told
+constexpr double kMuchClipped = 0.02;  // of the values that are not zero
+
+// Accuracies differ by chance: by up to 1 / sqrt(examples) often, by twice that hardly ever.
+double gross_drop(const Int8Result& model) {
+  return std::max(kGrossDrop, 2.0 / std::sqrt(static_cast<double>(std::max<std::int64_t>(1, model.verify.images))));
+}
+
+void find_in_training(std::vector<Finding>& findings, const std::string& what, const TrainedResult& result,
+                      double chance) {
+  if (result.steps == 0) {
+    return;
+  }
+  if (result.loss > kHighLoss) {
+    findings.push_back({fmt::format("{}: the loss of the last step is {:.3g}; lower learning_rate, or set clip_norm",
+                                    what, result.loss),
+                        result.loss > kAbsurdLoss});
+  }
+  if (result.test_accuracy <= chance) {
+    findings.push_back({fmt::format("{}: nothing was learned in {} steps: accuracy {:.4g}, by chance {:.4g}", what,
+                                    result.steps, result.test_accuracy, chance),
+                        result.steps >= kEnoughSteps && chance <= 0.5});
+  }
+}
+
+void find_in_accuracy(std::vector<Finding>& findings, const Int8Result& model, const std::string& other,
+                      double other_accuracy, bool may_fail) {
+  const double drop = other_accuracy - model.test_accuracy;
+  const double gross = gross_drop(model);
+  if (drop > gross / 2) {
+    findings.push_back({fmt::format("{}: {:.1f} points below {}: accuracy {:g} against {:g}", model.name, 100.0 * drop,
+                                    other, model.test_accuracy, other_accuracy),
+                        may_fail && drop > gross});
+  }
+}
+
+void find_in_ranges(std::vector<Finding>& findings, const Int8Result& model) {
+  for (const quant::RangeReport& report : model.ranges) {
+    const MinMax& seen = report.measured.seen;
+    const std::string ranges = fmt::format("its range is [{:.4g}, {:.4g}], training examples reach [{:.4g}, {:.4g}]",
+                                           report.range.min, report.range.max, seen.min, seen.max);
+    if (report.measured.codes.min == report.measured.codes.max) {
+      findings.push_back({fmt::format("{}: {}: all values become one code; {}", model.name, report.name, ranges)});
+    } else if (report.measured.clipped_share() > kMuchClipped) {
+      findings.push_back({fmt::format("{}: {}: {:.1f} % of the values are clipped; {}", model.name, report.name,
+                                      100.0 * report.measured.clipped_share(), ranges)});
+    }
+  }
+}
+
+}  // namespace
+
+double chance_of(const data::Dataset& test) {
+  return static_cast<double>(std::ranges::max(data::class_counts(test, test.classes))) /
+         static_cast<double>(test.size());
+}
+
+std::vector<Finding> findings_of(const CheckSettings& check, const Metrics& metrics) {
+  std::vector<Finding> findings;
+  find_in_training(findings, "float", metrics.fp32, metrics.chance);
+  if (metrics.qat) {
+    find_in_training(findings, "QAT", *metrics.qat, metrics.chance);
+  }
+  const bool has_float = metrics.fp32.steps > 0;
+  const auto find_in_model = [&](const Int8Result& model, bool may_fail) {
+    if (has_float) {
+      find_in_accuracy(findings, model, "float", metrics.fp32.test_accuracy, may_fail);
+    }
+    find_in_ranges(findings, model);
+  };
+  if (metrics.int8) {
+    const bool may_fail = !check.max_drop;
+    find_in_model(*metrics.int8, may_fail);
+    for (const Int8Result& variant : metrics.variants) {
+      find_in_accuracy(findings, *metrics.int8, variant.name, variant.test_accuracy, may_fail);
+      find_in_model(variant, false);
+    }
+  }
+  return findings;
+}
+
+void add_findings(const CheckSettings& check, Metrics& metrics) {
+  for (Finding& finding : findings_of(check, metrics)) {
+    metrics.warnings.push_back(std::move(finding.text));
+  }
+}
+
+}  // namespace detent::evaluation

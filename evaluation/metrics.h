@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "detent/evaluation/verify.h"
+#include "detent/optim/grad_scaler.h"
+#include "detent/quant/methods/method.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/quant/quantizers/measure.h"
+
+namespace detent::evaluation {
+
+/// The float model, or the one in quantization-aware training.
+struct TrainedResult {
+  double test_accuracy = 0.0;
+  double train_seconds = 0.0;
+  std::int64_t model_bytes = 0;
+  DType precision = DType::F32;                         ///< of the float products in training
+  std::optional<optim::GradScaler::State> scaler = {};  ///< with precision "fp16"
+  std::int64_t steps = 0;                               ///< of training
+  double loss = 0.0;                                    ///< of the last step
+};
+
+/// An int8 model.
+struct Int8Result {
+  std::string name = {};  ///< "int8", or for a static one made beside it "static per-channel"
+  quant::Method method = quant::Method::Qat;
+  std::string weights = {};  ///< "int8 per-channel symmetric"
+  double test_accuracy = 0.0;
+  double seconds = 0.0;  ///< of quantization-aware training, or of calibration
+  std::int64_t model_bytes = 0;
+  VerifyReport verify = {};
+  std::vector<quant::RangeReport> ranges = {};  ///< what its ranges do to training examples
+};
+
+/// All that a run found out: metrics.json, and what the table and the checks are made from.
+struct Metrics {
+  std::string recipe = {};
+  std::string dataset = {};
+  std::string dataset_description = {};
+  std::uint64_t seed = 0;
+  int threads = 0;
+  TrainedResult fp32 = {};
+  std::optional<TrainedResult> qat = {};  ///< with method "qat"
+  std::optional<Int8Result> int8 = {};    ///< the main int8 model
+  std::vector<Int8Result> variants = {};  ///< the static ones of compare_static
+  std::vector<quant::LedgerRow> ledger = {};
+  double total_seconds = 0.0;
+  double chance = 0.0;                     ///< share of the most frequent class of the test set
+  std::vector<std::string> warnings = {};  ///< findings.h
+  /// What was compared because [check] names it: "fp32_accuracy >= 0.97". That no code differs is checked always.
+  std::vector<std::string> checked = {};
+  std::vector<std::string> failures = {};  ///< one line for each check that failed
+};
+
+}  // namespace detent::evaluation

@@ -1,0 +1,41 @@
+#include "detent/evaluation/progress.h"
+
+namespace detent::evaluation {
+
+PhaseClock::PhaseClock(Reporter& reporter, std::string phase, std::int64_t epochs, std::int64_t batches,
+                       std::int64_t examples)
+    : reporter_(reporter), examples_(examples) {
+  progress_.phase = std::move(phase);
+  progress_.epochs = epochs;
+  progress_.batches = batches;
+}
+
+void PhaseClock::begin_epoch(std::int64_t epoch) {
+  progress_.epoch = epoch;
+  progress_.batch = 0;
+}
+
+void PhaseClock::batch_done(std::int64_t examples, std::optional<double> loss, std::optional<double> accuracy,
+                            const std::optional<optim::GradScaler::State>& scaler) {
+  ++progress_.batch;
+  examples_done_ += examples;
+  progress_.loss = loss;
+  progress_.accuracy = accuracy;
+  progress_.scaler = scaler;
+  progress_.seconds = seconds();
+  progress_.examples_per_second =
+      progress_.seconds > 0.0 ? static_cast<double>(examples_done_) / progress_.seconds : 0.0;
+  progress_.seconds_left =
+      progress_.seconds * static_cast<double>(examples_ - examples_done_) / static_cast<double>(examples_done_);
+  reporter_.progress(progress_);
+  if (reporter_.should_stop()) {
+    throw Interrupted();
+  }
+  check_interruption();
+}
+
+double PhaseClock::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+}
+
+}  // namespace detent::evaluation

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "detent/core/tensor.h"
+
+namespace detent {
+
+/// Named tensors and attributes, as one HDF5 file that h5py and h5dump open.
+///
+///   /                      attributes of the file: strings, integers, reals
+///   /<group>/.../<name>    one data set a tensor; every data set carries a Fletcher32 checksum
+///
+///   /text/<name>           an attribute whose text is longer than 32 KB: a data set of one string
+///
+/// Element types are HDF5's own: f32, f64 as IEEE little-endian, u8, s8, s32 as integers, bf16 and f16 as 16-bit
+/// unsigned integers with an attribute `dtype`. The same content gives the same bytes: no time stamps are stored and
+/// objects are written in the order of their names. The format is that of HDF5 1.10, where metadata are checksummed
+/// too: a damaged byte is found, unless it lies where nothing is kept. Texts are UTF-8 without zero bytes; QParams are
+/// not stored.
+///
+/// Reading takes what other programs write, too: any byte order, compressed data sets, reals of any width as f32 or
+/// f64, integers of any width as s32 (throws Error where a value does not fit), enumerations (h5py's booleans) as their
+/// integers. What is no number (texts, compounds, references), attributes that are arrays, and links to other places
+/// are passed over. Texts that are not UTF-8 are made valid (kernels/utf8.h).
+class TensorFile {
+ public:
+  using Attribute = std::variant<std::string, std::int64_t, double>;
+
+  std::map<std::string, Attribute> attributes;
+  std::map<std::string, Tensor> tensors;  ///< by path without the leading slash: "parameters/conv1/weight"
+  std::set<std::string> enumerations;     ///< which of `tensors` were enumerations in the file; not written
+
+  /// Reads the whole file; with `only`, no data sets but those, which must then hold numbers if they are there. Throws
+  /// Error, naming the file and what is wrong, if it is missing, not HDF5, truncated, or damaged in any data set that
+  /// is read.
+  static TensorFile read(const std::filesystem::path& path, const std::vector<std::string>& only = {});
+  /// Writes to a temporary file beside `path`, flushes it to the disk and renames it, so that `path` holds either its
+  /// old content or all of the new. Throws Error (a full disk, a missing folder) and leaves nothing behind.
+  void write(const std::filesystem::path& path) const;
+
+  /// Throws Error naming what is missing or has another type.
+  const std::string& text(const std::string& attribute) const;
+  std::int64_t integer(const std::string& attribute) const;
+  const Tensor& tensor(const std::string& name) const;
+
+  /// The file that was read, for messages; empty if this was not read.
+  std::filesystem::path source;
+};
+
+/// Writes `text` to `path` in the same way: temporary file, flush, rename.
+void write_text_file(const std::filesystem::path& path, const std::string& text);
+
+}  // namespace detent

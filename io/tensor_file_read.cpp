@@ -1,0 +1,303 @@
+#include <algorithm>
+#include <optional>
+#include <system_error>
+#include <vector>
+
+#include "detent/core/utf8.h"
+#include "detent/io/tensor_file.h"
+#include "detent/io/tensor_file_hdf5.h"
+
+namespace detent {
+namespace {
+
+using namespace hdf5;
+
+constexpr int kDeepestGroup = 32;
+constexpr std::size_t kMostObjects = 1'000'000;
+/// The most that any filter of HDF5 shrinks: deflate packs 1032 bytes into one.
+constexpr double kLargestCompression = 1032;
+
+class Reader {
+ public:
+  Reader(const std::filesystem::path& path, const std::vector<std::string>& only, TensorFile& content)
+      : path_(path.string()), only_(only), content_(content) {}
+
+  void read(std::uintmax_t file_bytes) {
+    file_bytes_ = static_cast<double>(file_bytes);
+    Handle file(made(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), "the file"), H5Fclose);
+    Handle root(made(H5Gopen2(file, "/", H5P_DEFAULT), "the root group"), H5Gclose);
+    const int attributes = H5Aget_num_attrs(root);
+    made(attributes, "the attributes");
+    for (hsize_t i = 0; i < static_cast<hsize_t>(attributes); ++i) {
+      Handle attribute(
+          made(H5Aopen_by_idx(root, ".", H5_INDEX_NAME, H5_ITER_INC, i, H5P_DEFAULT, H5P_DEFAULT), "an attribute"),
+          H5Aclose);
+      const std::string name =
+          name_from([&](char* text, std::size_t size) { return H5Aget_name(attribute, size, text); });
+      if (std::optional<TensorFile::Attribute> value = attribute_value(attribute, "attribute '" + name + "'")) {
+        content_.attributes.emplace(valid_utf8(name), std::move(*value));
+      }
+    }
+    read_group(root, "", 0);
+  }
+
+ private:
+  hid_t made(hid_t id, const std::string& what) const {
+    check(id >= 0, "read '", path_, "': ", what, " is damaged: ", library_reason());
+    return id;
+  }
+  void done(herr_t status, const std::string& what) const { made(status, what); }
+
+  /// `get(text, size)` writes up to `size` bytes of a name and returns its length.
+  template <typename Get>
+  std::string name_from(Get&& get) const {
+    const ssize_t length = get(nullptr, 0);
+    check(length >= 0, "read '", path_, "': a name is damaged: ", library_reason());
+    std::string name(static_cast<std::size_t>(length) + 1, '\0');
+    check(get(name.data(), name.size()) == length, "read '", path_, "': a name is damaged: ", library_reason());
+    name.pop_back();
+    return name;
+  }
+
+  void read_group(hid_t group, const std::string& prefix, int depth) {
+    check(depth < kDeepestGroup, "read '", path_, "': groups are nested more than ", kDeepestGroup, " deep at '",
+          prefix, "'");
+    H5G_info_t info;
+    done(H5Gget_info(group, &info), "group '/" + prefix + "'");
+    for (hsize_t i = 0; i < info.nlinks; ++i) {
+      check(++objects_ < kMostObjects, "read '", path_, "': it has more than ", kMostObjects, " objects");
+      const std::string name = name_from([&](char* text, std::size_t size) {
+        return H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, text, size, H5P_DEFAULT);
+      });
+      const std::string path = prefix + name;
+      if (!is_wanted(path)) {
+        continue;
+      }
+      H5L_info_t link;
+      done(H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT), "'" + path + "'");
+      if (link.type != H5L_TYPE_HARD) {
+        continue;  // links to elsewhere are not content of this file
+      }
+      Handle object(made(H5Oopen(group, name.c_str(), H5P_DEFAULT), "'" + path + "'"), H5Oclose);
+      switch (H5Iget_type(object)) {
+        case H5I_GROUP:
+          read_group(object, path + "/", depth + 1);
+          break;
+        case H5I_DATASET:
+          if (only_.empty() || std::ranges::find(only_, path) != only_.end()) {
+            read_data_set(object, path);
+          }
+          break;
+        default:
+          break;
+      }
+    }
+  }
+
+  /// Whether `path` is to be read, or is on the way to what is.
+  bool is_wanted(const std::string& path) const {
+    return only_.empty() || std::ranges::any_of(only_, [&](const std::string& wanted) {
+             return wanted == path || wanted.starts_with(path + "/");
+           });
+  }
+
+  void read_data_set(hid_t set, const std::string& name) {
+    const std::string what = "data set '" + name + "'";
+    Handle type(made(H5Dget_type(set), what), H5Tclose);
+    const H5T_class_t kind = H5Tget_class(type);
+    made(kind, what);
+    Handle space(made(H5Dget_space(set), what), H5Sclose);
+    const bool has_numbers =
+        (kind == H5T_FLOAT || kind == H5T_INTEGER || kind == H5T_ENUM) && H5Sget_simple_extent_type(space) != H5S_NULL;
+    const bool is_long_text = kind == H5T_STRING && name.starts_with(kTextGroup) && H5Tis_variable_str(type) == 0;
+    if (!has_numbers && !is_long_text) {
+      check(only_.empty(), "read '", path_, "': ", what, ": expected numbers, it holds ",
+            kind == H5T_STRING ? "texts" : "none");
+      return;
+    }
+    const Shape shape = shape_of(space, what);
+    check_storage(set, what, static_cast<double>(shape.elements()) * static_cast<double>(H5Tget_size(type)));
+    switch (kind) {
+      case H5T_STRING:
+        return read_text(set, type, shape, name, what);
+      case H5T_FLOAT:
+        return add(set, name, what, shape, H5Tget_size(type) <= 4 ? DType::F32 : DType::F64);
+      case H5T_ENUM: {
+        content_.enumerations.insert(name);
+        Handle base(made(H5Tget_super(type), what), H5Tclose);
+        return read_integers(set, base, name, what, shape);
+      }
+      default:
+        return read_integers(set, type, name, what, shape);
+    }
+  }
+
+  Shape shape_of(hid_t space, const std::string& what) const {
+    const int rank = H5Sget_simple_extent_ndims(space);
+    made(rank, what);
+    std::vector<hsize_t> dims(static_cast<std::size_t>(rank));
+    done(H5Sget_simple_extent_dims(space, dims.data(), nullptr), what);
+    double elements = 1;
+    for (const hsize_t dim : dims) {
+      check(dim <= 1'000'000'000'000'000, "read '", path_, "': ", what, " is damaged: an extent is ", dim);
+      elements *= std::max<double>(static_cast<double>(dim), 1);
+    }
+    check(elements <= 1e15, "read '", path_, "': ", what, " is damaged: it claims ", elements, " elements");
+    return Shape(std::vector<std::int64_t>(dims.begin(), dims.end()));
+  }
+
+  /// A header that claims more than the file holds is a lie, or a data set that was never written.
+  void check_storage(hid_t set, const std::string& what, double bytes) const {
+    const auto stored = static_cast<double>(H5Dget_storage_size(set));
+    Handle creation(made(H5Dget_create_plist(set), what), H5Pclose);
+    bool is_compressed = false;
+    for (int i = 0; i < H5Pget_nfilters(creation); ++i) {
+      unsigned flags = 0, config = 0;
+      std::size_t values = 0;
+      const H5Z_filter_t filter =
+          H5Pget_filter2(creation, static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
+      is_compressed |= filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE;
+    }
+    check(stored <= file_bytes_ && bytes <= stored * (is_compressed ? kLargestCompression : 1), "read '", path_,
+          "': ", what, " is damaged or was never written: it claims ", bytes, " bytes and ", stored, " are stored");
+  }
+
+  void read_text(hid_t set, hid_t type, const Shape& shape, const std::string& name, const std::string& what) {
+    if (shape.elements() != 1) {
+      return;  // another program's
+    }
+    std::string text(H5Tget_size(type), '\0');
+    done(H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), what);
+    text.resize(std::min(text.size(), text.find('\0')));
+    content_.attributes.emplace(name.substr(kTextGroup.size()), valid_utf8(text));
+  }
+
+  Tensor read_as(hid_t set, const std::string& what, const Shape& shape, DType dtype, hid_t memory_type) const {
+    Tensor tensor = Tensor::empty(shape, dtype);
+    if (tensor.elements() > 0) {
+      done(H5Dread(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, tensor.raw()), what);
+    }
+    return tensor;
+  }
+
+  void add(hid_t set, const std::string& name, const std::string& what, const Shape& shape, DType dtype) {
+    content_.tensors.emplace(name, read_as(set, what, shape, dtype, stored_type(dtype).memory));
+  }
+
+  /// u8, s8, the bits of 16-bit reals, and every other integer type as s32 if its values fit.
+  void read_integers(hid_t set, hid_t type, const std::string& name, const std::string& what, const Shape& shape) {
+    const bool is_signed = H5Tget_sign(type) == H5T_SGN_2;
+    switch (H5Tget_size(type)) {
+      case 1:
+        return add(set, name, what, shape, is_signed ? DType::S8 : DType::U8);
+      case 2:
+        if (const DType real = declared_type(set, what); is_16_bit_real(real)) {
+          return add(set, name, what, shape, real);
+        }
+        return add(set, name, what, shape, DType::S32);
+      case 4:
+        if (is_signed) {
+          return add(set, name, what, shape, DType::S32);
+        }
+        [[fallthrough]];
+      default: {
+        const Tensor wide = read_as(set, what, shape, DType::F64, H5T_NATIVE_INT64);
+        Tensor narrow = Tensor::empty(shape, DType::S32);
+        const auto values =
+            std::span(reinterpret_cast<const std::int64_t*>(wide.raw()), static_cast<std::size_t>(wide.elements()));
+        const std::span<std::int32_t> fitting = narrow.data<std::int32_t>();
+        for (std::size_t i = 0; i < values.size(); ++i) {
+          check(std::in_range<std::int32_t>(values[i]), "read '", path_, "': ", what, ": element ", i, " is ",
+                values[i], ", which does not fit 32 bits");
+          fitting[i] = static_cast<std::int32_t>(values[i]);
+        }
+        content_.tensors.emplace(name, std::move(narrow));
+      }
+    }
+  }
+
+  /// What the attribute `dtype` of a data set says: BF16 or F16; U8 if it says nothing of these.
+  DType declared_type(hid_t set, const std::string& what) const {
+    if (H5Aexists(set, "dtype") <= 0) {
+      return DType::U8;
+    }
+    Handle attribute(made(H5Aopen(set, "dtype", H5P_DEFAULT), what), H5Aclose);
+    const auto value = attribute_value(attribute, what);
+    for (const DType real : {DType::BF16, DType::F16}) {
+      if (value == TensorFile::Attribute(std::string(name_of(real)))) {
+        return real;
+      }
+    }
+    return DType::U8;  // a note of another program's
+  }
+
+  /// One text, integer or real; nothing for arrays and other types, which foreign programs may add.
+  std::optional<TensorFile::Attribute> attribute_value(hid_t attribute, const std::string& what) const {
+    Handle type(made(H5Aget_type(attribute), what), H5Tclose);
+    Handle space(made(H5Aget_space(attribute), what), H5Sclose);
+    if (H5Sget_simple_extent_npoints(space) != 1) {
+      return std::nullopt;
+    }
+    switch (H5Tget_class(type)) {
+      case H5T_STRING:
+        return attribute_text(attribute, type, what);
+      case H5T_INTEGER: {
+        std::int64_t value = 0;
+        done(H5Aread(attribute, H5T_NATIVE_INT64, &value), what);
+        return value;
+      }
+      case H5T_FLOAT: {
+        double value = 0;
+        done(H5Aread(attribute, H5T_NATIVE_DOUBLE, &value), what);
+        return value;
+      }
+      default:
+        return std::nullopt;
+    }
+  }
+
+  std::string attribute_text(hid_t attribute, hid_t type, const std::string& what) const {
+    if (H5Tis_variable_str(type) > 0) {  // as h5py writes it
+      char* text = nullptr;
+      done(H5Aread(attribute, type, static_cast<void*>(&text)), what);
+      std::string value = valid_utf8(text ? text : "");
+      H5free_memory(text);
+      return value;
+    }
+    const std::size_t size = H5Tget_size(type);
+    check(static_cast<double>(size) <= file_bytes_, "read '", path_, "': ", what, " is damaged: it claims ", size,
+          " bytes");
+    std::string value(size, '\0');
+    done(H5Aread(attribute, type, value.data()), what);
+    value.resize(std::min(value.size(), value.find('\0')));
+    return valid_utf8(value);
+  }
+
+  std::string path_;
+  const std::vector<std::string>& only_;
+  TensorFile& content_;
+  double file_bytes_ = 0;
+  std::size_t objects_ = 0;
+};
+
+}  // namespace
+
+TensorFile TensorFile::read(const std::filesystem::path& path, const std::vector<std::string>& only) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  check(std::filesystem::exists(status), "read '", path.string(), "': there is no such file");
+  check(!std::filesystem::is_directory(status), "read '", path.string(), "': expected a file, it is a folder");
+  const std::uintmax_t bytes = std::filesystem::file_size(path, error);
+  check(!error, "read '", path.string(), "': ", error.message());
+
+  const Session session;
+  const htri_t is_hdf5 = H5Fis_hdf5(path.c_str());
+  check(is_hdf5 >= 0, "read '", path.string(), "': it cannot be opened: ", library_reason());
+  check(is_hdf5 > 0, "read '", path.string(), "': it is not an HDF5 file, or its beginning is damaged");
+  TensorFile content;
+  content.source = path;
+  Reader(path, only, content).read(bytes);
+  return content;
+}
+
+}  // namespace detent

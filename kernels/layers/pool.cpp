@@ -1,0 +1,338 @@
+#include "detent/kernels/layers/pool.h"
+
+#include <algorithm>
+#include <numeric>
+#include <type_traits>
+#include <vector>
+
+#include "detent/core/dtype.h"
+#include "detent/core/float16.h"
+#include "detent/core/memory.h"
+#include "detent/core/threads/parallel.h"
+#include "detent/core/vectorized.h"
+
+namespace detent::kernels {
+namespace {
+
+/// Whether `x` wins over what is the largest so far.
+template <typename T>
+[[gnu::always_inline]] inline bool wins(T x, T largest) {
+  return (x > largest) | (x != x);
+}
+
+/// The part of a window that lies in the image, as indices within the window.
+struct Bounds {
+  std::int64_t begin, end;
+  Bounds(std::int64_t out, std::int64_t stride, std::int64_t padding, std::int64_t window, std::int64_t extent) {
+    const std::int64_t start = out * stride - padding;
+    begin = std::max<std::int64_t>(0, -start);
+    end = std::min(window, extent - start);
+  }
+};
+
+/// Calls fn(pixel, index) for the pixels of the window of output (oh, ow) that lie in the image.
+template <typename Fn>
+[[gnu::always_inline]] inline void for_each_pixel(const PoolShape& s, std::int64_t oh, std::int64_t ow, Fn fn) {
+  const Bounds rows(oh, s.stride_h, s.padding_h, s.kh, s.h);
+  const Bounds columns(ow, s.stride_w, s.padding_w, s.kw, s.w);
+  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+    const std::int64_t line = (oh * s.stride_h - s.padding_h + i) * s.w + ow * s.stride_w - s.padding_w;
+    for (std::int64_t j = columns.begin; j < columns.end; ++j) {
+      fn((line + j) * s.c, i * s.kw + j);
+    }
+  }
+}
+
+/// An index as wide as what is compared, so that both are selected by one mask.
+template <typename Key>
+using IndexOf = std::conditional_t<sizeof(Key) == 1, std::uint8_t,
+                                   std::conditional_t<sizeof(Key) == 4, std::uint32_t, std::uint64_t>>;
+
+template <typename T, bool kArgmax>
+[[gnu::always_inline]] inline void max_with(const T* __restrict in, std::uint8_t index, std::int64_t channels,
+                                            T* __restrict best, std::uint8_t* __restrict winner) {
+  using Key = decltype(promote(T{}));
+  using Index = IndexOf<Key>;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const Key x = promote(in[c]);
+    const Key largest = promote(best[c]);
+    const bool win = wins(x, largest);
+    demote(win ? x : largest, &best[c]);
+    if constexpr (kArgmax) {
+      winner[c] = static_cast<std::uint8_t>(win ? Index{index} : Index{winner[c]});
+    }
+  }
+}
+
+template <typename T, bool kArgmax>
+[[gnu::always_inline]] inline void max_image_general(PoolShape s, const T* x, T* y, std::uint8_t* argmax) {
+  for (std::int64_t oh = 0; oh < s.out_h(); ++oh) {
+    for (std::int64_t ow = 0; ow < s.out_w(); ++ow) {
+      const std::int64_t out = (oh * s.out_w() + ow) * s.c;
+      T* __restrict best = y + out;
+      std::uint8_t* __restrict winner = kArgmax ? argmax + out : nullptr;
+      bool first = true;
+      for_each_pixel(s, oh, ow, [&](std::int64_t pixel, std::int64_t index) {
+        const T* __restrict in = x + pixel;
+        const auto k = static_cast<std::uint8_t>(index);
+        if (first) {
+          std::copy_n(in, s.c, best);
+          if constexpr (kArgmax) {
+            std::fill_n(winner, s.c, k);
+          }
+          first = false;
+          return;
+        }
+        max_with<T, kArgmax>(in, k, s.c, best, winner);
+      });
+    }
+  }
+}
+
+template <typename T, bool kArgmax>
+[[gnu::always_inline]] inline void max_of_four(const T* __restrict in0, const T* __restrict in1,
+                                               const T* __restrict in2, const T* __restrict in3, std::int64_t channels,
+                                               T* __restrict best, std::uint8_t* __restrict winner) {
+  using Key = decltype(promote(T{}));
+  using Index = IndexOf<Key>;
+  for (std::int64_t c = 0; c < channels; ++c) {
+    Key largest = promote(in0[c]);
+    Index k = 0;
+    const Key second = promote(in1[c]);
+    k = wins(second, largest) ? Index{1} : k;
+    largest = wins(second, largest) ? second : largest;
+    const Key third = promote(in2[c]);
+    k = wins(third, largest) ? Index{2} : k;
+    largest = wins(third, largest) ? third : largest;
+    const Key fourth = promote(in3[c]);
+    k = wins(fourth, largest) ? Index{3} : k;
+    largest = wins(fourth, largest) ? fourth : largest;
+    demote(largest, &best[c]);
+    if constexpr (kArgmax) {
+      winner[c] = static_cast<std::uint8_t>(k);
+    }
+  }
+}
+
+/// The common case in one pass: windows of 2 x 2 without padding.
+template <typename T, bool kArgmax>
+[[gnu::always_inline]] inline void max_image_2x2(PoolShape s, const T* x, T* y, std::uint8_t* argmax) {
+  const std::int64_t out_h = s.out_h();
+  const std::int64_t out_w = s.out_w();
+  for (std::int64_t oh = 0; oh < out_h; ++oh) {
+    for (std::int64_t ow = 0; ow < out_w; ++ow) {
+      const std::int64_t out = (oh * out_w + ow) * s.c;
+      const T* in = x + (oh * s.stride_h * s.w + ow * s.stride_w) * s.c;
+      const T* below = in + s.w * s.c;
+      max_of_four<T, kArgmax>(in, in + s.c, below, below + s.c, s.c, y + out, kArgmax ? argmax + out : nullptr);
+    }
+  }
+}
+
+template <typename T, bool kArgmax>
+DETENT_VECTORIZED void max_image(const PoolShape& shape, const T* x, T* y, std::uint8_t* argmax) {
+  const PoolShape s = shape;
+  if (s.kh == 2 && s.kw == 2 && s.padding_h == 0 && s.padding_w == 0) {
+    max_image_2x2<T, kArgmax>(s, x, y, argmax);
+  } else {
+    max_image_general<T, kArgmax>(s, x, y, argmax);
+  }
+}
+
+/// Whether the windows cover every pixel exactly once, so that gradients are stored instead of summed.
+bool tiles(const PoolShape& s) {
+  return s.kh == s.stride_h && s.kw == s.stride_w && s.padding_h == 0 && s.padding_w == 0 && s.h % s.kh == 0 &&
+         s.w % s.kw == 0;
+}
+
+template <typename T, bool kTiles>
+DETENT_VECTORIZED void max_image_backward(const PoolShape& shape, const T* dy, const std::uint8_t* argmax, T* dx) {
+  const PoolShape s = shape;
+  if constexpr (!kTiles) {
+    std::fill_n(dx, s.input_row(), T{});
+  }
+  for (std::int64_t oh = 0; oh < s.out_h(); ++oh) {
+    for (std::int64_t ow = 0; ow < s.out_w(); ++ow) {
+      const std::int64_t out = (oh * s.out_w() + ow) * s.c;
+      using Key = decltype(promote(T{}));
+      const T* __restrict gradient = dy + out;
+      const std::uint8_t* __restrict winner = argmax + out;
+      for_each_pixel(s, oh, ow, [&](std::int64_t pixel, std::int64_t index) {
+        T* __restrict in = dx + pixel;
+        const auto k = static_cast<std::uint8_t>(index);
+        for (std::int64_t c = 0; c < s.c; ++c) {
+          const auto mine = winner[c] == k ? promote(gradient[c]) : Key{};
+          demote(kTiles ? mine : promote(in[c]) + mine, &in[c]);
+        }
+      });
+    }
+  }
+}
+
+template <typename T>
+DETENT_VECTORIZED void avg_image(const PoolShape& shape, const T* x, T* y) {
+  const PoolShape s = shape;
+  const auto count = static_cast<T>(s.window());
+  for (std::int64_t oh = 0; oh < s.out_h(); ++oh) {
+    for (std::int64_t ow = 0; ow < s.out_w(); ++ow) {
+      T* __restrict sum = y + (oh * s.out_w() + ow) * s.c;
+      std::fill_n(sum, s.c, T{0});
+      for_each_pixel(s, oh, ow, [&](std::int64_t pixel, std::int64_t) {
+        const T* __restrict in = x + pixel;
+        for (std::int64_t c = 0; c < s.c; ++c) {
+          sum[c] += in[c];
+        }
+      });
+      for (std::int64_t c = 0; c < s.c; ++c) {
+        sum[c] /= count;
+      }
+    }
+  }
+}
+
+template <typename T>
+DETENT_VECTORIZED void avg_image_backward(const PoolShape& shape, const T* dy, T* dx) {
+  const PoolShape s = shape;
+  const auto count = static_cast<T>(s.window());
+  std::fill_n(dx, s.input_row(), T{0});
+  for (std::int64_t oh = 0; oh < s.out_h(); ++oh) {
+    for (std::int64_t ow = 0; ow < s.out_w(); ++ow) {
+      const T* __restrict gradient = dy + (oh * s.out_w() + ow) * s.c;
+      for_each_pixel(s, oh, ow, [&](std::int64_t pixel, std::int64_t) {
+        T* __restrict in = dx + pixel;
+        for (std::int64_t c = 0; c < s.c; ++c) {
+          in[c] += gradient[c] / count;
+        }
+      });
+    }
+  }
+}
+
+DETENT_VECTORIZED void sum_codes(const PoolShape& shape, const std::uint8_t* x_q, std::int32_t zero_point,
+                                 std::int32_t* acc) {
+  const PoolShape s = shape;
+  for (std::int64_t oh = 0; oh < s.out_h(); ++oh) {
+    for (std::int64_t ow = 0; ow < s.out_w(); ++ow) {
+      std::int32_t* __restrict sum = acc + (oh * s.out_w() + ow) * s.c;
+      std::fill_n(sum, s.c, 0);
+      for_each_pixel(s, oh, ow, [&](std::int64_t pixel, std::int64_t) {
+        const std::uint8_t* __restrict in = x_q + pixel;
+        for (std::int64_t c = 0; c < s.c; ++c) {
+          sum[c] += static_cast<std::int32_t>(in[c]) - zero_point;
+        }
+      });
+    }
+  }
+}
+
+template <typename Fn>
+void for_each_image(const PoolShape& s, std::size_t element, Fn fn) {
+  const Slices slices = slice_by_bytes(s.n, s.input_row() * static_cast<std::int64_t>(element));
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    for (std::int64_t image = slices[slice].begin; image < slices[slice].end; ++image) {
+      fn(image);
+    }
+  });
+}
+
+}  // namespace
+
+void PoolShape::validate() const {
+  check(n >= 0 && h >= 1 && w >= 1 && c >= 1, "pool: expected images of at least 1 x 1 x 1, got ", h, " x ", w, " x ",
+        c);
+  check(kh >= 1 && kw >= 1 && stride_h >= 1 && stride_w >= 1,
+        "pool: expected a window and strides of at least 1, got window ", kh, " x ", kw, ", strides ", stride_h, " x ",
+        stride_w);
+  check(padding_h >= 0 && padding_w >= 0 && 2 * padding_h <= kh && 2 * padding_w <= kw,
+        "pool: expected padding of at most half the window ", kh, " x ", kw, ", got ", padding_h, " x ", padding_w);
+  check(kh <= h + 2 * padding_h && kw <= w + 2 * padding_w, "pool: expected a window that fits into the image of ", h,
+        " x ", w, " pixels, got ", kh, " x ", kw);
+}
+
+template <typename T>
+void max_pool_forward(const PoolShape& shape, const T* x, T* y, std::uint8_t* argmax) {
+  shape.validate();
+  check(shape.window() <= 256, "max-pool: expected a window of at most 256 pixels, got ", shape.kh, " x ", shape.kw);
+  for_each_image(shape, sizeof(T), [&](std::int64_t image) {
+    const auto* in = raw(x + image * shape.input_row());
+    auto* out = raw(y + image * shape.output_row());
+    if (argmax != nullptr) {
+      max_image<std::remove_pointer_t<decltype(out)>, true>(shape, in, out, argmax + image * shape.output_row());
+    } else {
+      max_image<std::remove_pointer_t<decltype(out)>, false>(shape, in, out, nullptr);
+    }
+  });
+}
+
+template <typename T>
+void max_pool_backward(const PoolShape& shape, const T* dy, const std::uint8_t* argmax, T* dx) {
+  shape.validate();
+  const bool store = tiles(shape);
+  for_each_image(shape, sizeof(T), [&](std::int64_t image) {
+    const auto* in = raw(dy + image * shape.output_row());
+    auto* out = raw(dx + image * shape.input_row());
+    const std::uint8_t* winners = argmax + image * shape.output_row();
+    using Raw = std::remove_pointer_t<decltype(out)>;
+    store ? max_image_backward<Raw, true>(shape, in, winners, out)
+          : max_image_backward<Raw, false>(shape, in, winners, out);
+  });
+}
+
+template <typename T>
+void avg_pool_forward(const PoolShape& shape, const T* x, T* y) {
+  shape.validate();
+  for_each_image(shape, sizeof(T), [&](std::int64_t image) {
+    avg_image(shape, x + image * shape.input_row(), y + image * shape.output_row());
+  });
+}
+
+template <typename T>
+void avg_pool_backward(const PoolShape& shape, const T* dy, T* dx) {
+  shape.validate();
+  for_each_image(shape, sizeof(T), [&](std::int64_t image) {
+    avg_image_backward(shape, dy + image * shape.output_row(), dx + image * shape.input_row());
+  });
+}
+
+void avg_pool_codes(const PoolShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point, const Requantization& r,
+                    std::uint8_t* y_q, std::uint8_t* mask, MinMax* seen) {
+  shape.validate();
+  check(shape.window() < (std::int64_t{1} << 31) / 255, "avg-pool: expected a window whose sum of codes fits into 32 ",
+        "bits, got ", shape.kh, " x ", shape.kw);
+  check(static_cast<std::int64_t>(r.multiplier.size()) == shape.c, "avg-pool: expected ", shape.c, " multipliers, got ",
+        r.multiplier.size());
+  // A slice begins at a whole byte of the mask.
+  const std::int64_t row = shape.output_row();
+  const std::int64_t unit = 8 / std::gcd(row, std::int64_t{8});
+  const Slices slices = slice_by_bytes((shape.n + unit - 1) / unit, unit * (shape.input_row() + row * 4));
+  std::vector<MinMax> ranges(static_cast<std::size_t>(slices.count));
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    const Range images{slices[slice].begin * unit, std::min(slices[slice].end * unit, shape.n)};
+    auto* acc = thread_scratch_of<std::int32_t>(static_cast<std::size_t>(images.size() * row), Scratch::PoolSums);
+    for (std::int64_t i = 0; i < images.size(); ++i) {
+      sum_codes(shape, x_q + (images.begin + i) * shape.input_row(), x_zero_point, acc + i * row);
+    }
+    const std::int64_t first = images.begin * row;
+    requantize(acc, images.size() * row / shape.c, r, y_q + first, mask == nullptr ? nullptr : mask + first / 8,
+               seen == nullptr ? nullptr : &ranges[static_cast<std::size_t>(slice)]);
+  });
+  if (seen != nullptr) {
+    for (const MinMax& range : ranges) {
+      seen->include(range);
+    }
+  }
+}
+
+template void max_pool_forward(const PoolShape&, const float*, float*, std::uint8_t*);
+template void max_pool_forward(const PoolShape&, const double*, double*, std::uint8_t*);
+template void max_pool_forward(const PoolShape&, const bfloat16*, bfloat16*, std::uint8_t*);
+template void max_pool_forward(const PoolShape&, const std::uint8_t*, std::uint8_t*, std::uint8_t*);
+template void max_pool_backward(const PoolShape&, const float*, const std::uint8_t*, float*);
+template void max_pool_backward(const PoolShape&, const double*, const std::uint8_t*, double*);
+template void max_pool_backward(const PoolShape&, const bfloat16*, const std::uint8_t*, bfloat16*);
+template void avg_pool_forward(const PoolShape&, const float*, float*);
+template void avg_pool_forward(const PoolShape&, const double*, double*);
+template void avg_pool_backward(const PoolShape&, const float*, float*);
+template void avg_pool_backward(const PoolShape&, const double*, double*);
+
+}  // namespace detent::kernels

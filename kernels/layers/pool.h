@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+
+#include "detent/kernels/codes/quantize.h"
+
+/// Pooling of images N H W C over windows of KH x KW pixels; results are N OH OW C. Every function is parallel over
+/// slices of images and gives the same bits at any number of threads.
+namespace detent::kernels {
+
+struct PoolShape {
+  std::int64_t n = 1, h = 1, w = 1, c = 1;  ///< images, height, width, channels of the input
+  std::int64_t kh = 1, kw = 1;              ///< the window; h and w for global pooling
+  std::int64_t stride_h = 1, stride_w = 1;
+  std::int64_t padding_h = 0, padding_w = 0;  ///< on both sides
+
+  /// Pooling over the whole image: N H W C -> N 1 1 C.
+  static PoolShape global(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c) {
+    return {.n = n, .h = h, .w = w, .c = c, .kh = h, .kw = w, .stride_h = h, .stride_w = w};
+  }
+
+  std::int64_t out_h() const { return (h + 2 * padding_h - kh) / stride_h + 1; }
+  std::int64_t out_w() const { return (w + 2 * padding_w - kw) / stride_w + 1; }
+  std::int64_t input_row() const { return h * w * c; }               ///< elements of one input image
+  std::int64_t output_row() const { return out_h() * out_w() * c; }  ///< elements of one output image
+  std::int64_t window() const { return kh * kw; }
+  /// Throws Error unless everything is positive, the window fits into the padded image, and padding is at most half the
+  /// window, so that every window has a pixel of the image in it.
+  void validate() const;
+  bool operator==(const PoolShape&) const = default;
+};
+
+/// y = max over the window. Padding never wins; NaN does, of several the last. With `argmax` [N, OH, OW, C] (may be
+/// null) the index kw * row + column within the window of the pixel that won: of equal pixels the first. T is float,
+/// double, bfloat16 or uint8_t (codes: max commutes with the map, whose scale is positive). REQUIRES: window() <= 256;
+/// throws Error otherwise.
+template <typename T>
+void max_pool_forward(const PoolShape& shape, const T* x, T* y, std::uint8_t* argmax);
+
+/// dx [N, H, W, C] = at every pixel the sum of dy of the windows that it won, in the order of the windows. Overwrites.
+/// T is float, double or bfloat16 (sums of overlapping windows are then rounded to bfloat16 one by one).
+template <typename T>
+void max_pool_backward(const PoolShape& shape, const T* dy, const std::uint8_t* argmax, T* dx);
+
+/// y = (sum over the window) / (kh * kw): padding counts as zeros, as in PyTorch's count_include_pad = true.
+/// The pixels of a window are added in order, in T. T is float or double.
+template <typename T>
+void avg_pool_forward(const PoolShape& shape, const T* x, T* y);
+
+/// dx = at every pixel the sum of dy / (kh * kw) of the windows that see it. Overwrites. T is float or double.
+template <typename T>
+void avg_pool_backward(const PoolShape& shape, const T* dy, T* dx);
+
+/// Average pooling of codes: requantize(sum over the window of (x_q - x_zero_point)), with `r` from
+/// make_average_requantization(input, shape.window(), ...), so r.output and r.codes are those of y_q.
+/// `mask` [mask_bytes(n * output_row())] and `seen` are as in requantize; both may be null.
+/// REQUIRES: 255 * window() < 2^31.
+void avg_pool_codes(const PoolShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point, const Requantization& r,
+                    std::uint8_t* y_q, std::uint8_t* mask = nullptr, MinMax* seen = nullptr);
+
+}  // namespace detent::kernels

@@ -1,0 +1,141 @@
+#include "detent/kernels/product/conv.h"
+
+#include <cstring>
+
+#include "detent/kernels/product/conv_internal.h"
+
+namespace detent::kernels {
+namespace {
+
+using onednn::Product;
+
+PackedWeight pack_blocked(const ConvShape& shape, DType dtype, Product product, const void* weight) {
+  ConvShape one = shape;
+  one.n = 1;
+  ConvShape slice = shape;
+  slice.n = images_per_slice(shape);
+  const onednn::Plan& plan = onednn::conv_plan(slice, {.product = product, .dtype = dtype});
+  auto data = allocate_aligned(onednn::weight_bytes(plan));
+  onednn::pack_weight(plan, weight, data.get());
+  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{
+      .shape = one, .dtype = dtype, .product = product, .layout = WeightLayout::Blocked, .data = data, .sums = {}}));
+}
+
+PackedWeight pack_plain(const ConvShape& shape, DType dtype, Product product, const std::byte* weight,
+                        std::shared_ptr<const void> owner) {
+  ConvShape one = shape;
+  one.n = 1;
+  std::shared_ptr<const std::byte> data;
+  if (owner) {
+    data = {std::move(owner), weight};
+  } else {
+    const std::size_t bytes = static_cast<std::size_t>(shape.weight_elements()) * size_of(dtype);
+    const auto copy = allocate_aligned(bytes);
+    std::memcpy(copy.get(), weight, bytes);
+    data = copy;
+  }
+  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{
+      .shape = one, .dtype = dtype, .product = product, .layout = WeightLayout::Plain, .data = data, .sums = {}}));
+}
+
+PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype, Product product,
+                        const std::byte* weight, std::shared_ptr<const void> owner) {
+  shape.validate();
+  check(dtype == DType::F32 || dtype == DType::BF16, op, ": expected a weight of f32 or bf16, got ", dtype);
+  if (dtype == DType::BF16 && !has_bf16_units()) {
+    return pack_float(op, shape, DType::F32, product, widened(weight, shape.weight_elements()).get(), nullptr);
+  }
+  return is_linear(shape) ? pack_plain(shape, dtype, product, weight, std::move(owner))
+                          : pack_blocked(shape, dtype, product, weight);
+}
+
+/// bf16 numbers on a processor without bf16 units: f32 products of the same numbers.
+void forward_as_f32(const ConvShape& shape, const std::byte* x, const PackedWeight& weight, const float* bias,
+                    bool relu, DType out, std::byte* y) {
+  const std::int64_t outputs = shape.n * shape.output_row();
+  const auto x_f32 = widened(x, shape.n * shape.input_row());
+  if (out == DType::F32) {
+    conv2d_forward(shape, DType::F32, x_f32.get(), weight, bias, relu, DType::F32, y);
+    return;
+  }
+  const auto y_f32 = op_buffer(static_cast<std::size_t>(outputs) * sizeof(float));
+  conv2d_forward(shape, DType::F32, x_f32.get(), weight, bias, relu, DType::F32, y_f32.get());
+  convert_to_bfloat16(reinterpret_cast<const float*>(y_f32.get()), outputs, reinterpret_cast<bfloat16*>(y));
+}
+
+}  // namespace
+
+bool ConvShape::is_matmul() const {
+  return kh == 1 && kw == 1 && stride_h == 1 && stride_w == 1 && padding_h == 0 && padding_w == 0 && groups == 1;
+}
+
+void ConvShape::validate() const {
+  const Shape image{n, h, w, c};
+  check(n >= 1 && h >= 1 && w >= 1 && c >= 1, "conv2d: expected images of a positive shape, got ", image);
+  check(o >= 1 && kh >= 1 && kw >= 1, "conv2d: expected a positive number of outputs and kernel, got ", o, " and ", kh,
+        " x ", kw);
+  check(stride_h >= 1 && stride_w >= 1 && dilation_h >= 1 && dilation_w >= 1,
+        "conv2d: expected stride and dilation of at least 1, got ", stride_h, " x ", stride_w, " and ", dilation_h,
+        " x ", dilation_w);
+  check(padding_h >= 0 && padding_w >= 0, "conv2d: expected padding of at least 0, got ", padding_h, " x ", padding_w);
+  check(groups >= 1 && c % groups == 0 && o % groups == 0, "conv2d: expected groups that divide ", c, " channels and ",
+        o, " outputs, got ", groups);
+  check(dilation_h * (kh - 1) < h + 2 * padding_h && dilation_w * (kw - 1) < w + 2 * padding_w, "conv2d: kernel of ",
+        kh, " x ", kw, " with dilation ", dilation_h, " x ", dilation_w, " does not fit into images of ", h, " x ", w,
+        " with padding ", padding_h, " x ", padding_w);
+}
+
+Slices conv_slices(const ConvShape& shape) { return slice_rows(shape.n, images_per_slice(shape)); }
+
+PackedWeight pack_forward(const ConvShape& shape, DType dtype, const std::byte* weight,
+                          std::shared_ptr<const void> owner) {
+  return pack_float("pack_forward", shape, dtype, Product::Forward, weight, std::move(owner));
+}
+
+PackedWeight pack_backward(const ConvShape& shape, DType dtype, const std::byte* weight,
+                           std::shared_ptr<const void> owner) {
+  return pack_float("pack_backward", shape, dtype, Product::BackwardData, weight, std::move(owner));
+}
+
+void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, const PackedWeight& weight,
+                    const float* bias, bool relu, DType out, std::byte* y) {
+  shape.validate();
+  check(dtype == DType::F32 || dtype == DType::BF16, "conv2d: expected inputs of f32 or bf16, got ", dtype);
+  check(out == DType::F32 || out == dtype, "conv2d: expected results of f32 or ", dtype, ", got ", out);
+  if (dtype == DType::BF16 && !has_bf16_units()) {
+    forward_as_f32(shape, x, weight, bias, relu, out, y);
+    return;
+  }
+  const PackedWeight::Impl& packed = packed_for("conv2d", weight, Product::Forward, shape, dtype);
+  const Slices slices = conv_slices(shape);
+  const bool has_bias = bias != nullptr;
+  const SlicePlans plans(slices, [&](std::int64_t images) -> const onednn::Plan& {
+    if (is_linear(shape)) {
+      return onednn::gemm_plan({.m = images,
+                                .k = shape.c,
+                                .n = shape.o,
+                                .transpose_b = true,
+                                .lda = shape.c,
+                                .ldb = shape.c,
+                                .ldy = shape.o,
+                                .dtype = dtype,
+                                .out = out,
+                                .has_bias = has_bias,
+                                .relu = relu});
+    }
+    ConvShape slice = shape;
+    slice.n = images;
+    return onednn::conv_plan(
+        slice, {.product = Product::Forward, .dtype = dtype, .out = out, .has_bias = has_bias, .relu = relu});
+  });
+  const std::int64_t x_bytes = shape.input_row() * static_cast<std::int64_t>(size_of(dtype));
+  const std::int64_t y_bytes = shape.output_row() * static_cast<std::int64_t>(size_of(out));
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    const Range images = slices[slice];
+    onednn::run(
+        plans[images],
+        {.a = x + images.begin * x_bytes, .b = packed.data.get(), .y = y + images.begin * y_bytes, .bias = bias});
+  });
+}
+
+}  // namespace detent::kernels

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+
+#include "detent/kernels/codes/quantize.h"
+#include "detent/kernels/product/conv.h"
+
+namespace detent::kernels {
+
+/// A convolution or linear layer of fixed weights and maps, from codes to codes, for inference: sums stay in registers
+/// until they are requantized, and a max-pool of 2 x 2 that follows is done on them there (requantization is monotone,
+/// so the largest sum gives the largest code). The codes are exactly those of conv2d_integer, requantize and
+/// max_pool_forward. Cheap to copy; immutable; `run` works on the calling thread and may run on several.
+class Int8Conv {
+ public:
+  /// Weight codes O KH KW I in [-127, 127]; `shape.n` does not matter. `pool`: 2 x 2, stride 2, unpadded, of whole
+  /// windows as PoolShape has it.
+  ///
+  /// Gives an undefined Int8Conv where only the general functions will do: without VNNI units; with groups; with
+  /// columns of the kernel apart (dilation_w > 1 < kw); where a code before clamping could pass 2^30; where the pool
+  /// has no window. Throws Error where conv2d_integer would.
+  static Int8Conv make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                       const Requantization& requantization, bool pool = false);
+
+  /// For `observe`: of a convolution whose weights, or maps, change from step to step. Undefined also for linear
+  /// layers, and where the outputs are no multiple of 16 or a real value might not be finite.
+  static Int8Conv make_observed(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                                const Requantization& requantization);
+
+  bool defined() const { return impl_ != nullptr; }
+  /// A run may be cut into this many parts: lines of the result, for linear layers blocks of outputs.
+  std::int64_t parts() const;
+  /// y_q of `parts` of each of `images` images. REQUIRES: images >= 1.
+  void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const;
+  /// All of y_q, with what requantize gives beside the codes: `mask` and `seen`, which may be null. REQUIRES:
+  /// make_observed.
+  void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask, MinMax* seen) const;
+  /// Bytes of packed weights and constants.
+  std::size_t bytes() const;
+
+  struct Impl;
+
+ private:
+  std::shared_ptr<const Impl> impl_;
+};
+
+}  // namespace detent::kernels

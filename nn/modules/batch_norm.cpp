@@ -1,0 +1,92 @@
+#include "detent/nn/modules/batch_norm.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "detent/nn/options.h"
+
+namespace detent::nn {
+
+BatchNorm::BatchNorm(Options options) : options_(std::move(options)) {
+  check(options_.momentum >= 0.0 && options_.momentum <= 1.0, "batch_norm: momentum: expected 0 to 1, got ",
+        options_.momentum);
+  check(options_.epsilon > 0.0 && options_.epsilon < 1e30, "batch_norm: epsilon: expected a positive number, got ",
+        options_.epsilon);
+  check_extent(kind(), "channels", options_.channels, 0);
+}
+
+nlohmann::json BatchNorm::options() const {
+  nlohmann::json json{{"momentum", options_.momentum},
+                      {"epsilon", options_.epsilon},
+                      {"affine", options_.affine},
+                      {"channels", options_.channels}};
+  if (options_.frozen) {
+    json["frozen"] = true;
+  }
+  return json;
+}
+
+std::shared_ptr<Module> BatchNorm::from_options(const nlohmann::json& options) {
+  OptionReader reader("batch_norm", options);
+  const Options defaults;
+  Options read{.momentum = reader.real("momentum", defaults.momentum),
+               .epsilon = reader.real("epsilon", defaults.epsilon),
+               .affine = reader.boolean("affine", defaults.affine),
+               .frozen = reader.boolean("frozen", defaults.frozen),
+               .channels = reader.integer("channels", defaults.channels)};
+  reader.finish();
+  return std::make_shared<BatchNorm>(std::move(read));
+}
+
+void BatchNorm::bind(std::span<const Shape> inputs) {
+  output_shape(inputs);
+  options_.channels = inputs[0][inputs[0].rank() - 1];
+}
+
+Shape BatchNorm::output_shape(std::span<const Shape> inputs) const {
+  const Shape& x = inputs[0];
+  check(x.rank() >= 1, "batch_norm: expected examples [..., C], got ", x);
+  check(options_.channels == 0 || x[x.rank() - 1] == options_.channels, "batch_norm: expected ", options_.channels,
+        " channels, got ", x);
+  return x;
+}
+
+Variable BatchNorm::forward(Context& context, std::span<const Variable> inputs) {
+  const Variable weight = options_.affine ? on_tape(context, *this, weight_) : Variable();
+  const Variable bias = options_.affine ? on_tape(context, *this, bias_) : Variable();
+  check(running_mean_.defined() && running_variance_.defined(), name(),
+        ": its statistics are not set: call Graph::initialize or load a model");
+  check(!context.training || inputs[0].value().elements() != options_.channels, name(),
+        ": a single value a channel has no variance to train with, got ", inputs[0].shape(),
+        "; use larger batches, or leave out the last one");
+  return autograd::batch_norm(
+      inputs[0], weight, bias, {running_mean_, running_variance_},
+      {.momentum = options_.momentum, .epsilon = options_.epsilon, .training = context.training && !options_.frozen});
+}
+
+std::vector<Slot> BatchNorm::slots() {
+  const Shape shape{options_.channels};
+  std::vector<Slot> slots;
+  if (options_.affine) {
+    slots.push_back({"weight", &weight_.value, &weight_, shape});
+    slots.push_back({"bias", &bias_.value, &bias_, shape});
+  }
+  slots.push_back({"running_mean", &running_mean_, nullptr, shape});
+  slots.push_back({"running_var", &running_variance_, nullptr, shape});
+  return slots;
+}
+
+void BatchNorm::initialize(RandomStream&) {
+  check(options_.channels > 0, "batch_norm: channels is not known: set it, or add the module to a graph");
+  const Shape shape{options_.channels};
+  if (options_.affine) {
+    allocate(weight_.value, shape);
+    std::ranges::fill(weight_.value.data<float>(), 1.0F);
+    allocate(bias_.value, shape);
+  }
+  allocate(running_mean_, shape);
+  allocate(running_variance_, shape);
+  std::ranges::fill(running_variance_.data<float>(), 1.0F);
+}
+
+}  // namespace detent::nn

@@ -1,0 +1,106 @@
+#include "detent/nn/modules/pool2d.h"
+
+#include <nlohmann/json.hpp>
+
+#include "detent/nn/options.h"
+
+namespace detent::nn {
+namespace {
+
+/// The index of a window's winner is kept in a byte.
+constexpr std::int64_t kMaxWindow = 256;
+
+}  // namespace
+
+Pool2d::Pool2d(Options options) : options_(std::move(options)) {
+  check_extent("pool2d", "kernel", options_.kernel);
+  check_extent("pool2d", "stride", options_.stride, 0);
+  check_extent("pool2d", "padding", options_.padding, 0);
+  if (options_.stride == 0) {
+    options_.stride = options_.kernel;
+  }
+}
+
+nlohmann::json Pool2d::options() const {
+  return {{"kernel", options_.kernel}, {"stride", options_.stride}, {"padding", options_.padding}};
+}
+
+Pool2d::Options Pool2d::read_options(std::string_view kind, const nlohmann::json& options) {
+  OptionReader reader(kind, options);
+  const Options defaults;
+  Options read{.kernel = reader.integer("kernel", defaults.kernel),
+               .stride = reader.integer("stride", defaults.stride),
+               .padding = reader.integer("padding", defaults.padding)};
+  reader.finish();
+  return read;
+}
+
+kernels::PoolShape Pool2d::pool_shape(const Shape& example, std::int64_t batch) const {
+  check(example.rank() == 3, kind(), ": expected images [H, W, C], got ", example);
+  const kernels::PoolShape shape{.n = batch,
+                                 .h = example[0],
+                                 .w = example[1],
+                                 .c = example[2],
+                                 .kh = options_.kernel,
+                                 .kw = options_.kernel,
+                                 .stride_h = options_.stride,
+                                 .stride_w = options_.stride,
+                                 .padding_h = options_.padding,
+                                 .padding_w = options_.padding};
+  shape.validate();
+  return shape;
+}
+
+Shape Pool2d::output_shape(std::span<const Shape> inputs) const {
+  const kernels::PoolShape shape = pool_shape(inputs[0], 1);
+  return {shape.out_h(), shape.out_w(), shape.c};
+}
+
+autograd::Pool2dOptions Pool2d::op_options() const {
+  return {.kernel_h = options_.kernel,
+          .kernel_w = options_.kernel,
+          .stride_h = options_.stride,
+          .stride_w = options_.stride,
+          .padding_h = options_.padding,
+          .padding_w = options_.padding};
+}
+
+std::shared_ptr<Module> MaxPool2d::from_options(const nlohmann::json& options) {
+  return std::make_shared<MaxPool2d>(read_options("max_pool2d", options));
+}
+
+Shape MaxPool2d::output_shape(std::span<const Shape> inputs) const {
+  check(pool_shape(inputs[0], 1).window() <= kMaxWindow, "max_pool2d: expected a window of at most ", kMaxWindow,
+        " pixels, got ", settings().kernel, " x ", settings().kernel);
+  return Pool2d::output_shape(inputs);
+}
+
+Variable MaxPool2d::forward(Context&, std::span<const Variable> inputs) {
+  return autograd::max_pool2d(inputs[0], op_options());
+}
+
+std::shared_ptr<Module> AvgPool2d::from_options(const nlohmann::json& options) {
+  return std::make_shared<AvgPool2d>(read_options("avg_pool2d", options));
+}
+
+Variable AvgPool2d::forward(Context&, std::span<const Variable> inputs) {
+  return autograd::avg_pool2d(inputs[0], op_options());
+}
+
+nlohmann::json GlobalAvgPool2d::options() const { return nlohmann::json::object(); }
+
+std::shared_ptr<Module> GlobalAvgPool2d::from_options(const nlohmann::json& options) {
+  OptionReader("global_avg_pool2d", options).finish();
+  return std::make_shared<GlobalAvgPool2d>();
+}
+
+Shape GlobalAvgPool2d::output_shape(std::span<const Shape> inputs) const {
+  check(inputs[0].rank() == 3, "global_avg_pool2d: expected images [H, W, C], got ", inputs[0]);
+  return {inputs[0][2]};
+}
+
+Variable GlobalAvgPool2d::forward(Context&, std::span<const Variable> inputs) {
+  return autograd::global_avg_pool2d(inputs[0]);
+}
+
+}  // namespace detent::nn

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <vector>
+
+#include "detent/autograd/tape.h"
+#include "detent/kernels/codes/quantize.h"
+#include "detent/kernels/product/conv.h"
+#include "detent/quant/quantizers/qconfig.h"
+
+/// The integer forward pass of convolutions and linear layers: the one arithmetic that training, once frozen, and the
+/// converted model both run. This is why their codes are equal. (Of its kernels Int8Conv is the faster and
+/// conv2d_integer with requantize the more general; their codes, masks and ranges are the same to the last bit.)
+namespace detent::quant {
+
+/// Weights as codes, s8, of the shape of `weight` (O first): symmetric.
+struct QuantizedWeight {
+  Tensor codes;
+  QParams qparams;
+};
+/// `weight` f32 [O, ...]. Ranges are those of the weights as they are; scales are raised where the layer's `bias`
+/// (reals, or empty) would not fit beside them and an input of scale `input_scale`: see scale_for_bias.
+QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
+                                const WeightQuantizer& config, Arena* arena = nullptr);
+
+/// One mask bit an element of a product's result, for the straight-through gradient. The bits of each slice of images
+/// (conv_slices) start at a byte of their own, so that slices are written in parallel.
+class SliceMask {
+ public:
+  SliceMask() = default;
+  SliceMask(const kernels::ConvShape& shape, Arena* arena);
+  bool defined() const { return bits_.defined(); }
+  std::uint8_t* of(std::int64_t slice) { return bits_.data<std::uint8_t>().data() + slice * slice_bytes_; }
+  const std::uint8_t* of(std::int64_t slice) const { return bits_.data<std::uint8_t>().data() + slice * slice_bytes_; }
+
+ private:
+  std::int64_t slice_bytes_ = 0;
+  Tensor bits_;
+};
+
+/// y_q = requantize(sum (x_q - x_zp) * w_q), a slice at a time while its sums are in cache. `x` are codes with their
+/// QParams; `y` u8. With `mask` and `seen` (the range of the real results): see kernels::requantize; both may be null.
+void integer_product(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight,
+                     const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
+                     MinMax* seen = nullptr);
+
+/// For pack_integer: the codes that `x` and weights with the codes `weight` can have.
+kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight);
+
+/// The same with weights that are new. On VNNI units convolutions are requantized in registers.
+void integer_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
+                     const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
+                     MinMax* seen = nullptr);
+
+/// The sums themselves, s32 [N, OH, OW, O]: what batch statistics are taken from.
+Tensor integer_sums(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight,
+                    Arena* arena);
+/// The second half of integer_product, from sums in memory.
+void requantize_sums(const kernels::ConvShape& shape, const Tensor& sums, const kernels::Requantization& requantization,
+                     Tensor& y, SliceMask* mask, MinMax* seen);
+
+/// The largest |sum| + |bias| that any codes of x can give: max over o of
+/// sum |w_q| * max(x_zp, 255 - x_zp) + |bias_s32[o]|.
+std::int64_t sum_bound(const Tensor& weight_codes, ScaleZero input, std::span<const std::int32_t> bias);
+
+}  // namespace detent::quant

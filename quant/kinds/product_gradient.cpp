@@ -1,0 +1,270 @@
+#include "detent/quant/kinds/product_gradient.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "detent/kernels/codes/straight_through.h"
+#include "detent/kernels/product/conv_pooled.h"
+
+namespace detent::quant {
+namespace {
+
+enum Input : std::size_t { kX, kWeight, kBias, kGamma, kBeta };
+
+/// dL/dS is a[o] * g + b[o] * sum + c[o], g the gradient of the result where it passes. b and c are 0 without batch
+/// statistics. `a` has the weight's scale in it: dx is then the product with the weight's codes.
+struct Affine {
+  std::vector<float> a, b, c;
+};
+
+template <typename G, typename T>
+void make_dy(const ProductGradient& gradient, const Affine& affine, const Tensor& dy, std::int64_t slice, Range images,
+             std::byte* out) {
+  const kernels::ConvShape& shape = gradient.shape;
+  const std::int64_t first = images.begin * shape.output_row();
+  const std::int64_t rows = images.size() * shape.out_h() * shape.out_w();
+  const G* const from = dy.data<G>().data() + first;
+  T* const dst = reinterpret_cast<T*>(out);
+  if (gradient.normalized) {
+    const std::int32_t* const sums = gradient.normalized->sums.data<std::int32_t>().data() + first;
+    kernels::masked_affine(from, gradient.mask.of(slice), sums, rows, shape.o, affine.a.data(), affine.b.data(),
+                           affine.c.data(), dst);
+  } else {
+    kernels::masked_scale(from, gradient.mask.of(slice), rows, shape.o, affine.a.data(), dst);
+  }
+}
+
+using MakeDy = void (*)(const ProductGradient&, const Affine&, const Tensor&, std::int64_t, Range, std::byte*);
+
+/// By the types of dy and of the products.
+MakeDy make_dy_of(DType dy, DType products) {
+  if (dy == DType::BF16) {
+    return products == DType::BF16 ? &make_dy<bfloat16, bfloat16> : &make_dy<bfloat16, float>;
+  }
+  return products == DType::BF16 ? &make_dy<float, bfloat16> : &make_dy<float, float>;
+}
+
+/// sum g and sum g * S of each channel, slices in order.
+struct GradientSums {
+  std::vector<double> g, g_sum;
+};
+
+template <typename G>
+GradientSums gradient_sums(const ProductGradient& gradient, const G* dy) {
+  const kernels::ConvShape& shape = gradient.shape;
+  const Slices slices = kernels::conv_slices(shape);
+  const auto outputs = static_cast<std::size_t>(shape.o);
+  std::vector<double> partial(static_cast<std::size_t>(slices.count) * 2 * outputs, 0.0);
+  const std::int32_t* const sums = gradient.normalized->sums.data<std::int32_t>().data();
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    const std::int64_t first = slices[slice].begin * shape.output_row();
+    const std::int64_t rows = slices[slice].size() * shape.out_h() * shape.out_w();
+    double* const g = partial.data() + static_cast<std::size_t>(slice) * 2 * outputs;
+    kernels::masked_sums(dy + first, gradient.mask.of(slice), sums + first, rows, shape.o, g, g + outputs);
+  });
+  GradientSums total{std::vector<double>(outputs, 0.0), std::vector<double>(outputs, 0.0)};
+  for (std::size_t slice = 0; slice < static_cast<std::size_t>(slices.count); ++slice) {
+    for (std::size_t o = 0; o < outputs; ++o) {
+      total.g[o] += partial[slice * 2 * outputs + o];
+      total.g_sum[o] += partial[(slice * 2 + 1) * outputs + o];
+    }
+  }
+  return total;
+}
+
+Tensor tensor_of(const std::vector<float>& values, Arena* arena) {
+  Tensor tensor = Tensor::empty({static_cast<std::int64_t>(values.size())}, DType::F32, arena);
+  std::ranges::copy(values, tensor.data<float>().begin());
+  return tensor;
+}
+
+/// dw[o, :] *= factor(o)
+template <typename Fn>
+void scale_rows(Tensor& dw, Fn&& factor) {
+  const auto row = static_cast<std::size_t>(dw.shape().row_elements());
+  const std::span<float> values = dw.data<float>();
+  const Slices slices = slice_by_bytes(dw.shape()[0], static_cast<std::int64_t>(row * sizeof(float)));
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    for (auto o = static_cast<std::size_t>(slices[slice].begin); o < static_cast<std::size_t>(slices[slice].end); ++o) {
+      const float f = factor(o);
+      for (float& value : values.subspan(o * row, row)) {
+        value *= f;
+      }
+    }
+  });
+}
+
+Affine scales_alone(const ProductGradient& gradient) {
+  Affine affine;
+  for (std::size_t o = 0; o < static_cast<std::size_t>(gradient.shape.o); ++o) {
+    affine.a.push_back(gradient.weight.qparams.scale_of(o));
+  }
+  return affine;
+}
+
+/// xhat = k (S - m), y = gamma xhat + beta  =>  du = gain (g - mean(g) - xhat mean(g xhat)), dS_real = du / factor
+Affine through_statistics(const ProductGradient& gradient, const GradientSums& sums) {
+  Affine affine;
+  const SumStatistics& statistics = gradient.normalized->statistics;
+  const auto count = static_cast<double>(statistics.count());
+  for (std::size_t o = 0; o < static_cast<std::size_t>(gradient.shape.o); ++o) {
+    const double k = statistics.normalizer(o);
+    const double m = statistics.mean_sum(o);
+    const double a = statistics.gain(o) / gradient.normalized->factor[o] * gradient.weight.qparams.scale_of(o);
+    const double mean_g = sums.g[o] / count;
+    const double mean_g_xhat = k * (sums.g_sum[o] - m * sums.g[o]) / count;
+    affine.a.push_back(static_cast<float>(a));
+    affine.b.push_back(static_cast<float>(-a * k * mean_g_xhat));
+    affine.c.push_back(static_cast<float>(a * (k * m * mean_g_xhat - mean_g)));
+  }
+  return affine;
+}
+
+/// The gradients of the product of codes: dx where it is wanted, dw with the weights' scales in it, and db as well.
+struct ProductGradients {
+  Tensor dx, dw;
+  std::vector<float> db;
+
+  ProductGradients(const ProductGradient& gradient, bool wants_dx, Arena* arena)
+      : dx(wants_dx ? Tensor::empty(gradient.x.shape(), gradient.dtype, arena) : Tensor()),
+        dw(Tensor::empty(gradient.weight.codes.shape(), DType::F32, arena)),
+        db(static_cast<std::size_t>(gradient.shape.o)) {}
+};
+
+/// The input's codes less their zero point, which is exact, in the type of the products.
+void make_x(const ProductGradient& gradient, Range images, std::byte* out) {
+  const std::int64_t row = gradient.shape.input_row();
+  const std::uint8_t* const codes = gradient.x.data<std::uint8_t>().data() + images.begin * row;
+  const std::int64_t count = images.size() * row;
+  const std::int32_t zero_point = gradient.x.qparams()->tensor().zero_point;
+  gradient.dtype == DType::BF16 ? kernels::centered(codes, count, zero_point, reinterpret_cast<bfloat16*>(out))
+                                : kernels::centered(codes, count, zero_point, reinterpret_cast<float*>(out));
+}
+
+void multiply(const ProductGradient& gradient, const Affine& affine, const Tensor& dy, ProductGradients& result,
+              Arena* arena) {
+  const DType dtype = gradient.dtype;
+  kernels::ConvBackward products;
+  products.dtype = dtype;
+  products.make_dy = [&, make = make_dy_of(dy.dtype(), dtype)](std::int64_t slice, Range images, std::byte* out) {
+    make(gradient, affine, dy, slice, images, out);
+  };
+  products.make_x = [&](Range images, std::byte* out) { make_x(gradient, images, out); };
+  if (result.dx.defined()) {
+    const Tensor numbers = gradient.weight.codes.as(dtype, arena);
+    products.weight = kernels::pack_backward(gradient.shape, dtype, numbers.raw(), numbers.owner());
+    products.dx = result.dx.raw();
+    products.dx_dtype = dtype;
+  }
+  products.dw = result.dw.data<float>().data();
+  products.db = gradient.normalized ? nullptr : result.db.data();
+  kernels::conv2d_backward(gradient.shape, products);
+}
+
+template <typename G>
+void make_winners(const ProductGradient& gradient, const Affine& affine, const autograd::PooledGradient& dy,
+                  const Slices& slices, std::int64_t image, float* g) {
+  const std::int64_t row = dy.shape.output_row();
+  // The slice that the image is in: an estimate from the mean size, set right.
+  std::int64_t slice = image * slices.count / slices.rows;
+  slice += image >= slices[slice].end ? 1 : 0;
+  kernels::masked_scale_of_winners(dy.shape, dy.dy.data<G>().data() + image * row,
+                                   dy.argmax.data<std::uint8_t>().data() + image * row, gradient.mask.of(slice),
+                                   (image - slices[slice].begin) * dy.shape.input_row(), affine.a.data(), g);
+}
+
+/// The same where the gradient is that of a max-pool: it is 0 but for the winners.
+void multiply(const ProductGradient& gradient, const Affine& affine, const autograd::PooledGradient& dy,
+              ProductGradients& result, Arena* arena) {
+  const Slices slices = kernels::conv_slices(gradient.shape);
+  kernels::PooledConvBackward winners;
+  winners.dtype = gradient.dtype;
+  winners.pool = dy.shape;
+  winners.argmax = dy.argmax.data<std::uint8_t>().data();
+  winners.make_g = [&](std::int64_t image, float* g) {
+    dy.dy.dtype() == DType::BF16 ? make_winners<bfloat16>(gradient, affine, dy, slices, image, g)
+                                 : make_winners<float>(gradient, affine, dy, slices, image, g);
+  };
+  winners.make_x = [&](std::int64_t image, std::byte* out) { make_x(gradient, {image, image + 1}, out); };
+  Tensor numbers;
+  if (result.dx.defined()) {
+    numbers = gradient.weight.codes.as(gradient.dtype, arena);
+    winners.weight = numbers.raw();
+    winners.dx = result.dx.raw();
+    winners.dx_dtype = gradient.dtype;
+  }
+  winners.dw = result.dw.data<float>().data();
+  winners.db = result.db.data();
+  kernels::conv2d_backward_pooled(gradient.shape, winners);
+}
+
+}  // namespace
+
+FrozenFold::FrozenFold(const FoldedBatchNorm& batch_norm, std::vector<float> factor_at_forward, Tensor layer_weight,
+                       Tensor layer_bias)
+    : factor(std::move(factor_at_forward)), weight(std::move(layer_weight)), bias(std::move(layer_bias)) {
+  for (std::size_t o = 0; o < factor.size(); ++o) {
+    mean.push_back(batch_norm.mean(o));
+    deviation.push_back(batch_norm.deviation(o));
+  }
+}
+
+void ProductGradient::run(autograd::Backward& backward) const {
+  Arena* const arena = backward.arena();
+  const auto outputs = static_cast<std::size_t>(shape.o);
+  ProductGradients products(*this, backward.needs(kX), arena);
+  GradientSums sums;
+  const autograd::PooledGradient* const pooled = backward.pooled_dy();
+  if (normalized) {
+    const Tensor& dy = backward.dy();
+    sums = dy.dtype() == DType::BF16 ? gradient_sums(*this, dy.data<bfloat16>().data())
+                                     : gradient_sums(*this, dy.data<float>().data());
+    multiply(*this, through_statistics(*this, sums), dy, products, arena);
+  } else if (pooled != nullptr && kernels::visits_winners(shape, pooled->shape)) {
+    multiply(*this, scales_alone(*this), *pooled, products, arena);
+  } else {
+    multiply(*this, scales_alone(*this), backward.dy(), products, arena);
+  }
+  Tensor& dw = products.dw;
+  std::vector<float>& db = products.db;
+
+  // dL/d(weight that was quantized), and dL/d(bias that was added).
+  const float input_scale = x.qparams()->tensor().scale;
+  scale_rows(dw, [&](std::size_t o) { return input_scale / weight.qparams.scale_of(o); });
+  for (std::size_t o = 0; o < outputs && !normalized; ++o) {
+    db[o] /= weight.qparams.scale_of(o);
+  }
+
+  std::vector<float> dgamma(outputs);
+  std::vector<float> dbeta = db;
+  if (normalized) {
+    for (std::size_t o = 0; o < outputs; ++o) {
+      const SumStatistics& statistics = normalized->statistics;
+      dgamma[o] = static_cast<float>(statistics.normalizer(o) * (sums.g_sum[o] - statistics.mean_sum(o) * sums.g[o]));
+      dbeta[o] = static_cast<float>(sums.g[o]);
+      db[o] = 0.0F;  // the mean takes it out again
+    }
+    scale_rows(dw, [&](std::size_t o) { return normalized->factor[o]; });
+  } else if (fold) {
+    // w' = w f, b' = beta + (b - mean) f, f = gamma / sqrt(variance + epsilon)
+    const auto row = static_cast<std::size_t>(dw.shape().row_elements());
+    for (std::size_t o = 0; o < outputs; ++o) {
+      double df =
+          (static_cast<double>(fold->bias.defined() ? fold->bias.data<float>()[o] : 0.0F) - fold->mean[o]) * dbeta[o];
+      for (std::size_t k = 0; k < row; ++k) {
+        df += static_cast<double>(dw.data<float>()[o * row + k]) * fold->weight.data<float>()[o * row + k];
+      }
+      dgamma[o] = static_cast<float>(df / fold->deviation[o]);
+      db[o] = dbeta[o] * fold->factor[o];
+    }
+    scale_rows(dw, [&](std::size_t o) { return fold->factor[o]; });
+  }
+
+  backward.grad(kX, [&] { return products.dx; });
+  backward.grad(kWeight, [&] { return dw; });
+  backward.grad(kBias, [&] { return tensor_of(db, arena); });
+  backward.grad(kGamma, [&] { return tensor_of(dgamma, arena); });
+  backward.grad(kBeta, [&] { return tensor_of(dbeta, arena); });
+}
+
+}  // namespace detent::quant

@@ -1,0 +1,233 @@
+#include "detent/quant/kinds/qat_product.h"
+#include "detent/kernels/codes/quantize.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "detent/autograd/ops.h"
+#include "detent/quant/kinds/product_gradient.h"
+#include "detent/quant/kinds/qat_options.h"
+#include "detent/quant/quantizers/measure.h"
+
+namespace detent::quant {
+namespace {
+
+std::span<const float> values_of(const Tensor& tensor) {
+  return tensor.defined() ? tensor.data<float>() : std::span<const float>();
+}
+
+Tensor scaled_rows(const Tensor& weight, std::span<const float> factor, Arena* arena) {
+  Tensor result = Tensor::empty(weight.shape(), DType::F32, arena);
+  const auto row = static_cast<std::size_t>(weight.shape().row_elements());
+  const std::span<const float> from = weight.data<float>();
+  const std::span<float> to = result.data<float>();
+  for (std::size_t o = 0; o < factor.size(); ++o) {
+    for (std::size_t k = 0; k < row; ++k) {
+      to[o * row + k] = from[o * row + k] * factor[o];
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+QatProduct::QatProduct(QatOptions options, std::optional<FoldedBatchNorm> batch_norm)
+    : options_(std::move(options)),
+      batch_norm_(std::move(batch_norm)),
+      output_(options_.qconfig.activation, options_.state) {
+  options_.qconfig.validate();
+}
+
+Tensor QatProduct::folded_weight(std::span<const float> factor, Arena* arena) {
+  const Tensor& value = weight().value;
+  check(value.defined(), name(), ": its weights are not set: call Graph::initialize or load a model");
+  return factor.empty() ? value : scaled_rows(value, factor, arena);
+}
+
+std::vector<float> QatProduct::folded_bias() {
+  const std::span<const float> layer_bias = values_of(bias().value);
+  return batch_norm_ ? batch_norm_->bias(layer_bias) : std::vector<float>(layer_bias.begin(), layer_bias.end());
+}
+
+QuantizedWeight QatProduct::quantized_weight(ScaleZero input, std::span<const float> factor,
+                                             std::span<const float> bias, Arena* arena) {
+  const Tensor folded = folded_weight(factor, arena);
+  try {
+    return quantize_weight(folded, bias, input.scale, options_.qconfig.weight, arena);
+  } catch (const Error& error) {
+    fail(name(), ": ", error.what());
+  }
+}
+
+Shape QatProduct::result_shape(const Shape& x) const { return output_shape(std::vector{x.row()}).batched(x[0]); }
+
+nn::Variable QatProduct::calibrate(nn::Context& context, const nn::Variable& x) {
+  const Tensor weight_value =
+      folded_weight(batch_norm_ ? batch_norm_->factor() : std::vector<float>(), context.tape.arena());
+  const std::vector<float> bias_value = folded_bias();
+  const kernels::ConvShape shape = conv_shape(x.shape().row(), x.shape()[0]);
+  const kernels::PackedWeight packed = kernels::pack_forward(shape, DType::F32, weight_value.raw());
+  Tensor y = context.tape.empty(result_shape(x.shape()));
+  kernels::conv2d_forward(shape, DType::F32, x.value().raw(), packed, bias_value.empty() ? nullptr : bias_value.data(),
+                          options_.relu, DType::F32, y.raw());
+  output_.observe(kernels::min_max(y.data<float>()), x.shape()[0]);
+  return context.tape.constant(std::move(y));
+}
+
+std::vector<nn::Variable> QatProduct::inputs_on_tape(nn::Context& context, const nn::Variable& x) {
+  const auto leaf = [&](nn::Parameter& parameter) {
+    return parameter.value.defined() ? nn::on_tape(context, *this, parameter) : context.tape.constant({});
+  };
+  const bool affine = batch_norm_ && batch_norm_->module().settings().affine;
+  return {x, leaf(weight()), leaf(bias()), affine ? leaf(batch_norm_->module().weight()) : context.tape.constant({}),
+          affine ? leaf(batch_norm_->module().bias()) : context.tape.constant({})};
+}
+
+nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variable& x, const kernels::ConvShape& shape) {
+  Arena* const arena = context.tape.arena();
+  const bool observe = context.training && output_.is_observing();
+  const std::vector<float> factor = batch_norm_ ? batch_norm_->factor() : std::vector<float>();
+  const ScaleZero input = x.value().qparams()->tensor();
+  const std::vector<float> bias_value = folded_bias();
+  const QuantizedWeight quantized = quantized_weight(input, factor, bias_value, arena);
+  const auto requantization = [&](ScaleZero map) {
+    return kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, map, output_.codes(),
+                                        options_.relu);
+  };
+  if (output_.is_measuring() && !context.training) {
+    return measured_codes(output_, [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
+      Tensor codes = context.tape.empty(result_shape(x.shape()), DType::U8);
+      integer_product(shape, x.value(), quantized, requantization(map->tensor()), codes, nullptr, seen);
+      return context.tape.constant(codes.with_qparams(map));
+    });
+  }
+
+  Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
+  const bool observe_first = observe && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
+  if (observe_first) {
+    // The range first, on any map; then the codes.
+    MinMax seen;
+    integer_product(shape, x.value(), quantized, requantization({}), y, nullptr, &seen);
+    output_.observe(seen, x.shape()[0]);
+  }
+  output_.check_range(name());
+  const std::shared_ptr<const QParams> y_map = output_.qparams();
+  const bool saves = context.tape.is_recording();
+  SliceMask mask = saves ? SliceMask(shape, arena) : SliceMask();
+  MinMax seen;
+  const bool observe_after = observe && !observe_first;
+  integer_product(shape, x.value(), quantized, requantization(output_.map()), y, saves ? &mask : nullptr,
+                  observe_after ? &seen : nullptr);
+  if (observe_after) {
+    output_.observe(seen, x.shape()[0]);
+  }
+  y = y.with_qparams(y_map);
+  if (!saves) {
+    return context.tape.constant(std::move(y));
+  }
+  ProductGradient gradient{
+      .shape = shape, .dtype = options_.qconfig.backward, .x = x.value(), .weight = quantized, .mask = std::move(mask)};
+  if (batch_norm_) {
+    gradient.fold = FrozenFold(*batch_norm_, factor, weight().value, bias().value);
+  }
+  return context.tape.record(
+      kind(), std::move(y), inputs_on_tape(context, x),
+      [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); },
+      autograd::Dy::MayBePooled);
+}
+
+nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn::Variable& x,
+                                                  const kernels::ConvShape& shape) {
+  check(shape.n * shape.out_h() * shape.out_w() >= 2, name(), ": its batch norm gets a single value a channel from ",
+        x.shape(), ", which has no variance to train with; use larger batches, or leave out the last one");
+  Arena* const arena = context.tape.arena();
+  const std::vector<float> factor = batch_norm_->training_factor();
+  const ScaleZero input = x.value().qparams()->tensor();
+  const QuantizedWeight quantized = quantized_weight(input, factor, folded_bias(), arena);
+  const kernels::PackedWeight packed =
+      kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data(), quantized.codes.owner(),
+                            product_codes(x.value(), quantized.qparams.codes));
+  const Tensor sums = integer_sums(shape, x.value(), packed, arena);
+  const SumStatistics statistics(shape, sums, input, quantized.qparams, factor, *batch_norm_);
+  statistics.update_running(*batch_norm_, values_of(bias().value));
+
+  // y = (sum * slope[o] + intercept[o]) in reals: requantized with `slope / s_x` in the place of the weights' scales.
+  const QParams slopes = statistics.slopes(input);
+  const auto requantization = [&](ScaleZero map) {
+    return kernels::make_requantization(input, slopes, statistics.intercepts(), shape.o, map, output_.codes(),
+                                        options_.relu);
+  };
+  Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
+  const bool observe_first =
+      output_.is_observing() && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
+  if (observe_first) {
+    MinMax seen;
+    requantize_sums(shape, sums, requantization({}), y, nullptr, &seen);
+    output_.observe(seen, x.shape()[0]);
+  }
+  output_.check_range(name());
+  const std::shared_ptr<const QParams> y_map = output_.qparams();
+  SliceMask mask(shape, arena);
+  MinMax seen;
+  requantize_sums(shape, sums, requantization(output_.map()), y, &mask, &seen);
+  if (!observe_first) {
+    output_.observe(seen, x.shape()[0]);
+  }
+  ProductGradient gradient{.shape = shape,
+                           .dtype = options_.qconfig.backward,
+                           .x = x.value(),
+                           .weight = quantized,
+                           .mask = std::move(mask),
+                           .normalized = NormalizedSums{sums, statistics, factor}};
+  return context.tape.record(
+      kind(), y.with_qparams(y_map), inputs_on_tape(context, x),
+      [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
+}
+
+nn::Variable QatProduct::forward(nn::Context& context, std::span<const nn::Variable> inputs) {
+  const nn::Variable& x = inputs[0];
+  if (output_.is_calibrating()) {
+    return calibrate(context, x);
+  }
+  check(x.value().qparams() != nullptr, name(), ": expected codes, got plain ", x.dtype(), " numbers");
+  const kernels::ConvShape shape = conv_shape(x.shape().row(), x.shape()[0]);
+  return context.training && batch_norm_ && !batch_norm_->is_frozen() ? forward_batch_statistics(context, x, shape)
+                                                                      : forward_running(context, x, shape);
+}
+
+void QatProduct::bind(std::span<const Shape> inputs) {
+  layer().bind(inputs);
+  if (batch_norm_) {
+    const Shape result = layer().output_shape(inputs);
+    batch_norm_->module().bind(std::span(&result, 1));
+  }
+}
+
+Shape QatProduct::output_shape(std::span<const Shape> inputs) const { return layer().output_shape(inputs); }
+
+std::int64_t QatProduct::multiply_adds(std::span<const Shape> inputs) const { return layer().multiply_adds(inputs); }
+
+std::vector<nn::Slot> QatProduct::slots() {
+  std::vector<nn::Slot> slots = layer().slots();
+  if (batch_norm_) {
+    for (nn::Slot slot : batch_norm_->module().slots()) {
+      slot.name = "batch_norm_" + slot.name;
+      slots.push_back(std::move(slot));
+    }
+  }
+  std::ranges::copy(output_.slots(), std::back_inserter(slots));
+  return slots;
+}
+
+nlohmann::json QatProduct::options() const {
+  QatOptions current = options_;
+  current.state = output_.state();
+  nlohmann::json json{{"layer", layer().options()}, {"qat", to_json(current)}};
+  if (batch_norm_) {
+    json["batch_norm"] = batch_norm_->module().options();
+    json["batch_norm_frozen"] = batch_norm_->is_frozen();
+  }
+  return json;
+}
+
+}  // namespace detent::quant

@@ -1,0 +1,100 @@
+#include "detent/report/metrics_json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace detent::report {
+namespace {
+
+nlohmann::json to_json(const evaluation::TrainedResult& result) {
+  return {{"test_accuracy", result.test_accuracy},
+          {"train_seconds", result.train_seconds},
+          {"model_bytes", result.model_bytes},
+          {"precision", std::string(precision_name(result.precision))},
+          {"loss_scale", result.scaler ? nlohmann::json(result.scaler->scale) : nlohmann::json(nullptr)},
+          {"skipped_steps", result.scaler ? result.scaler->skipped_steps : 0}};
+}
+
+nlohmann::json to_json(const std::vector<quant::RangeReport>& ranges) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const quant::RangeReport& report : ranges) {
+    const quant::Measured& measured = report.measured;
+    rows.push_back({{"name", report.name},
+                    {"range", {report.range.min, report.range.max}},
+                    {"seen", {measured.seen.min, measured.seen.max}},
+                    {"clipped_share", measured.clipped_share()}});
+  }
+  return rows;
+}
+
+nlohmann::json to_json(const evaluation::Int8Result& result, double fp32_accuracy) {
+  return {{"name", result.name},
+          {"method", std::string(name_of(result.method))},
+          {"weights", result.weights},
+          {"test_accuracy", result.test_accuracy},
+          {"drop", fp32_accuracy - result.test_accuracy},
+          {"quantize_seconds", result.seconds},
+          {"model_bytes", result.model_bytes},
+          {"ranges", to_json(result.ranges)}};
+}
+
+}  // namespace
+
+nlohmann::json to_json(const evaluation::VerifyReport& report) {
+  nlohmann::json layers = nlohmann::json::array();
+  for (const evaluation::LayerComparison& layer : report.layers) {
+    layers.push_back(
+        {{"name", layer.name}, {"codes_compared", layer.codes_compared}, {"codes_mismatched", layer.codes_mismatched}});
+  }
+  return {{"codes_compared", report.codes_compared},
+          {"codes_mismatched", report.codes_mismatched},
+          {"codes_sha256", report.codes_sha256},
+          {"predictions_changed", report.predictions_changed},
+          {"images", report.images},
+          {"passed", report.passed()},
+          {"layers", layers}};
+}
+
+nlohmann::json to_json(const std::vector<quant::LedgerRow>& ledger) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const quant::LedgerRow& row : ledger) {
+    rows.push_back({{"name", row.name},
+                    {"kind", row.kind},
+                    {"precision", row.precision},
+                    {"reason", row.reason},
+                    {"sum_bound", row.sum_bound}});
+  }
+  return rows;
+}
+
+nlohmann::json to_json(const evaluation::Metrics& metrics) {
+  const double fp32_accuracy = metrics.fp32.test_accuracy;
+  nlohmann::json json{
+      {"recipe", metrics.recipe},
+      {"dataset", metrics.dataset},
+      {"dataset_description", metrics.dataset_description},
+      {"seed", metrics.seed},
+      {"threads", metrics.threads},
+      {"total_seconds", metrics.total_seconds},
+      {"fp32", to_json(metrics.fp32)},
+      {"qat", nullptr},
+      {"int8", nullptr},
+      {"verify", nullptr},
+      {"variants", nlohmann::json::array()},
+      {"ledger", to_json(metrics.ledger)},
+      {"warnings", metrics.warnings},
+      {"check", {{"passed", metrics.failures.empty()}, {"failures", metrics.failures}, {"checked", metrics.checked}}}};
+  if (metrics.qat) {
+    json["qat"] = to_json(*metrics.qat);
+  }
+  if (metrics.int8) {
+    json["int8"] = to_json(*metrics.int8, fp32_accuracy);
+    json["verify"] = to_json(metrics.int8->verify);
+  }
+  for (const evaluation::Int8Result& variant : metrics.variants) {
+    json["variants"].push_back(to_json(variant, fp32_accuracy));
+    json["variants"].back()["verify"] = to_json(variant.verify);
+  }
+  return json;
+}
+
+}  // namespace detent::report

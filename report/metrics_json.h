@@ -1,0 +1,21 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "detent/evaluation/metrics.h"
+
+namespace detent::report {
+
+/// The object of metrics.json:
+///   recipe, dataset, seed, threads,
+///   fp32 {test_accuracy, train_seconds, model_bytes, precision, loss_scale, skipped_steps}, qat {...} or null,
+///   int8 {test_accuracy, drop, model_bytes, method, weights, ranges [{name, range, seen, clipped_share}]} or null,
+///   verify {codes_compared, codes_mismatched, codes_sha256, predictions_changed, images, layers} or null,
+///   variants [{name, method, weights, test_accuracy, drop, model_bytes, ranges, verify}], ledger, warnings,
+///   check {passed, failures, checked}
+nlohmann::json to_json(const evaluation::Metrics& metrics);
+nlohmann::json to_json(const evaluation::VerifyReport& report);
+nlohmann::json to_json(const std::vector<quant::LedgerRow>& ledger);
+
+}  // namespace detent::report

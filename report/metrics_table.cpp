@@ -1,0 +1,107 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "detent/report/metrics_table.h"
+
+namespace detent::report {
+namespace {
+
+constexpr std::size_t kWidth = 76;
+
+std::string bytes_text(std::int64_t bytes, std::int64_t float_bytes) {
+  const auto kib = static_cast<double>(bytes) / 1024.0;
+  const std::string size = kib < 1024.0 ? fmt::format("{:.0f} KiB", kib) : fmt::format("{:.2f} MiB", kib / 1024.0);
+  return fmt::format("{} ({:.3f})", size, static_cast<double>(bytes) / static_cast<double>(float_bytes));
+}
+
+std::string row(const std::string& name, double accuracy, const std::string& drop, const std::string& size,
+                std::optional<double> seconds) {
+  return fmt::format("  {:<26}{:>8.2f} %{:>9}{:>20}{:>10}\n", name, 100.0 * accuracy, drop, size,
+                     seconds ? fmt::format("{:.1f} s", *seconds) : "");
+}
+
+std::string rule(char symbol) { return "  " + std::string(kWidth - 2, symbol) + "\n"; }
+
+std::string verify_line(const evaluation::Int8Result& model) {
+  return fmt::format("  {:<26}{} of {} codes differ, {} of {} predictions\n", model.name,
+                     with_separators(model.verify.codes_mismatched), with_separators(model.verify.codes_compared),
+                     with_separators(model.verify.predictions_changed), with_separators(model.verify.images));
+}
+
+// What the checks came to. A run that was asked for nothing has reached nothing.
+std::string verdict(const evaluation::Metrics& metrics) {
+  if (!metrics.failures.empty()) {
+    return "checks failed";
+  }
+  if (!metrics.checked.empty()) {
+    return "all checks passed";
+  }
+  return std::string("nothing was checked: the recipe has no [check] for this run; write there\n") +
+         "  what it must reach, for example fp32_accuracy = 0.97" +
+         (metrics.int8 ? "\n  (that no code differs is always checked, and none does)" : "") + "\n  done";
+}
+
+}  // namespace
+
+std::string with_separators(std::int64_t number) {
+  std::string digits = std::to_string(number);
+  const std::size_t first = digits.starts_with('-') ? 1 : 0;
+  for (std::size_t i = digits.size(); i > first + 3;) {
+    i -= 3;
+    digits.insert(i, ",");
+  }
+  return digits;
+}
+
+std::string to_text(const evaluation::Metrics& metrics) {
+  const double fp32 = metrics.fp32.test_accuracy;
+  const std::int64_t float_bytes = metrics.fp32.model_bytes;
+  // With train.epochs = 0 the float model has its initial weights: nothing to compare with.
+  const bool is_trained = metrics.fp32.train_seconds > 0.0;
+  const auto drop = [&](double accuracy) {
+    return is_trained ? fmt::format("{:+.2f}", 100.0 * (accuracy - fp32)) : std::string();
+  };
+
+  std::string text = fmt::format("\n  {} on {}, seed {}, {} thread{}\n", metrics.recipe, metrics.dataset, metrics.seed,
+                                 metrics.threads, metrics.threads == 1 ? "" : "s");
+  text += rule('=');
+  text += fmt::format("  {:<26}{:>10}{:>9}{:>20}{:>10}\n", "model", "accuracy", "points", "size (of float)", "time");
+  text += rule('-');
+  text += row(is_trained ? "float" : "float, not trained", fp32, "", bytes_text(float_bytes, float_bytes),
+              metrics.fp32.train_seconds);
+  if (metrics.qat) {
+    text += row("QAT", metrics.qat->test_accuracy, drop(metrics.qat->test_accuracy),
+                bytes_text(metrics.qat->model_bytes, float_bytes), metrics.qat->train_seconds);
+  }
+  if (metrics.int8) {
+    text += row("int8", metrics.int8->test_accuracy, drop(metrics.int8->test_accuracy),
+                bytes_text(metrics.int8->model_bytes, float_bytes),
+                metrics.qat ? std::nullopt : std::optional(metrics.int8->seconds));
+  }
+  for (const evaluation::Int8Result& variant : metrics.variants) {
+    text += row(variant.name, variant.test_accuracy, drop(variant.test_accuracy),
+                bytes_text(variant.model_bytes, float_bytes), variant.seconds);
+  }
+  text += rule('-');
+  if (metrics.int8) {
+    text += "  prepared model against converted model, every layer:\n" + verify_line(*metrics.int8);
+    for (const evaluation::Int8Result& variant : metrics.variants) {
+      text += verify_line(variant);
+    }
+    text += "  codes_sha256 " + metrics.int8->verify.codes_sha256 + "\n";
+  }
+  text += rule('=');
+  for (const std::string& warning : metrics.warnings) {
+    if (std::ranges::find(metrics.failures, warning) == metrics.failures.end()) {
+      text += "  WARNING  " + warning + "\n";
+    }
+  }
+  for (const std::string& failure : metrics.failures) {
+    text += "  FAILED  " + failure + "\n";
+  }
+  text += fmt::format("  {} in {:.1f} s\n", verdict(metrics), metrics.total_seconds);
+  return text;
+}
+
+}  // namespace detent::report

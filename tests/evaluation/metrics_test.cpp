@@ -1,0 +1,100 @@
+#include "detent/evaluation/metrics.h"
+#include "detent/evaluation/checks.h"
+#include "detent/report/metrics_json.h"
+#include "detent/report/metrics_table.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "detent/recipes/nearest.h"
+
+namespace detent::evaluation {
+namespace {
+
+using namespace recipes;
+
+Metrics example() {
+  Metrics metrics{.recipe = "r", .dataset = "mnist", .seed = 1, .threads = 2};
+  metrics.fp32 = {.test_accuracy = 0.9912, .train_seconds = 1.0, .model_bytes = 4000};
+  metrics.int8 = Int8Result{.name = "int8", .test_accuracy = 0.9902, .model_bytes = 1000};
+  metrics.int8->verify.codes_compared = 1234567;
+  return metrics;
+}
+
+TEST(Metrics, ChecksAreInclusiveAndNamed) {
+  Metrics metrics = example();
+  const CheckSettings exact{.fp32_accuracy = 0.9912, .int8_accuracy = 0.9902, .max_drop = 0.001, .codes_mismatched = 0};
+  EXPECT_EQ(failures_of(exact, metrics), std::vector<std::string>());
+  EXPECT_EQ(failures_of({.int8_accuracy = 0.9903}, metrics),
+            (std::vector<std::string>{"int8_accuracy: expected >= 0.9903, got 0.9902"}));
+  EXPECT_EQ(failures_of({.max_drop = 0.0009}, metrics),
+            (std::vector<std::string>{"max_drop: expected <= 0.0009, got 0.001 (float 0.9912, int8 0.9902)"}));
+  metrics.variants.push_back({.name = "static int8 per-tensor", .test_accuracy = 0.98});
+  EXPECT_EQ(failures_of({.static_max_drop = 0.01}, metrics),
+            (std::vector<std::string>{
+                "static int8 per-tensor: static_max_drop: expected <= 0.01, got 0.0112 (float 0.9912, int8 0.98)"}));
+}
+
+TEST(Metrics, DifferingCodesFailEvenWhereNothingIsSaid) {
+  Metrics metrics = example();
+  metrics.int8->verify.codes_mismatched = 3;
+  EXPECT_EQ(failures_of({}, metrics).size(), 1U);
+  EXPECT_EQ(failures_of({.codes_mismatched = 3}, metrics).size(), 0U);
+  metrics.int8->verify.codes_mismatched = 0;
+  metrics.int8->verify.predictions_changed = 1;
+  EXPECT_EQ(failures_of({}, metrics).size(), 1U);
+}
+
+TEST(Metrics, WhatWasNotAskedForIsNotPassed) {
+  Metrics metrics = example();
+  const CheckSettings check{.fp32_accuracy = 0.9, .int8_accuracy = 0.8, .static_max_drop = 0.1};
+  metrics.checked = checked_of(check, metrics);
+  EXPECT_EQ(metrics.checked, (std::vector<std::string>{"fp32_accuracy >= 0.9", "int8_accuracy >= 0.8"}));
+  EXPECT_NE(report::to_text(metrics).find("all checks passed"), std::string::npos);
+  EXPECT_EQ(report::to_json(metrics)["check"]["checked"].size(), 2U);
+
+  metrics.checked = checked_of({}, metrics);
+  EXPECT_EQ(metrics.checked, std::vector<std::string>());
+  EXPECT_EQ(report::to_text(metrics).find("all checks passed"), std::string::npos);
+  EXPECT_NE(report::to_text(metrics).find("nothing was checked: the recipe has no [check]"), std::string::npos);
+  EXPECT_NE(report::to_text(metrics).find("no code differs is always checked"), std::string::npos);
+
+  // Numbers of a model that the run did not make are not compared.
+  metrics.int8.reset();
+  EXPECT_EQ(checked_of({.int8_accuracy = 0.8, .codes_mismatched = 0}, metrics), std::vector<std::string>());
+  EXPECT_EQ(report::to_text(metrics).find("no code differs"), std::string::npos);
+}
+
+TEST(Metrics, AbsentModelsAreNull) {
+  Metrics metrics = example();
+  metrics.int8.reset();
+  const nlohmann::json json = report::to_json(metrics);
+  EXPECT_TRUE(json["int8"].is_null());
+  EXPECT_TRUE(json["qat"].is_null());
+  EXPECT_TRUE(json["verify"].is_null());
+  EXPECT_EQ(json["check"]["passed"], true);
+}
+
+TEST(Metrics, Separators) {
+  EXPECT_EQ(report::with_separators(0), "0");
+  EXPECT_EQ(report::with_separators(999), "999");
+  EXPECT_EQ(report::with_separators(1000), "1,000");
+  EXPECT_EQ(report::with_separators(-1234567), "-1,234,567");
+}
+
+TEST(Nearest, CountsEdits) {
+  EXPECT_EQ(edit_distance("", "abc"), 3U);
+  EXPECT_EQ(edit_distance("epoch", "epochs"), 1U);
+  EXPECT_EQ(edit_distance("rnu", "run"), 1U);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3U);
+}
+
+TEST(Nearest, OnlyNearWordsAreNamed) {
+  const std::vector<std::string> words{"epochs", "batch"};
+  EXPECT_EQ(did_you_mean("epoch", words), "; did you mean 'epochs'?");
+  EXPECT_EQ(did_you_mean("zzzz", words), "");
+}
+
+}  // namespace
+}  // namespace detent::evaluation

@@ -1,0 +1,102 @@
+// Where the ranges of whole runs end, on data that small batches and calibrations see little of.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "detent/evaluation/evaluate.h"
+#include "detent/quant/passes/prepare.h"
+#include "detent/recipes/model_builder.h"
+#include "tests/train/tiny_run.h"
+
+namespace detent::evaluation {
+namespace {
+
+using namespace recipes;
+using namespace report;
+using namespace train;
+
+using testing::Contains;
+using testing::HasSubstr;
+
+constexpr const char* kPerceptron = R"(# perceptron
+[model]
+layers = ["flatten", "linear 32", "relu", "linear 10"]
+[train]
+epochs = 4
+batch = 1
+optimizer = "sgd"
+learning_rate = 3e-3
+[quantize]
+calibration = 256
+compare_static = []
+[qat]
+epochs = 4
+learning_rate = 1e-3
+)";
+
+/// Runs on 400 digits, of which those that `is_black` says are black.
+template <typename IsBlack>
+Metrics run_on_black(const IsBlack& is_black, const std::vector<std::string>& overrides = {}) {
+  const TempFolder folder;
+  data::DataSource digits = data::make_digits({.train = 400, .test = 300, .seed = 3});
+  const auto pixels = static_cast<std::size_t>(digits.train.image_shape().elements());
+  for (std::int64_t i = 0; i < digits.train.size(); ++i) {
+    if (is_black(i)) {
+      std::ranges::fill(digits.train.images.data<std::uint8_t>().subspan(static_cast<std::size_t>(i) * pixels, pixels),
+                        std::uint8_t{0});
+    }
+  }
+  data::write_idx_folder(folder / "digits", digits);
+  Reporter silent;
+  return run(parse_recipe(kPerceptron, "perceptron.toml", overrides),
+             {.data = folder / "digits", .out = folder / "out", .threads = 2}, silent);
+}
+
+TEST(Ranges, HalfOfTheImagesBlackInBatchesOfOne) {
+  const Metrics metrics = run_on_black([](std::int64_t i) { return i % 2 == 0; });
+  ASSERT_EQ(metrics.int8->ranges[0].name, "input_quantize");
+  EXPECT_GT(metrics.int8->ranges[0].range.max, 0.95F);
+  EXPECT_GT(metrics.int8->test_accuracy, metrics.fp32.test_accuracy - 0.05) << "float " << metrics.fp32.test_accuracy;
+  EXPECT_GT(metrics.fp32.test_accuracy, 0.4);
+  EXPECT_EQ(metrics.warnings, std::vector<std::string>());
+}
+
+// Most windows have not seen a single pixel.
+TEST(Ranges, OneImageInAHundredIsNotBlack) {
+  const Metrics metrics = run_on_black([](std::int64_t i) { return i % 100 != 50; }, {"train.epochs=1"});
+  EXPECT_GT(metrics.int8->ranges[0].range.max, 0.9F);
+  EXPECT_LT(metrics.int8->ranges[0].measured.clipped_share(), quant::kClippedShare);
+}
+
+TEST(Ranges, ACalibrationOnABlackImageFailsTheRun) {
+  const std::int64_t first = data::shuffled_order(400, 1, 0)[0];
+  const Metrics metrics =
+      run_on_black([&](std::int64_t i) { return i == first; },
+                   {"train.batch=8", "train.learning_rate=1e-2", "quantize.method=static", "quantize.calibration=1"});
+  EXPECT_THAT(metrics.warnings, Contains(HasSubstr("static quantization takes its ranges from 1 example;")));
+  EXPECT_THAT(metrics.warnings, Contains(HasSubstr("int8: input_quantize: 100.0 % of the values are clipped; its range "
+                                                   "is [0, 0], training examples reach [0, 1]")));
+  EXPECT_THAT(metrics.failures, Contains(HasSubstr("points below float")));
+}
+
+// A range that a moving average leaves short is taken anew before it is frozen, and what stands behind it with it.
+TEST(Ranges, SettleBeforeTheyAreFrozen) {
+  const data::Dataset digits = data::make_digits({.train = 200, .test = 10, .seed = 3}).train;
+  const Recipe recipe = parse_recipe(kPerceptron, "perceptron.toml");
+  nn::Graph graph = build_model(recipe.model, {28, 28, 1}, 10);
+  graph.initialize(1);
+  nn::Graph prepared = quant::prepare_qat(graph, recipe.qconfig_mapping());
+  nn::Tape tape;
+  nn::Context context{.tape = tape, .training = true};
+  prepared.forward(context, tape.constant(Tensor::full({32, 28, 28, 1}, DType::F32, 0.01)));
+  Reporter silent;
+  const std::vector<quant::RangeReport> before = measure_ranges(prepared, digits, {}, 100, 1, silent);
+  EXPECT_GT(before[0].measured.clipped_share(), 0.9);
+  settle_ranges(prepared, digits, {}, 100, 1, silent);
+  for (const quant::RangeReport& report : measure_ranges(prepared, digits, {}, 100, 1, silent)) {
+    EXPECT_LE(report.measured.clipped_share(), quant::kClippedShare) << report.name;
+  }
+}
+
+}  // namespace
+}  // namespace detent::evaluation

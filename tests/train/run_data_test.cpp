@@ -1,0 +1,145 @@
+#include "detent/train/run_data.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "detent/data/hdf5_dataset.h"
+#include "detent/quant/passes/convert.h"
+#include "tests/train/tiny_run.h"
+
+namespace detent::train {
+namespace {
+
+using namespace evaluation;
+using namespace recipes;
+using namespace report;
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr const char* kSmall = R"([model]
+layers = ["flatten", "linear 10"]
+[train]
+epochs = 1
+)";
+
+// A few digits.
+data::DataSource few(std::int64_t count = 20) { return data::make_digits({.train = count, .test = count}); }
+
+std::string name_in(const std::string& file, const std::string& name, const std::vector<std::string>& overrides = {}) {
+  return parse_recipe("[data]\nname = \"" + name + "\"\n" + kSmall, file, overrides).data.name;
+}
+
+TEST(RunData, APathInARecipeStartsAtTheRecipesFolder) {
+  EXPECT_EQ(name_in("sets/my.toml", "./few.h5"), "sets/./few.h5");
+  EXPECT_EQ(name_in("sets/my.toml", "few.h5"), "sets/few.h5");
+  EXPECT_EQ(name_in("sets/my.toml", ".."), "sets/..");
+  EXPECT_EQ(name_in("/sets/my.toml", "../few/"), "/sets/../few/");
+  EXPECT_EQ(name_in("sets/my.toml", "/few/"), "/few/");
+  EXPECT_EQ(name_in("my.toml", "few/"), "few/");
+  EXPECT_EQ(name_in("sets/my.toml", "mnist"), "mnist") << "a name is no path";
+  EXPECT_EQ(name_in("sets/my.toml", "mnist", {"data.name=./few"}), "./few") << "the command line's are the shell's";
+  EXPECT_EQ(name_in("sets/my.toml", "mnist", {"data.name=\"few.h5\""}), "few.h5");
+}
+
+TEST(RunData, ARecipeThatIsNotUtf8IsRefusedWithItsLine) {
+  for (const std::string bad : {"# caf\xE9", "name = \"\xC0\xAF\"", "x\xFF"}) {
+    EXPECT_THAT(error_of([&] { parse_recipe("[data]\n\n" + bad + "\n" + kSmall, "bad.toml"); }),
+                AllOf(HasSubstr("bad.toml:3: expected UTF-8, got byte 0x"), HasSubstr("save the file as UTF-8")));
+  }
+  EXPECT_THAT(error_of([&] { parse_recipe(kSmall, "my.toml", {"data.name=\xFF"}); }), HasSubstr("expected UTF-8"));
+  EXPECT_EQ(parse_recipe(kSmall, "sets/\xFF.toml").name, "\xEF\xBF\xBD");
+}
+
+TEST(RunData, AValidationShareHoldsOutSomeAndLeavesSome) {
+  const TempFolder folder;
+  data::write_idx_folder(folder / "few", few());
+  const auto open = [&](double share) {
+    DataSettings section;
+    section.validation = share;
+    return open_run_data(section, folder / "few");
+  };
+  EXPECT_FALSE(open(0.0).validation.has_value());
+  EXPECT_EQ(open(0.25).validation->size(), 5);
+  EXPECT_EQ(open(0.25).train.size(), 15);
+  EXPECT_EQ(open(0.95).train.size(), 1);
+  EXPECT_THAT(error_of([&] { open(0.04); }), HasSubstr("0.04 of 20 training examples is none; write at least 0.05"));
+  EXPECT_THAT(error_of([&] { open(1.0); }), HasSubstr("leaves none to train on"));
+}
+
+class ModelData : public ::testing::Test {
+ protected:
+  ModelData() {
+    auto x = model.graph.input({28, 28, 1});
+    model.graph.output(model.graph.linear(model.graph.flatten(x), {.out_features = 10}));
+    model.attributes = {{"dataset", std::string("letters")}, {"normalization_mean", 0.0}, {"normalization_std", 1.0}};
+  }
+  std::string error_on(const data::DataSource& source) const {
+    data::write_hdf5_dataset(folder / "set.h5", source);
+    const std::string error = error_of([&] { open_model_data(model, folder / "set.h5"); });
+    std::filesystem::remove(folder / "set.h5");
+    return error;
+  }
+  TempFolder folder;
+  ScopedVariable data{"DETENT_DATA", nullptr};
+  ScopedVariable cache{"XDG_CACHE_HOME", folder.path().c_str()};
+  nn::Model model{.graph = {}, .kind = "fp32", .attributes = {}, .tensors = {}};
+};
+
+TEST_F(ModelData, LabelsThatTheModelCannotGiveAndOtherImagesAreRefused) {
+  EXPECT_EQ(error_on(few()), "no error");
+  data::DataSource twelve = few();
+  twelve.train.classes = twelve.test.classes = 12;
+  EXPECT_EQ(error_on(twelve), "no error") << "no label is beyond the model's classes";
+  twelve.test.labels.data<std::int32_t>()[13] = 11;
+  EXPECT_THAT(error_on(twelve), AllOf(HasSubstr("gives 10 classes, 0 to 9"), HasSubstr("label 11 (test example 13)")));
+  data::DataSource narrow = few();
+  for (data::Dataset* part : {&narrow.train, &narrow.test}) {
+    part->images = part->images.reshape({part->size(), 14, 56, 1});
+  }
+  EXPECT_THAT(error_on(narrow), AllOf(HasSubstr("[28, 28, 1]"), HasSubstr("[14, 56, 1]"), HasSubstr("--data DIR")));
+}
+
+TEST_F(ModelData, WhatAModelNamesIsNeverReplaced) {
+  EXPECT_THAT(error_of([&] { open_model_data(model, {}); }), HasSubstr("no data set \"letters\""));
+  model.attributes["dataset"] = std::string("mnist");
+  EXPECT_THAT(error_of([&] { open_model_data(model, {}); }), HasSubstr("no data set \"mnist\""));
+  std::filesystem::create_directories(folder / "detent");
+  data::write_hdf5_dataset(folder / "detent/letters.h5", few());
+  model.attributes["dataset"] = std::string("letters");
+  EXPECT_EQ(open_model_data(model, {}).name, "letters");
+}
+
+TEST(Run, NamesThatAreNotUtf8EndInMetrics) {
+  const TempFolder folder;
+  data::DataSource source = few();
+  source.name = "caf\xE9 \xFF";
+  data::write_hdf5_dataset(folder / "d\xFF.h5", source);
+  Reporter silent;
+  const Recipe recipe = parse_recipe(kSmall, (folder / "r\xFE.toml").string());
+  const RunOptions options{.data = folder / "d\xFF.h5", .out = folder / "out\xFD"};
+  recipes::run(recipe, options, silent);
+  const nlohmann::json metrics = nlohmann::json::parse(read_text(folder / "out\xFD/metrics.json"));
+  EXPECT_EQ(metrics["dataset"], "caf\xEF\xBF\xBD \xEF\xBF\xBD");
+  EXPECT_EQ(metrics["recipe"], "r\xEF\xBF\xBD");
+  const nn::Model model = nn::load_model(folder / "out\xFD/int8.h5", quant::module_kinds());
+  EXPECT_EQ(std::get<std::string>(model.attributes.at("dataset")), metrics["dataset"].get<std::string>());
+}
+
+TEST(Run, RecordsWhatTheDataAreCalled) {
+  const TempFolder folder;
+  data::write_idx_folder(folder / "letters", few());
+  Reporter silent;
+  const Recipe recipe = parse_recipe(kSmall, "small.toml");
+  for (const std::string path : {"letters", "letters/", "letters/../letters//"}) {
+    EXPECT_EQ(recipes::run(recipe, {.data = folder / path, .out = folder / "out"}, silent).dataset, "letters") << path;
+  }
+  Recipe named = recipe;
+  named.data.name = (folder / "letters/").string();
+  EXPECT_EQ(run(named, {.data = {}, .out = folder / "out"}, silent).dataset, "letters");
+}
+
+}  // namespace
+}  // namespace detent::train

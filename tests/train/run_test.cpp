@@ -1,0 +1,102 @@
+#include <gtest/gtest.h>
+
+#include "tests/train/tiny_run.h"
+
+namespace detent::train {
+namespace {
+
+using namespace evaluation;
+using namespace recipes;
+using namespace report;
+
+TEST(Run, OneAndThreeThreadsWriteTheSameBytes) {
+  const TempFolder folder;
+  const Metrics one = run_at(folder, "one", 1);
+  const Metrics three = run_at(folder, "three", 3);
+  for (const std::string file :
+       {"fp32.h5", "qat.h5", "int8.h5", "static-int8-per-channel.h5", "static-int8-per-tensor.h5"}) {
+    const std::string bytes = read_text(folder / "one" / file);
+    EXPECT_FALSE(bytes.empty()) << file;
+    EXPECT_TRUE(bytes == read_text(folder / "three" / file)) << file << " differs between 1 and 3 threads";
+  }
+  EXPECT_EQ(one.int8->verify.codes_sha256, three.int8->verify.codes_sha256);
+}
+
+TEST(Run, EveryCodeOfEveryLayerIsTheSameAfterConversion) {
+  const TempFolder folder;
+  for (const std::string range : {"previous", "current"}) {
+    const Metrics metrics = run_at(folder, "out", 2, {"qat.range=" + range});
+    EXPECT_GT(metrics.int8->verify.codes_compared, 0);
+    EXPECT_EQ(metrics.int8->verify.codes_mismatched, 0) << to_text(metrics.int8->verify);
+    EXPECT_EQ(metrics.int8->verify.predictions_changed, 0);
+    EXPECT_EQ(metrics.int8->test_accuracy, metrics.qat->test_accuracy);
+    ASSERT_EQ(metrics.variants.size(), 2U);
+    for (const Int8Result& variant : metrics.variants) {
+      EXPECT_EQ(variant.verify.codes_mismatched, 0) << variant.name << ": " << to_text(variant.verify);
+    }
+    EXPECT_TRUE(metrics.failures.empty()) << metrics.failures[0];
+  }
+}
+
+TEST(Run, EveryTrainSettingRuns) {
+  const TempFolder folder;
+  const std::vector<std::vector<std::string>> settings{
+      {"train.optimizer=sgd", "train.nesterov=true", "train.schedule=step", "train.weight_decay=1e-4"},
+      {"train.optimizer=adamw", "train.schedule=one_cycle", "train.clip_norm=1"},
+      {"train.loss=squared_hinge", "train.schedule=constant", "train.warmup_steps=3"},
+      {"train.loss=mse", "train.precision=bf16", "qat.backward=fp32", "data.validation=0.2"},
+      {"train.label_smoothing=0.1", "quantize.keep_float=[\"fc*\"]", "quantize.compare_static=[]"},
+      {"train.epochs=0"},
+      {"quantize.method=static", "quantize.compare_static=[]"}};
+  for (const std::vector<std::string>& overrides : settings) {
+    SCOPED_TRACE(overrides[0]);
+    const Metrics metrics = run_at(folder, "out", 2, overrides);
+    EXPECT_EQ(metrics.int8->verify.codes_mismatched, 0) << to_text(metrics.int8->verify);
+  }
+}
+
+TEST(Run, StrictIsKnownBeforeTrainingAndHonoursKeepFloat) {
+  const TempFolder folder;
+  data::write_idx_folder(folder / "digits", data::make_digits({.train = 320, .test = 110, .seed = 3}));
+  std::string text = kTiny;
+  text.replace(text.find("\"batchnorm\", \"relu\""), 19, "\"sigmoid\"");
+  Reporter silent;
+  const auto run_with = [&](const std::string& out, const std::vector<std::string>& overrides, bool is_strict) {
+    try {
+      run(parse_recipe(text, "tiny.toml", overrides),
+          {.data = folder / "digits", .out = folder / out, .strict = is_strict}, silent);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  const std::string refusal =
+      "tiny: [quantize] strict: these modules have no int8 form and stay in float: sigmoid1 (activation); name them in "
+      "keep_float if that is meant";
+  for (const std::string method : {"qat", "static"}) {
+    const std::string of_method = "quantize.method=" + method, kept = "quantize.keep_float=[\"sig*\"]";
+    EXPECT_EQ(run_with("refused", {of_method}, true), refusal) << method;
+    EXPECT_EQ(run_with("refused", {of_method, "convert.strict=true"}, false), refusal) << method;
+    EXPECT_FALSE(std::filesystem::exists(folder / "refused")) << method << ": something was done before the check";
+    EXPECT_EQ(run_with("kept", {of_method, kept}, true), "no error") << method;
+    EXPECT_EQ(run_with("loose", {of_method}, false), "no error") << method;
+  }
+  EXPECT_EQ(run_with("none", {"quantize.method=none"}, true), "no error") << "nothing is converted";
+}
+
+TEST(Run, CanBeStoppedBetweenBatches) {
+  class Stopper : public Reporter {
+   public:
+    bool should_stop() override { return ++asked_ == 3; }
+    int asked_ = 0;
+  };
+  const TempFolder folder;
+  Stopper stopper;
+  data::write_idx_folder(folder / "digits", data::make_digits({.train = 320, .test = 110, .seed = 3}));
+  EXPECT_THROW(run(parse_recipe(kTiny, "tiny.toml"), {.data = folder / "digits", .out = folder / "out"}, stopper),
+               Interrupted);
+  EXPECT_TRUE(std::filesystem::is_empty(folder / "out"));
+}
+
+}  // namespace
+}  // namespace detent::train

@@ -1,0 +1,77 @@
+#include "detent/train/step.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "detent/recipes/bench_work.h"
+#include "detent/report/profile_table.h"
+
+namespace detent::train {
+namespace {
+
+using namespace evaluation;
+using namespace recipes;
+using namespace report;
+
+nn::Graph small_graph() {
+  nn::Graph graph;
+  auto x = graph.input({6, 6, 1});
+  x = graph.conv2d(x, {.out_channels = 4, .kernel = 3, .name = "conv"});
+  x = graph.relu(x);
+  graph.output(graph.linear(graph.flatten(x), {.out_features = 3, .name = "fc"}));
+  graph.initialize(1);
+  return graph;
+}
+
+// Measuring changes nothing, and what the rows say they save is what the step says it saves.
+TEST(TrainStep, AProfilerSeesAllAndChangesNothing) {
+  const Tensor images = random_images(8, {6, 6, 1});
+  const Tensor labels = random_labels(8, 3);
+  nn::Graph plain = small_graph();
+  nn::Graph measured = small_graph();
+  TrainStep plain_step(plain, {}, 1);
+  TrainStep measured_step(measured, {}, 1);
+  Profiler profiler;
+  measured_step.set_profiler(&profiler);
+  for (std::uint64_t number = 0; number < 3; ++number) {
+    const TrainStep::Result expected = plain_step.run(images, labels, 0.01, number);
+    const TrainStep::Result actual = measured_step.run(images, labels, 0.01, number);
+    EXPECT_EQ(actual.loss, expected.loss) << "step " << number;
+    EXPECT_EQ(actual.saved_bytes, expected.saved_bytes) << "step " << number;
+    std::int64_t saved = 0;
+    for (const Profiler::Row& row : profiler.rows()) {
+      saved += row.saved_bytes;
+    }
+    EXPECT_EQ(static_cast<std::size_t>(saved), actual.saved_bytes) << "step " << number;
+  }
+  EXPECT_EQ(plain_step.arena().bytes_in_use(), 0U);
+  EXPECT_EQ(measured_step.arena().bytes_in_use(), 0U);
+
+  const std::string table = profile_table(profiler, 3);
+  double share = 0.0;
+  std::vector<std::string> modules;
+  for (const nlohmann::json& row : profile_json(profiler, 3)) {
+    modules.push_back(row["module"]);
+    share += row["share"].get<double>();
+    EXPECT_THAT(table, testing::HasSubstr("\n" + modules.back() + " "));
+  }
+  EXPECT_NEAR(share, 1.0, 1e-12);
+  EXPECT_THAT(modules, testing::ElementsAre("conv", "relu1", "flatten1", "fc", "loss", "optimizer"));
+}
+
+TEST(TrainStep, ALossThatIsNotFiniteChangesNoWeight) {
+  nn::Graph graph = small_graph();
+  Tensor images = random_images(2, {6, 6, 1});
+  images.data<float>()[0] = std::numeric_limits<float>::infinity();
+  TrainStep step(graph, {}, 1);
+  const Tensor before = graph.parameters()[0].parameter->value.clone();
+  EXPECT_THROW(step.run(images, random_labels(2, 3), 0.01, 0), Error);
+  EXPECT_TRUE(std::ranges::equal(before.data<float>(), graph.parameters()[0].parameter->value.data<float>()));
+}
+
+}  // namespace
+}  // namespace detent::train

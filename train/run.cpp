@@ -1,0 +1,294 @@
+#include "detent/train/run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "detent/evaluation/evaluate.h"
+#include "detent/evaluation/findings.h"
+#include "detent/io/tensor_file.h"
+#include "detent/nn/fuse_relu.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/prepare.h"
+#include "detent/report/json_text.h"
+#include "detent/report/metrics_json.h"
+#include "detent/report/profile_table.h"
+#include "detent/train/batches.h"
+#include "detent/train/output_folder.h"
+#include "detent/train/run_data.h"
+#include "detent/train/train.h"
+#include "detent/train/warnings.h"
+
+namespace detent::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kMetrics = "metrics.json";
+constexpr const char* kCheckpoint = "checkpoint.h5";
+
+// What the steps of a run share.
+struct Run {
+  const Settings& settings;
+  const ModelFactory& make_model;
+  const RunOptions& options;
+  evaluation::Reporter& reporter;
+  RunData data;
+  Attributes attributes;
+  evaluation::Metrics metrics;
+  std::optional<OutputFolder> folder = {};
+  bool writes_checkpoints = true;
+
+  TrainOptions train_options() const {
+    return {.train = settings.train,
+            .normalization = data.normalization,
+            .augment = settings.data.augment,
+            .seed = options.seed,
+            .profile = options.profile,
+            .checkpoint = writes_checkpoints ? options.out / kCheckpoint : fs::path()};
+  }
+};
+
+std::int64_t save(const Run& run, const nn::Graph& graph, const std::string& kind, const std::string& file) {
+  const fs::path path = run.options.out / file;
+  nn::save_model({.graph = graph, .kind = kind, .attributes = run.attributes}, path);
+  return static_cast<std::int64_t>(fs::file_size(path));
+}
+
+double test_accuracy(Run& run, nn::Graph& graph) {
+  const evaluation::Evaluation result =
+      evaluation::evaluate(graph, run.data.test, run.data.normalization, run.reporter);
+  check(result.not_finite == 0, "the trained model gives numbers that are not finite for ", result.not_finite, " of ",
+        run.data.test.size(), " test images; lower learning_rate, or set clip_norm");
+  return result.accuracy();
+}
+
+void report_validation(Run& run, nn::Graph& graph, const std::string& what) {
+  if (run.data.validation) {
+    const evaluation::Evaluation result =
+        evaluation::evaluate(graph, *run.data.validation, run.data.normalization, run.reporter);
+    run.reporter.message(fmt::format("{}: validation accuracy {:.2f} %", what, 100.0 * result.accuracy()));
+  }
+}
+
+std::string variant_name(const quant::WeightQuantizer& weights) {
+  return fmt::format("static int{} {}", weights.bits,
+                     weights.granularity == quant::Granularity::PerChannel ? "per-channel" : "per-tensor");
+}
+
+std::string file_of_variant(const quant::WeightQuantizer& weights) {
+  std::string file = variant_name(weights) + ".h5";
+  std::replace(file.begin(), file.end(), ' ', '-');
+  return file;
+}
+
+// All that this run will write.
+std::vector<std::string> files_of(const Settings& settings) {
+  std::vector<std::string> files{"fp32.h5", kMetrics, kCheckpoint};
+  if (settings.quantize.method != quant::Method::None) {
+    files.insert(files.end(), {"int8.h5", settings.quantize.method == quant::Method::Qat ? "qat.h5" : "prepared.h5"});
+    for (const std::string& text : settings.quantize.compare_static) {
+      files.push_back(file_of_variant(quant::parse_weight_quantizer(text)));
+    }
+  }
+  return files;
+}
+
+// Refuses, before any training, batches that one of the trainings would refuse.
+void check_batches(Run& run, const nn::Graph& graph) {
+  const std::int64_t qat_epochs = run.settings.quantize.method == quant::Method::Qat ? run.settings.qat.epochs : 0;
+  if (const std::int64_t epochs = std::max(run.settings.train.epochs, qat_epochs); epochs > 0) {
+    const Batches batches = cut_batches(graph, run.settings.train, run.data.train.size());
+    count_steps(batches, epochs);
+    if (!batches.message.empty()) {
+      run.reporter.message(batches.message);
+    }
+  }
+}
+
+// So that a name in keep_float that names no module, or a module that must be int8 and cannot, is refused before
+// training, not after it.
+void check_quantizable(const Settings& settings, const nn::Graph& graph, bool is_strict) {
+  if (settings.quantize.method != quant::Method::None) {
+    try {
+      const nn::Graph prepared = quant::prepare(graph, settings.qconfig_mapping());
+      if (is_strict) {
+        quant::check_strict(quant::ledger_of(prepared));
+      }
+    } catch (const Error& error) {
+      fail(settings.name, ": [quantize] ", error.what());
+    }
+  }
+}
+
+nn::Graph train_float(Run& run) {
+  nn::Graph graph = run.make_model(run.data.train.image_shape(), run.data.train.classes);
+  graph.initialize(run.options.seed);
+  check_quantizable(run.settings, graph, run.settings.convert.strict || run.options.strict);
+  check_batches(run, graph);
+  run.folder.emplace(run.options.out, files_of(run.settings));
+  run.reporter.message(nn::summary(graph));
+  // The fused graph computes the same with fewer passes over memory, on the same weights.
+  nn::Graph fused = nn::fuse_relu(graph);
+  const TrainPhase phase{
+      .name = "float", .epochs = run.settings.train.epochs, .learning_rate = run.settings.train.learning_rate};
+  const TrainResult trained = train_phase(fused, run.data.train, run.train_options(), phase, run.reporter);
+  run.writes_checkpoints = trained.writes_checkpoints;
+  run.metrics.fp32.train_seconds = trained.seconds;
+  run.metrics.fp32.precision = run.settings.train.precision;
+  run.metrics.fp32.scaler = trained.scaler;
+  run.metrics.fp32.steps = trained.steps;
+  run.metrics.fp32.loss = trained.loss;
+  report_validation(run, fused, "float");
+  run.metrics.fp32.test_accuracy = test_accuracy(run, fused);
+  // The old numbers belong to the old files: they are there only beside all the files that they tell of.
+  fs::remove(run.options.out / kMetrics);
+  run.metrics.fp32.model_bytes = save(run, graph, "fp32", "fp32.h5");
+  run.folder->remove_other_models();
+  return graph;
+}
+
+// The step at `share` of `steps`: the first step is never frozen, for something must have been observed.
+bool is_time(double share, std::int64_t step, std::int64_t steps) {
+  return step >= std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(steps)));
+}
+
+void settle(Run& run, nn::Graph& prepared) {
+  evaluation::settle_ranges(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
+                            run.options.seed, run.reporter);
+}
+
+nn::Graph train_qat(Run& run, const nn::Graph& graph) {
+  const QatSettings& qat = run.settings.qat;
+  nn::Graph prepared = quant::prepare_qat(graph, run.settings.qconfig_mapping());
+  bool batch_norm_is_frozen = false;
+  bool observers_are_frozen = false;
+  const TrainPhase phase{.name = "qat",
+                         .epochs = qat.epochs,
+                         .learning_rate = qat.learning_rate,
+                         .first_epoch = run.settings.train.epochs,
+                         .before_step = [&](std::int64_t step, std::int64_t steps) {
+                           if (!batch_norm_is_frozen && is_time(qat.freeze_batch_norm_at, step, steps)) {
+                             quant::freeze_batch_norm(prepared);
+                             batch_norm_is_frozen = true;
+                           }
+                           if (!observers_are_frozen && is_time(qat.freeze_observers_at, step, steps)) {
+                             settle(run, prepared);
+                             observers_are_frozen = true;
+                           }
+                         }};
+  const TrainResult trained = train_phase(prepared, run.data.train, run.train_options(), phase, run.reporter);
+  if (!observers_are_frozen) {
+    settle(run, prepared);
+  }
+  report_validation(run, prepared, "qat");
+  run.metrics.qat = evaluation::TrainedResult{.test_accuracy = test_accuracy(run, prepared),
+                                              .train_seconds = trained.seconds,
+                                              .precision = run.settings.train.precision,
+                                              .scaler = trained.scaler,
+                                              .steps = trained.steps,
+                                              .loss = trained.loss};
+  run.metrics.qat->model_bytes = save(run, prepared, "qat", "qat.h5");
+  return prepared;
+}
+
+nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::WeightQuantizer& weights) {
+  nn::Graph prepared = quant::prepare(graph, run.settings.qconfig_mapping(weights));
+  evaluation::calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
+                        run.options.seed, run.reporter);
+  quant::freeze_observers(prepared);
+  return prepared;
+}
+
+std::string weights_text(const quant::WeightQuantizer& weights) {
+  return fmt::format("int{} {} symmetric", weights.bits,
+                     weights.granularity == quant::Granularity::PerChannel ? "per-channel" : "per-tensor");
+}
+
+// Converts, saves, reads back what was saved, verifies it against the prepared model and evaluates it.
+evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, const std::string& file,
+                                          evaluation::Int8Result result) {
+  const quant::Converted converted = quant::convert(prepared);
+  if (run.metrics.ledger.empty()) {
+    run.metrics.ledger = converted.ledger;
+    run.reporter.message(quant::to_text(converted.ledger));
+  }
+  result.model_bytes = save(run, converted.graph, "int8", file);
+  nn::Model shipped = nn::load_model(run.options.out / file, quant::module_kinds());
+  result.verify = evaluation::verify(prepared, shipped.graph, run.data.test, run.data.normalization, run.reporter);
+  result.test_accuracy = test_accuracy(run, shipped.graph);
+  nn::Graph measured = prepared.clone(quant::module_kinds());
+  result.ranges = evaluation::measure_ranges(measured, run.data.train, run.data.normalization,
+                                             run.settings.quantize.calibration, run.options.seed, run.reporter);
+  return result;
+}
+
+void make_int8(Run& run, const nn::Graph& graph) {
+  const QuantizeSettings& quantize = run.settings.quantize;
+  if (quantize.method == quant::Method::None) {
+    return;
+  }
+  evaluation::Int8Result result{.name = "int8", .method = quantize.method, .weights = weights_text(quantize.weights)};
+  if (quantize.method == quant::Method::Qat) {
+    const nn::Graph prepared = train_qat(run, graph);
+    run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+    return;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const nn::Graph prepared = quantize_statically(run, graph, quantize.weights);
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  save(run, prepared, "qat", "prepared.h5");
+  run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+}
+
+// The static int8 models beside the main one.
+void compare_static(Run& run, const nn::Graph& graph) {
+  for (const std::string& text : run.settings.quantize.compare_static) {
+    const quant::WeightQuantizer weights = quant::parse_weight_quantizer(text);
+    evaluation::Int8Result result{
+        .name = variant_name(weights), .method = quant::Method::Static, .weights = weights_text(weights)};
+    const auto start = std::chrono::steady_clock::now();
+    const nn::Graph prepared = quantize_statically(run, graph, weights);
+    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    run.metrics.variants.push_back(convert_and_verify(run, prepared, file_of_variant(weights), std::move(result)));
+  }
+}
+
+}  // namespace
+
+evaluation::Metrics run(const Settings& settings, const ModelFactory& make_model, const RunOptions& options,
+                        evaluation::Reporter& reporter) {
+  const auto start = std::chrono::steady_clock::now();
+  RunData data = open_run_data(settings.data, options.data);
+  reporter.message("data: " + data.description);
+  Attributes attributes = model_attributes(settings.name, options.seed, data);
+  Run run{settings, make_model, options, reporter, std::move(data), std::move(attributes), {}};
+  run.metrics.recipe = settings.name;
+  run.metrics.dataset = run.data.name;
+  run.metrics.dataset_description = run.data.description;
+  run.metrics.seed = options.seed;
+  run.metrics.threads = options.threads;
+  run.metrics.chance = evaluation::chance_of(run.data.test);
+  run.metrics.warnings = warnings_before(settings, run.data.train, run.data.test);
+  for (const std::string& warning : run.metrics.warnings) {
+    reporter.message("warning: " + warning);
+  }
+
+  const nn::Graph graph = train_float(run);
+  make_int8(run, graph);
+  if (settings.quantize.method != quant::Method::None) {
+    compare_static(run, graph);
+  }
+
+  run.metrics.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const evaluation::CheckSettings check = settings.check_for(run.data.name);
+  evaluation::add_findings(check, run.metrics);
+  run.metrics.checked = evaluation::checked_of(check, run.metrics);
+  run.metrics.failures = evaluation::failures_of(check, run.metrics);
+  write_text_file(options.out / kMetrics, report::json_text(report::to_json(run.metrics), 2));
+  fs::remove(options.out / kCheckpoint);
+  return run.metrics;
+}
+
+}  // namespace detent::train

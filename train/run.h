@@ -1,0 +1,45 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+#include "detent/evaluation/metrics.h"
+#include "detent/evaluation/progress.h"
+#include "detent/train/settings.h"
+
+namespace detent::train {
+
+/// Makes the float graph, without weights, for inputs of this shape and so many classes.
+using ModelFactory = std::function<nn::Graph(const Shape& input, std::int64_t classes)>;
+
+struct RunOptions {
+  std::optional<std::filesystem::path> data = {};  ///< a folder or file that the user named
+  std::filesystem::path out = {};                  ///< made if need be; files in it are replaced one by one, each whole
+  std::uint64_t seed = 1;
+  int threads = 1;       ///< for the record: the run uses the threads of the pool that it is called in
+  bool strict = false;   ///< as [convert] strict
+  bool profile = false;  ///< whether to tell where the time of training went
+};
+
+/// The whole run: data, float training, quantization, conversion, verification on the whole test set, evaluation, files
+/// and checks. Writes to options.out:
+///
+///   fp32.h5        the float model
+///   qat.h5         the prepared and frozen model ("prepared.h5" with method "static")
+///   int8.h5        the converted model; it is read back from the disk before it is verified and evaluated
+///   static-*.h5    the int8 models of compare_static
+///   metrics.json   report/metrics_json.h
+///   checkpoint.h5  checkpoint.h: after each epoch; removed when the run is done
+///
+/// While it runs, the folder is its own (output_folder.h). When fp32.h5 is there, models of earlier runs that this run
+/// does not write are removed; metrics.json is there only beside all the files that it tells of.
+///
+/// Two runs of the same settings, model and seed write the same bytes to the .h5 files, whatever the number of threads.
+/// A check that fails is told in Metrics::failures, not thrown. Throws Error for bad data, a model that does not fit, a
+/// full disk
+/// ...
+evaluation::Metrics run(const Settings& settings, const ModelFactory& make_model, const RunOptions& options,
+                        evaluation::Reporter& reporter);
+
+}  // namespace detent::train

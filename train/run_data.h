@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+#include <optional>
+
+#include "detent/data/dataset.h"
+#include "detent/data/loader.h"
+#include "detent/nn/model_file.h"
+#include "detent/train/settings.h"
+
+namespace detent::train {
+
+/// The data of a run: what [data] says, cut to size, with the validation part split off.
+struct RunData {
+  std::string name;  ///< the data set in use: "mnist", "digits", or what the data call themselves
+  std::string description;
+  bool is_builtin = false;
+  data::Dataset train;
+  std::optional<data::Dataset> validation;
+  data::Dataset test;
+  data::Normalization normalization;
+};
+
+/// Opens the data of [data], in `folder` if one is named. Throws Error as data::open_data does, or for a validation
+/// share that holds out nothing or leaves nothing to train on.
+RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder);
+
+/// What a model file says of the data that its model was trained on, as attributes: recipe, dataset, seed,
+/// normalization_mean, normalization_std.
+using Attributes = std::map<std::string, TensorFile::Attribute>;
+Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data);
+
+/// The test set that a model was trained for, by its attributes; in `folder` if one is named. The data set that a model
+/// names is found or refused, never replaced by the built-in one. Throws Error if an attribute is missing, if the
+/// images are not of the model's shape, or if a test label is none of its classes.
+RunData open_model_data(const nn::Model& model, const std::optional<std::filesystem::path>& folder);
+
+}  // namespace detent::train

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "detent/data/loader.h"
+#include "detent/evaluation/checks.h"
+#include "detent/quant/methods/method.h"
+#include "detent/quant/quantizers/qconfig.h"
+
+/// All that a run is told but its model: a struct a topic, with the defaults of what is not said. Recipes are one way
+/// to say it (recipes/recipe.h), where [train] is TrainSettings and so on.
+namespace detent::train {
+
+struct DataSettings {
+  std::string name = "mnist";       ///< as in data/source.h; a path in a recipe file starts at the file's folder
+  double validation = 0.0;          ///< share of the training examples (the last ones) held out, in [0, 1)
+  std::int64_t train_examples = 0;  ///< use only the first so many; 0: all
+  std::int64_t test_examples = 0;   ///< use only the first so many; 0: all
+  data::Normalization normalize;    ///< {mean, std}; default: pixel / 255
+  data::Augmentation augment;       ///< "none", "shift", "affine", "elastic", or {shift, rotation, scale, elastic}
+};
+
+enum class OptimizerKind : std::uint8_t { Sgd, Adam, AdamW };
+enum class ScheduleKind : std::uint8_t { Constant, Step, Cosine, OneCycle };
+enum class LossKind : std::uint8_t { CrossEntropy, SquaredHinge, MeanSquaredError };
+
+struct TrainSettings {
+  std::int64_t epochs = 2;  ///< 0: no float training
+  std::int64_t batch = 128;
+  std::optional<bool> drop_last = {};  ///< leave out a last batch that is not full; not given: batches.h decides
+  OptimizerKind optimizer = OptimizerKind::Adam;
+  double learning_rate = 1e-3;
+  ScheduleKind schedule = ScheduleKind::Cosine;
+  std::int64_t step_epochs = 1;      ///< schedule "step": after every so many epochs ...
+  double step_factor = 0.1;          ///< ... the learning rate is multiplied by this
+  double final_learning_rate = 0.0;  ///< schedule "cosine": where it ends
+  double warmup_share = 0.3;         ///< schedule "one_cycle": share of the steps that go up
+  std::int64_t warmup_steps = 0;     ///< linear warm-up in front of any schedule
+  double momentum = 0.9;             ///< sgd
+  bool nesterov = false;             ///< sgd
+  double weight_decay = 0.0;         ///< of weights; never of biases and norms
+  double clip_norm = 0.0;            ///< largest norm of all gradients together; 0: not clipped
+  LossKind loss = LossKind::CrossEntropy;
+  double label_smoothing = 0.0;  ///< cross_entropy
+  DType precision = DType::F32;  ///< of float products: "fp32", "bf16" or "fp16" (with loss scaling)
+};
+
+struct QuantizeSettings {
+  quant::Method method = quant::Method::Qat;
+  quant::WeightQuantizer weights;
+  quant::ActivationQuantizer activations;
+  std::vector<std::string> keep_float;  ///< names or patterns of modules
+  std::int64_t calibration = 512;       ///< training examples from which static quantization takes its ranges
+  /// Weights of static int8 models that are made beside the main one, from the same float model, for the table.
+  std::vector<std::string> compare_static;
+};
+
+struct QatSettings {
+  std::int64_t epochs = 1;  ///< at least 1
+  double learning_rate = 2e-4;
+  double freeze_observers_at = 0.8;   ///< share of the QAT steps, in [0, 1]; 0 freezes after the first step
+  double freeze_batch_norm_at = 0.5;  ///< likewise, for batch-norm statistics
+  DType backward = DType::BF16;       ///< "bf16" or "fp32": products of the backward pass
+  quant::RangeUse range = quant::RangeUse::Previous;
+};
+
+struct ConvertSettings {
+  bool strict = false;  ///< fail if a module stays in float although keep_float does not name it
+};
+
+struct NamedCheck {
+  std::string dataset = {};
+  evaluation::CheckSettings check = {};
+};
+
+struct Settings {
+  std::string name = {};  ///< what files and reports call the run
+  DataSettings data = {};
+  TrainSettings train = {};
+  QuantizeSettings quantize = {};
+  QatSettings qat = {};
+  ConvertSettings convert = {};
+  evaluation::CheckSettings check = {};
+  std::vector<NamedCheck> checks_by_dataset = {};
+
+  /// `check` with what checks_by_dataset says on top.
+  evaluation::CheckSettings check_for(std::string_view dataset) const;
+  /// How the main model's modules are quantized; with `weights` in place of quantize.weights if given.
+  quant::QConfigMapping qconfig_mapping(std::optional<quant::WeightQuantizer> weights = {}) const;
+};
+
+}  // namespace detent::train

@@ -1,0 +1,153 @@
+#include "detent/train/train.h"
+
+#include <algorithm>
+
+#include "detent/nn/finite.h"
+#include "detent/optim/schedule.h"
+#include "detent/report/profile_table.h"
+#include "detent/train/batches.h"
+#include "detent/train/step.h"
+
+namespace detent::train {
+namespace {
+
+optim::Schedule make_schedule(const TrainSettings& train, double learning_rate, std::int64_t steps_per_epoch) {
+  optim::Schedule schedule{.base = learning_rate, .warmup = {.steps = train.warmup_steps}};
+  switch (train.schedule) {
+    case ScheduleKind::Constant:
+      break;
+    case ScheduleKind::Step:
+      schedule.shape = optim::StepRate{.period = train.step_epochs * steps_per_epoch, .gamma = train.step_factor};
+      break;
+    case ScheduleKind::Cosine:
+      schedule.shape = optim::CosineRate{.floor = train.final_learning_rate};
+      break;
+    case ScheduleKind::OneCycle:
+      schedule.shape = optim::OneCycleRate{.rise = train.warmup_share};
+      break;
+  }
+  return schedule;
+}
+
+// Sums over the examples of one epoch, for progress.
+struct EpochSums {
+  std::int64_t examples = 0;
+  std::int64_t correct = 0;
+  double loss = 0.0;
+};
+
+// The epoch to begin with.
+std::int64_t resume(TrainStep& train_step, const TrainOptions& options, const TrainPhase& phase,
+                    std::int64_t steps_per_epoch) {
+  if (phase.resume == nullptr) {
+    return 0;
+  }
+  const TrainPosition& position = phase.resume->position;
+  check(position.phase == phase.name && position.seed == options.seed && position.epoch <= phase.epochs &&
+            position.step == position.epoch * steps_per_epoch,
+        phase.name, " training: the checkpoint is of ", position.phase, " training, epoch ", position.epoch, ", step ",
+        position.step, ", seed ", position.seed, ", which this run does not pass through");
+  train_step.set_state(phase.resume->step);
+  return position.epoch;
+}
+
+// What training left behind: the next loss would tell of it, but after the last step there is none, and codes hide it.
+void check_finite(const nn::Graph& graph, TrainStep& train_step) {
+  try {
+    nn::check_finite(graph, "the model");
+    for (const auto& [name, tensor] : train_step.optimizer().state()) {
+      if (tensor->dtype() == DType::F32) {
+        nn::check_finite(std::as_const(*tensor).data<float>(), "the optimizer: " + name);
+      }
+    }
+  } catch (const Error& error) {
+    fail(error.what(), " lower learning_rate, or set clip_norm");
+  }
+}
+
+// Calls `work`, with the phase in front of its errors.
+template <typename Work>
+void in_phase(const TrainPhase& phase, std::string_view unit, std::int64_t number, std::int64_t count, Work work) {
+  try {
+    work();
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const Error& error) {
+    fail(phase.name, " training: ", unit, " ", number, " of ", count, ": ", error.what());
+  }
+}
+
+}  // namespace
+
+TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options,
+                        const TrainPhase& phase, evaluation::Reporter& reporter) {
+  const TrainSettings& settings = options.train;
+  const Batches batches = cut_batches(graph, settings, dataset.size());
+  data::Loader loader(dataset, {.batch = settings.batch,
+                                .shuffle = true,
+                                .seed = options.seed,
+                                .augment = options.augment,
+                                .drop_last = batches.drop_last,
+                                .normalization = options.normalization});
+  const std::int64_t steps_per_epoch = batches.per_epoch;
+  const std::int64_t steps = count_steps(batches, phase.epochs);
+  TrainStep train_step(graph, settings, options.seed);
+  Profiler profiler;
+  Profiler* const profiler_or_null = options.profile ? &profiler : nullptr;
+  train_step.set_profiler(profiler_or_null);
+  const optim::Schedule schedule = make_schedule(settings, phase.learning_rate, steps_per_epoch);
+
+  const std::int64_t first = resume(train_step, options, phase, steps_per_epoch);
+  evaluation::PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch,
+                               (phase.epochs - first) * batches.examples);
+  std::int64_t step = first * steps_per_epoch;
+  TrainResult trained{.steps = steps};
+  for (std::int64_t epoch = first; epoch < phase.epochs; ++epoch) {
+    clock.begin_epoch(epoch + 1);
+    loader.begin_epoch(phase.first_epoch + epoch);
+    EpochSums sums;
+    const auto next = [&](data::Batch& batch) {
+      const ProfiledScope scope(profiler_or_null, "data", Profiler::Phase::Data);
+      return loader.next(batch);
+    };
+    for (data::Batch batch; next(batch); ++step) {
+      if (phase.before_step) {
+        phase.before_step(step, steps);
+      }
+      const auto number = static_cast<std::uint64_t>(phase.first_epoch * steps_per_epoch + step);
+      const double rate = optim::learning_rate(schedule, step, steps);
+      TrainStep::Result result;
+      in_phase(phase, "step", step + 1, steps,
+               [&] { result = train_step.run(batch.images, batch.labels, rate, number); });
+      trained.loss = result.loss;
+      sums.loss += result.loss * static_cast<double>(batch.size());
+      sums.correct += result.correct;
+      sums.examples += batch.size();
+      const auto seen = static_cast<double>(sums.examples);
+      clock.batch_done(batch.size(), sums.loss / seen, static_cast<double>(sums.correct) / seen, train_step.scaler());
+    }
+    in_phase(phase, "epoch", epoch + 1, phase.epochs, [&] {
+      check_finite(graph, train_step);
+      check(epoch + 1 < phase.epochs || !train_step.scaler() || train_step.scaler()->skipped_steps < step,
+            "every step was skipped, for gradients pass the largest number of fp16; set [train] precision = ",
+            "\"bf16\" or \"fp32\", or lower learning_rate");
+    });
+    if (!options.checkpoint.empty() && trained.writes_checkpoints) {
+      try {
+        save_checkpoint(options.checkpoint, graph, train_step.state(),
+                        {.phase = phase.name, .epoch = epoch + 1, .step = step, .seed = options.seed});
+      } catch (const Error& error) {
+        trained.writes_checkpoints = false;
+        reporter.message(std::string("NO CHECKPOINTS from here on, training goes on without: ") + error.what());
+      }
+    }
+  }
+  if (options.profile && phase.epochs > 0) {
+    reporter.message(phase.name + " training: where the time went\n" + report::profile_table(profiler, steps));
+  }
+  trained.seconds = phase.epochs > 0 ? clock.seconds() : 0.0;
+  trained.scaler = train_step.scaler();
+  return trained;
+}
+
+}  // namespace detent::train

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "detent/data/dataset.h"
+#include "detent/data/loader.h"
+#include "detent/evaluation/progress.h"
+#include "detent/nn/graph.h"
+#include "detent/train/checkpoint.h"
+#include "detent/train/settings.h"
+
+namespace detent::train {
+
+/// What float training and quantization-aware training differ in.
+struct TrainPhase {
+  std::string name;  ///< "float", "qat": for progress
+  std::int64_t epochs = 1;
+  double learning_rate = 1e-3;
+  std::int64_t first_epoch = 0;  ///< of the whole run: later epochs shuffle and augment otherwise than earlier ones
+  /// Called before each step, with its number and how many there are in this phase: freezes at its time.
+  std::function<void(std::int64_t step, std::int64_t steps)> before_step = {};
+  /// Where an earlier run of this phase was cut off; null: the phase begins. `graph` must then be the checkpoint's.
+  const Checkpoint* resume = nullptr;
+};
+
+/// What [train] and [data] say, and the seed.
+struct TrainOptions {
+  TrainSettings train;
+  data::Normalization normalization;
+  data::Augmentation augment;
+  std::uint64_t seed = 0;
+  bool profile = false;                   ///< whether to tell where the time went, in a message at the end of the phase
+  std::filesystem::path checkpoint = {};  ///< the file that is written after each epoch (checkpoint.h); empty: none
+};
+
+struct TrainResult {
+  double seconds = 0.0;
+  std::optional<optim::GradScaler::State> scaler = {};  ///< as it ends, with precision "fp16"
+  std::int64_t steps = 0;                               ///< of the whole phase
+  double loss = 0.0;                                    ///< of the last step; 0 without one
+  bool writes_checkpoints = true;                       ///< false: one could not be written, as was told in a message
+};
+
+/// Trains `graph`, which has weights, on `dataset` for the phase's epochs. A step is: forward on a tape, loss,
+/// backward, clip, optimizer step, gradients dropped; all memory of a step is used again in the next. Everything
+/// depends on graph, data, options and phase alone, not on the number of threads. A phase that goes on from a
+/// checkpoint ends with the same bits as one that was never cut off. Batches are cut as batches.h says. A checkpoint
+/// that cannot be written is told in one message; the phase goes on without.
+/// Throws Error if a loss, or after an epoch a parameter, a statistic, a range or the optimizer's state, is not finite;
+/// if the gradient scaler skipped every step of the phase; as cut_batches does; and for a checkpoint of another phase,
+/// seed or model.
+TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options,
+                        const TrainPhase& phase, evaluation::Reporter& reporter);
+
+}  // namespace detent::train
