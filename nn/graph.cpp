@@ -4,7 +4,7 @@
 #include <cctype>
 #include <set>
 
-#include "detent/nn/options.h"
+#include "detent/io/option_reader.h"
 
 namespace detent::nn {
 namespace {

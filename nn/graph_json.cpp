@@ -2,8 +2,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "detent/io/option_reader.h"
 #include "detent/nn/graph.h"
-#include "detent/nn/options.h"
 
 namespace detent::nn {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/nn/options.h"
+#include "detent/io/option_reader.h"
 
 namespace detent::nn {
 

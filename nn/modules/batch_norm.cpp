@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "detent/nn/options.h"
+#include "detent/io/option_reader.h"
 
 namespace detent::nn {
 

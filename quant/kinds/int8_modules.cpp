@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "detent/nn/options.h"
+#include "detent/io/option_reader.h"
 
 namespace detent::quant {
 namespace {
@@ -18,7 +18,7 @@ ScaleZero map_from(const Tensor& scale, const Tensor& zero_point) {
   return {scale.data<float>()[0], zero_point.data<std::int32_t>()[0]};
 }
 
-int bits_of(nn::OptionReader& reader, const char* key) {
+int bits_of(OptionReader& reader, const char* key) {
   const std::int64_t bits = reader.integer(key, 8);
   check(2 <= bits && bits <= 8, key, ": expected 2 to 8, got ", bits);
   return static_cast<int>(bits);
@@ -150,7 +150,7 @@ json Int8Product::options() const {
 }
 
 Int8Product::Options int8_options_from_json(const json& json) {
-  nn::OptionReader reader("int8", json);
+  OptionReader reader("int8", json);
   Int8Product::Options options;
   options.weight_bits = bits_of(reader, "weight_bits");
   options.is_per_channel = reader.boolean("per_channel", true);
@@ -164,7 +164,7 @@ Int8Product::Options int8_options_from_json(const json& json) {
 json Int8Add::options() const { return {{"relu", relu_}, {"output_bits", output_.bits()}}; }
 
 std::shared_ptr<nn::Module> Int8Add::from_options(const json& options) {
-  nn::OptionReader reader("int8_add", options);
+  OptionReader reader("int8_add", options);
   const bool relu = reader.boolean("relu", false);
   const int bits = bits_of(reader, "output_bits");
   reader.finish();
@@ -182,7 +182,7 @@ std::shared_ptr<nn::Module> Int8AvgPool2d::from_options(const json& options) {
   json rest = options;
   const AverageGeometry geometry = AverageGeometry::from_json(options["geometry"]);
   rest.erase("geometry");
-  nn::OptionReader reader("int8_avg_pool2d", rest);
+  OptionReader reader("int8_avg_pool2d", rest);
   const int bits = bits_of(reader, "output_bits");
   reader.finish();
   return std::make_shared<Int8AvgPool2d>(geometry, FixedMap(bits));

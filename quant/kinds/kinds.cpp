@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/nn/options.h"
+#include "detent/io/option_reader.h"
 #include "detent/quant/kinds/int8_modules.h"
 #include "detent/quant/kinds/qat_options.h"
 
@@ -34,7 +34,7 @@ std::shared_ptr<nn::Module> make_qat(const json& options) {
                                       qat_options_from_json(object_at(options, "qat", kind)), std::move(batch_norm));
   rest.erase("layer");
   rest.erase("qat");
-  nn::OptionReader(kind, rest).finish();
+  OptionReader(kind, rest).finish();
   return module;
 }
 
@@ -46,7 +46,7 @@ std::shared_ptr<nn::Module> make_int8(const json& options) {
   json rest = options;
   rest.erase("layer");
   rest.erase("int8");
-  nn::OptionReader(kind, rest).finish();
+  OptionReader(kind, rest).finish();
   return module;
 }
 

@@ -66,7 +66,7 @@ OutputOptions take_output_options(json& options, std::string_view kind) {
 
 template <typename M>
 std::shared_ptr<nn::Module> without_options(std::string_view kind, const json& options) {
-  nn::OptionReader(kind, options).finish();
+  OptionReader(kind, options).finish();
   return std::make_shared<M>();
 }
 
@@ -77,7 +77,7 @@ json Quantize::options() const { return output_options(output_, range_); }
 std::shared_ptr<nn::Module> Quantize::from_options(const json& options) {
   json rest = options;
   const OutputOptions read = take_output_options(rest, "quantize");
-  nn::OptionReader("quantize", rest).finish();
+  OptionReader("quantize", rest).finish();
   return std::make_shared<Quantize>(read.activation.config, read.activation.state, read.range);
 }
 
@@ -110,7 +110,7 @@ json QatAdd::options() const {
 std::shared_ptr<nn::Module> QatAdd::from_options(const json& options) {
   json rest = options;
   const OutputOptions read = take_output_options(rest, "qat_add");
-  nn::OptionReader reader("qat_add", rest);
+  OptionReader reader("qat_add", rest);
   const bool relu = reader.boolean("relu", false);
   reader.finish();
   return std::make_shared<QatAdd>(read.activation.config, read.activation.state, relu, read.range);
@@ -148,13 +148,13 @@ Shape AverageGeometry::output_shape(const Shape& example) const {
 json AverageGeometry::to_json() const { return {{"kernel", kernel}, {"stride", stride}, {"padding", padding}}; }
 
 AverageGeometry AverageGeometry::from_json(const json& json) {
-  nn::OptionReader reader("average pool", json);
+  OptionReader reader("average pool", json);
   AverageGeometry geometry;
   geometry.kernel = reader.integer("kernel", 0);
   geometry.stride = reader.integer("stride", 0);
   geometry.padding = reader.integer("padding", 0);
   reader.finish();
-  nn::check_extent("average pool", "kernel", geometry.kernel, 0);
+  check_extent("average pool", "kernel", geometry.kernel, 0);
   return geometry;
 }
 
@@ -169,7 +169,7 @@ std::shared_ptr<nn::Module> QatAvgPool2d::from_options(const json& options) {
   const OutputOptions read = take_output_options(rest, "qat_avg_pool2d");
   const AverageGeometry geometry = AverageGeometry::from_json(object_at(rest, "geometry", "qat_avg_pool2d"));
   rest.erase("geometry");
-  nn::OptionReader("qat_avg_pool2d", rest).finish();
+  OptionReader("qat_avg_pool2d", rest).finish();
   return std::make_shared<QatAvgPool2d>(geometry, read.activation.config, read.activation.state, read.range);
 }
 
@@ -201,7 +201,7 @@ nn::Variable CodeRelu::forward(nn::Context&, std::span<const nn::Variable> input
 json CodeDropout::options() const { return {{"p", p_}}; }
 
 std::shared_ptr<nn::Module> CodeDropout::from_options(const json& options) {
-  nn::OptionReader reader("code_dropout", options);
+  OptionReader reader("code_dropout", options);
   const double p = reader.real("p", 0.5);
   reader.finish();
   check(p >= 0.0 && p < 1.0, "code_dropout: p: expected 0 <= p < 1, got ", p);

@@ -20,7 +20,7 @@ json to_json(const ActivationQuantizer& config, FakeQuant::State state) {
 }
 
 ActivationOptions activation_options_from_json(const json& options) {
-  nn::OptionReader reader("activation quantizer", options);
+  OptionReader reader("activation quantizer", options);
   ActivationOptions read;
   read.config.bits = static_cast<int>(reader.integer("bits", 8));
   read.config.observer.kind = observer_kind_from_name(reader.text("observer", name_of(read.config.observer.kind)));
@@ -44,7 +44,7 @@ json to_json(const QatOptions& options) {
 
 QatOptions qat_options_from_json(const json& json) {
   QatOptions read;
-  nn::OptionReader weight("weight quantizer", object_at(json, "weight", "quantized layer"));
+  OptionReader weight("weight quantizer", object_at(json, "weight", "quantized layer"));
   read.qconfig.weight.bits = static_cast<int>(weight.integer("bits", 8));
   const std::string granularity = weight.text("granularity", kPerChannel);
   check(granularity == kPerTensor || granularity == kPerChannel,
@@ -58,7 +58,7 @@ QatOptions qat_options_from_json(const json& json) {
   nlohmann::json rest = json;
   rest.erase("weight");
   rest.erase("activation");
-  nn::OptionReader reader("quantized layer", rest);
+  OptionReader reader("quantized layer", rest);
   read.relu = reader.boolean("relu", false);
   read.qconfig.backward = dtype_from_name(reader.text("backward", name_of(DType::BF16)));
   const std::string range = reader.text("range", "previous");

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "detent/nn/options.h"
+#include "detent/io/option_reader.h"
 #include "detent/quant/kinds/qat_product.h"
 
 namespace detent::quant {

@@ -9,7 +9,7 @@
 #include "detent/core/error.h"
 #include "detent/core/shape.h"
 
-namespace detent::nn {
+namespace detent {
 
 /// Reads a module's options from JSON, key by key, strictly: a key of another type, or one that nobody asked for,
 /// throws Error naming the kind and the key.
@@ -47,4 +47,4 @@ void check_extent(std::string_view kind, std::string_view key, std::int64_t valu
 /// Throws Error unless every extent is at least 1 and there are at most kMaxElements elements.
 void check_elements(std::string_view what, const Shape& shape);
 
-}  // namespace detent::nn
+}  // namespace detent

@@ -1,8 +1,8 @@
-#include "detent/nn/options.h"
+#include "detent/io/option_reader.h"
 
 #include <nlohmann/json.hpp>
 
-namespace detent::nn {
+namespace detent {
 
 std::string in_message(const nlohmann::json& value) {
   constexpr std::size_t kLongest = 80;
@@ -86,4 +86,4 @@ void check_elements(std::string_view what, const Shape& shape) {
         " elements, got shape ", shape);
 }
 
-}  // namespace detent::nn
+}  // namespace detent
