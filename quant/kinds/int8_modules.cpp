@@ -29,7 +29,7 @@ int bits_of(OptionReader& reader, const char* key) {
 FixedMap::FixedMap(int bits) : bits_(bits), scale_(scale_tensor(1.0F)), zero_point_(zero_point_tensor(0)) {}
 
 FixedMap::FixedMap(const FakeQuant& output)
-    : bits_(output.config().bits),
+    : bits_(output.config().grid.bits),
       scale_(scale_tensor(output.map().scale)),
       zero_point_(zero_point_tensor(output.map().zero_point)) {}
 

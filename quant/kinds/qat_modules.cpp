@@ -13,10 +13,11 @@ namespace {
 using nlohmann::json;
 
 /// Observes and quantizes what `make(map, seen)` computes: with the range as it stands, or, for a first batch and where
-/// the current range is asked for, with the range that has the batch in it. While measuring it counts instead.
+/// the current range is asked for, with the range that has the batch in it. While measuring it counts instead. `reals`
+/// gives the real values, for range rules that need them.
 template <typename Make>
 Variable observe_and_make(const nn::Context& context, const nn::Module& owner, FakeQuant& output, RangeUse range,
-                          std::int64_t examples, Make&& make) {
+                          std::int64_t examples, Make&& make, const FakeQuant::ValuesOf& reals) {
   if (output.is_measuring() && !context.training) {
     return measured_codes(output, make);
   }
@@ -25,20 +26,20 @@ Variable observe_and_make(const nn::Context& context, const nn::Module& owner, F
   if (observe_first) {
     MinMax seen;
     make(std::make_shared<const QParams>(QParams::per_tensor({}, output.codes())), &seen);
-    output.observe(seen, examples);
+    output.observe(seen, examples, reals);
   }
   output.check_range(owner.name());
   const bool observe_after = observe && !observe_first;
   MinMax seen;
   Variable y = make(output.qparams(), observe_after ? &seen : nullptr);
   if (observe_after) {
-    output.observe(seen, examples);
+    output.observe(seen, examples, reals);
   }
   return y;
 }
 
 Variable calibrated(FakeQuant& output, Variable y) {
-  output.observe(kernels::min_max(y.value().data<float>()), y.shape()[0]);
+  output.observe(y.value(), y.shape()[0]);
   return y;
 }
 
@@ -88,7 +89,8 @@ nn::Variable Quantize::forward(nn::Context& context, std::span<const nn::Variabl
   }
   return observe_and_make(
       context, *this, output_, range_, x.shape()[0],
-      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) { return quantize_op(x, map, seen); });
+      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) { return quantize_op(x, map, seen); },
+      [&] { return x.value(); });
 }
 
 json Dequantize::options() const { return json::object(); }
@@ -122,14 +124,19 @@ Shape QatAdd::output_shape(std::span<const Shape> inputs) const {
 }
 
 nn::Variable QatAdd::forward(nn::Context& context, std::span<const nn::Variable> inputs) {
+  const auto real_sum = [&](const Variable& a, const Variable& b) {
+    const Variable sum = autograd::add(a, b);
+    return relu_ ? autograd::relu(sum) : sum;
+  };
   if (output_.is_calibrating()) {
-    const Variable sum = autograd::add(inputs[0], inputs[1]);
-    return calibrated(output_, relu_ ? autograd::relu(sum) : sum);
+    return calibrated(output_, real_sum(inputs[0], inputs[1]));
   }
-  return observe_and_make(context, *this, output_, range_, inputs[0].shape()[0],
-                          [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
-                            return add_codes(inputs[0], inputs[1], map, relu_, seen);
-                          });
+  return observe_and_make(
+      context, *this, output_, range_, inputs[0].shape()[0],
+      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
+        return add_codes(inputs[0], inputs[1], map, relu_, seen);
+      },
+      [&] { return real_sum(dequantize_op(inputs[0]), dequantize_op(inputs[1])).value(); });
 }
 
 kernels::PoolShape AverageGeometry::pool_shape(const Shape& example, std::int64_t batch) const {
@@ -177,15 +184,20 @@ nn::Variable QatAvgPool2d::forward(nn::Context& context, std::span<const nn::Var
   const nn::Variable& x = inputs[0];
   const kernels::PoolShape shape = geometry_.pool_shape(x.shape().row(), x.shape()[0]);
   const Shape result = geometry_.output_shape(x.shape().row());
-  if (output_.is_calibrating()) {
+  const auto real_mean = [&](const Tensor& values) {
     Tensor y = context.tape.empty(result.batched(shape.n));
-    kernels::avg_pool_forward(shape, x.value().data<float>().data(), y.data<float>().data());
-    return calibrated(output_, context.tape.constant(std::move(y)));
+    kernels::avg_pool_forward(shape, values.data<float>().data(), y.data<float>().data());
+    return y;
+  };
+  if (output_.is_calibrating()) {
+    return calibrated(output_, context.tape.constant(real_mean(x.value())));
   }
-  return observe_and_make(context, *this, output_, range_, inputs[0].shape()[0],
-                          [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
-                            return average_codes(x, shape, result, map, seen);
-                          });
+  return observe_and_make(
+      context, *this, output_, range_, inputs[0].shape()[0],
+      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
+        return average_codes(x, shape, result, map, seen);
+      },
+      [&] { return real_mean(dequantize_op(x).value()); });
 }
 
 json CodeRelu::options() const { return json::object(); }

@@ -10,7 +10,7 @@ namespace detent::quant {
 /// Real numbers in, codes out: the input of the model, and the way back from a module that stayed in float.
 class Quantize : public nn::Module, public QuantizedOutput {
  public:
-  Quantize(const ActivationQuantizer& config, FakeQuant::State state, RangeUse range = RangeUse::Previous)
+  Quantize(const QuantizerSpec& config, FakeQuant::State state, RangeUse range = RangeUse::Previous)
       : output_(config, state), range_(range) {}
   FakeQuant& output() override { return output_; }
 
@@ -40,7 +40,7 @@ class Dequantize : public nn::Module {
 /// The sum of two tensors of codes, then ReLU if `relu`.
 class QatAdd : public nn::Module, public QuantizedOutput {
  public:
-  QatAdd(const ActivationQuantizer& config, FakeQuant::State state, bool relu, RangeUse range = RangeUse::Previous)
+  QatAdd(const QuantizerSpec& config, FakeQuant::State state, bool relu, RangeUse range = RangeUse::Previous)
       : output_(config, state), relu_(relu), range_(range) {}
   FakeQuant& output() override { return output_; }
   bool relu() const { return relu_; }
@@ -75,7 +75,7 @@ struct AverageGeometry {
 /// The mean of codes over windows or over the whole image.
 class QatAvgPool2d : public nn::Module, public QuantizedOutput {
  public:
-  QatAvgPool2d(const AverageGeometry& geometry, const ActivationQuantizer& config, FakeQuant::State state,
+  QatAvgPool2d(const AverageGeometry& geometry, const QuantizerSpec& config, FakeQuant::State state,
                RangeUse range = RangeUse::Previous)
       : geometry_(geometry), output_(config, state), range_(range) {}
   FakeQuant& output() override { return output_; }

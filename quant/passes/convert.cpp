@@ -91,18 +91,21 @@ void convert_product(Conversion& pass, std::size_t index) {
   }
   nlohmann::json options = qat.layer().options();
   auto layer = std::static_pointer_cast<Layer>(Layer::from_options(options));
-  const bool is_per_channel = settings.qconfig.weight.granularity == Granularity::PerChannel;
-  auto int8 = std::make_shared<Int8ProductOf<Layer>>(std::move(layer),
-                                                     Int8Product::Options{.weight_bits = settings.qconfig.weight.bits,
-                                                                          .is_per_channel = is_per_channel,
-                                                                          .has_bias = !bias.empty(),
-                                                                          .relu = settings.relu,
-                                                                          .output_bits = qat.output().config().bits},
-                                                     std::move(state), qat.output());
+  const bool is_per_channel = !settings.qconfig.weight.is_per_tensor();
+  auto int8 =
+      std::make_shared<Int8ProductOf<Layer>>(std::move(layer),
+                                             Int8Product::Options{.weight_bits = settings.qconfig.weight.grid.bits,
+                                                                  .is_per_channel = is_per_channel,
+                                                                  .has_bias = !bias.empty(),
+                                                                  .relu = settings.relu,
+                                                                  .output_bits = qat.output().config().grid.bits},
+                                             std::move(state), qat.output());
   LedgerRow row{.precision = "int8", .sum_bound = int8->bound()};
   std::ostringstream reason;
   reason << "u8 x s8"
-         << (settings.qconfig.weight.bits == 8 ? "" : " of " + std::to_string(settings.qconfig.weight.bits) + " bits")
+         << (settings.qconfig.weight.grid.bits == 8
+                 ? ""
+                 : " of " + std::to_string(settings.qconfig.weight.grid.bits) + " bits")
          << (is_per_channel ? " per channel" : " per tensor") << (batch_norm ? ", batch norm folded" : "")
          << (settings.relu ? ", relu fused" : "")
          << (row.sum_bound < kExactInF32 ? ", sums below 2^24" : ", sums may pass 2^24");

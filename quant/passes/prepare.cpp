@@ -8,6 +8,7 @@
 #include "detent/nn/finite.h"
 #include "detent/quant/kinds/qat_modules.h"
 #include "detent/quant/passes/copy_module.h"
+#include "detent/quant/quantizers/rules.h"
 
 namespace detent::quant {
 namespace {
@@ -38,7 +39,8 @@ class Preparation {
 
   const Graph::Node& node(std::size_t index) const { return source_.nodes()[index]; }
   const Graph::Node& node(Handle source_value) const { return source_.node(source_value); }
-  /// How this node is quantized; nullopt: it stays in float. Static quantization observes with MinMax.
+  /// How this node is quantized; nullopt: it stays in float. Where no range rule is said, static quantization
+  /// observes with min-max.
   std::optional<QConfig> config(std::size_t index) const;
   FakeQuant::State state() const { return state_; }
   /// The nodes at which this node's module stands.
@@ -74,7 +76,7 @@ class Preparation {
 
  private:
   struct Quantized {
-    ActivationQuantizer activation;
+    QuantizerSpec activation;
     RangeUse range;
     Handle handle;
   };
@@ -111,9 +113,8 @@ std::optional<QConfig> Preparation::config(std::size_t index) const {
   std::optional<QConfig> config = mapping_.lookup(node(index).name, node(index).module->kind());
   if (config) {
     config->validate();
-    if (state_ == FakeQuant::State::Calibrating) {
-      config->activation.observer.kind = ObserverKind::MinMax;
-    }
+    config->activation.range =
+        config->activation.range.or_else(state_ == FakeQuant::State::Calibrating ? kMinMaxRule : kMovingAverageRule);
   }
   return config;
 }
@@ -279,8 +280,7 @@ void prepare_product(Preparation& pass, std::size_t index, const QConfig& config
   const Handle input = pass.codes_of(pass.node(index).inputs[0], config);
   const std::int64_t depth = source.conv_shape(pass.node(pass.node(index).inputs[0]).shape, 1).depth();
   try {
-    kernels::ProductCodes{.x = pass.codes_at(input).qmax, .weight = signed_codes(config.weight.bits).qmax}.check_depth(
-        depth);
+    kernels::ProductCodes{.x = pass.codes_at(input).qmax, .weight = config.weight.codes().qmax}.check_depth(depth);
   } catch (const Error& error) {
     const std::string& name = pass.node(index).name;
     fail("prepare: ", name, ": ", error.what(), " with keep_float = [\"", name, "\"]");
