@@ -5,7 +5,7 @@
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
-#include "detent/nn/model_file.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
 #include "detent/report/metrics_table.h"
@@ -33,17 +33,15 @@ int convert(const Arguments& arguments) {
   check_target(source, *target);
   std::vector<quant::LedgerRow> ledger;
   in_pool(arguments, [&] {
-    nn::Model model = nn::load_model(source, quant::module_kinds());
+    const quant::OpenedModel model = quant::open_model(source);
     check(model.kind == "qat", source, ": expected a model that was prepared for int8 (qat.h5), got kind '", model.kind,
           "'");
-    quant::Converted converted = quant::convert(model.graph);
+    quant::Converted converted = quant::convert(*model.graph());
     if (arguments.has("strict")) {
       quant::check_strict(converted.ledger);
     }
     ledger = converted.ledger;
-    model.graph = converted.graph;
-    model.kind = "int8";
-    nn::save_model(model, *target);
+    runtime::save_model({.model = std::move(converted.model), .attributes = model.attributes}, *target);
   });
   if (arguments.has("json")) {
     print(report::json_text(

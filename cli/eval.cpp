@@ -5,7 +5,7 @@
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
 #include "detent/evaluation/evaluate.h"
-#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
 #include "detent/train/run_data.h"
 
@@ -17,13 +17,15 @@ int eval(const Arguments& arguments) {
   const std::string file = arguments.positionals()[0];
   ConsoleReporter reporter(is_json);
   evaluation::Evaluation result;
-  nn::Model model;
+  quant::OpenedModel model;
   train::RunData data;
   in_pool(arguments, [&] {
-    model = nn::load_model(file, quant::module_kinds());
+    model = quant::open_model(file);
     data = train::open_model_data(model, arguments.text("data"));
     reporter.message("data: " + data.description);
-    result = evaluation::evaluate(model.graph, data.test, data.normalization, reporter);
+    result = model.model() != nullptr
+                 ? evaluation::evaluate(*model.model(), data.test, data.normalization, reporter)
+                 : evaluation::evaluate(*model.graph(), data.test, data.normalization, reporter);
   });
   const std::size_t images = result.predictions.size();
   if (is_json) {

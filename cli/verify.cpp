@@ -6,7 +6,7 @@
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
 #include "detent/evaluation/evaluate.h"
-#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
 #include "detent/report/metrics_table.h"
@@ -15,8 +15,8 @@
 namespace detent::cli {
 namespace {
 
-nn::Model load(const std::string& file, const std::string& kind) {
-  nn::Model model = nn::load_model(file, quant::module_kinds());
+quant::OpenedModel load(const std::string& file, const std::string& kind) {
+  quant::OpenedModel model = quant::open_model(file);
   check(model.kind == kind, file, ": expected a model of kind '", kind, "', got '", model.kind,
         "'; write detent verify qat.h5 int8.h5");
   return model;
@@ -27,11 +27,11 @@ int verify(const Arguments& arguments) {
   ConsoleReporter reporter(is_json);
   evaluation::VerifyReport report;
   in_pool(arguments, [&] {
-    const nn::Model qat = load(arguments.positionals()[0], "qat");
-    const nn::Model int8 = load(arguments.positionals()[1], "int8");
+    const quant::OpenedModel qat = load(arguments.positionals()[0], "qat");
+    const quant::OpenedModel int8 = load(arguments.positionals()[1], "int8");
     const train::RunData data = train::open_model_data(qat, arguments.text("data"));
     reporter.message("data: " + data.description);
-    report = evaluation::verify(qat.graph, int8.graph, data.test, data.normalization, reporter);
+    report = evaluation::verify(*qat.graph(), *int8.model(), data.test, data.normalization, reporter);
   });
   if (is_json) {
     print(report::json_text(report::to_json(report)));

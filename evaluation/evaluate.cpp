@@ -6,7 +6,7 @@
 
 #include "detent/kernels/layers/loss.h"
 #include "detent/quant/passes/prepare.h"
-#include "detent/quant/plan/plan.h"
+#include "detent/runtime/plan.h"
 
 namespace detent::evaluation {
 namespace {
@@ -35,13 +35,6 @@ void infer_examples(nn::Graph& graph, const data::Dataset& dataset, const data::
   });
 }
 
-// Whether some layers of `graph` compute with integers: plans of such graphs give the same codes, sooner.
-bool is_converted(const nn::Graph& graph) {
-  return std::ranges::any_of(graph.nodes(), [](const nn::Graph::Node& node) {
-    return node.module && node.module->kind().starts_with("int8_");
-  });
-}
-
 std::int64_t count_not_finite(const Tensor& logits) {
   const std::int64_t classes = logits.shape().row_elements();
   const std::span<const float> values = logits.data<float>();
@@ -50,6 +43,24 @@ std::int64_t count_not_finite(const Tensor& logits) {
     count += std::all_of(row, row + classes, [](float x) { return std::isfinite(x); }) ? 0 : 1;
   }
   return count;
+}
+
+// Runs `infer(images, use)` on all of `dataset`; it calls `use` with the result.
+template <typename Infer>
+Evaluation evaluate_by(const data::Dataset& dataset, const data::Normalization& normalization, Reporter& reporter,
+                       Infer&& infer) {
+  Evaluation result;
+  const auto start = std::chrono::steady_clock::now();
+  for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
+    infer(batch.images, [&](const Tensor& logits) {
+      const std::vector<std::int32_t> predictions = predictions_of(logits);
+      result.not_finite += count_not_finite(logits);
+      result.correct += count_correct(predictions, batch.labels);
+      result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
+    });
+  });
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
 }
 
 }  // namespace
@@ -74,27 +85,25 @@ std::int64_t count_correct(std::span<const std::int32_t> predictions, const Tens
 Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
                     Reporter& reporter) {
   Arena arena;
-  Evaluation result;
-  const auto start = std::chrono::steady_clock::now();
-  const bool has_plan = is_converted(graph);
-  std::optional<quant::InferencePlan> plan;
-  for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
+  return evaluate_by(dataset, normalization, reporter, [&](const Tensor& images, auto&& use) {
     nn::Tape tape(&arena, nn::Tape::Mode::Inference);
     nn::Context context{.tape = tape};
-    if (has_plan && (!plan || plan->batch() != batch.size())) {
-      plan.emplace(graph, batch.size());
-    }
-    const Tensor logits = plan ? plan->run(batch.images) : graph.forward(context, tape.constant(batch.images)).value();
-    const std::vector<std::int32_t> predictions = predictions_of(logits);
-    result.not_finite += count_not_finite(logits);
-    result.correct += count_correct(predictions, batch.labels);
-    result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
+    use(graph.forward(context, tape.constant(images)).value());
   });
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return result;
 }
 
-VerifyReport verify(const nn::Graph& prepared, const nn::Graph& int8, const data::Dataset& dataset,
+Evaluation evaluate(const runtime::Model& model, const data::Dataset& dataset,
+                    const data::Normalization& normalization, Reporter& reporter) {
+  std::optional<runtime::Plan> plan;
+  return evaluate_by(dataset, normalization, reporter, [&](const Tensor& images, auto&& use) {
+    if (!plan || plan->batch() != images.shape()[0]) {
+      plan.emplace(model, images.shape()[0]);
+    }
+    use(plan->run(images));
+  });
+}
+
+VerifyReport verify(const nn::Graph& prepared, const runtime::Model& int8, const data::Dataset& dataset,
                     const data::Normalization& normalization, Reporter& reporter) {
   Verifier verifier(prepared, int8);
   for_each_batch(dataset, normalization, "verify", reporter,

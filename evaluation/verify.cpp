@@ -13,8 +13,6 @@
 namespace detent::evaluation {
 namespace {
 
-bool is_codes(const Tensor& tensor) { return tensor.qparams() != nullptr; }
-
 double value_at(const Tensor& tensor, std::int64_t i) {
   return tensor.reshape({tensor.elements()}).rows(i, i + 1).item();
 }
@@ -51,13 +49,6 @@ std::int64_t count_differences(const Tensor& expected, const Tensor& actual, std
   return differing;
 }
 
-void check_none(const nn::Graph& graph, std::string_view kinds, std::string_view what) {
-  for (const nn::Graph::Node& node : graph.nodes()) {
-    const std::string_view kind = node.module ? node.module->kind() : "";
-    check(!kind.starts_with(kinds), "verify: ", node.name, " (", kind, ") is of ", what);
-  }
-}
-
 std::vector<std::int32_t> predictions(const Tensor& output) {
   const Tensor flat = output.reshape({output.shape()[0], output.shape().row_elements()});
   std::vector<std::int32_t> best(static_cast<std::size_t>(flat.shape()[0]));
@@ -67,39 +58,46 @@ std::vector<std::int32_t> predictions(const Tensor& output) {
 
 }  // namespace
 
-Verifier::Verifier(nn::Graph prepared, nn::Graph int8) : prepared_(std::move(prepared)), int8_(std::move(int8)) {
-  check(prepared_.input_shape() == int8_.input_shape(),
-        "verify: the models have other inputs: ", prepared_.input_shape(), " and ", int8_.input_shape());
-  check_none(prepared_, "int8_", "a converted graph; pass the prepared one first");
-  check_none(int8_, "qat_", "a prepared graph; pass what quant::convert makes of it second");
-  for (const nn::Graph::Node& node : int8_.nodes()) {
-    if (!node.module) {
-      continue;
-    }
+Verifier::Verifier(nn::Graph prepared, runtime::Model int8)
+    : prepared_(std::move(prepared)), int8_(std::move(int8)), layer_of_(prepared_.nodes().size()) {
+  check(int8_.inputs.size() == 1 && prepared_.input_shape() == int8_.inputs[0].type.shape,
+        "verify: the models have other inputs: ", prepared_.input_shape(), " and ",
+        int8_.inputs.empty() ? Shape() : int8_.inputs[0].type.shape);
+  for (const runtime::Node& node : int8_.nodes) {
     const std::optional<nn::Graph::Handle> other = prepared_.find(node.name);
-    const bool exists = other && prepared_.node(*other).shape == node.shape;
-    check(exists, "verify: the int8 model has a layer '", node.name, "' of shape ", node.shape,
+    const bool exists = other && prepared_.node(*other).shape == node.output.shape;
+    check(exists, "verify: the int8 model has a layer '", node.name, "' of shape ", node.output.shape,
           " that the fake-quantized model does not have: these are not two forms of one model");
-    layer_index_[node.name] = report_.layers.size();
+    layer_of_[other->index] = report_.layers.size();
     report_.layers.push_back({.name = node.name});
     digests_.emplace_back();
   }
 }
 
+runtime::Plan& Verifier::plan_for(std::int64_t batch) {
+  if (!plan_ || plan_->batch() != batch) {
+    plan_.emplace(int8_, batch, runtime::PlanOptions{.keeps_values = true});
+  }
+  return *plan_;
+}
+
 void Verifier::feed(const Tensor& images) {
   std::vector<Tensor> expected(report_.layers.size());
-  std::vector<Tensor> actual(report_.layers.size());
-  const auto keep = [&](std::vector<Tensor>& values) {
-    return [&](const nn::Graph::Node& node, const nn::Variable& value) {
-      if (const auto layer = layer_index_.find(node.name); layer != layer_index_.end()) {
-        values[layer->second] = value.value();
-      }
-    };
-  };
   autograd::Tape tape(&arena_, autograd::Tape::Mode::Inference);
   nn::Context context{tape};
-  const Tensor expected_output = prepared_.forward(context, tape.constant(images), keep(expected)).value();
-  const Tensor actual_output = int8_.forward(context, tape.constant(images), keep(actual)).value();
+  std::size_t node = 0;  // nodes come in their order
+  const auto keep = [&](const nn::Graph::Node&, const nn::Variable& value) {
+    if (const std::optional<std::size_t> layer = layer_of_[node++]) {
+      expected[*layer] = value.value();
+    }
+  };
+  const Tensor expected_output = prepared_.forward(context, tape.constant(images), keep).value();
+  runtime::Plan& plan = plan_for(images.shape()[0]);
+  const Tensor actual_output = plan.run(images);
+  std::vector<Tensor> actual;
+  for (std::size_t i = 0; i < report_.layers.size(); ++i) {
+    actual.push_back(plan.value(int8_.value_of(i)));
+  }
 
   std::vector<std::optional<Mismatch>> found(report_.layers.size());
   parallel_slices(static_cast<std::int64_t>(report_.layers.size()), [&](std::int64_t slice) {
@@ -115,7 +113,7 @@ void Verifier::feed(const Tensor& images) {
     }
     layer.codes_compared += expected[i].elements();
     layer.codes_mismatched += differing;
-    if (is_codes(actual[i])) {
+    if (int8_.nodes[i].output.is_codes()) {
       digests_[i].update(std::as_bytes(actual[i].data<std::uint8_t>()));
     }
   });

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <functional>
-#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "detent/io/sha256.h"
 #include "detent/nn/graph.h"
+#include "detent/runtime/plan.h"
 
 namespace detent::evaluation {
 
@@ -36,8 +36,8 @@ struct VerifyReport {
   bool passed() const { return codes_mismatched == 0 && predictions_changed == 0; }
 };
 
-/// Feeds the same images through a frozen prepared model and its converted one, and compares the codes of every layer.
-/// Layers that stayed in float are compared bit by bit.
+/// Feeds the same images through a frozen prepared model and through the plan of its converted one, and compares the
+/// codes of every layer. Layers that stayed in float are compared bit by bit.
 ///
 /// codes_sha256: a SHA-256 for each layer of codes over its codes, image by image in the order fed; then one over the
 /// lines "<layer> <hex digest>\n" in running order. It depends on the model and the images alone, not on batch size,
@@ -45,17 +45,21 @@ struct VerifyReport {
 class Verifier {
  public:
   /// Throws Error unless `int8` has the layers of `prepared` (apart from those that convert drops).
-  Verifier(nn::Graph prepared, nn::Graph int8);
+  Verifier(nn::Graph prepared, runtime::Model int8);
   /// images [N, ...] f32, as the model was trained on them.
   void feed(const Tensor& images);
   VerifyReport report() const;
 
+  /// For tests: the plan that runs batches of `batch` images.
+  runtime::Plan& plan_for(std::int64_t batch);
+
  private:
   nn::Graph prepared_;
-  nn::Graph int8_;
+  runtime::Model int8_;
+  std::optional<runtime::Plan> plan_;
   Arena arena_;
   VerifyReport report_;
-  std::map<std::string, std::size_t> layer_index_;
+  std::vector<std::optional<std::size_t>> layer_of_;  // by node of prepared_
   std::vector<Sha256> digests_;
 };
 

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "detent/io/description.h"
 #include "detent/io/option_reader.h"
 #include "detent/nn/graph.h"
 
@@ -20,29 +21,6 @@ std::string text(const json& object, const char* key, std::string_view where) {
   const json& value = member(object, key, where);
   check(value.is_string(), "graph: ", where, ": ", key, ": expected a text, got ", in_message(value));
   return value.get<std::string>();
-}
-
-/// Throws Error for a text that is too long, and for brackets, outside of texts, that lie deeper in each other than
-/// those of a graph's description. Of deeply nested JSON a parser and everything that walks over it would overflow the
-/// stack.
-void check_bounds(std::string_view text) {
-  constexpr std::size_t kLongest = std::size_t{64} << 20;
-  constexpr int kDeepest = 100;
-  check(text.size() <= kLongest, "graph: the description has ", text.size(), " bytes, expected at most ", kLongest);
-  int depth = 0;
-  bool is_text = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '"') {
-      is_text = !is_text;
-    } else if (is_text) {
-      i += c == '\\' ? 1 : 0;  // the next character is no end of the text
-    } else if (c == '[' || c == '{') {
-      check(++depth <= kDeepest, "graph: the description is nested deeper than ", kDeepest, " brackets");
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
 }
 
 void check_keys(const json& object, const std::set<std::string>& known, std::string_view where) {
@@ -167,10 +145,7 @@ Graph graph_from_json(const json& json, const ModuleKinds& kinds) {
 }
 
 Graph graph_from_text(std::string_view text, const ModuleKinds& kinds) {
-  check_bounds(text);
-  const json description = json::parse(text, nullptr, false);
-  check(!description.is_discarded(), "graph: the description is not JSON");
-  return graph_from_json(description, kinds);
+  return graph_from_json(parse_description("graph", text), kinds);
 }
 
 Graph Graph::clone(const ModuleKinds& kinds) const {

@@ -3,9 +3,9 @@
 #include "detent/io/tensor_file.h"
 #include "detent/nn/graph.h"
 
-/// Models as files.
+/// Graphs as files. (Int8 models: runtime/model_file.h.)
 ///
-///   attributes   format = "detent-model", version = 1, kind = "fp32" | "qat" | "int8",
+///   attributes   format = "detent-model", version = 1, kind = "fp32" | "qat",
 ///                graph = the JSON of to_json(graph), and any others
 ///   tensors      parameters/<node>/<slot>: every slot of every module, weights and state alike, in its own type, under
 ///                the module's first node; beside `parameters/` any others, such as a checkpoint's optimizer state
@@ -17,7 +17,7 @@ inline constexpr std::int64_t kModelVersion = 1;
 /// A graph, and what stands beside it in its file.
 struct Model {
   Graph graph;
-  std::string kind = "fp32";  ///< "fp32", "qat" or "int8"
+  std::string kind = "fp32";  ///< "fp32" or "qat"
   std::map<std::string, TensorFile::Attribute> attributes = {};
   std::map<std::string, Tensor> tensors = {};  ///< names do not start with "parameters/"
 };

@@ -1,10 +1,10 @@
-#include "detent/nn/fuse_relu.h"
-#include "detent/nn/model_file.h"
 #include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/lower.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/quant/passes/prepare.h"
-#include "detent/quant/plan/plan.h"
 #include "detent/recipes/bench.h"
 #include "detent/recipes/bench_work.h"
+#include "detent/runtime/plan.h"
 
 namespace detent::recipes {
 namespace {
@@ -14,34 +14,34 @@ constexpr std::int64_t kCalibrationImages = 64;
 
 // The model as it is, with what says how it becomes int8.
 struct Source {
-  nn::Graph graph;
-  std::string kind = "fp32";
+  quant::OpenedModel model;
   quant::QConfigMapping mapping = quant::QConfigMapping();
   std::int64_t batch = kBatchOfFiles;
 };
 
 Source open(const std::string& model) {
   if (model.ends_with(".h5")) {
-    nn::Model loaded = nn::load_model(model, quant::module_kinds());
-    return {.graph = std::move(loaded.graph), .kind = loaded.kind};
+    return {.model = quant::open_model(model)};
   }
   const Recipe recipe = load_recipe(model);
-  return {.graph = float_graph_of(recipe), .mapping = recipe.qconfig_mapping(), .batch = recipe.train.batch};
+  return {.model = {.kind = "fp32", .content = float_graph_of(recipe)},
+          .mapping = recipe.qconfig_mapping(),
+          .batch = recipe.train.batch};
 }
 
-nn::Graph quantized(const Source& source) {
-  if (source.kind == "int8") {
-    return source.graph;
+runtime::Model quantized(const Source& source) {
+  if (source.model.kind == "int8") {
+    return *source.model.model();
   }
-  if (source.kind == "qat") {
-    return quant::convert(source.graph).graph;
+  if (source.model.kind == "qat") {
+    return quant::convert(*source.model.graph()).model;
   }
-  nn::Graph prepared = quant::prepare(source.graph, source.mapping);
+  nn::Graph prepared = quant::prepare(*source.model.graph(), source.mapping);
   nn::Tape tape(nullptr, nn::Tape::Mode::Inference);
   nn::Context context{.tape = tape};
   prepared.forward(context, tape.constant(random_images(kCalibrationImages, prepared.input_shape())));
   quant::freeze_observers(prepared);
-  return quant::convert(prepared).graph;
+  return quant::convert(prepared).model;
 }
 
 }  // namespace
@@ -51,9 +51,9 @@ BenchResult bench_infer(const BenchOptions& options, evaluation::Reporter& repor
   check(is_int8 || options.precision == "fp32", "bench infer: --precision: expected fp32 or int8, got '",
         options.precision, "'");
   const Source source = open(options.model);
-  check(is_int8 || source.kind == "fp32", "bench infer: ", options.model, " is a ", source.kind,
+  check(is_int8 || source.model.kind == "fp32", "bench infer: ", options.model, " is a ", source.model.kind,
         " model; use --precision int8, or name its fp32.h5");
-  const nn::Graph graph = is_int8 ? quantized(source) : nn::fuse_relu(source.graph);
+  const runtime::Model model = is_int8 ? quantized(source) : quant::lower(*source.model.graph());
 
   BenchResult result{.what = "infer",
                      .model = options.model,
@@ -61,9 +61,9 @@ BenchResult bench_infer(const BenchOptions& options, evaluation::Reporter& repor
                      .batch = options.batch > 0 ? options.batch : source.batch,
                      .threads = options.threads,
                      .peak = kernels::measure_peak(options.threads)};
-  result.ideal_seconds = static_cast<double>(result.batch) * ideal_inference_seconds(graph, result.peak);
-  const Tensor images = random_images(result.batch, graph.input_shape());
-  quant::InferencePlan plan(graph, result.batch);
+  result.ideal_seconds = static_cast<double>(result.batch) * ideal_inference_seconds(model, result.peak);
+  const Tensor images = random_images(result.batch, source.model.input_shape());
+  runtime::Plan plan(model, result.batch);
   time_runs(result, options.runs, reporter, [&] { plan.run(images); });
   return result;
 }

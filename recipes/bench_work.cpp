@@ -32,9 +32,7 @@ double operations(const nn::Graph& graph, const nn::Graph::Node& node) {
   return 2.0 * static_cast<double>(node.module->multiply_adds(inputs));
 }
 
-bool is_integer(const nn::Module& module) {
-  return module.kind().starts_with("int8_") || module.kind().starts_with("qat_");
-}
+bool is_integer(const nn::Module& module) { return module.kind().starts_with("qat_"); }
 
 }  // namespace
 
@@ -87,11 +85,12 @@ std::vector<data::Batch> training_batches(std::int64_t count, std::int64_t batch
   return batches;
 }
 
-double ideal_inference_seconds(const nn::Graph& graph, const kernels::Peak& peak) {
+double ideal_inference_seconds(const runtime::Model& model, const kernels::Peak& peak) {
   double seconds = 0.0;
-  for (const nn::Graph::Node& node : graph.nodes()) {
-    if (node.module) {
-      seconds += operations(graph, node) / peak_of(peak, is_integer(*node.module) ? DType::S8 : DType::F32);
+  for (const runtime::Node& node : model.nodes) {
+    if (const auto* const product = std::get_if<runtime::Product>(&node.op)) {
+      const double multiply_adds = static_cast<double>(product->shape.output_row() * product->shape.depth());
+      seconds += 2.0 * multiply_adds / peak_of(peak, product->weight.dtype());
     }
   }
   return seconds;

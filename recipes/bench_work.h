@@ -7,6 +7,7 @@
 #include "detent/kernels/product/peak.h"
 #include "detent/nn/graph.h"
 #include "detent/recipes/recipe.h"
+#include "detent/runtime/model.h"
 
 /// What the benchmarks of steps and of inference share.
 namespace detent::recipes {
@@ -29,7 +30,7 @@ struct ProductTypes {
   DType qat_backward = DType::BF16;  ///< of the backward pass of quantized layers in training
 };
 /// BenchResult::ideal_seconds of one example.
-double ideal_inference_seconds(const nn::Graph& graph, const kernels::Peak& peak);
+double ideal_inference_seconds(const runtime::Model& model, const kernels::Peak& peak);
 double ideal_step_seconds(const nn::Graph& graph, const kernels::Peak& peak, const ProductTypes& types);
 
 }  // namespace detent::recipes

@@ -10,6 +10,7 @@
 #include "detent/nn/fuse_relu.h"
 #include "detent/nn/model_file.h"
 #include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
@@ -56,9 +57,11 @@ std::int64_t save(const Run& run, const nn::Graph& graph, const std::string& kin
   return static_cast<std::int64_t>(fs::file_size(path));
 }
 
-double test_accuracy(Run& run, nn::Graph& graph) {
+// Of a graph, or of a converted model.
+template <typename Model>
+double test_accuracy(Run& run, Model& model) {
   const evaluation::Evaluation result =
-      evaluation::evaluate(graph, run.data.test, run.data.normalization, run.reporter);
+      evaluation::evaluate(model, run.data.test, run.data.normalization, run.reporter);
   check(result.not_finite == 0, "the trained model gives numbers that are not finite for ", result.not_finite, " of ",
         run.data.test.size(), " test images; lower learning_rate, or set clip_norm");
   return result.accuracy();
@@ -210,11 +213,14 @@ evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, c
     run.metrics.ledger = converted.ledger;
     run.reporter.message(quant::to_text(converted.ledger));
   }
-  result.model_bytes = save(run, converted.graph, "int8", file);
-  nn::Model shipped = nn::load_model(run.options.out / file, quant::module_kinds());
-  result.verify = evaluation::verify(prepared, shipped.graph, run.data.test, run.data.normalization, run.reporter);
-  result.test_accuracy = test_accuracy(run, shipped.graph);
-  nn::Graph measured = prepared.clone(quant::module_kinds());
+  const fs::path path = run.options.out / file;
+  runtime::save_model({.model = converted.model, .attributes = run.attributes}, path);
+  result.model_bytes = static_cast<std::int64_t>(fs::file_size(path));
+  const quant::OpenedModel opened = quant::open_model(path);
+  const runtime::Model& shipped = *opened.model();
+  result.verify = evaluation::verify(prepared, shipped, run.data.test, run.data.normalization, run.reporter);
+  result.test_accuracy = test_accuracy(run, shipped);
+  nn::Graph measured = prepared.clone(quant::factories_of());
   result.ranges = evaluation::measure_ranges(measured, run.data.train, run.data.normalization,
                                              run.settings.quantize.calibration, run.options.seed, run.reporter);
   return result;

@@ -44,13 +44,13 @@ RunData open(const DataSettings& section, const data::SourceOptions& options) {
 }
 
 // Fails for images that the model does not take and for labels that it cannot give.
-void check_fits(const RunData& data, const nn::Graph& graph) {
+void check_fits(const RunData& data, const quant::OpenedModel& model) {
   const std::string mend = "; name the right data with --data DIR";
-  check(data.test.image_shape() == graph.input_shape(), "model: expects images of shape ", graph.input_shape(),
+  check(data.test.image_shape() == model.input_shape(), "model: expects images of shape ", model.input_shape(),
         ", but ", data.description, " has ", data.test.image_shape(), mend);
-  check(graph.output_shape().rank() == 1, "model: expected one number a class for an image, it gives ",
-        graph.output_shape());
-  const std::int64_t classes = graph.output_shape().elements();
+  check(model.output_shape().rank() == 1, "model: expected one number a class for an image, it gives ",
+        model.output_shape());
+  const std::int64_t classes = model.output_shape().elements();
   const auto labels = data.test.labels.data<std::int32_t>();
   const auto beyond = std::ranges::find_if(labels, [&](std::int32_t label) { return label >= classes; });
   if (beyond != labels.end()) {
@@ -59,7 +59,7 @@ void check_fits(const RunData& data, const nn::Graph& graph) {
   }
 }
 
-double real_attribute(const nn::Model& model, const std::string& name) {
+double real_attribute(const quant::OpenedModel& model, const std::string& name) {
   const auto found = model.attributes.find(name);
   const double* value = found == model.attributes.end() ? nullptr : std::get_if<double>(&found->second);
   check(value != nullptr && std::isfinite(*value), "model: has no attribute '", name,
@@ -83,7 +83,7 @@ Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const
           {"normalization_std", static_cast<double>(data.normalization.std)}};
 }
 
-RunData open_model_data(const nn::Model& model, const std::optional<std::filesystem::path>& folder) {
+RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder) {
   // Old files and models made by hand may not say what they were trained on. What a model names is never replaced.
   const auto attribute = model.attributes.find("dataset");
   const std::string* const dataset =
@@ -94,7 +94,7 @@ RunData open_model_data(const nn::Model& model, const std::optional<std::filesys
   RunData data =
       open(section,
            {.name = dataset != nullptr ? *dataset : section.name, .folder = folder, .or_digits = dataset == nullptr});
-  check_fits(data, model.graph);
+  check_fits(data, model);
   return data;
 }
 

@@ -5,7 +5,7 @@
 
 #include "detent/data/dataset.h"
 #include "detent/data/loader.h"
-#include "detent/nn/model_file.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/train/settings.h"
 
 namespace detent::train {
@@ -33,6 +33,6 @@ Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const
 /// The test set that a model was trained for, by its attributes; in `folder` if one is named. The data set that a model
 /// names is found or refused, never replaced by the built-in one. Throws Error if an attribute is missing, if the
 /// images are not of the model's shape, or if a test label is none of its classes.
-RunData open_model_data(const nn::Model& model, const std::optional<std::filesystem::path>& folder);
+RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder);
 
 }  // namespace detent::train

@@ -17,8 +17,13 @@ PackedWeight pack_blocked(const ConvShape& shape, DType dtype, Product product, 
   const onednn::Plan& plan = onednn::conv_plan(slice, {.product = product, .dtype = dtype});
   auto data = allocate_aligned(onednn::weight_bytes(plan));
   onednn::pack_weight(plan, weight, data.get());
-  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{
-      .shape = one, .dtype = dtype, .product = product, .layout = WeightLayout::Blocked, .data = data, .sums = {}}));
+  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
+                                                                                    .dtype = dtype,
+                                                                                    .product = product,
+                                                                                    .layout = WeightLayout::Blocked,
+                                                                                    .data = data,
+                                                                                    .bytes = onednn::weight_bytes(plan),
+                                                                                    .sums = {}}));
 }
 
 PackedWeight pack_plain(const ConvShape& shape, DType dtype, Product product, const std::byte* weight,
@@ -26,16 +31,21 @@ PackedWeight pack_plain(const ConvShape& shape, DType dtype, Product product, co
   ConvShape one = shape;
   one.n = 1;
   std::shared_ptr<const std::byte> data;
+  const std::size_t bytes = static_cast<std::size_t>(shape.weight_elements()) * size_of(dtype);
   if (owner) {
     data = {std::move(owner), weight};
   } else {
-    const std::size_t bytes = static_cast<std::size_t>(shape.weight_elements()) * size_of(dtype);
     const auto copy = allocate_aligned(bytes);
     std::memcpy(copy.get(), weight, bytes);
     data = copy;
   }
-  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{
-      .shape = one, .dtype = dtype, .product = product, .layout = WeightLayout::Plain, .data = data, .sums = {}}));
+  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
+                                                                                    .dtype = dtype,
+                                                                                    .product = product,
+                                                                                    .layout = WeightLayout::Plain,
+                                                                                    .data = data,
+                                                                                    .bytes = bytes,
+                                                                                    .sums = {}}));
 }
 
 PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype, Product product,
@@ -64,6 +74,12 @@ void forward_as_f32(const ConvShape& shape, const std::byte* x, const PackedWeig
 }
 
 }  // namespace
+
+std::size_t PackedWeight::bytes() const { return impl_->bytes; }
+
+std::span<std::byte> PackedWeight::memory_for_tests() const {
+  return {const_cast<std::byte*>(impl_->data.get()), impl_->bytes};
+}
 
 bool ConvShape::is_matmul() const {
   return kh == 1 && kw == 1 && stride_h == 1 && stride_w == 1 && padding_h == 0 && padding_w == 0 && groups == 1;

@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <span>
 
 #include "detent/core/dtype.h"
 #include "detent/core/shape.h"
@@ -45,6 +46,10 @@ class PackedWeight {
  public:
   PackedWeight() = default;
   bool defined() const { return impl_ != nullptr; }
+  /// Bytes of the packed weights.
+  std::size_t bytes() const;
+  /// For tests of verification: the packed weights, for writing. REQUIRES: packed without an owner.
+  std::span<std::byte> memory_for_tests() const;
   struct Impl;
   explicit PackedWeight(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   const Impl& impl() const { return *impl_; }

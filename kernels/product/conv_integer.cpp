@@ -139,7 +139,8 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
   impl->dtype = DType::S8;
   impl->product = Product::Integer;
   if (!has_int8_units()) {
-    const auto data = allocate_aligned(static_cast<std::size_t>(shape.weight_elements()) * sizeof(float));
+    impl->bytes = static_cast<std::size_t>(shape.weight_elements()) * sizeof(float);
+    const auto data = allocate_aligned(impl->bytes);
     std::copy_n(weight, shape.weight_elements(), reinterpret_cast<float*>(data.get()));
     impl->layout = WeightLayout::Exact;
     impl->data = data;
@@ -150,10 +151,12 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
   }
   if (is_linear(shape) && owner) {
     impl->layout = WeightLayout::Plain;
+    impl->bytes = static_cast<std::size_t>(shape.weight_elements());
     impl->data = {std::move(owner), reinterpret_cast<const std::byte*>(weight)};
   } else {
     const onednn::Plan& plan = integer_plan(shape, images_per_slice(shape), WeightLayout::Blocked);
-    const auto data = allocate_aligned(onednn::weight_bytes(plan));
+    impl->bytes = onednn::weight_bytes(plan);
+    const auto data = allocate_aligned(impl->bytes);
     onednn::pack_weight(plan, weight, data.get());
     impl->layout = WeightLayout::Blocked;
     impl->data = data;

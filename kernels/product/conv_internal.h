@@ -24,6 +24,7 @@ struct PackedWeight::Impl {
   onednn::Product product = onednn::Product::Forward;
   WeightLayout layout = WeightLayout::Plain;
   std::shared_ptr<const std::byte> data;
+  std::size_t bytes = 0;           // of data
   std::vector<std::int32_t> sums;  // of an output's codes; only for integer linear layers
 };
 

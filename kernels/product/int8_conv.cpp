@@ -345,6 +345,14 @@ std::size_t Int8Conv::bytes() const {
   return impl_->weight_bytes + impl_->start.size() * (sizeof(std::int32_t) + 2 * sizeof(float));
 }
 
+std::vector<std::span<std::byte>> Int8Conv::packed_memory_for_tests() const {
+  auto& impl = const_cast<Impl&>(*impl_);
+  return {{impl.weight.get(), impl.weight_bytes},
+          std::as_writable_bytes(std::span(impl.multiplier)),
+          std::as_writable_bytes(std::span(impl.bias)),
+          std::as_writable_bytes(std::span(impl.start))};
+}
+
 #else
 
 struct Int8Conv::Impl {};
@@ -360,6 +368,7 @@ Int8Conv Int8Conv::make_observed(const ConvShape&, const std::int8_t*, std::int3
   return {};
 }
 std::size_t Int8Conv::bytes() const { return 0; }
+std::vector<std::span<std::byte>> Int8Conv::packed_memory_for_tests() const { return {}; }
 
 #endif
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "detent/kernels/codes/quantize.h"
 #include "detent/kernels/product/conv.h"
@@ -37,6 +39,8 @@ class Int8Conv {
   void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask, MinMax* seen) const;
   /// Bytes of packed weights and constants.
   std::size_t bytes() const;
+  /// For tests of verification: the packed weights, multipliers and biases, for writing.
+  std::vector<std::span<std::byte>> packed_memory_for_tests() const;
 
   struct Impl;
 

@@ -1,75 +1,35 @@
-#include "detent/quant/kinds/kinds.h"
-
-#include <nlohmann/json.hpp>
-
-#include "detent/io/option_reader.h"
-#include "detent/quant/kinds/int8_modules.h"
-#include "detent/quant/kinds/qat_options.h"
+#include "detent/quant/kinds/rows.h"
 
 namespace detent::quant {
-namespace {
 
-using nlohmann::json;
-
-/// The float layer that a quantized one is described by.
-template <typename Layer>
-std::shared_ptr<Layer> layer_of(const json& options, std::string_view kind) {
-  return std::static_pointer_cast<Layer>(Layer::from_options(object_at(options, "layer", kind)));
-}
-
-template <typename Qat, typename Layer>
-std::shared_ptr<nn::Module> make_qat(const json& options) {
-  const char* const kind = std::is_same_v<Qat, QatConv2d> ? "qat_conv2d" : "qat_linear";
-  std::optional<FoldedBatchNorm> batch_norm;
-  json rest = options;
-  if (options.is_object() && options.contains("batch_norm")) {
-    const json frozen = options.value("batch_norm_frozen", json(false));
-    check(frozen.is_boolean(), kind, ": batch_norm_frozen: expected true or false, got ", frozen.dump());
-    batch_norm.emplace(std::static_pointer_cast<nn::BatchNorm>(nn::BatchNorm::from_options(options["batch_norm"])),
-                       frozen.get<bool>());
-    rest.erase("batch_norm");
-    rest.erase("batch_norm_frozen");
-  }
-  auto module = std::make_shared<Qat>(layer_of<Layer>(options, kind),
-                                      qat_options_from_json(object_at(options, "qat", kind)), std::move(batch_norm));
-  rest.erase("layer");
-  rest.erase("qat");
-  OptionReader(kind, rest).finish();
-  return module;
-}
-
-template <typename Int8, typename Layer>
-std::shared_ptr<nn::Module> make_int8(const json& options) {
-  const char* const kind = std::is_same_v<Int8, Int8Conv2d> ? "int8_conv2d" : "int8_linear";
-  auto module =
-      std::make_shared<Int8>(layer_of<Layer>(options, kind), int8_options_from_json(object_at(options, "int8", kind)));
-  json rest = options;
-  rest.erase("layer");
-  rest.erase("int8");
-  OptionReader(kind, rest).finish();
-  return module;
-}
-
-}  // namespace
-
-const nn::ModuleKinds& module_kinds() {
-  static const nn::ModuleKinds kinds = [] {
-    nn::ModuleKinds all = nn::module_kinds();
-    all["quantize"] = &Quantize::from_options;
-    all["dequantize"] = &Dequantize::from_options;
-    all["qat_conv2d"] = &make_qat<QatConv2d, nn::Conv2d>;
-    all["qat_linear"] = &make_qat<QatLinear, nn::Linear>;
-    all["qat_add"] = &QatAdd::from_options;
-    all["qat_avg_pool2d"] = &QatAvgPool2d::from_options;
-    all["code_relu"] = &CodeRelu::from_options;
-    all["code_dropout"] = &CodeDropout::from_options;
-    all["int8_conv2d"] = &make_int8<Int8Conv2d, nn::Conv2d>;
-    all["int8_linear"] = &make_int8<Int8Linear, nn::Linear>;
-    all["int8_add"] = &Int8Add::from_options;
-    all["int8_avg_pool2d"] = &Int8AvgPool2d::from_options;
+const Kinds& standard_kinds() {
+  static const Kinds kinds = [] {
+    Kinds all;
+    for (Kinds (*const rows)() : {&product_kinds, &add_kinds, &average_pool_kinds, &max_pool_kinds, &flatten_kinds,
+                                  &activation_kinds, &dropout_kinds, &batch_norm_kinds, &quantize_kinds}) {
+      all.merge(rows());
+    }
     return all;
   }();
   return kinds;
+}
+
+const Kind& kind_of(const nn::Graph::Node& node, const Kinds& kinds) {
+  const std::string_view kind = node.module->kind();
+  const auto row = kinds.find(kind);
+  check(row != kinds.end(), node.name, ": the kinds have no row '", kind,
+        "'; pass a copy of quant::standard_kinds() with a row for it");
+  check(row->second.type == nn::type_of(*node.module), node.name, ": the kinds' row '", kind,
+        "' is of modules of another class; give your module a kind of its own, and the kinds a row for it");
+  return row->second;
+}
+
+nn::ModuleKinds factories_of(const Kinds& kinds) {
+  nn::ModuleKinds factories;
+  for (const auto& [name, kind] : kinds) {
+    factories[name] = kind.make;
+  }
+  return factories;
 }
 
 }  // namespace detent::quant

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/autograd/ops.h"
-#include "detent/quant/kinds/product_gradient.h"
+#include "detent/quant/kinds/product/product_gradient.h"
 #include "detent/quant/kinds/qat_options.h"
 #include "detent/quant/quantizers/measure.h"
 

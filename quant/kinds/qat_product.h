@@ -5,8 +5,8 @@
 
 #include "detent/nn/modules/conv2d.h"
 #include "detent/nn/modules/linear.h"
-#include "detent/quant/kinds/folded_batch_norm.h"
-#include "detent/quant/kinds/integer_product.h"
+#include "detent/quant/kinds/product/folded_batch_norm.h"
+#include "detent/quant/kinds/product/integer_product.h"
 #include "detent/quant/quantizers/fake_quant.h"
 
 namespace detent::quant {

@@ -2,16 +2,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/quant/kinds/kinds.h"
-
 namespace detent::quant {
+
+Tensor copy_of(const Tensor& tensor) { return tensor.defined() ? tensor.clone() : Tensor(); }
 
 void copy_slots(nn::Module& from, nn::Module& to) {
   const std::vector<nn::Slot> source = from.slots();
   const std::vector<nn::Slot> target = to.slots();
   check(source.size() == target.size(), from.name(), ": the copy does not own what the original does");
   for (std::size_t i = 0; i < source.size(); ++i) {
-    *target[i].tensor = source[i].tensor->defined() ? source[i].tensor->clone() : Tensor();
+    *target[i].tensor = copy_of(*source[i].tensor);
     if (source[i].parameter && target[i].parameter) {
       target[i].parameter->decay = source[i].parameter->decay;
     }
@@ -19,28 +19,13 @@ void copy_slots(nn::Module& from, nn::Module& to) {
   to.loaded();
 }
 
-bool is_quantized_kind(std::string_view kind) {
-  return module_kinds().contains(kind) && !nn::module_kinds().contains(kind);
-}
-
-std::shared_ptr<nn::Module> clone_module(const nn::Graph::Node& node, const nn::ModuleKinds& kinds) {
-  const std::string_view kind = node.module->kind();
-  const auto row = kinds.find(kind);
-  check(row != kinds.end(), node.name, ": cannot be copied: the kinds have no row '", kind,
-        "'; pass a copy of quant::module_kinds() with a row for it");
-  std::shared_ptr<nn::Module> copy = row->second(node.module->options());
-  check(copy != nullptr && type_of(*copy) == type_of(*node.module), node.name, ": cannot be copied: the kinds' row '",
-        kind, "' makes a module of another class; give your module a kind of its own, and the kinds a row for it");
+std::shared_ptr<nn::Module> clone_module(const nn::Graph::Node& node, const Kinds& kinds) {
+  const Kind& kind = kind_of(node, kinds);
+  std::shared_ptr<nn::Module> copy = kind.make(node.module->options());
+  check(copy != nullptr && nn::type_of(*copy) == kind.type, node.name, ": cannot be copied: the kinds' row '",
+        node.module->kind(), "' makes a module of another class than it says");
   copy_slots(*node.module, *copy);
   return copy;
-}
-
-std::optional<std::size_t> sole_consumer(const nn::Graph& graph, std::size_t index) {
-  const nn::Graph::Handle handle{index};
-  if (graph.consumers(handle) != 1 || graph.output() == handle) {
-    return std::nullopt;
-  }
-  return graph.last_reader(handle).index;
 }
 
 }  // namespace detent::quant

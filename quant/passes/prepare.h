@@ -1,8 +1,6 @@
 #pragma once
 
-#include "detent/nn/graph.h"
-#include "detent/quant/kinds/kinds.h"
-#include "detent/quant/quantizers/qconfig.h"
+#include "detent/quant/kinds/kind.h"
 
 namespace detent::quant {
 
@@ -20,16 +18,15 @@ namespace detent::quant {
 /// A module at several nodes stays one module: one weight and one range of its outputs. What follows it is fused into
 /// it where that is alike at all of its nodes; a batch norm that is not stays in float.
 ///
-/// `kinds` copies what is kept: a module of one's own stays in float, and needs a row there. Throws Error for a rule
-/// that names no module, a graph that is prepared or converted already, a module that cannot be copied, and one at
-/// several nodes that the mapping quantizes in two ways.
-nn::Graph prepare_qat(const nn::Graph& graph, const QConfigMapping& mapping,
-                      const nn::ModuleKinds& kinds = module_kinds());
+/// `kinds` says how each kind is quantized, and copies what is kept: a module of one's own needs a row there. Throws
+/// Error for a rule that names no module, a graph that is prepared already, a module whose kind has no row or one of
+/// another class, and one at several nodes that the mapping quantizes in two ways.
+nn::Graph prepare_qat(const nn::Graph& graph, const QConfigMapping& mapping, const Kinds& kinds = standard_kinds());
 
 /// The same for static post-training quantization: the modules compute in float and observe until
 /// `freeze_observers`; batch norms are folded with their running statistics. Where the mapping says no
 /// range rule, it is min-max.
-nn::Graph prepare(const nn::Graph& graph, const QConfigMapping& mapping, const nn::ModuleKinds& kinds = module_kinds());
+nn::Graph prepare(const nn::Graph& graph, const QConfigMapping& mapping, const Kinds& kinds = standard_kinds());
 
 /// Ends the observing of all ranges; from now on the forward pass is the integer arithmetic of the converted model.
 /// Batch norms are frozen with it. Throws Error naming a module that has observed nothing.

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "detent/kernels/product/conv.h"
-#include "detent/quant/kinds/folded_batch_norm.h"
+#include "detent/quant/kinds/product/folded_batch_norm.h"
 
 namespace detent::quant {
 

@@ -1,4 +1,4 @@
-#include "detent/quant/kinds/product_gradient.h"
+#include "detent/quant/kinds/product/product_gradient.h"
 
 #include <algorithm>
 #include <cmath>

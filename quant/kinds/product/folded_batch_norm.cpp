@@ -1,4 +1,4 @@
-#include "detent/quant/kinds/folded_batch_norm.h"
+#include "detent/quant/kinds/product/folded_batch_norm.h"
 
 #include <cmath>
 

@@ -1,4 +1,4 @@
-#include "detent/quant/kinds/sum_statistics.h"
+#include "detent/quant/kinds/product/sum_statistics.h"
 
 #include <algorithm>
 #include <cmath>

@@ -3,8 +3,8 @@
 #include <optional>
 #include <vector>
 
-#include "detent/quant/kinds/integer_product.h"
-#include "detent/quant/kinds/sum_statistics.h"
+#include "detent/quant/kinds/product/integer_product.h"
+#include "detent/quant/kinds/product/sum_statistics.h"
 
 /// The backward pass of QatConv2d and QatLinear.
 namespace detent::quant {

@@ -1,4 +1,4 @@
-#include "detent/quant/kinds/integer_product.h"
+#include "detent/quant/kinds/product/integer_product.h"
 #include "detent/kernels/codes/quantize.h"
 
 #include <algorithm>

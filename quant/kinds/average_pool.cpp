@@ -1,0 +1,117 @@
+#include "detent/quant/kinds/average_pool.h"
+
+#include "detent/quant/kinds/observed_output.h"
+#include "detent/quant/kinds/rows.h"
+#include "detent/quant/passes/preparation.h"
+
+namespace detent::quant {
+
+using nlohmann::json;
+
+kernels::PoolShape AverageGeometry::pool_shape(const Shape& example, std::int64_t batch) const {
+  check(example.rank() == 3, "average pool: expected images [H, W, C], got ", example);
+  if (kernel == 0) {
+    return kernels::PoolShape::global(batch, example[0], example[1], example[2]);
+  }
+  return nn::AvgPool2d({.kernel = kernel, .stride = stride, .padding = padding}).pool_shape(example, batch);
+}
+
+Shape AverageGeometry::output_shape(const Shape& example) const {
+  const kernels::PoolShape shape = pool_shape(example, 1);
+  return kernel == 0 ? Shape{shape.c} : Shape{shape.out_h(), shape.out_w(), shape.c};
+}
+
+json AverageGeometry::to_json() const { return {{"kernel", kernel}, {"stride", stride}, {"padding", padding}}; }
+
+AverageGeometry AverageGeometry::from_json(const nlohmann::json& options) {
+  OptionReader reader("average pool", options);
+  AverageGeometry geometry;
+  geometry.kernel = reader.integer("kernel", 0);
+  geometry.stride = reader.integer("stride", 0);
+  geometry.padding = reader.integer("padding", 0);
+  reader.finish();
+  check_extent("average pool", "kernel", geometry.kernel, 0);
+  return geometry;
+}
+
+json QatAvgPool2d::options() const {
+  json options = output_options(output_, range_);
+  options["geometry"] = geometry_.to_json();
+  return options;
+}
+
+std::shared_ptr<nn::Module> QatAvgPool2d::from_options(const json& options) {
+  json rest = options;
+  const OutputOptions read = take_output_options(rest, "qat_avg_pool2d");
+  const AverageGeometry geometry = AverageGeometry::from_json(object_at(rest, "geometry", "qat_avg_pool2d"));
+  rest.erase("geometry");
+  OptionReader("qat_avg_pool2d", rest).finish();
+  return std::make_shared<QatAvgPool2d>(geometry, read.activation.config, read.activation.state, read.range);
+}
+
+nn::Variable QatAvgPool2d::forward(nn::Context& context, std::span<const nn::Variable> inputs) {
+  const nn::Variable& x = inputs[0];
+  const kernels::PoolShape shape = geometry_.pool_shape(x.shape().row(), x.shape()[0]);
+  const Shape result = geometry_.output_shape(x.shape().row());
+  const auto real_mean = [&](const Tensor& values) {
+    Tensor y = context.tape.empty(result.batched(shape.n));
+    kernels::avg_pool_forward(shape, values.data<float>().data(), y.data<float>().data());
+    return y;
+  };
+  if (output_.is_calibrating()) {
+    return calibrated(output_, context.tape.constant(real_mean(x.value())));
+  }
+  return observe_and_make(
+      context, *this, output_, range_, inputs[0].shape()[0],
+      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
+        return average_codes(x, shape, result, map, seen);
+      },
+      [&] { return real_mean(dequantize_op(x).value()); });
+}
+
+namespace {
+
+AverageGeometry geometry_of(const nn::Module& module) {
+  if (const auto* const pool = nn::exactly<const nn::AvgPool2d>(&module)) {
+    return {pool->settings().kernel, pool->settings().stride, pool->settings().padding};
+  }
+  return {};
+}
+
+void prepare_average(Preparation& pass, std::size_t index, const QConfig& config) {
+  pass.add({index},
+           std::make_shared<QatAvgPool2d>(geometry_of(*pass.node(index).module), config.activation, pass.state(),
+                                          config.range),
+           {pass.codes_of(pass.node(index).inputs[0], config)}, true);
+}
+
+runtime::Pool average(const AverageGeometry& geometry, const runtime::ValueType& input) {
+  return {.kind = runtime::PoolKind::Average, .shape = geometry.pool_shape(input.shape, 1)};
+}
+
+Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueType> inputs) {
+  return {.op = average(geometry_of(*node.module), inputs[0])};
+}
+
+Lowered lower_codes(const nn::Graph::Node& node, std::span<const runtime::ValueType> inputs) {
+  return {.op = average(module_of<QatAvgPool2d>(node).geometry(), inputs[0]),
+          .kind = "int8_avg_pool2d",
+          .how = "requantized mean"};
+}
+
+}  // namespace
+
+Kinds average_pool_kinds() {
+  Kind windows = kind_of_class<nn::AvgPool2d>();
+  windows.prepare = &prepare_average;
+  windows.lower = &lower_float;
+  Kind whole = kind_of_class<nn::GlobalAvgPool2d>();
+  whole.prepare = &prepare_average;
+  whole.lower = &lower_float;
+  Kind on_codes = kind_of_class<QatAvgPool2d>();
+  on_codes.is_prepared = true;
+  on_codes.lower = &lower_codes;
+  return {{"avg_pool2d", windows}, {"global_avg_pool2d", whole}, {"qat_avg_pool2d", on_codes}};
+}
+
+}  // namespace detent::quant

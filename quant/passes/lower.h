@@ -1,0 +1,13 @@
+#pragma once
+
+#include "detent/quant/kinds/kind.h"
+
+namespace detent::quant {
+
+/// A float graph as a model to run: batch norms that alone read a convolution or linear layer are folded into it; a
+/// ReLU that alone reads a product or a sum is done by it, and a sum that alone reads a product is done with it.
+/// Dropout is dropped. Fused operations keep the first one's name. Results differ from the graph's in the last bits.
+/// Throws Error for a prepared graph, one without weights, and a module whose kind has no row.
+runtime::Model lower(const nn::Graph& graph, const Kinds& kinds = standard_kinds());
+
+}  // namespace detent::quant

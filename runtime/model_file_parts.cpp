@@ -1,0 +1,185 @@
+#include "detent/runtime/model_file_parts.h"
+
+#include <algorithm>
+
+#include "detent/io/option_reader.h"
+
+namespace detent::runtime {
+
+using nlohmann::json;
+
+std::string path_of(std::string_view value, std::string_view name) {
+  return std::string(kParameters) + std::string(value) + "/" + std::string(name);
+}
+
+bool StoredTensors::has(std::string_view value, std::string_view name) const {
+  return tensors_.contains(path_of(value, name));
+}
+
+Tensor StoredTensors::take(std::string_view value, std::string_view name, DType dtype,
+                           const std::optional<Shape>& shape) {
+  const std::string path = path_of(value, name);
+  const auto found = tensors_.find(path);
+  check(found != tensors_.end(), "no tensor '", path, "'");
+  const Tensor& tensor = found->second;
+  if (shape) {
+    check(tensor.shape() == *shape && tensor.dtype() == dtype, path, ": expected ", dtype, " ", *shape, ", got ",
+          tensor.dtype(), " ", tensor.shape());
+  }
+  check(tensor.dtype() == dtype, path, ": expected ", dtype, ", got ", tensor.dtype());
+  taken_.insert(path);
+  return tensor;
+}
+
+std::map<std::string, Tensor> StoredTensors::take_all(std::string_view value, std::string_view folder) {
+  const std::string begin = path_of(value, folder) + (folder.empty() ? "" : "/");
+  std::map<std::string, Tensor> found;
+  for (auto i = tensors_.lower_bound(begin); i != tensors_.end() && i->first.starts_with(begin); ++i) {
+    found[i->first.substr(begin.size())] = i->second;
+    taken_.insert(i->first);
+  }
+  return found;
+}
+
+ScaleZero StoredTensors::take_map(std::string_view value, const std::string& which) {
+  const Tensor scale = take(value, which + "_scale", DType::F32, Shape{1});
+  const Tensor zero_point = take(value, which + "_zero_point", DType::S32, Shape{1});
+  return {scale.data<float>()[0], zero_point.data<std::int32_t>()[0]};
+}
+
+void StoredTensors::check_all_taken() const {
+  for (const auto& [path, tensor] : tensors_) {
+    check(taken_.contains(path), "'", path, "' belongs to no node of the graph");
+  }
+}
+
+std::shared_ptr<const QParams> codes_map(ScaleZero map, std::int64_t bits) {
+  check(2 <= bits && bits <= 8, "bits: expected 2 to 8, got ", bits);
+  auto qparams = std::make_shared<const QParams>(QParams::per_tensor(map, unsigned_codes(static_cast<int>(bits))));
+  qparams->validate();
+  return qparams;
+}
+
+std::shared_ptr<const QParams> weight_map(StoredTensors& tensors, std::string_view node, std::int64_t outputs,
+                                          bool is_per_channel, std::int64_t bits) {
+  check(2 <= bits && bits <= 8, "weight_bits: expected 2 to 8, got ", bits);
+  const Shape shape{is_per_channel ? outputs : 1};
+  const Tensor scale = tensors.take(node, "weight_scale", DType::F32, shape);
+  const Tensor zero_point = tensors.take(node, "weight_zero_point", DType::S32, shape);
+  QParams qparams{
+      .scale = {}, .zero_point = {}, .axis = is_per_channel ? 0 : -1, .codes = signed_codes(static_cast<int>(bits))};
+  std::ranges::copy(scale.data<float>(), std::back_inserter(qparams.scale));
+  std::ranges::copy(zero_point.data<std::int32_t>(), std::back_inserter(qparams.zero_point));
+  qparams.validate();
+  for (const std::int32_t zero : qparams.zero_point) {
+    check(zero == 0, "weight_zero_point: expected 0, got ", zero);
+  }
+  return std::make_shared<const QParams>(std::move(qparams));
+}
+
+const json& member(const json& object, const char* key, std::string_view where) {
+  check(object.is_object() && object.contains(key), "graph: ", where, " has no '", key, "'");
+  return object[key];
+}
+
+std::string text_member(const json& object, const char* key, std::string_view where) {
+  const json& value = member(object, key, where);
+  check(value.is_string(), "graph: ", where, ": ", key, ": expected a text, got ", in_message(value));
+  return value.get<std::string>();
+}
+
+bool boolean_member(const json& object, const char* key, std::string_view where) {
+  const json& value = member(object, key, where);
+  check(value.is_boolean(), "graph: ", where, ": ", key, ": expected true or false, got ", in_message(value));
+  return value.get<bool>();
+}
+
+double real_member(const json& object, const char* key, std::string_view where) {
+  const json& value = member(object, key, where);
+  check(value.is_number(), "graph: ", where, ": ", key, ": expected a number, got ", in_message(value));
+  return value.get<double>();
+}
+
+namespace {
+
+std::int64_t integer_of(const json& value, const char* key, std::string_view where, std::int64_t low) {
+  // A number beyond 2^63 is unsigned, and would come back negative.
+  const bool fits =
+      value.is_number_integer() && (!value.is_number_unsigned() || value.get<std::uint64_t>() <= kMaxElements);
+  check(fits && value.get<std::int64_t>() >= low, "graph: ", where, ": ", key, ": expected an integer from ", low,
+        " to ", kMaxElements, ", got ", in_message(value));
+  return value.get<std::int64_t>();
+}
+
+}  // namespace
+
+std::int64_t integer_member(const json& object, const char* key, std::string_view where, std::int64_t low) {
+  return integer_of(member(object, key, where), key, where, low);
+}
+
+std::vector<std::int64_t> integers_member(const json& object, const char* key, std::string_view where,
+                                          std::size_t count, std::int64_t low) {
+  const json& value = member(object, key, where);
+  check(value.is_array() && value.size() == count, "graph: ", where, ": ", key, ": expected a list of ", count,
+        " integers, got ", in_message(value));
+  std::vector<std::int64_t> integers;
+  for (const json& element : value) {
+    integers.push_back(integer_of(element, key, where, low));
+  }
+  return integers;
+}
+
+Shape shape_of(const json& value, std::string_view where) {
+  check(value.is_array(), "graph: ", where, ": shape: expected a list of integers, got ", in_message(value));
+  std::vector<std::int64_t> extents;
+  for (const json& extent : value) {
+    extents.push_back(integer_of(extent, "shape", where, 1));
+  }
+  Shape shape(std::move(extents));
+  check_elements(where, shape);
+  return shape;
+}
+
+void check_keys(const json& object, const std::set<std::string>& known, std::string_view where) {
+  check(object.is_object(), "graph: ", where, ": expected an object, got ", in_message(object));
+  for (const auto& [key, value] : object.items()) {
+    check(known.contains(key), "graph: ", where, ": unknown key '", key, "'");
+  }
+}
+
+void NamedValues::add_name(const std::string& name) {
+  const bool is_plain = std::ranges::all_of(
+      name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.'; });
+  check(!name.empty() && is_plain && name != "." && name != "..",
+        "graph: a name is letters, digits, '_', '-' and '.', got ", in_message(json(name)));
+  check(by_name_.emplace(name, by_name_.size()).second, "graph: there is a value named '", name, "' already");
+}
+
+void NamedValues::add_input(Input input) {
+  add_name(input.name);
+  model_.inputs.push_back(std::move(input));
+}
+
+void NamedValues::add_node(Node node) {
+  add_name(node.name);
+  model_.nodes.push_back(std::move(node));
+}
+
+ValueId NamedValues::find(std::string_view name, std::string_view reader) const {
+  const auto found = by_name_.find(name);
+  check(found != by_name_.end(), "graph: ", reader, ": no node named ", in_message(json(name)), " before it");
+  return found->second;
+}
+
+std::vector<ValueId> NamedValues::inputs_of(const json& node, std::string_view name) const {
+  const json& names = member(node, "inputs", name);
+  check(names.is_array(), "graph: ", name, ": inputs: expected a list of names, got ", in_message(names));
+  std::vector<ValueId> inputs;
+  for (const json& input : names) {
+    check(input.is_string(), "graph: ", name, ": inputs: expected a list of names, got ", in_message(names));
+    inputs.push_back(find(input.get<std::string>(), name));
+  }
+  return inputs;
+}
+
+}  // namespace detent::runtime

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "detent/runtime/model_file.h"
+
+/// What reading and writing share. Private to model_file*.cpp.
+namespace detent::runtime {
+
+inline constexpr std::string_view kParameters = "parameters/";
+
+/// "parameters/conv1/weight"
+std::string path_of(std::string_view value, std::string_view name);
+
+/// The tensors of a file, each of which some node must ask for.
+class StoredTensors {
+ public:
+  explicit StoredTensors(const std::map<std::string, Tensor>& tensors) : tensors_(tensors) {}
+
+  bool has(std::string_view value, std::string_view name) const;
+  /// Throws Error unless it is there, with this type and, where one is given, shape.
+  Tensor take(std::string_view value, std::string_view name, DType dtype, const std::optional<Shape>& shape = {});
+  /// All below "parameters/<value>/<folder>/", by the rest of their names.
+  std::map<std::string, Tensor> take_all(std::string_view value, std::string_view folder);
+  /// The map `<which>_scale`, `<which>_zero_point`: one of codes [0, 2^bits - 1].
+  ScaleZero take_map(std::string_view value, const std::string& which);
+  /// Throws Error if there is one that nobody took.
+  void check_all_taken() const;
+
+ private:
+  const std::map<std::string, Tensor>& tensors_;
+  std::set<std::string> taken_;
+};
+
+/// The map of a value that a file says has codes of `bits` bits.
+std::shared_ptr<const QParams> codes_map(ScaleZero map, std::int64_t bits);
+/// The QParams of weights of `bits` bits, from weight_scale and weight_zero_point.
+std::shared_ptr<const QParams> weight_map(StoredTensors& tensors, std::string_view node, std::int64_t outputs,
+                                          bool is_per_channel, std::int64_t bits);
+
+/// object[key]. Throws Error, naming `where` and the key, if there is none or `object` is no object.
+const nlohmann::json& member(const nlohmann::json& object, const char* key, std::string_view where);
+std::string text_member(const nlohmann::json& object, const char* key, std::string_view where);
+bool boolean_member(const nlohmann::json& object, const char* key, std::string_view where);
+double real_member(const nlohmann::json& object, const char* key, std::string_view where);
+/// An integer of at least `low` and at most kMaxElements.
+std::int64_t integer_member(const nlohmann::json& object, const char* key, std::string_view where, std::int64_t low);
+/// `count` such integers.
+std::vector<std::int64_t> integers_member(const nlohmann::json& object, const char* key, std::string_view where,
+                                          std::size_t count, std::int64_t low);
+/// The shape of one example: extents of at least 1, at most kMaxElements elements.
+Shape shape_of(const nlohmann::json& value, std::string_view where);
+/// Throws Error for a key that is not in `known`.
+void check_keys(const nlohmann::json& object, const std::set<std::string>& known, std::string_view where);
+
+/// Values by their names, as nodes are added.
+class NamedValues {
+ public:
+  explicit NamedValues(Model& model) : model_(model) {}
+  void add_input(Input input);
+  /// Throws Error for a name that is taken.
+  void add_node(Node node);
+  ValueId find(std::string_view name, std::string_view reader) const;
+  /// The ids of the values that the list json["inputs"] names.
+  std::vector<ValueId> inputs_of(const nlohmann::json& node, std::string_view name) const;
+
+ private:
+  void add_name(const std::string& name);
+  Model& model_;
+  std::map<std::string, ValueId, std::less<>> by_name_;
+};
+
+/// The graph of a file of version 1, a list of modules, and its tensors.
+Model model_from_modules(const nlohmann::json& graph, StoredTensors& tensors, const CustomFactory& custom);
+/// The graph of a file of this version.
+Model model_from_description(const nlohmann::json& graph, StoredTensors& tensors, const CustomFactory& custom);
+
+/// `make()`, whose errors begin with the node's name.
+template <typename Make>
+auto named_errors(const std::string& node, Make&& make) {
+  try {
+    return make();
+  } catch (const Error& error) {
+    const std::string text = error.what();
+    fail(text.starts_with(node + ": ") ? "" : node + ": ", text);
+  }
+}
+
+}  // namespace detent::runtime

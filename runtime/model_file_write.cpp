@@ -1,0 +1,154 @@
+#include <bit>
+
+#include "detent/runtime/model_file_parts.h"
+
+namespace detent::runtime {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kVersion = 2;
+
+Tensor scale_tensor(float scale) { return Tensor::full({1}, DType::F32, static_cast<double>(scale)); }
+Tensor zero_point_tensor(std::int32_t zero_point) { return Tensor::full({1}, DType::S32, zero_point); }
+
+json list_of(const Shape& shape) { return std::vector<std::int64_t>(shape.extents().begin(), shape.extents().end()); }
+
+/// 8 for codes [0, 255] and [-127, 127].
+int bits_of(const CodeRange& codes) {
+  return std::bit_width(static_cast<std::uint32_t>(codes.qmax)) + (codes.is_signed() ? 1 : 0);
+}
+
+class Writer {
+ public:
+  Writer(const Model& model, TensorFile& file) : model_(model), file_(file) {}
+
+  json describe() {
+    json inputs = json::array();
+    for (const Input& input : model_.inputs) {
+      inputs.push_back({{"name", input.name}, {"type", type(input.name, input.type)}});
+    }
+    json nodes = json::array();
+    for (const Node& node : model_.nodes) {
+      nodes.push_back(describe(node));
+    }
+    return {{"inputs", std::move(inputs)}, {"nodes", std::move(nodes)}, {"output", model_.name(model_.output)}};
+  }
+
+ private:
+  json describe(const Node& node) {
+    json described{{"name", node.name}, {"op", name_of(node.op)}, {"type", type(node.name, node.output)}};
+    described["inputs"] = json::array();
+    for (const ValueId input : node.inputs) {
+      described["inputs"].push_back(model_.name(input));
+    }
+    if (!node.note.empty()) {
+      described["note"] = node.note;
+    }
+    std::visit([&](const auto& op) { add_fields(node, op, described); }, node.op);
+    return described;
+  }
+
+  json type(const std::string& name, const ValueType& type) {
+    json described{{"shape", list_of(type.shape)}};
+    if (type.is_codes()) {
+      described["bits"] = bits_of(type.qparams->codes);
+      store_map(name, "output", type.qparams->tensor());
+    }
+    return described;
+  }
+
+  void store(const std::string& name, std::string_view tensor_name, const Tensor& tensor) {
+    if (tensor.defined()) {
+      file_.tensors[path_of(name, tensor_name)] = tensor;
+    }
+  }
+
+  void store_map(const std::string& name, const std::string& which, ScaleZero map) {
+    store(name, which + "_scale", scale_tensor(map.scale));
+    store(name, which + "_zero_point", zero_point_tensor(map.zero_point));
+  }
+
+  void add_fields(const Node&, const Quantize&, json&) {}
+  void add_fields(const Node&, const Dequantize&, json&) {}
+  void add_fields(const Node&, const Concat&, json&) {}
+  void add_fields(const Node&, const Reshape&, json&) {}
+  void add_fields(const Node&, const Add& add, json& described) { described["relu"] = add.relu; }
+  void add_fields(const Node& node, const Lookup& lookup, json&) { store(node.name, "table", lookup.table); }
+
+  void add_fields(const Node& node, const Product& product, json& described) {
+    const kernels::ConvShape& s = product.shape;
+    described["geometry"] = {{"image", {s.h, s.w, s.c}},
+                             {"outputs", s.o},
+                             {"kernel", {s.kh, s.kw}},
+                             {"stride", {s.stride_h, s.stride_w}},
+                             {"padding", {s.padding_h, s.padding_w, s.padding_h, s.padding_w}},
+                             {"dilation", {s.dilation_h, s.dilation_w}},
+                             {"groups", s.groups}};
+    described["relu"] = product.relu;
+    described["bias"] = product.bias.defined();
+    store(node.name, "weight", product.weight);
+    store(node.name, "bias", product.bias);
+    if (const std::shared_ptr<const QParams>& map = product.weight.qparams()) {
+      described["weight_bits"] = bits_of(map->codes);
+      described["per_channel"] = map->is_per_channel();
+      const Shape scales{static_cast<std::int64_t>(map->channels())};
+      store(node.name, "weight_scale", Tensor::from(map->scale, scales));
+      store(node.name, "weight_zero_point", Tensor::from(map->zero_point, scales));
+      store_map(node.name, "input", model_.type(node.inputs[0]).qparams->tensor());
+    }
+  }
+
+  void add_fields(const Node&, const Pool& pool, json& described) {
+    const kernels::PoolShape& s = pool.shape;
+    described["pool"] = pool.kind == PoolKind::Max ? "max" : "average";
+    described["geometry"] = {{"image", {s.h, s.w, s.c}},
+                             {"kernel", {s.kh, s.kw}},
+                             {"stride", {s.stride_h, s.stride_w}},
+                             {"padding", {s.padding_h, s.padding_w, s.padding_h, s.padding_w}}};
+  }
+
+  void add_fields(const Node&, const Activation& activation, json& described) {
+    described["function"] = kernels::name_of(activation.function);
+    described["slope"] = activation.slope;
+  }
+
+  void add_fields(const Node& node, const BatchNorm& norm, json& described) {
+    described["epsilon"] = norm.epsilon;
+    described["affine"] = norm.weight.defined();
+    store(node.name, "mean", norm.mean);
+    store(node.name, "variance", norm.variance);
+    store(node.name, "weight", norm.weight);
+    store(node.name, "bias", norm.bias);
+  }
+
+  void add_fields(const Node& node, const Custom& custom, json& described) {
+    described["kind"] = custom.op->kind();
+    described["options"] = custom.op->options();
+    for (const auto& [name, tensor] : custom.op->tensors()) {
+      store(node.name, "module/" + name, tensor);
+    }
+  }
+
+  const Model& model_;
+  TensorFile& file_;
+};
+
+}  // namespace
+
+TensorFile to_file(const ModelFile& model) {
+  TensorFile file;
+  file.attributes = model.attributes;
+  for (const char* name : {"format", "version", "kind", "graph"}) {
+    check(!file.attributes.contains(name), "model file: the attribute '", name, "' is the format's own");
+  }
+  file.attributes["format"] = std::string("detent-model");
+  file.attributes["version"] = kVersion;
+  file.attributes["kind"] = std::string("int8");
+  file.attributes["graph"] = Writer(model.model, file).describe().dump();
+  return file;
+}
+
+void save_model(const ModelFile& model, const std::filesystem::path& path) { to_file(model).write(path); }
+
+}  // namespace detent::runtime

@@ -1,0 +1,205 @@
+#include <algorithm>
+#include <optional>
+
+#include "detent/runtime/plan_impl.h"
+
+/// How a plan is made from a model: layers, segments, places.
+namespace detent::runtime {
+namespace {
+
+/// Images of a task, where there are enough for several; of float models, whose weights are four times as large and the
+/// more often read the fewer these are; and of those without convolutions, where that decides.
+constexpr std::int64_t kTaskImages = 16;
+constexpr std::int64_t kFloatTaskImages = 32;
+constexpr std::int64_t kFloatTaskRows = 64;
+/// Fewer images than this go through the layers one by one, and layers are shared out in parts.
+constexpr std::int64_t kMany = 8;
+/// The one node behind `index` if it is a max-pool of 2 x 2 and nobody else reads the value.
+std::optional<std::size_t> pool_behind(const Model& model, std::size_t index) {
+  const ValueId value = model.value_of(index);
+  std::optional<std::size_t> reader;
+  for (std::size_t i = index + 1; i < model.nodes.size(); ++i) {
+    const auto reads = std::ranges::count(model.nodes[i].inputs, value);
+    if (reads > 1 || (reads == 1 && reader)) {
+      return std::nullopt;
+    }
+    reader = reads == 1 ? std::optional(i) : reader;
+  }
+  if (!reader || model.output == value) {
+    return std::nullopt;
+  }
+  const auto* const pool = std::get_if<Pool>(&model.nodes[*reader].op);
+  if (pool == nullptr || pool->kind != PoolKind::Max) {
+    return std::nullopt;
+  }
+  const kernels::PoolShape& given = pool->shape;
+  const kernels::PoolShape wanted{
+      .n = given.n, .h = given.h, .w = given.w, .c = given.c, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2};
+  return given == wanted ? reader : std::nullopt;
+}
+
+/// Whether a node is a convolution of floats.
+bool is_float_convolution(const Model& model, const Node& node) {
+  const auto* const product = std::get_if<Product>(&node.op);
+  return product != nullptr && !model.type(node.inputs[0]).is_codes() &&
+         !(product->shape.h == 1 && product->shape.w == 1 && product->shape.is_matmul());
+}
+
+Slices tasks_of(const Model& model, std::int64_t batch) {
+  const bool is_integer = model.is_integer();
+  const bool has_convolution =
+      std::ranges::any_of(model.nodes, [&](const Node& node) { return is_float_convolution(model, node); });
+  const std::int64_t of_float = has_convolution ? kFloatTaskImages : kFloatTaskRows;
+  const std::int64_t most = is_integer ? kTaskImages : of_float;
+  return batch < kMany ? Slices{batch, 1}
+                       : slice_rows(batch, std::min(most, has_convolution || is_integer ? batch / 4 : batch));
+}
+
+}  // namespace
+
+void Plan::Impl::build() {
+  tasks = tasks_of(model, batch);
+  make_layers();
+  make_segments();
+  place_values();
+  takes_bytes = reads_bytes();
+  if (options.keeps_values) {
+    show_values();
+  }
+}
+
+void Plan::Impl::add_layer(MadeStep step, std::size_t node, ValueId output) {
+  memory_bytes += step->bytes();
+  layers.push_back({std::move(step), node, model.nodes[node].inputs, output});
+}
+
+void Plan::Impl::make_layers() {
+  places.resize(model.values());
+  for (ValueId value = 0; value < model.values(); ++value) {
+    values.push_back({&model.type(value), &places[value]});
+  }
+  const bool whole = model.is_integer();
+  std::vector<bool> is_done(model.nodes.size(), false);
+  for (std::size_t i = 0; i < model.nodes.size(); ++i) {
+    const Node& node = model.nodes[i];
+    if (is_done[i]) {
+      continue;
+    }
+    const ValueId value = model.value_of(i);
+    std::vector<const PlanValue*> inputs;
+    for (const ValueId input : node.inputs) {
+      inputs.push_back(&values[input]);
+    }
+    if (is_passed_on(node)) {
+      values[value].place = inputs[0]->place;
+      continue;
+    }
+    const auto request = [&](ValueId output) {
+      return StepRequest{.node = node, .inputs = inputs, .output = values[output], .whole = whole, .arena = &arena};
+    };
+    MadeStep pooled;
+    ValueId pooled_value = value;
+    if (const auto* const product = std::get_if<Product>(&node.op)) {
+      if (const std::optional<std::size_t> pool = pool_behind(model, i)) {
+        pooled_value = model.value_of(*pool);
+        pooled = make_pooled_product(*product, request(pooled_value));
+        is_done[*pool] = pooled != nullptr;
+      }
+    }
+    if (!pooled || options.keeps_values) {
+      add_layer(make_step(request(value)), i, value);
+    }
+    if (pooled) {
+      add_layer(std::move(pooled), i, pooled_value);
+    }
+  }
+}
+
+void Plan::Impl::make_segments() {
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto index = static_cast<std::int64_t>(i);
+    const Grain grain = layers[i].step->grain();
+    Segment* const last = segments.empty() ? nullptr : &segments.back();
+    const bool continues = last != nullptr && grain != Grain::Whole && last->grain != Grain::Whole;
+    if (continues && (grain == Grain::Either || last->grain == Grain::Either || grain == last->grain)) {
+      last->grain = last->grain == Grain::Either ? grain : last->grain;
+      last->layers.end = index + 1;
+    } else {
+      segments.push_back({grain, {index, index + 1}});
+    }
+  }
+}
+
+/// Whether a place is written and read within one segment of tasks alone.
+bool Plan::Impl::is_of_tasks(std::size_t place) const {
+  if (options.keeps_values || place < model.inputs.size() || place == place_of(model.output)) {
+    return false;
+  }
+  std::optional<std::int64_t> only;
+  for (std::int64_t s = 0; s < static_cast<std::int64_t>(segments.size()); ++s) {
+    for (auto i = segment(s).layers.begin; i < segment(s).layers.end; ++i) {
+      const bool uses = place_of(layer(i).output) == place ||
+                        std::ranges::any_of(layer(i).inputs, [&](ValueId value) { return place_of(value) == place; });
+      if (uses && (segment(s).grain == Grain::Whole || only.value_or(s) != s)) {
+        return false;
+      }
+      only = uses ? s : only;
+    }
+  }
+  return true;
+}
+
+void Plan::Impl::place_values() {
+  const auto aligned = [](std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
+  const auto largest_task = static_cast<std::size_t>((batch + tasks.count - 1) / tasks.count);
+  std::size_t task_bytes = 0;
+  std::vector<std::pair<std::size_t, std::size_t>> offsets;  // of places of tasks
+  for (const Segment& segment : segments) {
+    for (auto i = segment.layers.begin; i < segment.layers.end; ++i) {
+      const std::size_t index = place_of(layer(i).output);
+      const ValueType& type = model.type(layer(i).output);
+      PlanPlace& place = places[index];
+      place.image_bytes = static_cast<std::size_t>(type.shape.elements()) * size_of(type.dtype);
+      if (is_of_tasks(index)) {
+        offsets.emplace_back(index, task_bytes);
+        task_bytes += aligned(place.image_bytes * (segment.grain == Grain::Image ? 1 : largest_task));
+        continue;
+      }
+      place.whole = Tensor::empty(type.shape.batched(batch), type.dtype).with_qparams(type.qparams);
+      memory_bytes += place.whole.bytes();
+      place.base = place.whole.raw();
+    }
+  }
+  // Tasks' memory a page and a line apart, so that the same values of two tasks do not fall onto the same cache sets.
+  task_bytes = (task_bytes + 4095) / 4096 * 4096 + kAlignment;
+  const std::size_t total = task_bytes * static_cast<std::size_t>(tasks.count);
+  task_memory = allocate_aligned(total);
+  memory_bytes += total;
+  for (const auto& [index, offset] : offsets) {
+    places[index].base = task_memory.get() + offset;
+    places[index].task_bytes = task_bytes;
+  }
+  const ValueType& output = model.type(model.output);
+  result = gives_input() ? Tensor::empty(output.shape.batched(batch), output.dtype).with_qparams(output.qparams)
+                         : values[model.output].tensor(batch);
+}
+
+/// The values that `value` shows; those of inputs are the run's.
+void Plan::Impl::show_values() {
+  shown.resize(values.size());
+  for (ValueId value = 0; value < values.size(); ++value) {
+    if (place_of(value) >= model.inputs.size()) {
+      shown[value] = values[value].tensor(batch);
+    }
+  }
+}
+
+/// Whether the model has one input, and only quantize steps read it, which take bytes too.
+bool Plan::Impl::reads_bytes() const {
+  return model.inputs.size() == 1 && !gives_input() && std::ranges::none_of(layers, [&](const Layer& reader) {
+           const bool reads = std::ranges::any_of(reader.inputs, [&](ValueId value) { return place_of(value) == 0; });
+           return reads && !reader.step->takes_pixels();
+         });
+}
+
+}  // namespace detent::runtime

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <atomic>
+
+#include "detent/runtime/plan.h"
+#include "detent/runtime/plan_step.h"
+
+/// What a plan consists of. Private to plan*.cpp.
+namespace detent::runtime {
+
+/// A node that computes, or a node and the max-pool behind it.
+struct Layer {
+  MadeStep step;
+  std::size_t node = 0;
+  std::vector<ValueId> inputs = {};
+  ValueId output = 0;
+};
+
+/// Layers that run one after another on the same images: steps of one grain, or one that takes the whole batch.
+struct Segment {
+  Grain grain = Grain::Either;
+  Range layers;
+};
+
+/// Segments run in order. Those up to the next that takes the whole batch form a region: of many images, each task of
+/// it takes its own through all of its segments, so that what lies between two layers stays in the cache.
+struct Plan::Impl {
+  Model model;
+  std::int64_t batch;
+  PlanOptions options;
+  Slices tasks = {};
+  bool takes_bytes = false;  // as input
+
+  std::vector<PlanValue> values = {};  // by ValueId
+  std::vector<PlanPlace> places = {};
+  std::vector<Layer> layers = {};
+  std::vector<Segment> segments = {};
+  std::shared_ptr<std::byte> task_memory = nullptr;
+  std::size_t memory_bytes = 0;
+  Arena arena = {};                // of custom operations
+  Tensor reals = {};               // of pixels, where more than a quantize step reads them
+  std::vector<Tensor> shown = {};  // of keeps_values, by ValueId
+  Tensor result = {};              // on the output's place
+  PackedMemory packed_memory = {};
+  std::atomic<bool> is_busy = false;
+
+  void build();
+  void make_layers();
+  void add_layer(MadeStep step, std::size_t node, ValueId output);
+  void make_segments();
+  bool is_of_tasks(std::size_t place) const;
+  void place_values();
+  void show_values();
+  std::size_t place_of(ValueId value) const { return static_cast<std::size_t>(values[value].place - places.data()); }
+
+  const Layer& layer(std::int64_t index) const { return layers[static_cast<std::size_t>(index)]; }
+  const Segment& segment(std::int64_t index) const { return segments[static_cast<std::size_t>(index)]; }
+  bool reads_bytes() const;
+  bool gives_input() const { return place_of(model.output) < model.inputs.size(); }
+  void check_input(std::size_t input, const Tensor& given, DType dtype) const;
+  const Tensor& run_alone(std::span<const Tensor> inputs, bool are_pixels);
+  void run(std::span<const Tensor> inputs);
+  void run_task(Range range, std::int64_t task) const;
+  void run_few(const Segment& segment) const;
+  void run_shared(const PlanStep& step, Range images, std::int64_t task) const;
+};
+
+}  // namespace detent::runtime

@@ -1,0 +1,149 @@
+#include <algorithm>
+
+#include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/product/int8_conv.h"
+#include "detent/runtime/plan_step.h"
+
+/// Steps of products.
+namespace detent::runtime {
+namespace {
+
+/// What integer and float products share.
+class ProductStep : public Step {
+ public:
+  ProductStep(const Product& product, const StepRequest& request) : Step(request), shape_(product.shape) {}
+  Grain grain() const override {
+    return shape_.h * shape_.w * shape_.kh * shape_.kw == 1 ? Grain::Batch : Grain::Image;
+  }
+  std::int64_t work() const override { return shape_.output_row() * shape_.depth(); }
+
+ protected:
+  kernels::ConvShape of(Range images) const {
+    kernels::ConvShape shape = shape_;
+    shape.n = images.size();
+    return shape;
+  }
+
+ private:
+  kernels::ConvShape shape_;
+};
+
+/// How the sums of a product of codes become codes.
+kernels::Requantization requantization_of(const Product& product, const PlanValue& input, const PlanValue& output) {
+  kernels::Requantization r = kernels::make_requantization(input.map(), *product.weight.qparams(), {}, product.shape.o,
+                                                           output.map(), output.codes(), product.relu);
+  if (product.bias.defined()) {
+    std::ranges::transform(product.bias.data<std::int32_t>(), std::back_inserter(r.bias),
+                           [](std::int32_t b) { return static_cast<float>(b); });
+  }
+  return r;
+}
+
+/// Sums, codes and pool in one kernel.
+class Int8Step : public ProductStep {
+ public:
+  Int8Step(kernels::Int8Conv layer, const Product& product, const StepRequest& request)
+      : ProductStep(product, request), layer_(std::move(layer)) {}
+  std::int64_t parts() const override { return layer_.parts(); }
+  void run(Range images, std::int64_t task, Range parts) const override {
+    layer_.run(in<std::uint8_t>(images, task), images.size(), parts, out<std::uint8_t>(images, task));
+  }
+  std::size_t bytes() const override { return layer_.bytes(); }
+  PackedMemory packed_memory() override { return layer_.packed_memory_for_tests(); }
+
+ private:
+  kernels::Int8Conv layer_;
+};
+
+/// What Int8Conv does not serve.
+class GeneralInt8Step : public ProductStep {
+ public:
+  GeneralInt8Step(const Product& product, const StepRequest& request)
+      : ProductStep(product, request),
+        packed_(kernels::pack_integer(product.shape, product.weight.data<std::int8_t>().data(), nullptr,
+                                      {.x = input().codes().qmax, .weight = product.weight.qparams()->codes.qmax})),
+        requantization_(requantization_of(product, input(), output())) {}
+  void run(Range images, std::int64_t task, Range) const override {
+    const kernels::ConvShape shape = of(images);
+    auto* const y = out<std::uint8_t>(images, task);
+    kernels::conv2d_integer(shape, in<std::uint8_t>(images, task), input().map().zero_point, packed_,
+                            [&](std::int64_t, Range slice, const std::int32_t* acc) {
+                              kernels::requantize(acc, slice.size() * shape.out_h() * shape.out_w(), requantization_,
+                                                  y + slice.begin * shape.output_row());
+                            });
+  }
+  std::size_t bytes() const override { return packed_.bytes(); }
+  PackedMemory packed_memory() override {
+    return {packed_.memory_for_tests(), std::as_writable_bytes(std::span(requantization_.multiplier)),
+            std::as_writable_bytes(std::span(requantization_.bias))};
+  }
+
+ private:
+  kernels::PackedWeight packed_;
+  kernels::Requantization requantization_;
+};
+
+class FloatProductStep : public ProductStep {
+ public:
+  FloatProductStep(const Product& product, const StepRequest& request)
+      : ProductStep(product, request),
+        whole_(request.whole),
+        packed_(kernels::pack_forward(product.shape, DType::F32, product.weight.raw())),
+        bias_(product.bias.defined() ? product.bias.clone() : Tensor()),
+        relu_(product.relu) {}
+  Grain grain() const override { return whole_ ? Grain::Whole : ProductStep::grain(); }
+  void run(Range images, std::int64_t task, Range) const override {
+    const bool adds = inputs().size() > 1;
+    const float* const bias = bias_.defined() ? bias_.data<float>().data() : nullptr;
+    auto* const y = out<float>(images, task);
+    kernels::conv2d_forward(of(images), DType::F32, in<std::byte>(images, task), packed_, bias, relu_ && !adds,
+                            DType::F32, reinterpret_cast<std::byte*>(y));
+    if (adds) {
+      const auto count = static_cast<std::int64_t>(out_elements(images));
+      kernels::add(count, y, in<float>(images, task, 1), y);
+      if (relu_) {
+        kernels::activation_forward(kernels::Activation::Relu, count, y, y);
+      }
+    }
+  }
+  std::size_t bytes() const override { return packed_.bytes(); }
+  PackedMemory packed_memory() override {
+    return {packed_.memory_for_tests(),
+            bias_.defined() ? std::as_writable_bytes(bias_.data<float>()) : std::span<std::byte>()};
+  }
+
+ private:
+  bool whole_;
+  kernels::PackedWeight packed_;
+  Tensor bias_;
+  bool relu_;
+};
+
+kernels::Int8Conv int8_conv(const Product& product, const StepRequest& request, bool pool) {
+  const PlanValue& x = *request.inputs[0];
+  return kernels::Int8Conv::make(product.shape, product.weight.data<std::int8_t>().data(), x.map().zero_point,
+                                 requantization_of(product, x, request.output), pool);
+}
+
+}  // namespace
+
+MadeStep make_product(const Product& product, const StepRequest& request) {
+  if (!request.inputs[0]->type->is_codes()) {
+    return std::make_unique<FloatProductStep>(product, request);
+  }
+  kernels::Int8Conv layer = int8_conv(product, request, false);
+  if (layer.defined()) {
+    return std::make_unique<Int8Step>(std::move(layer), product, request);
+  }
+  return std::make_unique<GeneralInt8Step>(product, request);
+}
+
+MadeStep make_pooled_product(const Product& product, const StepRequest& request) {
+  if (!request.inputs[0]->type->is_codes()) {
+    return nullptr;
+  }
+  kernels::Int8Conv layer = int8_conv(product, request, true);
+  return layer.defined() ? std::make_unique<Int8Step>(std::move(layer), product, request) : nullptr;
+}
+
+}  // namespace detent::runtime
