@@ -1,7 +1,7 @@
 #include "detent/nn/modules/activation_layer.h"
 
-#include "detent/autograd/ops.h"
 #include <nlohmann/json.hpp>
+#include "detent/autograd/ops.h"
 
 #include "detent/io/option_reader.h"
 #include "detent/quant/kinds/quantized_ops.h"
