@@ -23,9 +23,8 @@ int eval(const Arguments& arguments) {
     model = quant::open_model(file);
     data = train::open_model_data(model, arguments.text("data"));
     reporter.message("data: " + data.description);
-    result = model.model() != nullptr
-                 ? evaluation::evaluate(*model.model(), data.test, data.normalization, reporter)
-                 : evaluation::evaluate(*model.graph(), data.test, data.normalization, reporter);
+    result = model.model() != nullptr ? evaluation::evaluate(*model.model(), data.test, data.normalization, reporter)
+                                      : evaluation::evaluate(*model.graph(), data.test, data.normalization, reporter);
   });
   const std::size_t images = result.predictions.size();
   if (is_json) {

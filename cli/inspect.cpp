@@ -8,11 +8,11 @@
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
-#include "detent/nn/model_file.h"
-#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
 #include "detent/report/metrics_table.h"
+#include "detent/runtime/summary.h"
 
 namespace detent::cli {
 namespace {
@@ -25,22 +25,51 @@ struct Row {
   double max = 0.0;
 };
 
-std::vector<Row> rows_of(const nn::Graph& graph) {
-  std::vector<Row> rows;
+Row row_of(std::string name, const Tensor& tensor) {
+  check_interruption();
+  Row row{.name = std::move(name), .tensor = tensor};
+  const Tensor values = tensor.to(DType::F64);
+  if (values.elements() > 0) {
+    const auto [min, max] = std::minmax_element(values.data<double>().begin(), values.data<double>().end());
+    row.min = *min;
+    row.max = *max;
+  }
+  return row;
+}
+
+// What this program shows of a file.
+struct Shown {
+  quant::OpenedModel model;
+  std::int64_t parameters = 0;
+  std::string summary = {};
+  nlohmann::json graph = {};
+  std::vector<Row> rows = {};
+};
+
+Shown show(const std::string& file) {
+  Shown shown{.model = quant::open_model(file)};
+  if (const runtime::Model* const model = shown.model.model()) {
+    shown.parameters = runtime::parameter_count(*model);
+    shown.summary = runtime::summary(*model);
+    const TensorFile content = runtime::to_file({.model = *model});
+    shown.graph = nlohmann::json::parse(content.text("graph"));
+    for (const auto& [path, tensor] : content.tensors) {
+      std::string name = path.substr(path.find('/') + 1);
+      std::replace(name.begin(), name.end(), '/', '.');
+      shown.rows.push_back(row_of(std::move(name), tensor));
+    }
+    return shown;
+  }
+  const nn::Graph& graph = *shown.model.graph();
+  shown.parameters = graph.parameter_count();
+  shown.summary = nn::summary(graph);
+  shown.graph = nn::to_json(graph);
   for (const nn::Graph::Node& node : graph.nodes()) {
     for (const nn::Slot& slot : node.owns_module() ? node.module->slots() : std::vector<nn::Slot>()) {
-      check_interruption();
-      Row row{.name = node.name + "." + slot.name, .tensor = *slot.tensor};
-      const Tensor values = row.tensor.to(DType::F64);
-      if (values.elements() > 0) {
-        const auto [min, max] = std::minmax_element(values.data<double>().begin(), values.data<double>().end());
-        row.min = *min;
-        row.max = *max;
-      }
-      rows.push_back(row);
+      shown.rows.push_back(row_of(node.name + "." + slot.name, *slot.tensor));
     }
   }
-  return rows;
+  return shown;
 }
 
 std::string text_of(const Shape& shape) {
@@ -53,22 +82,21 @@ std::string text_of(const TensorFile::Attribute& attribute) {
   return std::visit([](const auto& value) { return fmt::format("{}", value); }, attribute);
 }
 
-std::string for_people(const nn::Model& model, const std::string& file, const std::vector<Row>& rows) {
+std::string for_people(const Shown& shown, const std::string& file) {
   const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(file));
-  std::string text =
-      fmt::format("{}: {} model, {} parameters, {} bytes\n", file, model.kind,
-                  report::with_separators(model.graph.parameter_count()), report::with_separators(bytes));
-  for (const auto& [name, value] : model.attributes) {
+  std::string text = fmt::format("{}: {} model, {} parameters, {} bytes\n", file, shown.model.kind,
+                                 report::with_separators(shown.parameters), report::with_separators(bytes));
+  for (const auto& [name, value] : shown.model.attributes) {
     text += fmt::format("  {:<22}{}\n", name, text_of(value));
   }
-  text += "\n" + nn::summary(model.graph) + "\n";
+  text += "\n" + shown.summary + "\n";
   std::size_t width = 6;
-  for (const Row& row : rows) {
+  for (const Row& row : shown.rows) {
     width = std::max(width, row.name.size());
   }
   text += fmt::format("{:<{}}  {:<6}{:<16}{:>11}{:>15}{:>15}\n", "tensor", width, "type", "shape", "bytes", "smallest",
                       "largest");
-  for (const Row& row : rows) {
+  for (const Row& row : shown.rows) {
     text += fmt::format("{:<{}}  {:<6}{:<16}{:>11}{:>15.8g}{:>15.8g}\n", row.name, width, name_of(row.tensor.dtype()),
                         text_of(row.tensor.shape()),
                         report::with_separators(static_cast<std::int64_t>(row.tensor.bytes())), row.min, row.max);
@@ -76,18 +104,18 @@ std::string for_people(const nn::Model& model, const std::string& file, const st
   return text;
 }
 
-nlohmann::json for_programs(const nn::Model& model, const std::string& file, const std::vector<Row>& rows) {
+nlohmann::json for_programs(const Shown& shown, const std::string& file) {
   nlohmann::json json{{"model", file},
-                      {"kind", model.kind},
+                      {"kind", shown.model.kind},
                       {"model_bytes", std::filesystem::file_size(file)},
-                      {"parameters", model.graph.parameter_count()},
-                      {"graph", nn::to_json(model.graph)},
+                      {"parameters", shown.parameters},
+                      {"graph", shown.graph},
                       {"attributes", nlohmann::json::object()},
                       {"tensors", nlohmann::json::array()}};
-  for (const auto& [name, value] : model.attributes) {
+  for (const auto& [name, value] : shown.model.attributes) {
     std::visit([&, key = name](const auto& plain) { json["attributes"][key] = plain; }, value);
   }
-  for (const Row& row : rows) {
+  for (const Row& row : shown.rows) {
     const auto extents = row.tensor.shape().extents();
     json["tensors"].push_back({{"name", row.name},
                                {"dtype", std::string(name_of(row.tensor.dtype()))},
@@ -101,13 +129,9 @@ nlohmann::json for_programs(const nn::Model& model, const std::string& file, con
 
 int inspect(const Arguments& arguments) {
   const std::string file = arguments.positionals()[0];
-  nn::Model model;
-  std::vector<Row> rows;
-  in_pool(arguments, [&] {
-    model = nn::load_model(file, quant::module_kinds());
-    rows = rows_of(model.graph);
-  });
-  print(arguments.has("json") ? report::json_text(for_programs(model, file, rows)) : for_people(model, file, rows));
+  Shown shown;
+  in_pool(arguments, [&] { shown = show(file); });
+  print(arguments.has("json") ? report::json_text(for_programs(shown, file)) : for_people(shown, file));
   return 0;
 }
 

@@ -16,8 +16,10 @@ inline constexpr std::size_t kAlignment = 64;
 std::shared_ptr<std::byte> allocate_aligned(std::size_t bytes);
 
 /// Memory that is used again: a block whose last owner is gone waits in the arena for the next request of its size.
-/// A training step asks for the same sizes every time, so from the second step on nothing is allocated.
-/// Blocks stay valid after the arena is gone. One thread at a time may call allocate; blocks may be dropped anywhere.
+/// A training step asks for the same sizes every time, so from the second step on nothing is allocated. A block that
+/// has waited while the arena served some thousand requests, several steps' worth, is freed: its size does not come
+/// again. Blocks stay valid after the arena is gone. One thread at a time may call allocate; blocks may be dropped
+/// anywhere.
 class Arena {
  public:
   Arena();
@@ -50,7 +52,8 @@ enum class Scratch : std::uint8_t {
 };
 
 /// `bytes` of memory that belongs to the calling thread, for intermediate results of a slice. It is valid until the
-/// next call for the same use on this thread. Not initialized.
+/// next call for the same use on this thread. Not initialized. It is as large as the largest of many calls, so that it
+/// is rarely allocated; where none of them needed even a quarter, the rest is given back.
 std::byte* thread_scratch(std::size_t bytes, Scratch use = Scratch::General);
 
 template <typename T>

@@ -92,8 +92,8 @@ Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::
   });
 }
 
-Evaluation evaluate(const runtime::Model& model, const data::Dataset& dataset,
-                    const data::Normalization& normalization, Reporter& reporter) {
+Evaluation evaluate(const runtime::Model& model, const data::Dataset& dataset, const data::Normalization& normalization,
+                    Reporter& reporter) {
   std::optional<runtime::Plan> plan;
   return evaluate_by(dataset, normalization, reporter, [&](const Tensor& images, auto&& use) {
     if (!plan || plan->batch() != images.shape()[0]) {

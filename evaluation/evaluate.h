@@ -29,8 +29,8 @@ std::int64_t count_correct(std::span<const std::int32_t> predictions, const Tens
 Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
                     Reporter& reporter);
 /// The same of a model, by its plan.
-Evaluation evaluate(const runtime::Model& model, const data::Dataset& dataset,
-                    const data::Normalization& normalization, Reporter& reporter);
+Evaluation evaluate(const runtime::Model& model, const data::Dataset& dataset, const data::Normalization& normalization,
+                    Reporter& reporter);
 
 /// Feeds all of `dataset` through the prepared and frozen model and its converted one: evaluation/verify.h.
 VerifyReport verify(const nn::Graph& prepared, const runtime::Model& int8, const data::Dataset& dataset,

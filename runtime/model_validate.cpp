@@ -221,7 +221,8 @@ struct CheckNode {
     expect(in(), false, "input");
     expect(out(), false, "output");
     expect_same_shape();
-    (void)kernels::name_of(activation.function);  // throws for none of them
+    check(activation.function <= kernels::Activation::HardSwish, "expected a function of activation.h, got number ",
+          static_cast<int>(activation.function));
     check(std::isfinite(activation.slope), "expected a finite slope, got ", activation.slope);
   }
 
@@ -233,8 +234,9 @@ struct CheckNode {
     const Shape of_channels{channels()};
     check_finite("mean", norm.mean, of_channels);
     check_finite("variance", norm.variance, of_channels);
-    for (const float variance : norm.variance.data<float>()) {
-      check(variance >= 0, "variance: expected numbers of at least 0, got ", variance);
+    const auto variance = norm.variance.data<float>();
+    for (std::size_t c = 0; c < variance.size(); ++c) {
+      check(variance[c] >= 0, "variance: element ", c, ": expected a number of at least 0, got ", variance[c]);
     }
     check(std::isfinite(norm.epsilon) && norm.epsilon > 0, "expected a finite epsilon above 0, got ", norm.epsilon);
     for (const Tensor* tensor : {&norm.weight, &norm.bias}) {

@@ -1,7 +1,7 @@
 #include "detent/train/checkpoint.h"
 
 #include "detent/nn/model_file.h"
-#include "detent/quant/passes/convert.h"
+#include "detent/quant/kinds/kind.h"
 
 namespace detent::train {
 namespace {
@@ -44,7 +44,7 @@ void save_checkpoint(const std::filesystem::path& path, const nn::Graph& graph, 
 }
 
 Checkpoint load_checkpoint(const std::filesystem::path& path) {
-  nn::Model model = nn::load_model(path, quant::module_kinds());
+  nn::Model model = nn::load_model(path, quant::factories_of());
   try {
     Checkpoint checkpoint{.graph = std::move(model.graph), .step = {}, .position = {}};
     checkpoint.position = {.phase = attribute<std::string>(model, "phase"),

@@ -14,16 +14,17 @@ PackedWeight pack_blocked(const ConvShape& shape, DType dtype, Product product, 
   one.n = 1;
   ConvShape slice = shape;
   slice.n = images_per_slice(shape);
-  const onednn::Plan& plan = onednn::conv_plan(slice, {.product = product, .dtype = dtype});
-  auto data = allocate_aligned(onednn::weight_bytes(plan));
-  onednn::pack_weight(plan, weight, data.get());
-  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
-                                                                                    .dtype = dtype,
-                                                                                    .product = product,
-                                                                                    .layout = WeightLayout::Blocked,
-                                                                                    .data = data,
-                                                                                    .bytes = onednn::weight_bytes(plan),
-                                                                                    .sums = {}}));
+  const onednn::PlanPointer plan = onednn::conv_plan(slice, {.product = product, .dtype = dtype});
+  auto data = allocate_aligned(onednn::weight_bytes(*plan));
+  onednn::pack_weight(*plan, weight, data.get());
+  return PackedWeight(
+      std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
+                                                                    .dtype = dtype,
+                                                                    .product = product,
+                                                                    .layout = WeightLayout::Blocked,
+                                                                    .data = data,
+                                                                    .bytes = onednn::weight_bytes(*plan),
+                                                                    .sums = {}}));
 }
 
 PackedWeight pack_plain(const ConvShape& shape, DType dtype, Product product, const std::byte* weight,
@@ -125,7 +126,7 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
   const PackedWeight::Impl& packed = packed_for("conv2d", weight, Product::Forward, shape, dtype);
   const Slices slices = conv_slices(shape);
   const bool has_bias = bias != nullptr;
-  const SlicePlans plans(slices, [&](std::int64_t images) -> const onednn::Plan& {
+  const SlicePlans plans(slices, [&](std::int64_t images) -> onednn::PlanPointer {
     if (is_linear(shape)) {
       return onednn::gemm_plan({.m = images,
                                 .k = shape.c,

@@ -13,7 +13,7 @@ using onednn::Product;
 constexpr std::int64_t kMostPartials = 16;
 
 SlicePlans backward_plans(const ConvShape& shape, const Slices& slices, Product product, DType dtype, DType out) {
-  return SlicePlans(slices, [&](std::int64_t images) -> const onednn::Plan& {
+  return SlicePlans(slices, [&](std::int64_t images) -> onednn::PlanPointer {
     ConvShape slice = shape;
     slice.n = images;
     return onednn::conv_plan(slice, {.product = product, .dtype = dtype, .out = out});

@@ -93,7 +93,7 @@ onednn::GemmOptions linear_options(const ConvShape& shape, std::int64_t rows, We
           .out = DType::S32};
 }
 
-const onednn::Plan& integer_plan(const ConvShape& shape, std::int64_t images, WeightLayout layout) {
+onednn::PlanPointer integer_plan(const ConvShape& shape, std::int64_t images, WeightLayout layout) {
   if (is_linear(shape)) {
     return onednn::gemm_plan(linear_options(shape, images, layout));
   }
@@ -154,10 +154,10 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
     impl->bytes = static_cast<std::size_t>(shape.weight_elements());
     impl->data = {std::move(owner), reinterpret_cast<const std::byte*>(weight)};
   } else {
-    const onednn::Plan& plan = integer_plan(shape, images_per_slice(shape), WeightLayout::Blocked);
-    impl->bytes = onednn::weight_bytes(plan);
+    const onednn::PlanPointer plan = integer_plan(shape, images_per_slice(shape), WeightLayout::Blocked);
+    impl->bytes = onednn::weight_bytes(*plan);
     const auto data = allocate_aligned(impl->bytes);
-    onednn::pack_weight(plan, weight, data.get());
+    onednn::pack_weight(*plan, weight, data.get());
     impl->layout = WeightLayout::Blocked;
     impl->data = data;
   }
@@ -181,7 +181,7 @@ void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_
     return;
   }
   const SlicePlans plans(
-      slices, [&](std::int64_t images) -> const onednn::Plan& { return integer_plan(shape, images, packed.layout); });
+      slices, [&](std::int64_t images) -> onednn::PlanPointer { return integer_plan(shape, images, packed.layout); });
   // What the zero point adds to every sum of a linear layer; convolutions have it subtracted by oneDNN.
   std::vector<std::int32_t> correction = packed.sums;
   for (std::int32_t& sum : correction) {

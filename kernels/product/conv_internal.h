@@ -43,15 +43,14 @@ class SlicePlans {
  public:
   template <typename Make>
   SlicePlans(const Slices& slices, Make&& make) : small_images_(slices.rows / slices.count) {
-    small_ = &make(small_images_);
-    large_ = slices.rows % slices.count == 0 ? small_ : &make(small_images_ + 1);
+    small_ = make(small_images_);
+    large_ = slices.rows % slices.count == 0 ? small_ : make(small_images_ + 1);
   }
   const onednn::Plan& operator[](Range images) const { return images.size() == small_images_ ? *small_ : *large_; }
 
  private:
   std::int64_t small_images_;
-  const onednn::Plan* small_;
-  const onednn::Plan* large_;
+  onednn::PlanPointer small_, large_;
 };
 
 /// Memory that lasts for one op, and is used again by the next: unlike thread_scratch it may be shared by its slices.

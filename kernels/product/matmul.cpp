@@ -39,21 +39,21 @@ void matmul(const MatmulShape& shape, DType dtype, const std::byte* a, const std
   const auto element = static_cast<std::int64_t>(size_of(dtype)), result = static_cast<std::int64_t>(size_of(out));
   parallel_slices(cut.count(), [&](std::int64_t piece) {
     const Range range = cut[piece];
-    const onednn::Plan& plan = onednn::gemm_plan({.m = by_rows ? range.size() : m,
-                                                  .k = k,
-                                                  .n = by_rows ? n : range.size(),
-                                                  .transpose_a = transpose_a,
-                                                  .transpose_b = transpose_b,
-                                                  .lda = lda,
-                                                  .ldb = ldb,
-                                                  .ldy = n,
-                                                  .dtype = dtype,
-                                                  .out = out});
+    const onednn::PlanPointer plan = onednn::gemm_plan({.m = by_rows ? range.size() : m,
+                                                        .k = k,
+                                                        .n = by_rows ? n : range.size(),
+                                                        .transpose_a = transpose_a,
+                                                        .transpose_b = transpose_b,
+                                                        .lda = lda,
+                                                        .ldb = ldb,
+                                                        .ldy = n,
+                                                        .dtype = dtype,
+                                                        .out = out});
     if (by_rows) {
       onednn::run(
-          plan, {.a = a + element * range.begin * (transpose_a ? 1 : lda), .b = b, .y = y + result * range.begin * n});
+          *plan, {.a = a + element * range.begin * (transpose_a ? 1 : lda), .b = b, .y = y + result * range.begin * n});
     } else {
-      onednn::run(plan,
+      onednn::run(*plan,
                   {.a = a, .b = b + element * range.begin * (transpose_b ? ldb : 1), .y = y + result * range.begin});
     }
   });

@@ -84,33 +84,33 @@ class LinearBackward {
   void run_dx(Range range) const {
     const bool columns = dx_by_columns();
     const auto out_bytes = static_cast<std::int64_t>(size_of(b_.dx_dtype));
-    const onednn::Plan& plan = onednn::gemm_plan({.m = columns ? m_ : range.size(),
-                                                  .k = o_,
-                                                  .n = columns ? range.size() : k_,
-                                                  .lda = o_,
-                                                  .ldb = k_,
-                                                  .ldy = k_,
-                                                  .dtype = b_.dtype,
-                                                  .out = b_.dx_dtype});
-    onednn::run(plan, {.a = dy_ + (columns ? 0 : range.begin * o_ * bytes_),
-                       .b = weight_ + (columns ? range.begin * bytes_ : 0),
-                       .y = b_.dx + range.begin * (columns ? 1 : k_) * out_bytes});
+    const onednn::PlanPointer plan = onednn::gemm_plan({.m = columns ? m_ : range.size(),
+                                                        .k = o_,
+                                                        .n = columns ? range.size() : k_,
+                                                        .lda = o_,
+                                                        .ldb = k_,
+                                                        .ldy = k_,
+                                                        .dtype = b_.dtype,
+                                                        .out = b_.dx_dtype});
+    onednn::run(*plan, {.a = dy_ + (columns ? 0 : range.begin * o_ * bytes_),
+                        .b = weight_ + (columns ? range.begin * bytes_ : 0),
+                        .y = b_.dx + range.begin * (columns ? 1 : k_) * out_bytes});
   }
 
   void run_dw(Range range) const {
     const bool columns = dw_by_columns();
-    const onednn::Plan& plan = onednn::gemm_plan({.m = columns ? o_ : range.size(),
-                                                  .k = m_,
-                                                  .n = columns ? range.size() : k_,
-                                                  .transpose_a = true,
-                                                  .lda = o_,
-                                                  .ldb = k_,
-                                                  .ldy = k_,
-                                                  .dtype = b_.dtype,
-                                                  .out = DType::F32});
-    onednn::run(plan, {.a = dy_ + (columns ? 0 : range.begin * bytes_),
-                       .b = x_ + (columns ? range.begin * bytes_ : 0),
-                       .y = b_.dw + range.begin * (columns ? 1 : k_)});
+    const onednn::PlanPointer plan = onednn::gemm_plan({.m = columns ? o_ : range.size(),
+                                                        .k = m_,
+                                                        .n = columns ? range.size() : k_,
+                                                        .transpose_a = true,
+                                                        .lda = o_,
+                                                        .ldb = k_,
+                                                        .ldy = k_,
+                                                        .dtype = b_.dtype,
+                                                        .out = DType::F32});
+    onednn::run(*plan, {.a = dy_ + (columns ? 0 : range.begin * bytes_),
+                        .b = x_ + (columns ? range.begin * bytes_ : 0),
+                        .y = b_.dw + range.begin * (columns ? 1 : k_)});
   }
 
   const std::int64_t m_, k_, o_;

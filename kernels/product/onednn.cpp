@@ -2,13 +2,9 @@
 
 #include <omp.h>
 
-#include <memory>
-#include <mutex>
-#include <shared_mutex>
-#include <unordered_map>
-
 #include "detent/core/memory.h"
 #include "detent/kernels/product/onednn_plan.h"
+#include "detent/kernels/product/plan_cache.h"
 
 namespace detent::kernels {
 namespace onednn {
@@ -47,6 +43,12 @@ struct KeyHash {
     return hash;
   }
 };
+
+// Never destroyed, as the engine.
+PlanCache<Key, Plan, KeyHash>& cache() {
+  static auto& cache = *new PlanCache<Key, Plan, KeyHash>(kMostPlans);
+  return cache;
+}
 
 /// Rows for which the layout of a packed b is chosen, so that it does not depend on the rows of one call.
 constexpr std::int64_t kLayoutRows = 64;
@@ -118,25 +120,16 @@ dnnl::primitive_attr attributes(bool relu, bool zero_point) {
   return attr;
 }
 
-const Plan& cached(const Key& key, const std::function<Plan()>& make) {
-  struct Cache {
-    std::shared_mutex mutex;
-    std::unordered_map<Key, std::unique_ptr<const Plan>, KeyHash> plans;
-  };
-  static Cache& cache = *new Cache;
-  {
-    std::shared_lock lock(cache.mutex);
-    if (const auto found = cache.plans.find(key); found != cache.plans.end()) {
-      return *found->second;
-    }
-  }
-  const SingleThread single_thread;
-  auto plan = std::make_unique<const Plan>(make());
-  std::unique_lock lock(cache.mutex);
-  return *cache.plans.try_emplace(key, std::move(plan)).first->second;
+PlanPointer cached(const Key& key, const std::function<Plan()>& make) {
+  return cache().get(key, [&make] {
+    const SingleThread single_thread;
+    return make();
+  });
 }
 
-const Plan& gemm_plan(GemmOptions o) {
+std::size_t kept_plans() { return cache().size(); }
+
+PlanPointer gemm_plan(GemmOptions o) {
   const Key key{0,
                 o.m,
                 o.k,

@@ -2,16 +2,25 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "detent/core/dtype.h"
 #include "detent/kernels/product/conv.h"
 
 /// What the products need of oneDNN, without its types: this header and onednn.cpp are the only place that knows its
-/// interface. A plan is a primitive of a fixed shape that uses one thread; plans are made once and kept for the life of
-/// the process, so that making one again is a look-up. A plan may run on any number of threads at the same time.
+/// interface. A plan is a primitive of a fixed shape that uses one thread; the plans that were asked for last are kept,
+/// so that making one again is a look-up. A plan may run on any number of threads at the same time.
 namespace detent::kernels::onednn {
 
 struct Plan;
+/// Keeps its plan alive; copies share it.
+using PlanPointer = std::shared_ptr<const Plan>;
+
+/// Plans that are kept: more than a training step of some hundred layers uses, so that only plans of bygone shapes are
+/// dropped. Each takes some 10 KB.
+inline constexpr std::size_t kMostPlans = 2048;
+/// Plans that are kept at present.
+std::size_t kept_plans();
 
 enum class Product : std::uint8_t { Forward, Integer, BackwardData, BackwardWeights };
 
@@ -26,7 +35,7 @@ struct ConvOptions {
 /// A convolution of `shape.n` images. The layout of the weight, or of dw, is the one that oneDNN likes for one image,
 /// so that it fits any number (layouts that it likes for many images leave it nothing but its slow reference for few).
 /// Throws Error if oneDNN has nothing for the shape.
-const Plan& conv_plan(const ConvShape& shape, ConvOptions options);
+PlanPointer conv_plan(const ConvShape& shape, ConvOptions options);
 
 /// Bytes of the weight (for BackwardWeights: of dw) in the plan's layout.
 std::size_t weight_bytes(const Plan& plan);
@@ -46,7 +55,7 @@ struct GemmOptions {
   bool has_bias = false;
   bool relu = false;
 };
-const Plan& gemm_plan(GemmOptions options);
+PlanPointer gemm_plan(GemmOptions options);
 
 /// Forward, Integer: a = x, b = weight, y = y. BackwardData: a = dy, b = weight, y = dx.
 /// BackwardWeights: a = x, b = dy, y = dw. Gemm: as named.

@@ -105,7 +105,7 @@ DType s32_or_f32(Product product) { return product == Product::Integer ? DType::
 
 }  // namespace
 
-const Plan& conv_plan(const ConvShape& s, ConvOptions options) {
+PlanPointer conv_plan(const ConvShape& s, ConvOptions options) {
   const Key key{1 + static_cast<std::int64_t>(options.product),
                 s.n,
                 s.h,

@@ -45,7 +45,7 @@ void describe(Plan& plan, const PrimitiveDesc& desc) {
 
 using Key = std::array<std::int64_t, 19>;
 
-/// The plan of `key`, made by `make` if it is not there yet.
-const Plan& cached(const Key& key, const std::function<Plan()>& make);
+/// The plan of `key`, made by `make` if it is not there.
+PlanPointer cached(const Key& key, const std::function<Plan()>& make);
 
 }  // namespace detent::kernels::onednn

@@ -61,8 +61,9 @@ class Fusion {
     Lowered lowered =
         kind.lower ? kind.lower(node, types) : Lowered{.op = runtime::Custom{module_op(node, kinds, types)}};
     if (lowered.op && !fuse(*lowered.op, inputs)) {
-      return append({.name = node.name, .op = std::move(*lowered.op), .inputs = inputs, .output = {.shape = node.shape}},
-                    readers_of(graph, node));
+      return append(
+          {.name = node.name, .op = std::move(*lowered.op), .inputs = inputs, .output = {.shape = node.shape}},
+          readers_of(graph, node));
     }
     const ValueId value = lowered.op ? fused_ : inputs[0];
     inherit_readers(graph, node, value);
@@ -161,9 +162,9 @@ class Fusion {
   }
 
   runtime::Model model_;
-  std::vector<bool> is_fused_;         // by node of model_
-  std::vector<std::size_t> readers_;   // by value of model_
-  std::vector<ValueId> made_;          // by value of the graph
+  std::vector<bool> is_fused_;        // by node of model_
+  std::vector<std::size_t> readers_;  // by value of model_
+  std::vector<ValueId> made_;         // by value of the graph
   ValueId fused_ = 0;
 };
 

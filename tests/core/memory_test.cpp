@@ -3,9 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <thread>
+#include <vector>
 
 namespace detent {
 namespace {
@@ -84,6 +87,41 @@ TEST(Arena, BlocksMayBeDroppedByOtherThreads) {
   EXPECT_EQ(arena.bytes_reserved(), 128U);
 }
 
+TEST(Arena, FreesBlocksOfSizesThatDoNotComeAgain) {
+  Arena arena;
+  for (std::size_t shape = 1; shape <= 1000; ++shape) {
+    arena.allocate(6400 * shape);
+  }
+  EXPECT_EQ(arena.bytes_reserved(), 6400UL * 500'500UL);
+  for (int request = 0; request < 3 * 4096; ++request) {
+    arena.allocate(64);
+  }
+  EXPECT_EQ(arena.bytes_reserved(), 64U);
+  // A size that comes in every step stays, and is not allocated again.
+  const std::byte* block = arena.allocate(1000).get();
+  for (int step = 0; step < 100; ++step) {
+    for (int request = 0; request < 1000; ++request) {
+      arena.allocate(64);
+    }
+    ASSERT_EQ(arena.allocate(1000).get(), block) << "step " << step;
+  }
+  EXPECT_EQ(arena.bytes_reserved(), 64U + 1024U);
+}
+
+TEST(Arena, KeepsTheBlocksOfLongSteps) {
+  Arena arena;
+  std::size_t reserved = 0;
+  for (int step = 0; step < 5; ++step) {
+    std::vector<std::shared_ptr<std::byte>> blocks;
+    for (int request = 0; request < 6000; ++request) {  // more than a sweep
+      blocks.push_back(arena.allocate(64));
+    }
+    const auto last = arena.allocate(4096);
+    reserved = step == 0 ? arena.bytes_reserved() : reserved;
+    EXPECT_EQ(arena.bytes_reserved(), reserved);
+  }
+}
+
 TEST(ThreadScratch, IsKeptUntilItsSlotMustGrow) {
   std::byte* small = thread_scratch(100, Scratch::PoolSums);
   EXPECT_TRUE(is_aligned(small));
@@ -92,6 +130,17 @@ TEST(ThreadScratch, IsKeptUntilItsSlotMustGrow) {
   std::byte* large = thread_scratch(1'000'000, Scratch::PoolSums);
   std::memset(large, 1, 1'000'000);
   EXPECT_EQ(thread_scratch(100, Scratch::PoolSums), large);
+}
+
+TEST(ThreadScratch, GivesBackWhatOneLargeCallNeeded) {
+  std::byte* large = thread_scratch(std::size_t{1} << 30, Scratch::ProductGradient);
+  std::memset(large, 1, 4096);
+  const std::byte* small = large;
+  for (int i = 0; i < 3 * 16384; ++i) {
+    small = thread_scratch(1000, Scratch::ProductGradient);
+  }
+  EXPECT_NE(small, large);
+  EXPECT_EQ(thread_scratch(1000, Scratch::ProductGradient), small) << "once is enough";
 }
 
 TEST(ThreadScratch, IsOfItsThread) {

@@ -142,7 +142,7 @@ void expect_exact_and_close(const nn::Graph& net, const nn::Graph& prepared, con
   const TempFolder folder;
   const auto file = folder / "int8.h5";
   nn::save_model({.graph = int8, .kind = "int8"}, file);
-  nn::Model read = nn::load_model(file, quant::module_kinds());
+  nn::Model read = nn::load_model(file, quant::factories_of());
   const Tensor expected = float_result(net, prepared, images);
   const Tensor actual = test::infer(read.graph, images);
   const MinMax range = kernels::min_max(expected.data<float>());
@@ -202,7 +202,7 @@ TEST_P(Bias, FitsInTraining) {
         EXPECT_EQ(bad, gradient.end()) << named.name << ", element " << bad - gradient.begin() << " of the gradient";
       }
     }
-    nn::Graph moved = qat.clone(quant::module_kinds());
+    nn::Graph moved = qat.clone(quant::factories_of());
     quant::freeze_observers(qat);
     expect_exact_and_close(net, qat, images, 0.06 * coarser);
     // And where weights move.
@@ -233,7 +233,7 @@ TEST(Bias, OfAFileIsCheckedWhenItIsLoaded) {
     }
   }
   try {
-    nn::from_file(nn::to_file({.graph = int8, .kind = "int8"}), quant::module_kinds());
+    nn::from_file(nn::to_file({.graph = int8, .kind = "int8"}), quant::factories_of());
     FAIL() << "taken";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("conv2: bias: element 4: expected at most 2^30"), std::string::npos)

@@ -28,7 +28,7 @@ std::string error_of(const nn::Graph& net, const quant::QConfigMapping& mapping)
   std::string errors;
   for (const auto& pass : {&quant::prepare, &quant::prepare_qat}) {
     try {
-      pass(net, mapping, quant::module_kinds());
+      pass(net, mapping, quant::factories_of());
       errors += "no error\n";
     } catch (const Error& error) {
       errors += std::string(error.what()) + '\n';

@@ -115,8 +115,8 @@ TEST(Exactness, SurvivesFiles) {
   const TempFolder folder;
   nn::save_model({.graph = qat, .kind = "qat"}, folder / "exact_qat.h5");
   nn::save_model({.graph = quant::convert(qat).graph, .kind = "int8"}, folder / "exact_int8.h5");
-  const nn::Model read_qat = nn::load_model(folder / "exact_qat.h5", quant::module_kinds());
-  const nn::Model read_int8 = nn::load_model(folder / "exact_int8.h5", quant::module_kinds());
+  const nn::Model read_qat = nn::load_model(folder / "exact_qat.h5", quant::factories_of());
+  const nn::Model read_int8 = nn::load_model(folder / "exact_int8.h5", quant::factories_of());
   EXPECT_EQ(compare(read_qat.graph, read_int8.graph, 2).codes_mismatched, 0);
   EXPECT_EQ(compare(qat, read_int8.graph, 2).codes_mismatched, 0);
   EXPECT_EQ(compare(qat, read_int8.graph, 2).codes_sha256, compare(read_qat.graph, read_int8.graph, 2).codes_sha256);
@@ -124,7 +124,7 @@ TEST(Exactness, SurvivesFiles) {
 
 TEST(Exactness, ADifferentCodeIsFoundAndNamed) {
   const nn::Graph qat = trained(4, quant::QConfigMapping());
-  const nn::Graph int8 = quant::convert(qat).graph.clone(quant::module_kinds());
+  const nn::Graph int8 = quant::convert(qat).graph.clone(quant::factories_of());
   for (nn::Slot& slot : int8.node("conv2").module->slots()) {
     if (slot.name == "weight") {
       std::ranges::fill(slot.tensor->data<std::int8_t>().first(3 * 3 * 8), std::int8_t{0});  // of the first channel

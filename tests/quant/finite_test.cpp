@@ -40,7 +40,7 @@ void for_each_slot(const nn::Graph& graph, Body&& body) {
 }
 
 std::string error_of_file(const nn::Graph& graph, const char* kind) {
-  return error_of([&] { nn::from_file(nn::to_file({.graph = graph, .kind = kind}), quant::module_kinds()); });
+  return error_of([&] { nn::from_file(nn::to_file({.graph = graph, .kind = kind}), quant::factories_of()); });
 }
 
 nn::Graph float_net() {

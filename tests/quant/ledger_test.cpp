@@ -105,7 +105,7 @@ TEST(Ledger, SaysWhyBeforeTrainingAndAfterFiles) {
     const TempFolder folder;
     const auto file = folder / "ledger.h5";
     nn::save_model({.graph = prepared, .kind = "qat"}, file);
-    const nn::Model read = nn::load_model(file, quant::module_kinds());
+    const nn::Model read = nn::load_model(file, quant::factories_of());
     expect(quant::convert(read.graph, wish.at_conversion).ledger, "read from a file and converted");
   }
 }

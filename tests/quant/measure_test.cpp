@@ -194,7 +194,7 @@ TEST(Observing, FilesFromBeforeThereWereWindowsLoad) {
   TensorFile file = nn::to_file({.graph = qat, .kind = "qat"});
   ASSERT_EQ(file.tensors["parameters/conv/output_window_examples"].data<std::int32_t>()[0], 4);
   std::erase_if(file.tensors, [](const auto& entry) { return entry.first.find("output_window") != std::string::npos; });
-  const nn::Model old = nn::from_file(std::move(file), quant::module_kinds());
+  const nn::Model old = nn::from_file(std::move(file), quant::factories_of());
   EXPECT_EQ(output_of(old.graph, "conv").range(), output_of(qat, "conv").range());
 }
 

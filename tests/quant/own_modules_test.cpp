@@ -32,7 +32,7 @@ void train(nn::Graph& graph, int steps = 2) {
   }
 }
 
-nn::Graph trained_qat(const nn::Graph& net, const nn::ModuleKinds& kinds = quant::module_kinds()) {
+nn::Graph trained_qat(const nn::Graph& net, const nn::ModuleKinds& kinds = quant::factories_of()) {
   nn::Graph qat = quant::prepare_qat(net, quant::QConfigMapping(), kinds);
   train(qat);
   quant::freeze_observers(qat);
@@ -103,7 +103,7 @@ nn::Graph net_around(std::shared_ptr<nn::Module> own) {
 }
 
 nn::ModuleKinds kinds_with_scale() {
-  nn::ModuleKinds kinds = quant::module_kinds();
+  nn::ModuleKinds kinds = quant::factories_of();
   kinds["my_scale"] = &Scale::from_options;
   return kinds;
 }
@@ -298,7 +298,7 @@ TEST(FreezeBatchNorm, HoldsForOneThatWasNotFused) {
   quant::freeze_batch_norm(qat);
   const TempFolder folder;
   nn::save_model({.graph = qat, .kind = "qat"}, folder / "frozen.h5");
-  nn::Model read = nn::load_model(folder / "frozen.h5", quant::module_kinds());
+  nn::Model read = nn::load_model(folder / "frozen.h5", quant::factories_of());
   for (nn::Graph* graph : {&qat, &read.graph}) {
     const Tensor mean = norm(*graph)->running_mean().clone(), variance = norm(*graph)->running_variance().clone();
     const Tensor gamma = norm(*graph)->weight().value.clone();

@@ -154,8 +154,8 @@ void go_all_the_way(std::uint64_t seed) {
   const TempFolder folder;
   nn::save_model({.graph = prepared, .kind = "qat"}, folder / "random_qat.h5");
   nn::save_model({.graph = converted.graph, .kind = "int8"}, folder / "random_int8.h5");
-  const nn::Model read_qat = nn::load_model(folder / "random_qat.h5", quant::module_kinds());
-  nn::Model read_int8 = nn::load_model(folder / "random_int8.h5", quant::module_kinds());
+  const nn::Model read_qat = nn::load_model(folder / "random_qat.h5", quant::factories_of());
+  nn::Model read_int8 = nn::load_model(folder / "random_int8.h5", quant::factories_of());
   expect_verified(read_qat.graph, read_int8.graph, "read back");
   expect_verified(read_qat.graph, quant::convert(read_qat.graph).graph, "read back, then converted");
 

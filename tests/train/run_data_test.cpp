@@ -124,7 +124,7 @@ TEST(Run, NamesThatAreNotUtf8EndInMetrics) {
   const nlohmann::json metrics = nlohmann::json::parse(read_text(folder / "out\xFD/metrics.json"));
   EXPECT_EQ(metrics["dataset"], "caf\xEF\xBF\xBD \xEF\xBF\xBD");
   EXPECT_EQ(metrics["recipe"], "r\xEF\xBF\xBD");
-  const nn::Model model = nn::load_model(folder / "out\xFD/int8.h5", quant::module_kinds());
+  const nn::Model model = nn::load_model(folder / "out\xFD/int8.h5", quant::factories_of());
   EXPECT_EQ(std::get<std::string>(model.attributes.at("dataset")), metrics["dataset"].get<std::string>());
 }
 
