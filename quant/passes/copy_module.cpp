@@ -35,12 +35,4 @@ std::shared_ptr<nn::Module> clone_module(const nn::Graph::Node& node, const nn::
   return copy;
 }
 
-std::optional<std::size_t> sole_consumer(const nn::Graph& graph, std::size_t index) {
-  const nn::Graph::Handle handle{index};
-  if (graph.consumers(handle) != 1 || graph.output() == handle) {
-    return std::nullopt;
-  }
-  return graph.last_reader(handle).index;
-}
-
 }  // namespace detent::quant

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <optional>
-
 #include "detent/nn/graph.h"
 
 /// What the passes over graphs share.
@@ -23,7 +21,5 @@ bool is_quantized_kind(std::string_view kind);
 std::shared_ptr<nn::Module> clone_module(const nn::Graph::Node& node, const nn::ModuleKinds& kinds);
 /// Copies the tensors of `from` into the slots of `to`, which has the same slots.
 void copy_slots(nn::Module& from, nn::Module& to);
-/// The one node that reads the value of node `index`, if there is only one and the value is not the graph's output.
-std::optional<std::size_t> sole_consumer(const nn::Graph& graph, std::size_t index);
 
 }  // namespace detent::quant

@@ -181,13 +181,14 @@ Handle Preparation::add(const std::vector<std::size_t>& chain, std::shared_ptr<n
 }
 
 std::optional<std::size_t> Preparation::fusable_relu(std::size_t index) const {
-  const std::optional<std::size_t> next = sole_consumer(source_, index);
-  return next && is_relu(*node(*next).module) && config(*next) ? next : std::nullopt;
+  const std::optional<Handle> next = source_.sole_consumer({index});
+  return next && is_relu(*node(*next).module) && config(next->index) ? std::optional(next->index) : std::nullopt;
 }
 
 std::optional<std::size_t> Preparation::fusable_batch_norm(std::size_t index) const {
-  const std::optional<std::size_t> next = sole_consumer(source_, index);
-  return next && exactly<nn::BatchNorm>(node(*next).module.get()) && config(*next) ? next : std::nullopt;
+  const std::optional<Handle> next = source_.sole_consumer({index});
+  return next && exactly<nn::BatchNorm>(node(*next).module.get()) && config(next->index) ? std::optional(next->index)
+                                                                                         : std::nullopt;
 }
 
 Preparation::Fusion Preparation::fusion(std::size_t index) const {
