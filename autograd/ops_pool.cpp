@@ -1,5 +1,6 @@
 #include "detent/autograd/op_support.h"
 #include "detent/autograd/ops.h"
+#include "detent/autograd/pooled_gradient.h"
 
 namespace detent::autograd {
 namespace {
@@ -73,7 +74,7 @@ Variable max_pool2d(const Variable& x, const Pool2dOptions& options) {
   max_pool(shape, x.value(), y, pointer<std::uint8_t>(argmax));
   // y = x at the pixel that won  =>  dx = dy there, 0 elsewhere. Of codes, the gradient is that of the reals they mean.
   return tape.record("max_pool2d", y, {x}, [shape, argmax, y](Backward& bw) {
-    bw.pooled_grad(0, {.shape = shape, .dy = bw.dy(), .y = y, .argmax = argmax});
+    bw.grad(0, [&] { return std::make_unique<PooledGradient>(shape, bw.dy(), y, argmax); });
   });
 }
 

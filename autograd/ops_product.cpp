@@ -142,32 +142,31 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
 
   // S = x * W + b, y = S or max(0, S)
   //   =>  dS = dy, or dy where y > 0;  dx = dS * W^T,  dW = x^T dS,  db = sum of dS over images and pixels
-  return tape.record(
-      name, y, {x, weight, bias},
-      [operands, x_shape = x.shape(), x_dtype = x.dtype(), w_shape = weight.shape(),
-       y = options.relu ? y : Tensor()](Backward& bw) {
-        const auto wanted = [&](std::size_t input, const Shape& as, DType type = DType::F32) {
-          return bw.needs(input) ? Tensor::empty(as, type, bw.arena()) : Tensor();
-        };
-        Tensor dx = wanted(0, x_shape, x_dtype), dw = wanted(1, w_shape), db = wanted(2, {operands.shape.o});
-        const PooledGradient* const pooled = bw.pooled_dy();
-        if (pooled != nullptr && kernels::visits_winners(operands.shape, pooled->shape)) {
-          pooled_product_backward(operands, *pooled, bw.arena(), dx, dw, db);
-        } else if (operands.dtype == DType::F16) {
-          product_f16_backward(operands, y, bw.dy(), bw.arena(), dx, dw, db);
-        } else {
-          dense_product_backward(operands, y, bw.dy(), dx, dw, db);
-        }
-        bw.grad(0, [&] {
-          if (operands.dtype == DType::F16) {
-            round_to_f16(dx);
-          }
-          return dx;
-        });
-        bw.grad(1, [&] { return dw; });
-        bw.grad(2, [&] { return db; });
-      },
-      Dy::MayBePooled);
+  return tape.record(name, y, {x, weight, bias},
+                     [operands, x_shape = x.shape(), x_dtype = x.dtype(), w_shape = weight.shape(),
+                      y = options.relu ? y : Tensor()](Backward& bw) {
+                       const auto wanted = [&](std::size_t input, const Shape& as, DType type = DType::F32) {
+                         return bw.needs(input) ? Tensor::empty(as, type, bw.arena()) : Tensor();
+                       };
+                       Tensor dx = wanted(0, x_shape, x_dtype), dw = wanted(1, w_shape),
+                              db = wanted(2, {operands.shape.o});
+                       const PooledGradient* const pooled = bw.lazy_dy<PooledGradient>();
+                       if (pooled != nullptr && kernels::visits_winners(operands.shape, pooled->shape)) {
+                         pooled_product_backward(operands, *pooled, bw.arena(), dx, dw, db);
+                       } else if (operands.dtype == DType::F16) {
+                         product_f16_backward(operands, y, bw.dy(), bw.arena(), dx, dw, db);
+                       } else {
+                         dense_product_backward(operands, y, bw.dy(), dx, dw, db);
+                       }
+                       bw.grad(0, [&] {
+                         if (operands.dtype == DType::F16) {
+                           round_to_f16(dx);
+                         }
+                         return dx;
+                       });
+                       bw.grad(1, [&] { return dw; });
+                       bw.grad(2, [&] { return db; });
+                     });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "detent/autograd/op_support.h"
+#include "detent/autograd/pooled_gradient.h"
 #include "detent/kernels/product/conv.h"
 
 namespace detent::autograd {

@@ -1,5 +1,7 @@
 #include "detent/autograd/tape.h"
 
+#include <utility>
+
 #include "detent/kernels/layers/elementwise.h"
 
 namespace detent::autograd {
@@ -26,9 +28,9 @@ void add_into(Tensor& sum, Tensor term, Arena* arena) {
 
 }  // namespace
 
-const Tensor& Backward::dy() const { return tape_.dense_gradient(tape_.nodes_[node_]); }
+const Tensor& Backward::dy() const { return tape_.dense_gradient(node_); }
 
-const PooledGradient* Backward::pooled_dy() const { return tape_.nodes_[node_].pooled.get(); }
+const LazyGradient* Backward::any_lazy_dy() const { return tape_.nodes_[node_].lazy.gradient.get(); }
 
 bool Backward::needs(std::size_t input) const { return tape_.nodes_[node_].inputs.at(input) != kNoNode; }
 
@@ -39,15 +41,14 @@ void Backward::accumulate(std::size_t input, Tensor gradient) {
   tape_.add_gradient(node.inputs[input], std::move(gradient), node.name, input);
 }
 
-void Backward::pooled_grad(std::size_t input, PooledGradient gradient) {
-  if (!needs(input)) {
-    return;
-  }
-  Tape::Node& node = tape_.nodes_[tape_.nodes_[node_].inputs[input]];
-  if (node.dy == Dy::MayBePooled && !node.gradient.defined() && !node.pooled) {
-    node.pooled = std::make_unique<const PooledGradient>(std::move(gradient));
+void Backward::accumulate(std::size_t input, std::unique_ptr<const LazyGradient> gradient) {
+  const Tape::Node& from = tape_.nodes_[node_];
+  Tape::Node& node = tape_.nodes_[from.inputs[input]];
+  const bool is_first = !node.gradient.defined() && !node.lazy.gradient;
+  if (is_first && node.backward) {  // a leaf's is for callers, who want tensors
+    node.lazy = {.gradient = std::move(gradient), .from = from.name, .input = input};
   } else {
-    accumulate(input, gradient.dense(arena()));
+    accumulate(input, gradient->dense(arena()));
   }
 }
 
@@ -63,13 +64,13 @@ Variable Tape::parameter(const Tensor& value, Tensor* gradient) {
                     .shape = value.shape(),
                     .dtype = value.dtype(),
                     .gradient = {},
-                    .pooled = nullptr,
+                    .lazy = {},
                     .sink = gradient});
   return {this, static_cast<NodeId>(nodes_.size() - 1), value};
 }
 
 Variable Tape::record(std::string_view name, Tensor value, std::vector<Variable> inputs,
-                      std::function<void(Backward&)> backward, Dy dy) {
+                      std::function<void(Backward&)> backward) {
   bool wanted = false;
   std::vector<NodeId> ids;
   ids.reserve(inputs.size());
@@ -87,8 +88,7 @@ Variable Tape::record(std::string_view name, Tensor value, std::vector<Variable>
                     .shape = value.shape(),
                     .dtype = value.dtype(),
                     .gradient = {},
-                    .dy = dy,
-                    .pooled = nullptr,
+                    .lazy = {},
                     .profiled_row = profiler_ != nullptr ? profiler_->current() : 0});
   return {this, static_cast<NodeId>(nodes_.size() - 1), std::move(value)};
 }
@@ -106,14 +106,14 @@ void Tape::backward(const Variable& output, Tensor seed) {
   add_gradient(output.id(), std::move(seed), "backward", 0);
   for (NodeId id = output.id() + 1; id-- > 0;) {
     Node& node = nodes_[id];
-    if (node.backward && (node.gradient.defined() || node.pooled)) {
+    if (node.backward && (node.gradient.defined() || node.lazy.gradient)) {
       const ProfiledScope scope(profiler_, node.profiled_row, Profiler::Phase::Backward);
       Backward context(*this, id);
       node.backward(context);
       // What was saved, and the gradient itself, goes back to the arena as early as possible.
       node.backward = nullptr;
       node.gradient = Tensor();
-      node.pooled = nullptr;
+      node.lazy = {};
     }
   }
 }
@@ -129,7 +129,7 @@ void Tape::add_gradient(NodeId id, Tensor gradient, std::string_view from, std::
         gradient.shape());
   check(is_gradient_type(node.dtype, gradient.dtype()), from, ": gradient of input ", input, ": ", gradient.dtype(),
         " does not fit a value of type ", node.dtype);
-  dense_gradient(node);
+  dense_gradient(id);
   Tensor& sum = node.sink ? *node.sink : node.gradient;
   if (!sum.defined()) {
     sum = std::move(gradient);
@@ -138,10 +138,11 @@ void Tape::add_gradient(NodeId id, Tensor gradient, std::string_view from, std::
   }
 }
 
-const Tensor& Tape::dense_gradient(Node& node) {
-  if (node.pooled) {
-    node.gradient = node.pooled->dense(arena_);
-    node.pooled = nullptr;
+const Tensor& Tape::dense_gradient(NodeId id) {
+  Node& node = nodes_[id];
+  if (node.lazy.gradient) {
+    const Lazy lazy = std::exchange(node.lazy, {});
+    add_gradient(id, lazy.gradient->dense(arena_), lazy.from, lazy.input);
   }
   return node.gradient;
 }

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "detent/autograd/pooled_gradient.h"
+#include "detent/autograd/lazy_gradient.h"
 #include "detent/core/profiler.h"
 #include "detent/core/tensor.h"
 
@@ -36,30 +36,28 @@ class Variable {
   Tensor value_;
 };
 
-/// Whether an op's backward lambda looks at Backward::pooled_dy before it asks for `dy`.
-enum class Dy : std::uint8_t { IsDense, MayBePooled };
-
 /// What an op's backward lambda sees: the gradient of its output, and where to put the gradients of its inputs.
 class Backward {
  public:
   /// dL/dy of the op's output.
   const Tensor& dy() const;
-  /// The same, of an op recorded with Dy::MayBePooled whose output only a max-pool used; null for others, and once `dy`
-  /// was asked for, which makes it dense.
-  const PooledGradient* pooled_dy() const;
+  /// The same as the op behind gave it, if that is a `Gradient`, a class of lazy gradients, and nothing was added to
+  /// it; null otherwise. It ends with the first call of `dy`.
+  template <typename Gradient>
+  const Gradient* lazy_dy() const {
+    return dynamic_cast<const Gradient*>(any_lazy_dy());
+  }
   /// Whether anybody wants the gradient of input `input`.
   bool needs(std::size_t input) const;
-  /// If the gradient of input `input` is wanted: computes it and adds it. The only place where gradients are checked
-  /// and summed. A gradient has its value's shape; its type is the value's, or f32 or bf16 where the value holds codes
-  /// or low-precision numbers.
+  /// If the gradient of input `input` is wanted: computes it, a Tensor or a std::unique_ptr of a LazyGradient, and adds
+  /// it. The only place where gradients are checked and summed. A gradient has its value's shape; its type is the
+  /// value's, or f32 or bf16 where the value holds codes or low-precision numbers.
   template <typename Fn>
   void grad(std::size_t input, Fn&& compute) {
     if (needs(input)) {
       accumulate(input, compute());
     }
   }
-  /// What a max-pool does instead.
-  void pooled_grad(std::size_t input, PooledGradient gradient);
   /// Memory for temporaries and gradients.
   Arena* arena() const;
   Tape& tape() const { return tape_; }
@@ -68,6 +66,8 @@ class Backward {
   friend class Tape;
   Backward(Tape& tape, NodeId node) : tape_(tape), node_(node) {}
   void accumulate(std::size_t input, Tensor gradient);
+  void accumulate(std::size_t input, std::unique_ptr<const LazyGradient> gradient);
+  const LazyGradient* any_lazy_dy() const;
   Tape& tape_;
   NodeId node_;
 };
@@ -102,7 +102,7 @@ class Tape {
   /// The value of an op, and how its gradient flows. `inputs` are the op's inputs in order; nothing is stored if none
   /// of them wants a gradient. `backward` captures what it needs: its capture list is the list of what is saved.
   Variable record(std::string_view name, Tensor value, std::vector<Variable> inputs,
-                  std::function<void(Backward&)> backward, Dy dy = Dy::IsDense);
+                  std::function<void(Backward&)> backward);
 
   /// Runs the tape in reverse from `loss`, starting with `seed` (default: 1). REQUIRES: loss has one element unless a
   /// seed is given. A tape can be run backward once; throws Error the second time.
@@ -117,6 +117,11 @@ class Tape {
 
  private:
   friend class Backward;
+  struct Lazy {
+    std::unique_ptr<const LazyGradient> gradient;
+    std::string_view from;  // the op that gave it
+    std::size_t input;      // of that op
+  };
   struct Node {
     std::string_view name;  // a literal: op names live for ever
     std::vector<NodeId> inputs;
@@ -124,13 +129,12 @@ class Tape {
     Shape shape;
     DType dtype;
     Tensor gradient;
-    Dy dy = Dy::IsDense;
-    std::unique_ptr<const PooledGradient> pooled;  // the gradient, as long as nobody needs it dense
+    Lazy lazy;  // the gradient, as long as nobody needs the tensor
     Tensor* sink = nullptr;
     std::size_t profiled_row = 0;  // of the module that recorded it
   };
   void add_gradient(NodeId id, Tensor gradient, std::string_view from, std::size_t input);
-  const Tensor& dense_gradient(Node& node);
+  const Tensor& dense_gradient(NodeId id);
 
   Arena* arena_;
   Mode mode_;

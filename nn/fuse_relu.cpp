@@ -1,5 +1,7 @@
 #include "detent/nn/fuse_relu.h"
 
+#include "detent/nn/fusions.h"
+
 namespace detent::nn {
 namespace {
 
@@ -23,54 +25,37 @@ const std::map<std::type_index, Fuse>& fusable_classes() {
   return classes;
 }
 
-bool is_relu(const Graph::Node& node) {
-  const auto* const activation = exactly<const ActivationLayer>(node.module.get());
-  return activation != nullptr && activation->settings().function == kernels::Activation::Relu;
-}
-
-/// Whether the value of node `index` goes into a ReLU alone, and its module can do that ReLU.
-bool feeds_relu_alone(const Graph& graph, std::size_t index) {
-  const Graph::Handle value{index};
-  const std::shared_ptr<Module>& module = graph.node(value).module;
-  return module && fusable_classes().contains(type_of(*module)) && graph.consumers(value) == 1 &&
-         is_relu(graph.node(graph.last_reader(value)));
-}
-
-/// The modules that take their ReLU in: those of which it holds at every node.
-std::map<Module*, std::shared_ptr<Module>> fused_modules(const Graph& graph) {
-  std::map<Module*, bool> all_feed;
-  for (std::size_t i = 1; i < graph.nodes().size(); ++i) {
-    Module* const module = graph.nodes()[i].module.get();
-    const auto known = all_feed.try_emplace(module, true).first;
-    known->second = known->second && feeds_relu_alone(graph, i);
-  }
-  std::map<Module*, std::shared_ptr<Module>> fused;
-  for (const auto& [module, feeds] : all_feed) {
-    if (feeds) {
-      fused[module] = fusable_classes().at(type_of(*module))(*module);
-    }
-  }
-  return fused;
-}
-
 }  // namespace
 
 Graph fuse_relu(const Graph& graph) {
-  const std::map<Module*, std::shared_ptr<Module>> fused_of = fused_modules(graph);
+  const std::vector<Fusion> fusions = find_fusions(graph, [](const Graph::Node& taker, const Graph::Node& node) {
+    return fusable_classes().contains(type_of(*taker.module)) && is_relu(node);
+  });
   Graph fused;
-  std::vector<Graph::Handle> made{fused.input(graph.input_shape())};
+  std::vector<Graph::Handle> made(graph.nodes().size(), Graph::Handle{0});
+  std::vector<bool> is_done(graph.nodes().size(), false);
+  std::map<const Module*, std::shared_ptr<Module>> fused_modules;
+  fused.input(graph.input_shape());
   for (std::size_t i = 1; i < graph.nodes().size(); ++i) {
+    if (is_done[i]) {
+      continue;
+    }
     const Graph::Node& node = graph.nodes()[i];
     std::vector<Graph::Handle> inputs;
     for (const Graph::Handle input : node.inputs) {
       inputs.push_back(made[input.index]);
     }
-    if (is_relu(node) && fused_of.contains(graph.node(node.inputs[0]).module.get())) {
-      made.push_back(inputs[0]);
-      continue;
+    std::shared_ptr<Module> module = node.module;
+    if (fusions[i].relu) {
+      std::shared_ptr<Module>& known = fused_modules[node.module.get()];
+      known = known ? known : fusable_classes().at(type_of(*node.module))(*node.module);
+      module = known;
     }
-    const auto found = fused_of.find(node.module.get());
-    made.push_back(fused.add(found == fused_of.end() ? node.module : found->second, std::move(inputs), node.name));
+    made[i] = fused.add(std::move(module), std::move(inputs), node.name);
+    if (fusions[i].relu) {
+      made[fusions[i].relu->index] = made[i];
+      is_done[fusions[i].relu->index] = true;
+    }
   }
   fused.output(made[graph.output().index]);
   return fused;

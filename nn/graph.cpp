@@ -200,6 +200,10 @@ std::size_t Graph::consumers(Handle handle) const {
   return readers_.at(handle.index).count + (handle == output_ ? 1 : 0);
 }
 
+std::optional<Graph::Handle> Graph::sole_consumer(Handle handle) const {
+  return consumers(handle) == 1 && handle != output_ ? std::optional(last_reader(handle)) : std::nullopt;
+}
+
 Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
   check(x.shape().rank() >= 1 && x.shape().row() == input_shape(), "graph: expected input [N] of ", input_shape(),
         ", got ", x.shape());

@@ -84,6 +84,8 @@ class Graph {
   std::size_t consumers(Handle handle) const;
   /// The last node that reads this value; the value's own if none does.
   Handle last_reader(Handle handle) const { return {readers_.at(handle.index).last}; }
+  /// The one node that reads this value; nullopt if there are more or none, or if the value is the output.
+  std::optional<Handle> sole_consumer(Handle handle) const;
 
   /// Called with each node and its value, in running order.
   using Tap = std::function<void(const Node&, const Variable&)>;

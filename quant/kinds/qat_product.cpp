@@ -133,8 +133,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   }
   return context.tape.record(
       kind(), std::move(y), inputs_on_tape(context, x),
-      [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); },
-      autograd::Dy::MayBePooled);
+      [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
 }
 
 nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn::Variable& x,

@@ -47,40 +47,35 @@ TEST(PooledGradient, TwoPoolsOfOneValueAreSummed) {
   EXPECT_THAT(tape.gradient(x).data<double>(), ElementsAre(0, 2, 0, 0, 0, 0, 2, 0));
 }
 
-/// Records the identity, as an op that looks at pooled_dy.
-Variable identity(const Variable& x, Dy dy, bool* was_pooled) {
-  return x.tape().record(
-      "identity", x.value(), {x},
-      [was_pooled](Backward& bw) {
-        const PooledGradient* const pooled = bw.pooled_dy();
-        *was_pooled = pooled != nullptr;
-        if (pooled != nullptr) {
-          EXPECT_THAT(pooled->dy.data<double>(), ElementsAre(1, 1));
-          EXPECT_THAT(pooled->y.data<double>(), ElementsAre(5, 7));
-          EXPECT_THAT(pooled->argmax.data<std::uint8_t>(), ElementsAre(1, 2));
-        }
-        bw.grad(0, [&] { return bw.dy(); });
-        EXPECT_EQ(bw.pooled_dy(), nullptr) << "the gradient is dense from now on";
-      },
-      dy);
+/// Records the identity, as an op that looks for a pooled gradient first.
+Variable identity(const Variable& x, bool* was_pooled) {
+  return x.tape().record("identity", x.value(), {x}, [was_pooled](Backward& bw) {
+    const auto* const pooled = bw.lazy_dy<PooledGradient>();
+    *was_pooled = pooled != nullptr;
+    if (pooled != nullptr) {
+      EXPECT_THAT(pooled->dy.data<double>(), ElementsAre(1, 1));
+      EXPECT_THAT(pooled->y.data<double>(), ElementsAre(5, 7));
+      EXPECT_THAT(pooled->argmax.data<std::uint8_t>(), ElementsAre(1, 2));
+    }
+    bw.grad(0, [&] { return bw.dy(); });
+    EXPECT_EQ(bw.lazy_dy<PooledGradient>(), nullptr) << "the gradient is dense from now on";
+  });
 }
 
-TEST(PooledGradient, ReachesOnlyOpsThatAskForIt) {
-  for (const Dy dy : {Dy::IsDense, Dy::MayBePooled}) {
-    Tape tape;
-    const Variable x = tape.variable(image(kPixels));
-    bool was_pooled = false;
-    tape.backward(sum(max_pool2d(identity(x, dy, &was_pooled), kPool)));
-    EXPECT_EQ(was_pooled, dy == Dy::MayBePooled);
-    EXPECT_THAT(tape.gradient(x).data<double>(), ElementsAre(0, 1, 0, 0, 0, 0, 1, 0));
-  }
+TEST(PooledGradient, ReachesAnOpThatAsksForIt) {
+  Tape tape;
+  const Variable x = tape.variable(image(kPixels));
+  bool was_pooled = false;
+  tape.backward(sum(max_pool2d(identity(x, &was_pooled), kPool)));
+  EXPECT_TRUE(was_pooled);
+  EXPECT_THAT(tape.gradient(x).data<double>(), ElementsAre(0, 1, 0, 0, 0, 0, 1, 0));
 }
 
 TEST(PooledGradient, IsDenseWhereTheMaxPoolIsNotAlone) {
   Tape tape;
   const Variable x = tape.variable(image(kPixels));
   bool was_pooled = false;
-  const Variable y = identity(x, Dy::MayBePooled, &was_pooled);
+  const Variable y = identity(x, &was_pooled);
   tape.backward(add(sum(max_pool2d(y, kPool)), sum(y)));
   EXPECT_FALSE(was_pooled);
   EXPECT_THAT(tape.gradient(x).data<double>(), ElementsAre(1, 2, 1, 1, 1, 1, 2, 1));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detent/autograd/pooled_gradient.h"
 #include "detent/kernels/codes/straight_through.h"
 #include "detent/kernels/product/conv_pooled.h"
 
@@ -214,7 +215,7 @@ void ProductGradient::run(autograd::Backward& backward) const {
   const auto outputs = static_cast<std::size_t>(shape.o);
   ProductGradients products(*this, backward.needs(kX), arena);
   GradientSums sums;
-  const autograd::PooledGradient* const pooled = backward.pooled_dy();
+  const autograd::PooledGradient* const pooled = backward.lazy_dy<autograd::PooledGradient>();
   if (normalized) {
     const Tensor& dy = backward.dy();
     sums = dy.dtype() == DType::BF16 ? gradient_sums(*this, dy.data<bfloat16>().data())
