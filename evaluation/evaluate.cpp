@@ -31,7 +31,7 @@ void infer_examples(nn::Graph& graph, const data::Dataset& dataset, const data::
   for_each_batch(dataset.subset(order), normalization, "calibrate", reporter, [&](const data::Batch& batch) {
     nn::Tape tape(&arena, nn::Tape::Mode::Inference);
     nn::Context context{.tape = tape};
-    graph.forward(context, tape.constant(batch.images));
+    graph.forward(context, tape.constant(batch.examples));
   });
 }
 
@@ -84,7 +84,8 @@ Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::
     if (has_plan && (!plan || plan->batch() != batch.size())) {
       plan.emplace(graph, batch.size());
     }
-    const Tensor logits = plan ? plan->run(batch.images) : graph.forward(context, tape.constant(batch.images)).value();
+    const Tensor logits =
+        plan ? plan->run(batch.examples) : graph.forward(context, tape.constant(batch.examples)).value();
     const std::vector<std::int32_t> predictions = predictions_of(logits);
     result.not_finite += count_not_finite(logits);
     result.correct += count_correct(predictions, batch.labels);
@@ -98,7 +99,7 @@ VerifyReport verify(const nn::Graph& prepared, const nn::Graph& int8, const data
                     const data::Normalization& normalization, Reporter& reporter) {
   Verifier verifier(prepared, int8);
   for_each_batch(dataset, normalization, "verify", reporter,
-                 [&](const data::Batch& batch) { verifier.feed(batch.images); });
+                 [&](const data::Batch& batch) { verifier.feed(batch.examples); });
   return verifier.report();
 }
 

@@ -17,7 +17,7 @@ void hold_out(RunData& data, double share) {
         1.0 / static_cast<double>(all), ", or 0");
   check(held_out < all, "[data] validation: ", share, " of ", all, " training examples leaves none to train on");
   data.validation = data.train;
-  data.validation->images = data.train.images.rows(all - held_out, all);
+  data.validation->examples = data.train.examples.rows(all - held_out, all);
   data.validation->labels = data.train.labels.rows(all - held_out, all);
   data.train = data.train.take(all - held_out);
 }
@@ -46,8 +46,8 @@ RunData open(const DataSettings& section, const data::SourceOptions& options) {
 // Fails for images that the model does not take and for labels that it cannot give.
 void check_fits(const RunData& data, const nn::Graph& graph) {
   const std::string mend = "; name the right data with --data DIR";
-  check(data.test.image_shape() == graph.input_shape(), "model: expects images of shape ", graph.input_shape(),
-        ", but ", data.description, " has ", data.test.image_shape(), mend);
+  check(data.test.example_shape() == graph.input_shape(), "model: expects examples of shape ", graph.input_shape(),
+        ", but ", data.description, " has ", data.test.example_shape(), mend);
   check(graph.output_shape().rank() == 1, "model: expected one number a class for an image, it gives ",
         graph.output_shape());
   const std::int64_t classes = graph.output_shape().elements();
