@@ -27,7 +27,7 @@ struct ProductOptions {
 
 struct Conv2dOptions {
   std::int64_t stride_h = 1, stride_w = 1;
-  std::int64_t padding_h = 0, padding_w = 0;
+  Padding2d padding = 0;
   std::int64_t dilation_h = 1, dilation_w = 1;
   std::int64_t groups = 1;
   ProductOptions product = {};
@@ -43,7 +43,7 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
 struct Pool2dOptions {
   std::int64_t kernel_h = 2, kernel_w = 2;
   std::int64_t stride_h = 2, stride_w = 2;
-  std::int64_t padding_h = 0, padding_w = 0;
+  Padding2d padding = 0;
 };
 /// The largest value of each window; the gradient goes to the first largest. Padding never wins.
 /// Works on codes (u8 with QParams) as on numbers: the map is monotone.

@@ -20,8 +20,7 @@ PoolShape pool_shape(const Shape& in, const Pool2dOptions& options) {
                         .kw = options.kernel_w,
                         .stride_h = options.stride_h,
                         .stride_w = options.stride_w,
-                        .padding_h = options.padding_h,
-                        .padding_w = options.padding_w};
+                        .padding = options.padding};
   shape.validate();
   return shape;
 }

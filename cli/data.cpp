@@ -30,7 +30,7 @@ std::vector<std::int64_t> counts_by_class(const data::Dataset& dataset) {
 }
 
 nlohmann::json part_json(const data::Dataset& dataset) {
-  const Shape shape = dataset.image_shape();
+  const Shape shape = dataset.example_shape();
   return {{"images", dataset.size()},
           {"shape", std::vector<std::int64_t>(shape.extents().begin(), shape.extents().end())},
           {"classes", dataset.classes},
@@ -39,7 +39,8 @@ nlohmann::json part_json(const data::Dataset& dataset) {
 
 std::string part_text(const std::string& name, const data::Dataset& dataset) {
   std::ostringstream text;
-  text << "  " << name << ": " << dataset.size() << " images " << dataset.image_shape() << ", by class";
+  text << "  " << name << ": " << dataset.size() << (dataset.has_images() ? " images " : " examples ")
+       << dataset.example_shape() << ", by class";
   for (const std::int64_t count : counts_by_class(dataset)) {
     text << ' ' << count;
   }

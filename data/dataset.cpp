@@ -1,6 +1,7 @@
 #include "detent/data/dataset.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <sstream>
 #include <system_error>
@@ -8,42 +9,62 @@
 #include "detent/core/utf8.h"
 
 namespace detent::data {
+namespace {
+
+constexpr std::size_t kMostAxes = 5;
+
+}  // namespace
 
 std::int64_t Dataset::size() const { return labels.defined() ? labels.elements() : 0; }
 
-Shape Dataset::image_shape() const { return images.shape().row(); }
+Shape Dataset::example_shape() const { return examples.shape().row(); }
+
+bool Dataset::has_images() const { return examples.dtype() == DType::U8 && examples.shape().rank() == 4; }
 
 void Dataset::validate(const std::string& where) const {
-  check(images.defined() && images.dtype() == DType::U8 && images.shape().rank() == 4, where,
-        ": images: expected u8 [N, H, W, C], got ", images.dtype(), ' ', images.shape());
+  check(examples.defined() && (examples.dtype() == DType::U8 || examples.dtype() == DType::F32), where,
+        ": examples: expected images u8 [N, H, W, C] or features f32 [N, ...], got ", examples.dtype(), ' ',
+        examples.shape());
+  const Shape& shape = examples.shape();
+  check(shape.rank() >= 2 && shape.rank() <= kMostAxes, where, ": examples: expected [N, ...] of 2 to ", kMostAxes,
+        " axes, got ", shape);
   check(labels.defined() && labels.dtype() == DType::S32 && labels.shape().rank() == 1, where,
         ": labels: expected s32 [N], got ", labels.dtype(), ' ', labels.shape());
-  check(images.shape()[0] == labels.shape()[0], where, ": ", images.shape()[0], " images but ", labels.shape()[0],
-        " labels: the two files do not belong together");
-  check(images.elements() > 0, where, ": no images: shape is ", images.shape());
+  check(shape[0] == labels.shape()[0], where, ": ", shape[0], has_images() ? " images" : " examples", " but ",
+        labels.shape()[0], " labels: the two do not belong together");
+  check(examples.elements() > 0, where, ": no examples: shape is ", shape);
   const auto values = labels.data<std::int32_t>();
   const auto bad = std::ranges::find_if(values, [&](std::int32_t label) { return label < 0 || label >= classes; });
   if (bad != values.end()) {
     fail(where, ": label ", *bad, " of example ", bad - values.begin(), " is out of range: expected 0 to ",
          classes - 1);
   }
+  if (examples.dtype() == DType::F32) {
+    const auto numbers = examples.data<float>();
+    const auto infinite = std::ranges::find_if_not(numbers, [](float x) { return std::isfinite(x); });
+    if (infinite != numbers.end()) {
+      const std::int64_t at = infinite - numbers.begin();
+      fail(where, ": features: number ", at % shape.row_elements(), " of example ", at / shape.row_elements(), " is ",
+           *infinite, ": expected finite numbers; fill or remove what is missing");
+    }
+  }
 }
 
 Dataset Dataset::take(std::int64_t count) const {
   check(count >= 1, name, ": take: expected at least 1 example, got ", count);
   const std::int64_t taken = std::min(count, size());
-  return {name, images.rows(0, taken), labels.rows(0, taken), classes};
+  return {name, examples.rows(0, taken), labels.rows(0, taken), classes};
 }
 
 Dataset Dataset::subset(std::span<const std::int64_t> indices) const {
   const auto count = static_cast<std::int64_t>(indices.size());
-  Dataset chosen{name, Tensor::empty(image_shape().batched(count), DType::U8), Tensor::empty({count}, DType::S32),
-                 classes};
-  const auto image_bytes = static_cast<std::size_t>(image_shape().elements());
+  Dataset chosen{name, Tensor::empty(example_shape().batched(count), examples.dtype()),
+                 Tensor::empty({count}, DType::S32), classes};
+  const std::size_t bytes = static_cast<std::size_t>(example_shape().elements()) * size_of(examples.dtype());
   for (std::size_t i = 0; i < indices.size(); ++i) {
     check(indices[i] >= 0 && indices[i] < size(), name, ": subset: index ", indices[i], " is not in [0, ", size(), ')');
     const auto from = static_cast<std::size_t>(indices[i]);
-    std::memcpy(chosen.images.raw() + i * image_bytes, images.raw() + from * image_bytes, image_bytes);
+    std::memcpy(chosen.examples.raw() + i * bytes, examples.raw() + from * bytes, bytes);
     chosen.labels.data<std::int32_t>()[i] = labels.data<std::int32_t>()[from];
   }
   return chosen;
@@ -55,15 +76,18 @@ void DataSource::describe(const std::string& called, const std::filesystem::path
   test.name = name + " test";
   std::ostringstream text;
   text << name << " from " << valid_utf8(from.string()) << ": " << train.size() << " training and " << test.size()
-       << " test images";
+       << " test " << (train.has_images() ? "images" : "examples");
   description = text.str();
 }
 
 void DataSource::validate(const std::string& where) const {
   train.validate(where + " (train)");
   test.validate(where + " (test)");
-  check(train.image_shape() == test.image_shape(), where, ": training images are ", train.image_shape(),
-        " but test images are ", test.image_shape());
+  const std::string_view what = train.has_images() ? "images" : "examples";
+  check(train.example_shape() == test.example_shape(), where, ": training ", what, " are ", train.example_shape(),
+        " but test ", what, " are ", test.example_shape());
+  check(train.examples.dtype() == test.examples.dtype(), where, ": training examples are ", train.examples.dtype(),
+        " but test examples are ", test.examples.dtype());
   check(train.classes == test.classes, where, ": training data have ", train.classes, " classes but test data have ",
         test.classes);
 }

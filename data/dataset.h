@@ -9,20 +9,23 @@
 
 namespace detent::data {
 
-/// Images and what they show.
+/// Examples and their classes. Images are bytes; whatever else there is, such as rows of features, real numbers.
 struct Dataset {
   std::string name;  ///< "mnist test": for messages and reports
-  Tensor images;     ///< u8 [N, H, W, C], a byte a pixel, 0 is background
+  Tensor examples;   ///< u8, of which p means p / 255: images are [N, H, W, C], 0 is background; or f32. [N, ...]
   Tensor labels;     ///< s32 [N], in [0, classes)
   std::int64_t classes = 0;
 
   std::int64_t size() const;
-  /// [H, W, C]
-  Shape image_shape() const;
+  /// Of one example: [H, W, C], [F], ... of 1 to 4 axes.
+  Shape example_shape() const;
 
   /// Throws Error, with `where` (a file or folder) in its text, unless types and ranks are as above, there are as many
-  /// labels as images and at least one, and every label lies in [0, classes).
+  /// labels as examples and at least one, every label lies in [0, classes), and real numbers are finite.
   void validate(const std::string& where) const;
+
+  /// Whether the examples are images of bytes, [N, H, W, C].
+  bool has_images() const;
 
   /// The first `count` examples, or all if there are fewer; shares the memory. Throws Error if count < 1.
   Dataset take(std::int64_t count) const;

@@ -263,7 +263,7 @@ Dataset make_part(const char* part, std::int64_t count, std::uint64_t seed) {
   }
   const std::string purpose = std::string("digits/") + part;
   const Slices slices = slice_rows(count, kImagesPerSlice);
-  const std::span<std::uint8_t> images = dataset.images.data<std::uint8_t>();
+  const std::span<std::uint8_t> images = dataset.examples.data<std::uint8_t>();
   parallel_slices(slices.count, [&](std::int64_t slice) {
     for (std::int64_t i = slices[slice].begin; i < slices[slice].end; ++i) {
       const auto at = static_cast<std::size_t>(i);

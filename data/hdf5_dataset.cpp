@@ -13,7 +13,7 @@ const Tensor& require(const TensorFile& file, const std::string& tensor) {
   const auto found = file.tensors.find(tensor);
   check(found != file.tensors.end(), file.source.string(), ": has no data set /", tensor,
         ": expected /train/images, /train/labels, /test/images and /test/labels, or images and labels in train.h5 and "
-        "test.h5");
+        "test.h5; features in place of images where they are real numbers");
   return found->second;
 }
 
@@ -56,6 +56,26 @@ Tensor read_images(const TensorFile& file, const std::string& name) {
   return images;
 }
 
+/// Examples that are no images: real numbers, or bytes, of any rank.
+Tensor read_features(const TensorFile& file, const std::string& name) {
+  const Tensor& features = require(file, name);
+  const bool is_enumeration = file.enumerations.contains(name);
+  const bool is_known = features.dtype() == DType::F32 || features.dtype() == DType::U8;
+  check(is_known && !is_enumeration, file.source.string(), ": /", name, ": expected f32 [N, ...], got ",
+        features.dtype(), ' ', features.shape(), is_enumeration ? ", an enumeration" : "",
+        "; write features.astype('float32')");
+  check(features.shape().rank() != 1, file.source.string(), ": /", name, ": expected [N, ...], got ", features.shape(),
+        "; write features[:, None]");
+  return features;
+}
+
+Tensor read_examples(const TensorFile& file, const std::string& prefix) {
+  const bool has_features = file.tensors.contains(prefix + "features");
+  check(!has_features || !file.tensors.contains(prefix + "images"), file.source.string(), ": has both /", prefix,
+        "images and /", prefix, "features; remove one");
+  return has_features ? read_features(file, prefix + "features") : read_images(file, prefix + "images");
+}
+
 Tensor read_labels(const TensorFile& file, const std::string& name) {
   const Tensor labels = require(file, name);
   const bool is_whole = labels.dtype() == DType::S32 || labels.dtype() == DType::U8 || labels.dtype() == DType::S8;
@@ -69,7 +89,7 @@ Tensor read_labels(const TensorFile& file, const std::string& name) {
 }
 
 Dataset read_part(const TensorFile& file, const std::string& prefix) {
-  return {{}, read_images(file, prefix + "images"), read_labels(file, prefix + "labels"), 0};
+  return {{}, read_examples(file, prefix), read_labels(file, prefix + "labels"), 0};
 }
 
 std::int64_t classes_of(const TensorFile& file, const Dataset& train) {
@@ -103,8 +123,9 @@ bool has_hdf5_files(const std::filesystem::path& folder) {
 DataSource read_hdf5_dataset(const std::filesystem::path& path, const std::string& name) {
   std::error_code error;
   const bool is_folder = std::filesystem::is_directory(path, error);
-  const std::vector<std::string> parts = {"images", "labels"};
-  const std::vector<std::string> paths = {"train/images", "train/labels", "test/images", "test/labels"};
+  const std::vector<std::string> parts = {"images", "features", "labels"};
+  const std::vector<std::string> paths = {"train/images", "train/features", "train/labels",
+                                          "test/images",  "test/features",  "test/labels"};
   const TensorFile train_file = TensorFile::read(is_folder ? path / "train.h5" : path, is_folder ? parts : paths);
   const TensorFile test_file = is_folder ? TensorFile::read(path / "test.h5", parts) : train_file;
   DataSource source;
@@ -121,13 +142,19 @@ DataSource read_hdf5_dataset(const std::filesystem::path& path, const std::strin
 
 void write_hdf5_dataset(const std::filesystem::path& path, const DataSource& source) {
   source.validate(path.string());
+  const std::string examples = source.train.has_images() ? "images" : "features";
   TensorFile file;
-  file.attributes = {{"format", std::string("detent")}, {"version", std::int64_t{1}},
-                     {"kind", std::string("dataset")},  {"name", source.name},
-                     {"layout", std::string("NHWC")},   {"classes", source.train.classes}};
-  file.tensors = {{"train/images", source.train.images},
+  file.attributes = {{"format", std::string("detent")},
+                     {"version", std::int64_t{1}},
+                     {"kind", std::string("dataset")},
+                     {"name", source.name},
+                     {"classes", source.train.classes}};
+  if (source.train.has_images()) {
+    file.attributes["layout"] = std::string("NHWC");
+  }
+  file.tensors = {{"train/" + examples, source.train.examples},
                   {"train/labels", source.train.labels},
-                  {"test/images", source.test.images},
+                  {"test/" + examples, source.test.examples},
                   {"test/labels", source.test.labels}};
   file.write(path);
 }

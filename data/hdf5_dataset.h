@@ -8,6 +8,10 @@
 ///
 ///     /train/images   u8  [N, H, W, C] or [N, H, W]     /test/images   the same for M examples
 ///     /train/labels   integers or booleans [N]          /test/labels
+///
+/// with `features` in place of `images` for examples that are no images: f32 [N, ...], [N, F] above all, taken as they
+/// are, or u8, of which p means p / 255;
+///
 ///     attributes, optional: name (text), classes (integer), layout ("NHWC")
 ///
 /// or a folder with train.h5 and test.h5 that have `images` and `labels` at their root. What else there is is not read.

@@ -190,9 +190,9 @@ void write_idx_folder(const std::filesystem::path& folder, const DataSource& sou
   std::filesystem::create_directories(folder, error);
   check(!error, folder.string(), ": cannot be made: ", error.message());
   const auto path = [&](const char* stem) { return folder / (idx_name(stem, '-') + (is_compressed ? ".gz" : "")); };
-  write_idx_images(path("train-images"), source.train.images);
+  write_idx_images(path("train-images"), source.train.examples);
   write_idx_labels(path("train-labels"), source.train.labels);
-  write_idx_images(path("t10k-images"), source.test.images);
+  write_idx_images(path("t10k-images"), source.test.examples);
   write_idx_labels(path("t10k-labels"), source.test.labels);
 }
 

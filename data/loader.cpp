@@ -12,7 +12,7 @@
 namespace detent::data {
 namespace {
 
-constexpr std::int64_t kImagesPerSlice = 16;
+constexpr std::int64_t kExamplesPerSlice = 16;
 
 }  // namespace
 
@@ -42,6 +42,9 @@ Loader::Loader(Dataset dataset, LoaderOptions options)
     : dataset_(std::move(dataset)), options_(options), pixels_(normalized_pixels(options.normalization)) {
   dataset_.validate(dataset_.name);
   options_.augment.validate();
+  check(!options_.augment.is_on() || dataset_.has_images(), "loader: augment: expected images u8 [N, H, W, C], but ",
+        dataset_.name, " has ", dataset_.examples.dtype(), ' ', dataset_.examples.shape(),
+        "; write augment = \"none\"");
   check(options_.batch >= 1, "loader: batch: expected at least 1, got ", options_.batch);
   check(batches_per_epoch() >= 1, "loader: ", dataset_.name, " has ", dataset_.size(),
         " examples, fewer than one batch of ", options_.batch, ", and drop_last leaves none");
@@ -67,7 +70,7 @@ bool Loader::next(Batch& batch) {
   if (position_.batch >= batches_per_epoch()) {
     return false;
   }
-  if (!prepared_.images.defined()) {
+  if (!prepared_.examples.defined()) {
     seek(position_);
   }
   next_batch_.wait();
@@ -85,37 +88,51 @@ void Loader::start_preparing() {
   const std::int64_t first = position_.batch * options_.batch;
   const std::int64_t size = std::min(options_.batch, dataset_.size() - first);
   // The arena is asked here, on the caller's thread; the task only fills.
-  prepared_ = {Tensor::empty(dataset_.image_shape().batched(size), DType::F32, &arena_),
+  prepared_ = {Tensor::empty(dataset_.example_shape().batched(size), DType::F32, &arena_),
                Tensor::empty({size}, DType::S32, &arena_), first, position_.batch};
   next_batch_.start([this] { prepare(prepared_); });
 }
 
 void Loader::prepare(Batch& batch) const {
-  const Slices slices = slice_rows(batch.size(), kImagesPerSlice);
-  const Shape image_shape = dataset_.image_shape();
-  const auto image_size = static_cast<std::size_t>(image_shape.elements());
-  const auto epoch = static_cast<std::uint64_t>(position_.epoch);
-  const std::span<const std::uint8_t> images = std::as_const(dataset_.images).data<std::uint8_t>();
+  const Slices slices = slice_rows(batch.size(), kExamplesPerSlice);
+  const auto size = static_cast<std::size_t>(dataset_.example_shape().elements());
   const std::span<const std::int32_t> labels = std::as_const(dataset_.labels).data<std::int32_t>();
-  const std::span<float> x = batch.images.data<float>();
+  const std::span<float> x = batch.examples.data<float>();
   const std::span<std::int32_t> y = batch.labels.data<std::int32_t>();
   parallel_slices(slices.count, [&](std::int64_t slice) {
-    std::vector<std::uint8_t> augmented(options_.augment.is_on() ? image_size : 0);
+    std::vector<std::uint8_t> augmented(options_.augment.is_on() ? size : 0);
     for (std::int64_t row = slices[slice].begin; row < slices[slice].end; ++row) {
       const std::int64_t place = batch.first + row;
       const std::int64_t example = options_.shuffle ? order_[static_cast<std::size_t>(place)] : place;
-      std::span<const std::uint8_t> image = images.subspan(static_cast<std::size_t>(example) * image_size, image_size);
-      if (options_.augment.is_on()) {
-        // One stream an image and epoch: 2^32 examples leave room for 2^32 epochs.
-        RandomStream random(options_.seed, "augment", epoch << 32 | static_cast<std::uint64_t>(example));
-        augment(image, image_shape, options_.augment, random, augmented);
-        image = augmented;
+      const std::span<float> to = x.subspan(static_cast<std::size_t>(row) * size, size);
+      if (dataset_.examples.dtype() == DType::U8) {
+        prepare_bytes(example, augmented, to);
+      } else {
+        prepare_reals(example, to);
       }
-      std::ranges::transform(image, x.begin() + row * static_cast<std::ptrdiff_t>(image_size),
-                             [&](std::uint8_t pixel) { return pixels_[pixel]; });
       y[static_cast<std::size_t>(row)] = labels[static_cast<std::size_t>(example)];
     }
   });
+}
+
+void Loader::prepare_bytes(std::int64_t example, std::span<std::uint8_t> augmented, std::span<float> x) const {
+  const std::span<const std::uint8_t> bytes = std::as_const(dataset_.examples).data<std::uint8_t>();
+  std::span<const std::uint8_t> image = bytes.subspan(static_cast<std::size_t>(example) * x.size(), x.size());
+  if (options_.augment.is_on()) {
+    // One stream an image and epoch: 2^32 examples leave room for 2^32 epochs.
+    const auto epoch = static_cast<std::uint64_t>(position_.epoch);
+    RandomStream random(options_.seed, "augment", epoch << 32 | static_cast<std::uint64_t>(example));
+    augment(image, dataset_.example_shape(), options_.augment, random, augmented);
+    image = augmented;
+  }
+  std::ranges::transform(image, x.begin(), [&](std::uint8_t pixel) { return pixels_[pixel]; });
+}
+
+void Loader::prepare_reals(std::int64_t example, std::span<float> x) const {
+  const std::span<const float> values = std::as_const(dataset_.examples).data<float>();
+  const auto& [mean, std] = options_.normalization;
+  std::ranges::transform(values.subspan(static_cast<std::size_t>(example) * x.size(), x.size()), x.begin(),
+                         [&](float value) { return (value - mean) / std; });
 }
 
 }  // namespace detent::data

@@ -11,8 +11,9 @@
 
 namespace detent::data {
 
-/// x = (pixel / 255 - mean) / std, every operation rounded to f32. With the default the 256 pixel values are the codes
-/// of an affine u8 tensor of scale 1/255 and zero point 0, exactly. REQUIRES: std finite, > 0.
+/// x = (pixel / 255 - mean) / std of bytes, x = (value - mean) / std of real numbers, every operation rounded to f32.
+/// With the default real numbers stay as they are, and the 256 pixel values are the codes of an affine u8 tensor of
+/// scale 1/255 and zero point 0, exactly. REQUIRES: std finite, > 0.
 struct Normalization {
   float mean = 0.0F;
   float std = 1.0F;
@@ -32,7 +33,7 @@ struct LoaderOptions {
 
 /// A batch of examples as a step takes it.
 struct Batch {
-  Tensor images;            ///< f32 [B, H, W, C], normalized
+  Tensor examples;          ///< f32 [B, ...], normalized
   Tensor labels;            ///< s32 [B]
   std::int64_t first = 0;   ///< how many examples of this epoch came before it
   std::int64_t number = 0;  ///< how many batches of this epoch came before it
@@ -57,7 +58,8 @@ class Loader {
     bool operator==(const Position&) const = default;
   };
 
-  /// Throws Error for an invalid data set or option. The loader stands at the start of epoch 0.
+  /// Throws Error for an invalid data set or option, and for augmentation of what are no images. The loader stands at
+  /// the start of epoch 0.
   Loader(Dataset dataset, LoaderOptions options);
 
   std::int64_t batches_per_epoch() const;
@@ -77,6 +79,8 @@ class Loader {
  private:
   void start_preparing();
   void prepare(Batch& batch) const;
+  void prepare_bytes(std::int64_t example, std::span<std::uint8_t> augmented, std::span<float> x) const;
+  void prepare_reals(std::int64_t example, std::span<float> x) const;
 
   Dataset dataset_;
   LoaderOptions options_;

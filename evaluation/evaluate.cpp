@@ -31,7 +31,7 @@ void infer_examples(nn::Graph& graph, const data::Dataset& dataset, const data::
   for_each_batch(dataset.subset(order), normalization, "calibrate", reporter, [&](const data::Batch& batch) {
     nn::Tape tape(&arena, nn::Tape::Mode::Inference);
     nn::Context context{.tape = tape};
-    graph.forward(context, tape.constant(batch.images));
+    graph.forward(context, tape.constant(batch.examples));
   });
 }
 
@@ -52,7 +52,7 @@ Evaluation evaluate_by(const data::Dataset& dataset, const data::Normalization& 
   Evaluation result;
   const auto start = std::chrono::steady_clock::now();
   for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
-    infer(batch.images, [&](const Tensor& logits) {
+    infer(batch.examples, [&](const Tensor& logits) {
       const std::vector<std::int32_t> predictions = predictions_of(logits);
       result.not_finite += count_not_finite(logits);
       result.correct += count_correct(predictions, batch.labels);
@@ -107,7 +107,7 @@ VerifyReport verify(const nn::Graph& prepared, const runtime::Model& int8, const
                     const data::Normalization& normalization, Reporter& reporter) {
   Verifier verifier(prepared, int8);
   for_each_batch(dataset, normalization, "verify", reporter,
-                 [&](const data::Batch& batch) { verifier.feed(batch.images); });
+                 [&](const data::Batch& batch) { verifier.feed(batch.examples); });
   return verifier.report();
 }
 

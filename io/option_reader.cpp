@@ -1,5 +1,6 @@
 #include "detent/io/option_reader.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace detent {
@@ -48,6 +49,20 @@ bool OptionReader::boolean(const char* key, bool fallback) {
   }
   check(value->is_boolean(), kind_, ": ", key, ": expected true or false, got ", in_message(*value));
   return value->get<bool>();
+}
+
+std::vector<std::int64_t> OptionReader::integers(const char* key, std::initializer_list<std::size_t> lengths,
+                                                 std::string_view expected) {
+  const nlohmann::json* value = find(key);
+  if (value == nullptr) {
+    return {};
+  }
+  const nlohmann::json list = value->is_array() ? *value : nlohmann::json::array({*value});
+  const bool are_integers =
+      std::ranges::all_of(list, [](const nlohmann::json& number) { return number.is_number_integer(); });
+  check(are_integers && std::ranges::find(lengths, list.size()) != lengths.end(), kind_, ": ", key, ": expected ",
+        expected, ", got ", in_message(*value));
+  return list.get<std::vector<std::int64_t>>();
 }
 
 std::string OptionReader::text(const char* key, std::string_view fallback) {

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "detent/core/error.h"
 #include "detent/core/shape.h"
@@ -25,6 +26,10 @@ class OptionReader {
   std::int64_t integer(const char* key, std::int64_t fallback);
   double real(const char* key, double fallback);
   bool boolean(const char* key, bool fallback);
+  /// A number as a list of one, or a list of as many numbers as one of `lengths` says; empty where the key is absent.
+  /// `expected` says so in messages.
+  std::vector<std::int64_t> integers(const char* key, std::initializer_list<std::size_t> lengths,
+                                     std::string_view expected);
   std::string text(const char* key, std::string_view fallback);
   /// Throws Error for a key that was not read.
   void finish() const;

@@ -1,7 +1,6 @@
 #include "detent/nn/init.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <span>
 
@@ -9,9 +8,6 @@
 
 namespace detent::nn {
 namespace {
-
-constexpr std::array<std::string_view, 5> kNames = {"default", "kaiming_uniform", "kaiming_normal", "xavier_uniform",
-                                                    "xavier_normal"};
 
 // Numbers are drawn one after the other, which takes seconds where there are very many.
 template <typename Draw>
@@ -35,12 +31,21 @@ void fill_normal(Tensor& tensor, double deviation, RandomStream& random) {
 
 }  // namespace
 
-std::string_view name_of(Init init) { return kNames[static_cast<std::size_t>(init)]; }
+const Names<Init>& init_names() {
+  static const Names<Init> names{{"default", Init::Default},
+                                 {"kaiming_uniform", Init::KaimingUniform},
+                                 {"kaiming_normal", Init::KaimingNormal},
+                                 {"xavier_uniform", Init::XavierUniform},
+                                 {"xavier_normal", Init::XavierNormal}};
+  return names;
+}
+
+std::string_view name_of(Init init) { return name_in(init_names(), init); }
 
 Init init_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == name) {
-      return static_cast<Init>(i);
+  for (const auto& [known, init] : init_names()) {
+    if (known == name) {
+      return init;
     }
   }
   fail("init: expected default, kaiming_uniform, kaiming_normal, xavier_uniform or xavier_normal, got '", name, "'");

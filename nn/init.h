@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "detent/core/names.h"
 #include "detent/core/philox.h"
 #include "detent/core/tensor.h"
 
@@ -20,6 +21,8 @@ namespace detent::nn {
 /// All but the default set biases to 0.
 enum class Init : std::uint8_t { Default, KaimingUniform, KaimingNormal, XavierUniform, XavierNormal };
 
+/// The names above.
+const Names<Init>& init_names();
 /// "default", "kaiming_uniform", ...
 std::string_view name_of(Init init);
 /// The inverse of name_of. Throws Error for any other text.

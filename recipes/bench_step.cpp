@@ -16,7 +16,7 @@ void learn(const nn::Graph& graph, const Recipe& recipe, const std::vector<data:
   train::TrainStep step(fused, recipe.train, 1);
   for (std::uint64_t number = 0; number < kLearningSteps; ++number) {
     const data::Batch& batch = batches[number % batches.size()];
-    step.run(batch.images, batch.labels, recipe.train.learning_rate, number);
+    step.run(batch.examples, batch.labels, recipe.train.learning_rate, number);
   }
 }
 
@@ -53,7 +53,7 @@ BenchResult bench_step(const BenchOptions& options, evaluation::Reporter& report
   std::uint64_t number = kLearningSteps;
   const auto run = [&] {
     const data::Batch& batch = batches[number % batches.size()];
-    const train::TrainStep::Result done = step.run(batch.images, batch.labels, learning_rate, number++);
+    const train::TrainStep::Result done = step.run(batch.examples, batch.labels, learning_rate, number++);
     result.saved_activation_bytes = static_cast<std::int64_t>(done.saved_bytes);
   };
   const auto begin_profile = [&] {

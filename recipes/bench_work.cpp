@@ -41,7 +41,7 @@ nn::Graph float_graph_of(const Recipe& recipe) {
   std::int64_t classes = 10;
   if (recipe.data.name != "mnist" && recipe.data.name != "digits") {
     const train::RunData data = train::open_run_data(recipe.data, std::nullopt);
-    image = data.train.image_shape();
+    image = data.train.example_shape();
     classes = data.train.classes;
   }
   nn::Graph graph = build_model(recipe.model, image, classes);

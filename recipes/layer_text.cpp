@@ -1,5 +1,6 @@
 #include "detent/recipes/layer_text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <optional>
@@ -23,6 +24,33 @@ std::optional<T> parse(std::string_view word) {
 std::optional<std::int64_t> parse_whole(std::string_view word, std::int64_t min) {
   const auto value = parse<std::int64_t>(word);
   return value && min <= *value && *value <= kLargest ? value : std::nullopt;
+}
+
+/// "3x5", or "3" for both.
+std::optional<Extent2d> parse_extent(std::string_view word, std::int64_t min) {
+  const std::size_t cross = word.find('x');
+  const auto height = parse_whole(word.substr(0, cross), min);
+  const auto width = cross == std::string::npos ? height : parse_whole(word.substr(cross + 1), min);
+  return height && width ? std::optional(Extent2d(*height, *width)) : std::nullopt;
+}
+
+/// "1", "1x2", or "1,0,1,2": top, left, bottom, right.
+std::optional<Padding2d> parse_padding(std::string_view word) {
+  if (word.find(',') == std::string_view::npos) {
+    const auto sides = parse_extent(word, 0);
+    return sides ? std::optional(Padding2d(sides->h, sides->w)) : std::nullopt;
+  }
+  std::vector<std::int64_t> sides;
+  for (std::size_t begin = 0; begin <= word.size();) {
+    const std::size_t end = std::min(word.find(',', begin), word.size());
+    const auto side = parse_whole(word.substr(begin, end - begin), 0);
+    if (!side) {
+      return std::nullopt;
+    }
+    sides.push_back(*side);
+    begin = end + 1;
+  }
+  return sides.size() == 4 ? std::optional(Padding2d(sides[0], sides[1], sides[2], sides[3])) : std::nullopt;
 }
 
 }  // namespace
@@ -49,14 +77,11 @@ std::int64_t LayerText::whole(std::string_view what, std::string_view example) {
   return *value;
 }
 
-std::int64_t LayerText::window(std::string_view example) {
+Extent2d LayerText::window(std::string_view example) {
   const std::string word = next("a window", example);
-  const std::size_t cross = word.find('x');
-  const auto height = parse_whole(word.substr(0, cross), 1);
-  const auto width = cross == std::string::npos ? height : parse_whole(word.substr(cross + 1), 1);
-  check(height && width, "expected a window such as 3x3, got '", word, "'; write for example \"", example, "\"");
-  check(*height == *width, "expected a square window, got '", word, "'; write for example \"", example, "\"");
-  return *height;
+  const auto value = parse_extent(word, 1);
+  check(value.has_value(), "expected a window such as 3x3, got '", word, "'; write for example \"", example, "\"");
+  return *value;
 }
 
 double LayerText::number(std::string_view what, std::string_view example) {
@@ -91,6 +116,38 @@ std::int64_t LayerText::option(const std::string& name, std::int64_t value, std:
   const auto read = at + 1 < words_.size() ? parse_whole(words_[at + 1], min) : std::nullopt;
   check(read.has_value(), "expected a whole number >= ", min, " after '", name, "'; write for example \"", name, " ",
         min + 1, "\"");
+  is_used_[at + 1] = true;
+  return *read;
+}
+
+Extent2d LayerText::extent_option(const std::string& name, Extent2d value) {
+  const std::size_t at = find(name);
+  if (at == words_.size()) {
+    return value;
+  }
+  const auto read = at + 1 < words_.size() ? parse_extent(words_[at + 1], 1) : std::nullopt;
+  check(read.has_value(), "expected a whole number >= 1, or two such as 2x1, after '", name, "'; write for example \"",
+        name, " 2\"");
+  is_used_[at + 1] = true;
+  return *read;
+}
+
+Padding2d LayerText::padding_option(const Padding2d& same) {
+  const std::size_t at = find("pad");
+  const bool is_padded = at < words_.size();
+  if (is_padded && at + 1 < words_.size() && words_[at + 1] == "same") {
+    is_used_[at + 1] = true;
+    return same;
+  }
+  const bool is_same = flag("same");
+  check(!is_padded || !is_same, "'pad' and 'same' contradict each other; write one of them");
+  if (!is_padded) {
+    return is_same ? same : Padding2d();
+  }
+  const auto read = at + 1 < words_.size() ? parse_padding(words_[at + 1]) : std::nullopt;
+  check(read.has_value(),
+        "expected whole numbers >= 0 after 'pad': one, two as 1x2 (height, width), or four as 1,0,1,2 ",
+        "(top, left, bottom, right); write for example \"pad 1\"");
   is_used_[at + 1] = true;
   return *read;
 }

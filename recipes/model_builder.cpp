@@ -22,21 +22,11 @@ struct Operation {
   std::shared_ptr<nn::Module> (*make)(LayerText& text, const LayerContext& context);
 };
 
-std::int64_t padding_of(LayerText& text, std::int64_t kernel, std::int64_t dilation) {
-  const std::int64_t padding = text.option("pad", 0, 0);
-  if (!text.flag("same")) {
-    return padding;
-  }
-  check(padding == 0, "'pad' and 'same' contradict each other; write one of them");
-  check(kernel % 2 == 1, "'same' needs an odd window, got ", kernel, "; write 'pad' and a number");
-  return dilation * (kernel - 1) / 2;
-}
-
-nn::Conv2d::Options conv_options(LayerText& text, std::int64_t kernel, nn::Init init) {
+nn::Conv2d::Options conv_options(LayerText& text, Extent2d kernel, nn::Init init) {
   nn::Conv2d::Options options{.kernel = kernel, .init = init};
-  options.stride = text.option("stride", 1);
-  options.dilation = text.option("dilation", 1);
-  options.padding = padding_of(text, kernel, options.dilation);
+  options.stride = text.extent_option("stride", 1);
+  options.dilation = text.extent_option("dilation", 1);
+  options.padding = text.padding_option(Padding2d::same(kernel, options.dilation));
   options.bias = !text.flag("nobias");
   return options;
 }
@@ -74,8 +64,8 @@ std::shared_ptr<nn::Module> make_batch_norm(LayerText& text, const LayerContext&
 template <typename Pool>
 std::shared_ptr<nn::Module> make_pool(LayerText& text, const LayerContext&) {
   nn::Pool2d::Options options{.kernel = text.window(text.operation() + " 2")};
-  options.stride = text.option("stride", options.kernel);
-  options.padding = text.option("pad", 0, 0);
+  options.stride = text.extent_option("stride", options.kernel);
+  options.padding = text.padding_option(Padding2d::same(options.kernel));
   return std::make_shared<Pool>(options);
 }
 

@@ -5,12 +5,11 @@
 #include <algorithm>
 
 #include "detent/core/error.h"
-#include "detent/core/names.h"
 #include "detent/core/utf8.h"
 #include "detent/data/source.h"
 #include "detent/recipes/nearest.h"
 #include "detent/recipes/overrides.h"
-#include "detent/recipes/section_reader.h"
+#include "detent/recipes/sections.h"
 
 namespace detent::recipes {
 namespace {
@@ -18,35 +17,11 @@ namespace {
 using namespace detent::train;
 using evaluation::CheckSettings;
 
-const Names<OptimizerKind> kOptimizers{
-    {"sgd", OptimizerKind::Sgd}, {"adam", OptimizerKind::Adam}, {"adamw", OptimizerKind::AdamW}};
-const Names<ScheduleKind> kSchedules{{"constant", ScheduleKind::Constant},
-                                     {"step", ScheduleKind::Step},
-                                     {"cosine", ScheduleKind::Cosine},
-                                     {"one_cycle", ScheduleKind::OneCycle}};
-const Names<LossKind> kLosses{{"cross_entropy", LossKind::CrossEntropy},
-                              {"squared_hinge", LossKind::SquaredHinge},
-                              {"mse", LossKind::MeanSquaredError}};
-const Names<nn::Init> kInits{{"default", nn::Init::Default},
-                             {"kaiming_uniform", nn::Init::KaimingUniform},
-                             {"kaiming_normal", nn::Init::KaimingNormal},
-                             {"xavier_uniform", nn::Init::XavierUniform},
-                             {"xavier_normal", nn::Init::XavierNormal}};
-const Names<quant::RangeUse> kRanges{{"previous", quant::RangeUse::Previous}, {"current", quant::RangeUse::Current}};
 const Names<data::Augmentation> kAugmentations{
     {"none", {}},
     {"shift", {.shift = 2.0F}},
     {"affine", {.shift = 2.0F, .rotation = 10.0F, .scale = 0.1F}},
     {"elastic", {.shift = 2.0F, .rotation = 10.0F, .scale = 0.1F, .elastic = 1.5F}}};
-
-const NumberRange kAtLeastZero{.min = 0};
-const NumberRange kAtLeastOne{.min = 1};
-// With at most 2^32 examples, steps of two phases stay below 2^53.
-const NumberRange kEpochs{.min = 0, .max = 1e6};
-const NumberRange kSomeEpochs{.min = 1, .max = 1e6};
-const NumberRange kPositive{.min = 0, .is_open_below = true};
-const NumberRange kShare{.min = 0, .max = 1};
-const NumberRange kShareBelowOne{.min = 0, .max = 1, .is_open_above = true};
 
 // The table at `key` of `parent` as a section; a key that holds something else is refused.
 SectionReader section(const toml::table& parent, const std::string& key, const std::string& name,
@@ -55,57 +30,6 @@ SectionReader section(const toml::table& parent, const std::string& key, const s
   check(node == nullptr || node->is_table(), node == nullptr ? file : location(*node, file), ": '", key,
         "' must be a section; write [", name, "]");
   return {node == nullptr ? nullptr : node->as_table(), name, file};
-}
-
-void read_augment(SectionReader& in, data::Augmentation& augment) {
-  const toml::node* node = in.find("augment");
-  if (node == nullptr || !node->is_table()) {
-    if (node != nullptr && !node->is_string()) {
-      in.fail_expected("augment", *node, "a word or a table", "\"none\" or {shift = 2.0}");
-    }
-    in.choice("augment", augment, kAugmentations);
-    return;
-  }
-  SectionReader table(node->as_table(), "data.augment", in.file());
-  table.number("shift", augment.shift, kAtLeastZero);
-  table.number("rotation", augment.rotation, {.min = 0, .max = 180});
-  table.number("scale", augment.scale, kShareBelowOne);
-  table.number("elastic", augment.elastic, kAtLeastZero);
-  table.done();
-}
-
-void read_normalize(SectionReader& in, data::Normalization& normalize) {
-  const toml::node* node = in.find("normalize");
-  if (node == nullptr) {
-    return;
-  }
-  if (!node->is_table()) {
-    in.fail_expected("normalize", *node, "a table", "{mean = 0.1307, std = 0.3081}");
-  }
-  SectionReader table(node->as_table(), "data.normalize", in.file());
-  table.number("mean", normalize.mean);
-  table.number("std", normalize.std, kPositive);
-  table.done();
-}
-
-// A path in a recipe file starts at the file's folder; one on the command line at the current folder.
-void read_data_name(SectionReader& in, std::string& name) {
-  in.text("name", name);
-  const toml::node* node = in.find("name");
-  const bool is_from_file = node != nullptr && location(*node, in.file()).rfind("--set ", 0) != 0;
-  if (is_from_file && data::is_path(name)) {
-    name = (std::filesystem::path(in.file()).parent_path() / name).string();
-  }
-}
-
-void read(SectionReader in, DataSettings& data) {
-  read_data_name(in, data.name);
-  in.number("validation", data.validation, kShareBelowOne);
-  in.whole("train_examples", data.train_examples, kAtLeastZero);
-  in.whole("test_examples", data.test_examples, kAtLeastZero);
-  read_normalize(in, data.normalize);
-  read_augment(in, data.augment);
-  in.done();
 }
 
 std::string trimmed(const std::string& text) {
@@ -150,7 +74,7 @@ void read_nodes(SectionReader& in, const toml::node& node, ModelSection& model) 
 }
 
 void read(SectionReader in, ModelSection& model) {
-  in.choice("init", model.init, kInits);
+  in.choice("init", model.init, nn::init_names());
   const toml::node* layers = in.find("layers");
   const toml::node* nodes = in.find("nodes");
   if (layers != nullptr && nodes != nullptr) {
@@ -165,25 +89,14 @@ void read(SectionReader in, ModelSection& model) {
   check(!model.layers.empty(), in.file(), ": [model] has no layers; write layers = [\"flatten\", \"linear 10\"]");
 }
 
+template <typename Settings>
+void read(SectionReader in, Settings& settings) {
+  describe(in, settings);
+  in.done();
+}
+
 void read(SectionReader in, TrainSettings& train) {
-  in.whole("epochs", train.epochs, kEpochs);
-  in.whole("batch", train.batch, {.min = 1, .max = 1 << 20});
-  in.flag("drop_last", train.drop_last);
-  in.choice("optimizer", train.optimizer, kOptimizers);
-  in.number("learning_rate", train.learning_rate, kPositive);
-  in.choice("schedule", train.schedule, kSchedules);
-  in.whole("step_epochs", train.step_epochs, kSomeEpochs);
-  in.number("step_factor", train.step_factor, kPositive);
-  in.number("final_learning_rate", train.final_learning_rate, kAtLeastZero);
-  in.number("warmup_share", train.warmup_share, {.min = 0, .max = 1, .is_open_below = true, .is_open_above = true});
-  in.whole("warmup_steps", train.warmup_steps, kAtLeastZero);
-  in.number("momentum", train.momentum, kShareBelowOne);
-  in.flag("nesterov", train.nesterov);
-  in.number("weight_decay", train.weight_decay, kAtLeastZero);
-  in.number("clip_norm", train.clip_norm, kAtLeastZero);
-  in.choice("loss", train.loss, kLosses);
-  in.number("label_smoothing", train.label_smoothing, kShareBelowOne);
-  in.choice("precision", train.precision, precision_names());
+  describe(in, train);
   in.done();
   if (train.nesterov && (train.optimizer != OptimizerKind::Sgd || train.momentum == 0.0)) {
     in.fail_key("nesterov", *in.find("nesterov"), "needs optimizer = \"sgd\" and momentum > 0");
@@ -221,12 +134,7 @@ void read_quantizer(SectionReader& in, const std::string& key, Quantizer& quanti
 }
 
 void read(SectionReader in, QuantizeSettings& quantize) {
-  in.choice("method", quantize.method, quant::method_names());
-  read_quantizer(in, "weights", quantize.weights, supported_weights);
-  read_quantizer(in, "activations", quantize.activations, supported_activations);
-  in.texts("keep_float", quantize.keep_float);
-  in.whole("calibration", quantize.calibration, kAtLeastOne);
-  in.texts("compare_static", quantize.compare_static);
+  describe(in, quantize);
   in.done();
   std::vector<quant::QuantizerSpec> seen;
   for (const std::string& weights : quantize.compare_static) {
@@ -240,31 +148,8 @@ void read(SectionReader in, QuantizeSettings& quantize) {
   }
 }
 
-void read(SectionReader in, QatSettings& qat) {
-  in.whole("epochs", qat.epochs, kSomeEpochs);
-  in.number("learning_rate", qat.learning_rate, kPositive);
-  in.number("freeze_observers_at", qat.freeze_observers_at, kShare);
-  in.number("freeze_batch_norm_at", qat.freeze_batch_norm_at, kShare);
-  in.choice("backward", qat.backward, Names<DType>{{"bf16", DType::BF16}, {"fp32", DType::F32}});
-  in.choice("range", qat.range, kRanges);
-  in.done();
-}
-
-void read(SectionReader in, ConvertSettings& convert) {
-  in.flag("strict", convert.strict);
-  in.done();
-}
-
-void read_numbers(SectionReader& in, CheckSettings& check) {
-  in.number("fp32_accuracy", check.fp32_accuracy, kShare);
-  in.number("int8_accuracy", check.int8_accuracy, kShare);
-  in.number("max_drop", check.max_drop, kShare);
-  in.number("static_max_drop", check.static_max_drop, kShare);
-  in.whole("codes_mismatched", check.codes_mismatched, kAtLeastZero);
-}
-
 void read_checks(SectionReader in, Recipe& recipe) {
-  read_numbers(in, recipe.check);
+  describe(in, recipe.check);
   if (in.table() != nullptr) {
     for (const auto& [key, node] : *in.table()) {
       if (!node.is_table()) {
@@ -274,7 +159,7 @@ void read_checks(SectionReader in, Recipe& recipe) {
       in.find(dataset);
       SectionReader table(node.as_table(), "check." + dataset, in.file());
       NamedCheck named{.dataset = dataset, .check = {}};
-      read_numbers(table, named.check);
+      describe(table, named.check);
       table.done();
       recipe.checks_by_dataset.push_back(named);
     }
@@ -288,6 +173,55 @@ std::string stem(const std::string& file) {
 }
 
 }  // namespace
+
+void read_augment(SectionReader& in, data::Augmentation& augment) {
+  const toml::node* node = in.find("augment");
+  if (node == nullptr || !node->is_table()) {
+    if (node != nullptr && !node->is_string()) {
+      in.fail_expected("augment", *node, "a word or a table", "\"none\" or {shift = 2.0}");
+    }
+    in.choice("augment", augment, kAugmentations);
+    return;
+  }
+  SectionReader table(node->as_table(), "data.augment", in.file());
+  table.number("shift", augment.shift, kAtLeastZero);
+  table.number("rotation", augment.rotation, {.min = 0, .max = 180});
+  table.number("scale", augment.scale, kShareBelowOne);
+  table.number("elastic", augment.elastic, kAtLeastZero);
+  table.done();
+}
+
+void read_normalize(SectionReader& in, data::Normalization& normalize) {
+  const toml::node* node = in.find("normalize");
+  if (node == nullptr) {
+    return;
+  }
+  if (!node->is_table()) {
+    in.fail_expected("normalize", *node, "a table", "{mean = 0.1307, std = 0.3081}");
+  }
+  SectionReader table(node->as_table(), "data.normalize", in.file());
+  table.number("mean", normalize.mean);
+  table.number("std", normalize.std, kPositive);
+  table.done();
+}
+
+// A path in a recipe file starts at the file's folder; one on the command line at the current folder.
+void read_data_name(SectionReader& in, std::string& name) {
+  in.text("name", name);
+  const toml::node* node = in.find("name");
+  const bool is_from_file = node != nullptr && location(*node, in.file()).rfind("--set ", 0) != 0;
+  if (is_from_file && data::is_path(name)) {
+    name = (std::filesystem::path(in.file()).parent_path() / name).string();
+  }
+}
+
+void read_weights(SectionReader& in, quant::WeightQuantizer& weights) {
+  read_quantizer(in, "weights", weights, supported_weights);
+}
+
+void read_activations(SectionReader& in, quant::ActivationQuantizer& activations) {
+  read_quantizer(in, "activations", activations, supported_activations);
+}
 
 Recipe parse_recipe(std::string_view text, const std::string& file, const std::vector<std::string>& overrides) {
   const std::size_t invalid = find_invalid_utf8(text);

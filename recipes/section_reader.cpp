@@ -128,27 +128,29 @@ std::optional<double> SectionReader::read_number(std::string_view key, const Num
   return value;
 }
 
-void SectionReader::whole(std::string_view key, std::int64_t& value, const NumberRange& range) {
+void SectionReader::whole(std::string_view key, std::int64_t& value, const NumberRange& range, std::string_view) {
   value = read_whole(key, range, value).value_or(value);
 }
 
-void SectionReader::whole(std::string_view key, std::optional<std::int64_t>& value, const NumberRange& range) {
+void SectionReader::whole(std::string_view key, std::optional<std::int64_t>& value, const NumberRange& range,
+                          std::string_view) {
   if (const auto read = read_whole(key, range, value.value_or(0))) {
     value = read;
   }
 }
 
-void SectionReader::number(std::string_view key, double& value, const NumberRange& range) {
+void SectionReader::number(std::string_view key, double& value, const NumberRange& range, std::string_view) {
   value = read_number(key, range, value).value_or(value);
 }
 
-void SectionReader::number(std::string_view key, float& value, const NumberRange& range) {
+void SectionReader::number(std::string_view key, float& value, const NumberRange& range, std::string_view) {
   if (const auto read = read_number(key, range, static_cast<double>(value))) {
     value = static_cast<float>(*read);
   }
 }
 
-void SectionReader::number(std::string_view key, std::optional<double>& value, const NumberRange& range) {
+void SectionReader::number(std::string_view key, std::optional<double>& value, const NumberRange& range,
+                           std::string_view) {
   if (const auto read = read_number(key, range, value.value_or(0.99))) {
     value = read;
   }
@@ -166,9 +168,11 @@ std::optional<bool> SectionReader::read_flag(std::string_view key, bool example)
   return read;
 }
 
-void SectionReader::flag(std::string_view key, bool& value) { value = read_flag(key, value).value_or(value); }
+void SectionReader::flag(std::string_view key, bool& value, std::string_view) {
+  value = read_flag(key, value).value_or(value);
+}
 
-void SectionReader::flag(std::string_view key, std::optional<bool>& value) {
+void SectionReader::flag(std::string_view key, std::optional<bool>& value, std::string_view) {
   if (const auto read = read_flag(key, true)) {
     value = read;
   }
@@ -184,7 +188,7 @@ void SectionReader::text(std::string_view key, std::string& value) {
   }
 }
 
-void SectionReader::texts(std::string_view key, std::vector<std::string>& value) {
+void SectionReader::texts(std::string_view key, std::vector<std::string>& value, std::string_view) {
   const toml::node* node = find(key);
   if (node == nullptr) {
     return;

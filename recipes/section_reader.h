@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "detent/core/names.h"
+
 namespace detent::recipes {
 
 /// Bounds of a number, and how messages put them: "a number > 0 and <= 1". Whole numbers lie within +-2^53 besides,
@@ -24,26 +26,29 @@ struct NumberRange {
 /// "recipe.toml:12" for a node of a recipe file, "--set train.epochs=two" for one that an override set.
 std::string location(const toml::node& node, const std::string& file);
 
-/// Reads the keys of one section of a recipe. Each call names one key, leaves `value` (the default) as it is where the
-/// key is absent, and throws Error in the form of parse_recipe where it does not fit. `done` refuses all other keys.
+/// Reads the keys of one section of a recipe. `meaning` is for the reference (sections.h). Each call names one key,
+/// leaves `value` (the default) as it is where the key is absent, and throws Error in the form of parse_recipe where it
+/// does not fit. `done` refuses all other keys.
 class SectionReader {
  public:
   /// `table` may be null: the section is absent. `section` is its name in messages: "train".
   SectionReader(const toml::table* table, std::string section, std::string file);
 
-  void whole(std::string_view key, std::int64_t& value, const NumberRange& range = {});
-  void whole(std::string_view key, std::optional<std::int64_t>& value, const NumberRange& range = {});
-  void number(std::string_view key, double& value, const NumberRange& range = {});
-  void number(std::string_view key, float& value, const NumberRange& range = {});
-  void number(std::string_view key, std::optional<double>& value, const NumberRange& range = {});
-  void flag(std::string_view key, bool& value);
-  void flag(std::string_view key, std::optional<bool>& value);
+  void whole(std::string_view key, std::int64_t& value, const NumberRange& range = {}, std::string_view meaning = {});
+  void whole(std::string_view key, std::optional<std::int64_t>& value, const NumberRange& range = {},
+             std::string_view meaning = {});
+  void number(std::string_view key, double& value, const NumberRange& range = {}, std::string_view meaning = {});
+  void number(std::string_view key, float& value, const NumberRange& range = {}, std::string_view meaning = {});
+  void number(std::string_view key, std::optional<double>& value, const NumberRange& range = {},
+              std::string_view meaning = {});
+  void flag(std::string_view key, bool& value, std::string_view meaning = {});
+  void flag(std::string_view key, std::optional<bool>& value, std::string_view meaning = {});
   void text(std::string_view key, std::string& value);
-  void texts(std::string_view key, std::vector<std::string>& value);
+  void texts(std::string_view key, std::vector<std::string>& value, std::string_view meaning = {});
 
   /// One of several words.
   template <typename T>
-  void choice(std::string_view key, T& value, const std::vector<std::pair<std::string_view, T>>& choices) {
+  void choice(std::string_view key, T& value, const Names<T>& choices, std::string_view /*meaning*/ = {}) {
     const toml::node* node = find(key);
     if (node == nullptr) {
       return;
@@ -57,6 +62,13 @@ class SectionReader {
       words.emplace_back(word);
     }
     fail_choice(key, *node, words);
+  }
+
+  /// A key of more than one form, which `read` reads. `by_default` says in the reference what is so without it.
+  template <typename T>
+  void form(std::string_view /*key*/, T& value, void (*read)(SectionReader&, T&), std::string_view /*by_default*/,
+            std::string_view /*meaning*/) {
+    read(*this, value);
   }
 
   /// The key's node, noted as known; null if absent. For keys that take more than one form.

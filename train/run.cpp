@@ -127,7 +127,7 @@ void check_quantizable(const Settings& settings, const nn::Graph& graph, bool is
 }
 
 nn::Graph train_float(Run& run) {
-  nn::Graph graph = run.make_model(run.data.train.image_shape(), run.data.train.classes);
+  nn::Graph graph = run.make_model(run.data.train.example_shape(), run.data.train.classes);
   graph.initialize(run.options.seed);
   check_quantizable(run.settings, graph, run.settings.convert.strict || run.options.strict);
   check_batches(run, graph);

@@ -17,7 +17,7 @@ void hold_out(RunData& data, double share) {
         1.0 / static_cast<double>(all), ", or 0");
   check(held_out < all, "[data] validation: ", share, " of ", all, " training examples leaves none to train on");
   data.validation = data.train;
-  data.validation->images = data.train.images.rows(all - held_out, all);
+  data.validation->examples = data.train.examples.rows(all - held_out, all);
   data.validation->labels = data.train.labels.rows(all - held_out, all);
   data.train = data.train.take(all - held_out);
 }
@@ -46,9 +46,9 @@ RunData open(const DataSettings& section, const data::SourceOptions& options) {
 // Fails for images that the model does not take and for labels that it cannot give.
 void check_fits(const RunData& data, const quant::OpenedModel& model) {
   const std::string mend = "; name the right data with --data DIR";
-  check(data.test.image_shape() == model.input_shape(), "model: expects images of shape ", model.input_shape(),
-        ", but ", data.description, " has ", data.test.image_shape(), mend);
-  check(model.output_shape().rank() == 1, "model: expected one number a class for an image, it gives ",
+  check(data.test.example_shape() == model.input_shape(), "model: expects examples of shape ", model.input_shape(),
+        ", but ", data.description, " has ", data.test.example_shape(), mend);
+  check(model.output_shape().rank() == 1, "model: expected one number a class for an example, it gives ",
         model.output_shape());
   const std::int64_t classes = model.output_shape().elements();
   const auto labels = data.test.labels.data<std::int32_t>();

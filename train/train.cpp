@@ -118,7 +118,7 @@ TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const Tr
       const double rate = optim::learning_rate(schedule, step, steps);
       TrainStep::Result result;
       in_phase(phase, "step", step + 1, steps,
-               [&] { result = train_step.run(batch.images, batch.labels, rate, number); });
+               [&] { result = train_step.run(batch.examples, batch.labels, rate, number); });
       trained.loss = result.loss;
       sums.loss += result.loss * static_cast<double>(batch.size());
       sums.correct += result.correct;

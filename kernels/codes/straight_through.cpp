@@ -162,8 +162,8 @@ void masked_scale_of_winners(const PoolShape& pool, const G* dy, const std::uint
     const std::int64_t ph = i / pool.c / pool.out_w(), pw = i / pool.c % pool.out_w();
     std::fill_n(passes.data(), count, std::uint8_t{0});
     for (std::int64_t k = 0; k < pool.window(); ++k) {
-      const std::int64_t h = ph * pool.stride_h - pool.padding_h + k / pool.kw;
-      const std::int64_t w = pw * pool.stride_w - pool.padding_w + k % pool.kw;
+      const std::int64_t h = ph * pool.stride_h - pool.padding.top + k / pool.kw;
+      const std::int64_t w = pw * pool.stride_w - pool.padding.left + k % pool.kw;
       if (h >= 0 && h < pool.h && w >= 0 && w < pool.w) {
         open_block(mask, first + (h * pool.w + w) * pool.c + o, count, open);
         pass_winners(argmax + i, static_cast<std::uint8_t>(k), open.data(), count, passes.data());

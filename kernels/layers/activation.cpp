@@ -11,9 +11,6 @@
 namespace detent::kernels {
 namespace {
 
-constexpr std::array<std::string_view, 7> kNames{"relu", "relu6", "leaky_relu", "sigmoid",
-                                                 "tanh", "gelu",  "hard_swish"};
-
 template <typename T, typename Fn>
 DETENT_VECTORIZED void map_range(const T* a, const T* b, std::int64_t n, T* y, Fn fn) {
   DETENT_INDEPENDENT
@@ -48,12 +45,20 @@ T normal_density(T x) {
 
 }  // namespace
 
-std::string_view name_of(Activation kind) { return kNames[static_cast<std::size_t>(kind)]; }
+const Names<Activation>& activation_names() {
+  static const Names<Activation> names{
+      {"relu", Activation::Relu},           {"relu6", Activation::Relu6}, {"leaky_relu", Activation::LeakyRelu},
+      {"sigmoid", Activation::Sigmoid},     {"tanh", Activation::Tanh},   {"gelu", Activation::Gelu},
+      {"hard_swish", Activation::HardSwish}};
+  return names;
+}
+
+std::string_view name_of(Activation kind) { return name_in(activation_names(), kind); }
 
 Activation activation_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == name) {
-      return static_cast<Activation>(i);
+  for (const auto& [known, kind] : activation_names()) {
+    if (known == name) {
+      return kind;
     }
   }
   fail("activation: expected one of relu, relu6, leaky_relu, sigmoid, tanh, gelu, hard_swish, got '", name, "'");

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "detent/core/names.h"
+
 /// Activation functions y = f(x), element by element, and their gradients. Parallel over slices; T is float or double.
 ///
 ///   relu        max(x, 0)                          f'(0) = 0
@@ -21,6 +23,8 @@ enum class Activation : std::uint8_t { Relu, Relu6, LeakyRelu, Sigmoid, Tanh, Ge
 /// PyTorch's slope of leaky_relu.
 inline constexpr double kLeakySlope = 0.01;
 
+/// The names above.
+const Names<Activation>& activation_names();
 /// "relu", "relu6", "leaky_relu", "sigmoid", "tanh", "gelu", "hard_swish".
 std::string_view name_of(Activation kind);
 /// The inverse of name_of. Throws Error for any other text.

@@ -33,10 +33,10 @@ struct Bounds {
 /// Calls fn(pixel, index) for the pixels of the window of output (oh, ow) that lie in the image.
 template <typename Fn>
 [[gnu::always_inline]] inline void for_each_pixel(const PoolShape& s, std::int64_t oh, std::int64_t ow, Fn fn) {
-  const Bounds rows(oh, s.stride_h, s.padding_h, s.kh, s.h);
-  const Bounds columns(ow, s.stride_w, s.padding_w, s.kw, s.w);
+  const Bounds rows(oh, s.stride_h, s.padding.top, s.kh, s.h);
+  const Bounds columns(ow, s.stride_w, s.padding.left, s.kw, s.w);
   for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-    const std::int64_t line = (oh * s.stride_h - s.padding_h + i) * s.w + ow * s.stride_w - s.padding_w;
+    const std::int64_t line = (oh * s.stride_h - s.padding.top + i) * s.w + ow * s.stride_w - s.padding.left;
     for (std::int64_t j = columns.begin; j < columns.end; ++j) {
       fn((line + j) * s.c, i * s.kw + j);
     }
@@ -132,7 +132,7 @@ template <typename T, bool kArgmax>
 template <typename T, bool kArgmax>
 DETENT_VECTORIZED void max_image(const PoolShape& shape, const T* x, T* y, std::uint8_t* argmax) {
   const PoolShape s = shape;
-  if (s.kh == 2 && s.kw == 2 && s.padding_h == 0 && s.padding_w == 0) {
+  if (s.kh == 2 && s.kw == 2 && s.padding == 0) {
     max_image_2x2<T, kArgmax>(s, x, y, argmax);
   } else {
     max_image_general<T, kArgmax>(s, x, y, argmax);
@@ -141,8 +141,7 @@ DETENT_VECTORIZED void max_image(const PoolShape& shape, const T* x, T* y, std::
 
 /// Whether the windows cover every pixel exactly once, so that gradients are stored instead of summed.
 bool tiles(const PoolShape& s) {
-  return s.kh == s.stride_h && s.kw == s.stride_w && s.padding_h == 0 && s.padding_w == 0 && s.h % s.kh == 0 &&
-         s.w % s.kw == 0;
+  return s.kh == s.stride_h && s.kw == s.stride_w && s.padding == 0 && s.h % s.kh == 0 && s.w % s.kw == 0;
 }
 
 template <typename T, bool kTiles>
@@ -243,9 +242,10 @@ void PoolShape::validate() const {
   check(kh >= 1 && kw >= 1 && stride_h >= 1 && stride_w >= 1,
         "pool: expected a window and strides of at least 1, got window ", kh, " x ", kw, ", strides ", stride_h, " x ",
         stride_w);
-  check(padding_h >= 0 && padding_w >= 0 && 2 * padding_h <= kh && 2 * padding_w <= kw,
-        "pool: expected padding of at most half the window ", kh, " x ", kw, ", got ", padding_h, " x ", padding_w);
-  check(kh <= h + 2 * padding_h && kw <= w + 2 * padding_w, "pool: expected a window that fits into the image of ", h,
+  check(!padding.is_negative() && 2 * std::max(padding.top, padding.bottom) <= kh &&
+            2 * std::max(padding.left, padding.right) <= kw,
+        "pool: expected padding of at most half the window ", kh, " x ", kw, ", got ", padding);
+  check(kh <= h + padding.h() && kw <= w + padding.w(), "pool: expected a window that fits into the image of ", h,
         " x ", w, " pixels, got ", kh, " x ", kw);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "detent/core/geometry.h"
 #include "detent/kernels/codes/quantize.h"
 
 /// Pooling of images N H W C over windows of KH x KW pixels; results are N OH OW C. Every function is parallel over
@@ -12,15 +13,15 @@ struct PoolShape {
   std::int64_t n = 1, h = 1, w = 1, c = 1;  ///< images, height, width, channels of the input
   std::int64_t kh = 1, kw = 1;              ///< the window; h and w for global pooling
   std::int64_t stride_h = 1, stride_w = 1;
-  std::int64_t padding_h = 0, padding_w = 0;  ///< on both sides
+  Padding2d padding = 0;
 
   /// Pooling over the whole image: N H W C -> N 1 1 C.
   static PoolShape global(std::int64_t n, std::int64_t h, std::int64_t w, std::int64_t c) {
     return {.n = n, .h = h, .w = w, .c = c, .kh = h, .kw = w, .stride_h = h, .stride_w = w};
   }
 
-  std::int64_t out_h() const { return (h + 2 * padding_h - kh) / stride_h + 1; }
-  std::int64_t out_w() const { return (w + 2 * padding_w - kw) / stride_w + 1; }
+  std::int64_t out_h() const { return (h + padding.h() - kh) / stride_h + 1; }
+  std::int64_t out_w() const { return (w + padding.w() - kw) / stride_w + 1; }
   std::int64_t input_row() const { return h * w * c; }               ///< elements of one input image
   std::int64_t output_row() const { return out_h() * out_w() * c; }  ///< elements of one output image
   std::int64_t window() const { return kh * kw; }

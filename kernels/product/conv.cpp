@@ -83,7 +83,7 @@ std::span<std::byte> PackedWeight::memory_for_tests() const {
 }
 
 bool ConvShape::is_matmul() const {
-  return kh == 1 && kw == 1 && stride_h == 1 && stride_w == 1 && padding_h == 0 && padding_w == 0 && groups == 1;
+  return kh == 1 && kw == 1 && stride_h == 1 && stride_w == 1 && padding == 0 && groups == 1;
 }
 
 void ConvShape::validate() const {
@@ -94,12 +94,12 @@ void ConvShape::validate() const {
   check(stride_h >= 1 && stride_w >= 1 && dilation_h >= 1 && dilation_w >= 1,
         "conv2d: expected stride and dilation of at least 1, got ", stride_h, " x ", stride_w, " and ", dilation_h,
         " x ", dilation_w);
-  check(padding_h >= 0 && padding_w >= 0, "conv2d: expected padding of at least 0, got ", padding_h, " x ", padding_w);
+  check(!padding.is_negative(), "conv2d: expected padding of at least 0, got ", padding);
   check(groups >= 1 && c % groups == 0 && o % groups == 0, "conv2d: expected groups that divide ", c, " channels and ",
         o, " outputs, got ", groups);
-  check(dilation_h * (kh - 1) < h + 2 * padding_h && dilation_w * (kw - 1) < w + 2 * padding_w, "conv2d: kernel of ",
-        kh, " x ", kw, " with dilation ", dilation_h, " x ", dilation_w, " does not fit into images of ", h, " x ", w,
-        " with padding ", padding_h, " x ", padding_w);
+  check(dilation_h * (kh - 1) < h + padding.h() && dilation_w * (kw - 1) < w + padding.w(), "conv2d: kernel of ", kh,
+        " x ", kw, " with dilation ", dilation_h, " x ", dilation_w, " does not fit into images of ", h, " x ", w,
+        " with padding ", padding);
 }
 
 Slices conv_slices(const ConvShape& shape) { return slice_rows(shape.n, images_per_slice(shape)); }

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "detent/core/dtype.h"
+#include "detent/core/geometry.h"
 #include "detent/core/shape.h"
 #include "detent/core/threads/parallel.h"
 
@@ -18,15 +19,15 @@ struct ConvShape {
   std::int64_t n = 1, h = 1, w = 1, c = 1;  ///< images, height, width, channels of the input
   std::int64_t o = 1, kh = 1, kw = 1;       ///< outputs; height and width of the kernel
   std::int64_t stride_h = 1, stride_w = 1;
-  std::int64_t padding_h = 0, padding_w = 0;  ///< on both sides, with real 0
+  Padding2d padding = 0;  ///< with real 0
   std::int64_t dilation_h = 1, dilation_w = 1;
   std::int64_t groups = 1;  ///< divides c and o; groups == c == o is depthwise
 
   /// y [m, o] = x [m, k] W^T, W [o, k]
   static ConvShape linear(std::int64_t m, std::int64_t k, std::int64_t o) { return {.n = m, .c = k, .o = o}; }
 
-  std::int64_t out_h() const { return (h + 2 * padding_h - dilation_h * (kh - 1) - 1) / stride_h + 1; }
-  std::int64_t out_w() const { return (w + 2 * padding_w - dilation_w * (kw - 1) - 1) / stride_w + 1; }
+  std::int64_t out_h() const { return (h + padding.h() - dilation_h * (kh - 1) - 1) / stride_h + 1; }
+  std::int64_t out_w() const { return (w + padding.w() - dilation_w * (kw - 1) - 1) / stride_w + 1; }
   /// Products in one sum: (c / groups) * kh * kw.
   std::int64_t depth() const { return c / groups * kh * kw; }
   std::int64_t input_row() const { return h * w * c; }               ///< elements of one input image

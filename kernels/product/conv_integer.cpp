@@ -32,8 +32,8 @@ DETENT_VECTORIZED void add_exact_sums(const float* sums, std::int64_t count, std
 void gather_patch(const ConvShape& s, const std::uint8_t* image, std::int32_t zero_point, std::int64_t pixel,
                   std::int64_t group, float* patch) {
   const std::int64_t channels = s.c / s.groups;
-  const std::int64_t top = pixel / s.out_w() * s.stride_h - s.padding_h;
-  const std::int64_t left = pixel % s.out_w() * s.stride_w - s.padding_w;
+  const std::int64_t top = pixel / s.out_w() * s.stride_h - s.padding.top;
+  const std::int64_t left = pixel % s.out_w() * s.stride_w - s.padding.left;
   for (std::int64_t i = 0; i < s.kh; ++i) {
     const std::int64_t row = top + i * s.dilation_h;
     for (std::int64_t j = 0; j < s.kw; ++j, patch += channels) {

@@ -46,8 +46,8 @@ struct Geometry {
   Geometry(const ConvShape& c, const PoolShape& p, std::int64_t lanes, std::size_t element)
       : conv(c),
         pool(p),
-        line((c.w + 2 * c.padding_w) * c.c),
-        image((c.h + 2 * c.padding_h) * line + lanes),
+        line((c.w + c.padding.w()) * c.c),
+        image((c.h + c.padding.h()) * line + lanes),
         run(c.kw * c.c),
         padded_run((run + lanes - 1) / lanes * lanes),
         kernel(c.kh * padded_run),
@@ -207,8 +207,8 @@ class PooledBackward {
     std::int32_t* pixel = work.by_pixel.targets;
     for (std::int64_t window = first; window < first + windows; ++window) {
       for (std::int64_t k = 0; k < pool.window(); ++k) {
-        const std::int64_t oh = window / pool.out_w() * pool.stride_h - pool.padding_h + k / pool.kw;
-        const std::int64_t ow = window % pool.out_w() * pool.stride_w - pool.padding_w + k % pool.kw;
+        const std::int64_t oh = window / pool.out_w() * pool.stride_h - pool.padding.top + k / pool.kw;
+        const std::int64_t ow = window % pool.out_w() * pool.stride_w - pool.padding.left + k % pool.kw;
         *pixel++ = static_cast<std::int32_t>(oh * s_.conv.stride_h * s_.line + ow * s_.conv.stride_w * s_.conv.c);
       }
     }
@@ -225,7 +225,7 @@ class PooledBackward {
 
   template <typename E>
   E* interior(E* padded) const {
-    return padded + s_.conv.padding_h * s_.line + s_.conv.padding_w * s_.conv.c;
+    return padded + s_.conv.padding.top * s_.line + s_.conv.padding.left * s_.conv.c;
   }
 
   void load_x(std::int64_t image, Workspace<T>& work) const {

@@ -49,7 +49,7 @@ struct Int8Conv::Impl {
   }
   void pack(const std::int8_t* plain);
   bool set_constants(const std::int8_t* plain, const Requantization& r);
-  std::int64_t padded_width() const { return shape.w + 2 * shape.padding_w; }
+  std::int64_t padded_width() const { return shape.w + shape.padding.w(); }
   const std::uint8_t* padded_lines(const std::uint8_t* image, Range lines) const;
   Int8Tile tile_of(std::int64_t block) const;
   void run_line(const std::uint8_t* x, std::int64_t block, std::uint8_t* y, const TileObservation* observation) const;
@@ -192,21 +192,23 @@ Int8Conv Int8Conv::make_observed(const ConvShape& shape, const std::int8_t* weig
 
 /// The lines of the image that the output lines see, with padding around them. Gives the first one.
 const std::uint8_t* Int8Conv::Impl::padded_lines(const std::uint8_t* image, Range lines) const {
-  const std::int64_t first = lines.begin * shape.stride_h - shape.padding_h;
+  const std::int64_t first = lines.begin * shape.stride_h - shape.padding.top;
   const std::int64_t count = (lines.size() - 1) * shape.stride_h + shape.dilation_h * (shape.kh - 1) + 1;
-  const std::int64_t side = shape.padding_w * shape.c;
+  const std::int64_t left = shape.padding.left * shape.c;
+  const std::int64_t right = shape.padding.right * shape.c;
   const std::int64_t line = shape.w * shape.c;
-  const std::size_t bytes = static_cast<std::size_t>(count * (line + 2 * side)) + sizeof(std::uint32_t);
+  const std::int64_t padded_line = left + line + right;
+  const std::size_t bytes = static_cast<std::size_t>(count * padded_line) + sizeof(std::uint32_t);
   auto* const padded = thread_scratch_of<std::uint8_t>(bytes, Scratch::ProductInput);
   std::uint8_t* to = padded;
-  for (std::int64_t i = first; i < first + count; ++i, to += line + 2 * side) {
+  for (std::int64_t i = first; i < first + count; ++i, to += padded_line) {
     if (i < 0 || i >= shape.h) {
-      std::fill_n(to, line + 2 * side, x_zero_point);
+      std::fill_n(to, padded_line, x_zero_point);
       continue;
     }
-    std::fill_n(to, side, x_zero_point);
-    std::memcpy(to + side, image + i * line, static_cast<std::size_t>(line));
-    std::fill_n(to + side + line, side, x_zero_point);
+    std::fill_n(to, left, x_zero_point);
+    std::memcpy(to + left, image + i * line, static_cast<std::size_t>(line));
+    std::fill_n(to + left + line, right, x_zero_point);
   }
   return padded;
 }
@@ -261,7 +263,7 @@ void Int8Conv::Impl::run_image(const std::uint8_t* x, Range lines, std::uint8_t*
   const std::int64_t width = pool ? shape.out_w() / 2 : shape.out_w();
   const std::int64_t line = padded_width() * shape.c;
   // Tiles read whole groups of four bytes; behind an image there may be nothing, or another thread's work.
-  const bool is_copied = shape.padding_h > 0 || shape.padding_w > 0 || shape.kw * shape.c % kFour != 0;
+  const bool is_copied = shape.padding != 0 || shape.kw * shape.c % kFour != 0;
   const std::uint8_t* const first = is_copied ? padded_lines(x, {lines.begin * step, lines.end * step})
                                               : x + lines.begin * step * shape.stride_h * line;
   TileObservation of_line = observation == nullptr ? TileObservation() : *observation;

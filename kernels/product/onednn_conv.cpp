@@ -11,14 +11,15 @@ struct Geometry {
         weight{s.o, s.c, s.kh, s.kw},
         strides{s.stride_h, s.stride_w},
         dilations{s.dilation_h - 1, s.dilation_w - 1},
-        padding{s.padding_h, s.padding_w},
+        padding_l{s.padding.top, s.padding.left},
+        padding_r{s.padding.bottom, s.padding.right},
         plain_weight(Tag::ohwi) {
     if (s.groups > 1) {
       weight = {s.groups, s.o / s.groups, s.c / s.groups, s.kh, s.kw};
       plain_weight = Tag::gohwi;
     }
   }
-  Dims x, y, weight, strides, dilations, padding;
+  Dims x, y, weight, strides, dilations, padding_l, padding_r;
   Tag plain_weight;
 };
 
@@ -34,7 +35,7 @@ Plan make_forward(const ConvShape& shape, const Geometry& g, const ConvOptions& 
   const Desc weight = layout ? *layout : Desc(g.weight, weight_type(options.dtype), Tag::any);
   const auto desc = primitive_desc<dnnl::convolution_forward>(
       engine(), attributes(options.relu, plan.has_zero_point), dnnl::prop_kind::forward_inference, kDirect, x, weight,
-      plan.bias, y, g.strides, g.dilations, g.padding, g.padding);
+      plan.bias, y, g.strides, g.dilations, g.padding_l, g.padding_r);
   plan.primitive = dnnl::convolution_forward(desc);
   plan.a = desc.src_desc();
   plan.b = plan.packed_weight = desc.weights_desc();
@@ -48,7 +49,7 @@ dnnl::convolution_forward::primitive_desc forward_hint(const Geometry& g, const 
                                                        const Desc& y) {
   return primitive_desc<dnnl::convolution_forward>(engine(), attributes(false, false),
                                                    dnnl::prop_kind::forward_training, kDirect, x, weight, y, g.strides,
-                                                   g.dilations, g.padding, g.padding);
+                                                   g.dilations, g.padding_l, g.padding_r);
 }
 
 Plan make_backward_data(const Geometry& g, const ConvOptions& options, const Desc* layout) {
@@ -60,7 +61,7 @@ Plan make_backward_data(const Geometry& g, const ConvOptions& options, const Des
   const Desc any(g.weight, type, Tag::any);
   const auto desc = gradient_desc<dnnl::convolution_backward_data>(
       engine(), attributes(false, false), forward_hint(g, x, any, dy), kDirect, dx, layout ? *layout : any, dy,
-      g.strides, g.dilations, g.padding, g.padding);
+      g.strides, g.dilations, g.padding_l, g.padding_r);
   plan.primitive = dnnl::convolution_backward_data(desc);
   plan.a = desc.diff_dst_desc();
   plan.b = plan.packed_weight = desc.weights_desc();
@@ -79,7 +80,7 @@ Plan make_backward_weights(const Geometry& g, const ConvOptions& options, const 
   const Desc dw = layout ? *layout : Desc(g.weight, Type::f32, Tag::any);
   const auto desc = gradient_desc<dnnl::convolution_backward_weights>(
       engine(), attributes(false, false), forward_hint(g, x, Desc(g.weight, type, Tag::any), dy), kDirect, x, dw, dy,
-      g.strides, g.dilations, g.padding, g.padding);
+      g.strides, g.dilations, g.padding_l, g.padding_r);
   plan.primitive = dnnl::convolution_backward_weights(desc);
   plan.a = desc.src_desc();
   plan.b = desc.diff_dst_desc();
@@ -116,8 +117,10 @@ PlanPointer conv_plan(const ConvShape& s, ConvOptions options) {
                 s.kw,
                 s.stride_h,
                 s.stride_w,
-                s.padding_h,
-                s.padding_w,
+                s.padding.top,
+                s.padding.left,
+                s.padding.bottom,
+                s.padding.right,
                 s.dilation_h,
                 s.dilation_w,
                 s.groups,

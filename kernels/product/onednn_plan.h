@@ -43,7 +43,7 @@ void describe(Plan& plan, const PrimitiveDesc& desc) {
   plan.implementation = desc.impl_info_str();
 }
 
-using Key = std::array<std::int64_t, 19>;
+using Key = std::array<std::int64_t, 21>;
 
 /// The plan of `key`, made by `make` if it is not there.
 PlanPointer cached(const Key& key, const std::function<Plan()>& make);

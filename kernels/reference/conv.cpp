@@ -18,8 +18,8 @@ void for_each_product(const ConvShape& s, Fn&& fn) {
           for (std::int64_t i = 0; i < s.kh; ++i)
             for (std::int64_t j = 0; j < s.kw; ++j)
               for (std::int64_t c = 0; c < channels; ++c) {
-                const std::int64_t h = oh * s.stride_h - s.padding_h + i * s.dilation_h;
-                const std::int64_t w = ow * s.stride_w - s.padding_w + j * s.dilation_w;
+                const std::int64_t h = oh * s.stride_h - s.padding.top + i * s.dilation_h;
+                const std::int64_t w = ow * s.stride_w - s.padding.left + j * s.dilation_w;
                 const bool is_inside = h >= 0 && h < s.h && w >= 0 && w < s.w;
                 const std::int64_t channel = o / outputs * channels + c;
                 fn(((n * s.out_h() + oh) * s.out_w() + ow) * s.o + o,

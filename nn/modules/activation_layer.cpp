@@ -2,25 +2,19 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/io/option_reader.h"
-
 namespace detent::nn {
 
-nlohmann::json ActivationLayer::options() const {
-  nlohmann::json json{{"function", kernels::name_of(options_.function)}};
-  if (options_.function == kernels::Activation::LeakyRelu) {
-    json["slope"] = options_.slope;
-  }
-  return json;
+void ActivationLayer::Options::describe(OptionList& list) {
+  list.choice("function", function, kernels::activation_names(), "which function it is");
+  list.real("slope", slope, {}, "of `leaky_relu`, for x < 0", function == kernels::Activation::LeakyRelu);
 }
 
+ActivationLayer::ActivationLayer(Options options) : options_(std::move(options)) { check_options(kind(), options_); }
+
+nlohmann::json ActivationLayer::options() const { return write_options(options_); }
+
 std::shared_ptr<Module> ActivationLayer::from_options(const nlohmann::json& options) {
-  OptionReader reader("activation", options);
-  const Options defaults;
-  Options read{.function = kernels::activation_from_name(reader.text("function", kernels::name_of(defaults.function))),
-               .slope = reader.real("slope", defaults.slope)};
-  reader.finish();
-  return std::make_shared<ActivationLayer>(std::move(read));
+  return std::make_shared<ActivationLayer>(read_options<Options>("activation", options));
 }
 
 Variable ActivationLayer::forward(Context&, std::span<const Variable> inputs) {

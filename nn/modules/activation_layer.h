@@ -1,6 +1,7 @@
 #pragma once
 
 #include "detent/autograd/ops.h"
+#include "detent/io/options.h"
 #include "detent/nn/module.h"
 
 namespace detent::nn {
@@ -12,8 +13,10 @@ class ActivationLayer : public Module {
     kernels::Activation function = kernels::Activation::Relu;
     double slope = kernels::kLeakySlope;  ///< of leaky_relu
     std::string name = {};
+    void describe(OptionList& list);
   };
-  explicit ActivationLayer(Options options) : options_(std::move(options)) {}
+  /// Throws Error for a slope that is not finite.
+  explicit ActivationLayer(Options options);
 
   const Options& settings() const { return options_; }
 

@@ -2,14 +2,14 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/io/option_reader.h"
+#include "detent/io/options.h"
 
 namespace detent::nn {
 
 nlohmann::json Add::options() const { return nlohmann::json::object(); }
 
 std::shared_ptr<Module> Add::from_options(const nlohmann::json& options) {
-  OptionReader("add", options).finish();
+  read_options<NoOptions>("add", options);
   return std::make_shared<Add>();
 }
 

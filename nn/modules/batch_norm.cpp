@@ -3,39 +3,23 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "detent/io/option_reader.h"
-
 namespace detent::nn {
 
-BatchNorm::BatchNorm(Options options) : options_(std::move(options)) {
-  check(options_.momentum >= 0.0 && options_.momentum <= 1.0, "batch_norm: momentum: expected 0 to 1, got ",
-        options_.momentum);
-  check(options_.epsilon > 0.0 && options_.epsilon < 1e30, "batch_norm: epsilon: expected a positive number, got ",
-        options_.epsilon);
-  check_extent(kind(), "channels", options_.channels, 0);
+void BatchNorm::Options::describe(OptionList& list) {
+  list.real("momentum", momentum, {.min = 0.0, .max = 1.0}, "how far the running statistics move to a batch's");
+  list.real("epsilon", epsilon, {.min = 0.0, .max = 1e30, .is_open_below = true, .is_open_above = true},
+            "is added to the variance");
+  list.boolean("affine", affine, "whether there are a weight and a bias");
+  list.boolean("frozen", frozen, "whether the running statistics are used, and stay, in training too", frozen);
+  list.integer("channels", channels, {}, "of the input; 0: taken from it");
 }
 
-nlohmann::json BatchNorm::options() const {
-  nlohmann::json json{{"momentum", options_.momentum},
-                      {"epsilon", options_.epsilon},
-                      {"affine", options_.affine},
-                      {"channels", options_.channels}};
-  if (options_.frozen) {
-    json["frozen"] = true;
-  }
-  return json;
-}
+BatchNorm::BatchNorm(Options options) : options_(std::move(options)) { check_options(kind(), options_); }
+
+nlohmann::json BatchNorm::options() const { return write_options(options_); }
 
 std::shared_ptr<Module> BatchNorm::from_options(const nlohmann::json& options) {
-  OptionReader reader("batch_norm", options);
-  const Options defaults;
-  Options read{.momentum = reader.real("momentum", defaults.momentum),
-               .epsilon = reader.real("epsilon", defaults.epsilon),
-               .affine = reader.boolean("affine", defaults.affine),
-               .frozen = reader.boolean("frozen", defaults.frozen),
-               .channels = reader.integer("channels", defaults.channels)};
-  reader.finish();
-  return std::make_shared<BatchNorm>(std::move(read));
+  return std::make_shared<BatchNorm>(read_options<Options>("batch_norm", options));
 }
 
 void BatchNorm::bind(std::span<const Shape> inputs) {

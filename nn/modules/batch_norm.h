@@ -1,6 +1,7 @@
 #pragma once
 
 #include "detent/autograd/ops.h"
+#include "detent/io/options.h"
 #include "detent/nn/module.h"
 
 namespace detent::nn {
@@ -18,6 +19,7 @@ class BatchNorm : public Module {
     bool frozen = false;        ///< whether the running mean and variance are used, and stay, in training too
     std::int64_t channels = 0;  ///< 0: taken from the input when it is added to a graph
     std::string name = {};
+    void describe(OptionList& list);
   };
   /// Throws Error for an option out of range.
   explicit BatchNorm(Options options);

@@ -2,49 +2,27 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/io/option_reader.h"
-
 namespace detent::nn {
 
-Conv2d::Conv2d(Options options) : options_(std::move(options)) {
-  check(options_.out_channels != 0, kind(), ": out_channels: expected at least 1, got 0: set it");
-  check_extent(kind(), "out_channels", options_.out_channels);
-  check_extent(kind(), "kernel", options_.kernel);
-  check_extent(kind(), "stride", options_.stride);
-  check_extent(kind(), "padding", options_.padding, 0);
-  check_extent(kind(), "dilation", options_.dilation);
-  check_extent(kind(), "groups", options_.groups);
-  check_extent(kind(), "in_channels", options_.in_channels, 0);
+void Conv2d::Options::describe(OptionList& list) {
+  list.integer("out_channels", out_channels, {.min = 1, .must_be_set = true}, "output channels");
+  list.extent("kernel", kernel, {.min = 1}, "the window");
+  list.extent("stride", stride, {.min = 1}, "from window to window");
+  list.padding("padding", padding, "lines and columns of zeros around the image");
+  list.extent("dilation", dilation, {.min = 1}, "from pixel to pixel of a window");
+  list.integer("groups", groups, {.min = 1}, "divides input and output channels; as many as channels: depthwise");
+  list.boolean("bias", bias, "whether there is a bias");
+  list.choice("init", init, init_names(), "how weights start");
+  list.boolean("relu", relu, "whether max(0, .) follows in the module's own kernel");
+  list.integer("in_channels", in_channels, {}, "input channels; 0: taken from the input");
 }
 
-nlohmann::json Conv2d::options() const {
-  return {{"out_channels", options_.out_channels},
-          {"kernel", options_.kernel},
-          {"stride", options_.stride},
-          {"padding", options_.padding},
-          {"dilation", options_.dilation},
-          {"groups", options_.groups},
-          {"bias", options_.bias},
-          {"init", name_of(options_.init)},
-          {"relu", options_.relu},
-          {"in_channels", options_.in_channels}};
-}
+Conv2d::Conv2d(Options options) : options_(std::move(options)) { check_options(kind(), options_); }
+
+nlohmann::json Conv2d::options() const { return write_options(options_); }
 
 std::shared_ptr<Module> Conv2d::from_options(const nlohmann::json& options) {
-  OptionReader reader("conv2d", options);
-  const Options defaults;
-  Options read{.out_channels = reader.integer("out_channels", defaults.out_channels),
-               .kernel = reader.integer("kernel", defaults.kernel),
-               .stride = reader.integer("stride", defaults.stride),
-               .padding = reader.integer("padding", defaults.padding),
-               .dilation = reader.integer("dilation", defaults.dilation),
-               .groups = reader.integer("groups", defaults.groups),
-               .bias = reader.boolean("bias", defaults.bias),
-               .init = init_from_name(reader.text("init", name_of(defaults.init))),
-               .relu = reader.boolean("relu", defaults.relu),
-               .in_channels = reader.integer("in_channels", defaults.in_channels)};
-  reader.finish();
-  return std::make_shared<Conv2d>(std::move(read));
+  return std::make_shared<Conv2d>(read_options<Options>("conv2d", options));
 }
 
 kernels::ConvShape Conv2d::conv_shape(const Shape& example, std::int64_t batch) const {
@@ -56,21 +34,20 @@ kernels::ConvShape Conv2d::conv_shape(const Shape& example, std::int64_t batch) 
                                  .w = example[1],
                                  .c = example[2],
                                  .o = options_.out_channels,
-                                 .kh = options_.kernel,
-                                 .kw = options_.kernel,
-                                 .stride_h = options_.stride,
-                                 .stride_w = options_.stride,
-                                 .padding_h = options_.padding,
-                                 .padding_w = options_.padding,
-                                 .dilation_h = options_.dilation,
-                                 .dilation_w = options_.dilation,
+                                 .kh = options_.kernel.h,
+                                 .kw = options_.kernel.w,
+                                 .stride_h = options_.stride.h,
+                                 .stride_w = options_.stride.w,
+                                 .padding = options_.padding,
+                                 .dilation_h = options_.dilation.h,
+                                 .dilation_w = options_.dilation.w,
                                  .groups = options_.groups};
   shape.validate();
   return shape;
 }
 
 Shape Conv2d::weight_shape() const {
-  return {options_.out_channels, options_.kernel, options_.kernel, options_.in_channels / options_.groups};
+  return {options_.out_channels, options_.kernel.h, options_.kernel.w, options_.in_channels / options_.groups};
 }
 
 void Conv2d::bind(std::span<const Shape> inputs) {
@@ -88,12 +65,11 @@ Variable Conv2d::forward(Context& context, std::span<const Variable> inputs) {
   const Variable weight = on_tape(context, *this, weight_);
   const Variable bias = options_.bias ? on_tape(context, *this, bias_) : Variable();
   return autograd::conv2d(inputs[0], weight, bias,
-                          {.stride_h = options_.stride,
-                           .stride_w = options_.stride,
-                           .padding_h = options_.padding,
-                           .padding_w = options_.padding,
-                           .dilation_h = options_.dilation,
-                           .dilation_w = options_.dilation,
+                          {.stride_h = options_.stride.h,
+                           .stride_w = options_.stride.w,
+                           .padding = options_.padding,
+                           .dilation_h = options_.dilation.h,
+                           .dilation_w = options_.dilation.w,
                            .groups = options_.groups,
                            .product = {.dtype = context.product_dtype, .relu = options_.relu}});
 }

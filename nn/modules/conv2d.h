@@ -1,26 +1,30 @@
 #pragma once
 
 #include "detent/autograd/ops.h"
+#include "detent/io/options.h"
 #include "detent/nn/init.h"
 #include "detent/nn/module.h"
 
 namespace detent::nn {
 
-/// y = x * weight + bias, then ReLU if `relu`. x [N, H, W, C]; weight [O, KH, KW, C / groups]; bias [O].
+/// y = x * weight + bias, then ReLU if `relu`. x [N, H, W, C]; weight [O, KH, KW, C / groups]; bias [O]; y [N, OH, OW,
+/// O],
+///   OH = (H + top + bottom - dilation (KH - 1) - 1) / stride + 1, rounded down, and OW likewise.
 class Conv2d : public Module {
  public:
   struct Options {
     std::int64_t out_channels = 0;  ///< must be set
-    std::int64_t kernel = 3;
-    std::int64_t stride = 1;
-    std::int64_t padding = 0;
-    std::int64_t dilation = 1;
+    Extent2d kernel = 3;
+    Extent2d stride = 1;
+    Padding2d padding = 0;
+    Extent2d dilation = 1;
     std::int64_t groups = 1;
     bool bias = true;
     Init init = Init::Default;
     bool relu = false;             ///< set by fuse_relu: the ReLU that followed runs in this module's kernel
     std::int64_t in_channels = 0;  ///< 0: taken from the input when it is added to a graph
     std::string name = {};
+    void describe(OptionList& list);
   };
   /// Weights are allocated by initialize or by loading. Throws Error for an option out of range.
   explicit Conv2d(Options options);

@@ -2,21 +2,18 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/io/option_reader.h"
-
 namespace detent::nn {
 
-Dropout::Dropout(Options options) : options_(std::move(options)) {
-  check(options_.p >= 0.0 && options_.p < 1.0, "dropout: p: expected 0 <= p < 1, got ", options_.p);
+void Dropout::Options::describe(OptionList& list) {
+  list.real("p", p, {.min = 0.0, .max = 1.0, .is_open_above = true}, "the share of elements that training drops");
 }
 
-nlohmann::json Dropout::options() const { return {{"p", options_.p}}; }
+Dropout::Dropout(Options options) : options_(std::move(options)) { check_options(kind(), options_); }
+
+nlohmann::json Dropout::options() const { return write_options(options_); }
 
 std::shared_ptr<Module> Dropout::from_options(const nlohmann::json& options) {
-  OptionReader reader("dropout", options);
-  Options read{.p = reader.real("p", Options{}.p)};
-  reader.finish();
-  return std::make_shared<Dropout>(std::move(read));
+  return std::make_shared<Dropout>(read_options<Options>("dropout", options));
 }
 
 Variable Dropout::forward(Context& context, std::span<const Variable> inputs) {

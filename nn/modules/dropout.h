@@ -1,6 +1,7 @@
 #pragma once
 
 #include "detent/autograd/ops.h"
+#include "detent/io/options.h"
 #include "detent/nn/module.h"
 
 namespace detent::nn {
@@ -12,6 +13,7 @@ class Dropout : public Module {
   struct Options {
     double p = 0.5;  ///< 0 <= p < 1
     std::string name = {};
+    void describe(OptionList& list);
   };
   /// Throws Error for p out of range.
   explicit Dropout(Options options);

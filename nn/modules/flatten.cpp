@@ -2,14 +2,14 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/io/option_reader.h"
+#include "detent/io/options.h"
 
 namespace detent::nn {
 
 nlohmann::json Flatten::options() const { return nlohmann::json::object(); }
 
 std::shared_ptr<Module> Flatten::from_options(const nlohmann::json& options) {
-  OptionReader("flatten", options).finish();
+  read_options<NoOptions>("flatten", options);
   return std::make_shared<Flatten>();
 }
 

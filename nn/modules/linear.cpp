@@ -2,34 +2,22 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/io/option_reader.h"
-
 namespace detent::nn {
 
-Linear::Linear(Options options) : options_(std::move(options)) {
-  check(options_.out_features != 0, kind(), ": out_features: expected at least 1, got 0: set it");
-  check_extent(kind(), "out_features", options_.out_features);
-  check_extent(kind(), "in_features", options_.in_features, 0);
+void Linear::Options::describe(OptionList& list) {
+  list.integer("out_features", out_features, {.min = 1, .must_be_set = true}, "outputs");
+  list.boolean("bias", bias, "whether there is a bias");
+  list.choice("init", init, init_names(), "how weights start");
+  list.boolean("relu", relu, "whether max(0, .) follows in the module's own kernel");
+  list.integer("in_features", in_features, {}, "inputs; 0: taken from the input");
 }
 
-nlohmann::json Linear::options() const {
-  return {{"out_features", options_.out_features},
-          {"bias", options_.bias},
-          {"init", name_of(options_.init)},
-          {"relu", options_.relu},
-          {"in_features", options_.in_features}};
-}
+Linear::Linear(Options options) : options_(std::move(options)) { check_options(kind(), options_); }
+
+nlohmann::json Linear::options() const { return write_options(options_); }
 
 std::shared_ptr<Module> Linear::from_options(const nlohmann::json& options) {
-  OptionReader reader("linear", options);
-  const Options defaults;
-  Options read{.out_features = reader.integer("out_features", defaults.out_features),
-               .bias = reader.boolean("bias", defaults.bias),
-               .init = init_from_name(reader.text("init", name_of(defaults.init))),
-               .relu = reader.boolean("relu", defaults.relu),
-               .in_features = reader.integer("in_features", defaults.in_features)};
-  reader.finish();
-  return std::make_shared<Linear>(std::move(read));
+  return std::make_shared<Linear>(read_options<Options>("linear", options));
 }
 
 kernels::ConvShape Linear::conv_shape(const Shape& example, std::int64_t batch) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "detent/autograd/ops.h"
+#include "detent/io/options.h"
 #include "detent/nn/init.h"
 #include "detent/nn/module.h"
 
@@ -16,6 +17,7 @@ class Linear : public Module {
     bool relu = false;             ///< set by fuse_relu: the ReLU that followed runs in this module's kernel
     std::int64_t in_features = 0;  ///< 0: taken from the input when it is added to a graph
     std::string name = {};
+    void describe(OptionList& list);
   };
   /// Weights are allocated by initialize or by loading. Throws Error for an option out of range.
   explicit Linear(Options options);

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/io/option_reader.h"
+#include "detent/io/options.h"
 
 namespace detent::nn {
 namespace {
@@ -12,28 +12,19 @@ constexpr std::int64_t kMaxWindow = 256;
 
 }  // namespace
 
+void Pool2d::Options::describe(OptionList& list) {
+  list.extent("kernel", kernel, {.min = 1}, "the window");
+  list.extent("stride", stride, {}, "from window to window; 0: the window's size");
+  list.padding("padding", padding, "lines and columns around the image, at most half the window");
+}
+
 Pool2d::Pool2d(Options options) : options_(std::move(options)) {
-  check_extent("pool2d", "kernel", options_.kernel);
-  check_extent("pool2d", "stride", options_.stride, 0);
-  check_extent("pool2d", "padding", options_.padding, 0);
-  if (options_.stride == 0) {
-    options_.stride = options_.kernel;
-  }
+  check_options("pool2d", options_);
+  options_.stride.h = options_.stride.h == 0 ? options_.kernel.h : options_.stride.h;
+  options_.stride.w = options_.stride.w == 0 ? options_.kernel.w : options_.stride.w;
 }
 
-nlohmann::json Pool2d::options() const {
-  return {{"kernel", options_.kernel}, {"stride", options_.stride}, {"padding", options_.padding}};
-}
-
-Pool2d::Options Pool2d::read_options(std::string_view kind, const nlohmann::json& options) {
-  OptionReader reader(kind, options);
-  const Options defaults;
-  Options read{.kernel = reader.integer("kernel", defaults.kernel),
-               .stride = reader.integer("stride", defaults.stride),
-               .padding = reader.integer("padding", defaults.padding)};
-  reader.finish();
-  return read;
-}
+nlohmann::json Pool2d::options() const { return write_options(options_); }
 
 kernels::PoolShape Pool2d::pool_shape(const Shape& example, std::int64_t batch) const {
   check(example.rank() == 3, kind(), ": expected images [H, W, C], got ", example);
@@ -41,12 +32,11 @@ kernels::PoolShape Pool2d::pool_shape(const Shape& example, std::int64_t batch) 
                                  .h = example[0],
                                  .w = example[1],
                                  .c = example[2],
-                                 .kh = options_.kernel,
-                                 .kw = options_.kernel,
-                                 .stride_h = options_.stride,
-                                 .stride_w = options_.stride,
-                                 .padding_h = options_.padding,
-                                 .padding_w = options_.padding};
+                                 .kh = options_.kernel.h,
+                                 .kw = options_.kernel.w,
+                                 .stride_h = options_.stride.h,
+                                 .stride_w = options_.stride.w,
+                                 .padding = options_.padding};
   shape.validate();
   return shape;
 }
@@ -57,21 +47,20 @@ Shape Pool2d::output_shape(std::span<const Shape> inputs) const {
 }
 
 autograd::Pool2dOptions Pool2d::op_options() const {
-  return {.kernel_h = options_.kernel,
-          .kernel_w = options_.kernel,
-          .stride_h = options_.stride,
-          .stride_w = options_.stride,
-          .padding_h = options_.padding,
-          .padding_w = options_.padding};
+  return {.kernel_h = options_.kernel.h,
+          .kernel_w = options_.kernel.w,
+          .stride_h = options_.stride.h,
+          .stride_w = options_.stride.w,
+          .padding = options_.padding};
 }
 
 std::shared_ptr<Module> MaxPool2d::from_options(const nlohmann::json& options) {
-  return std::make_shared<MaxPool2d>(read_options("max_pool2d", options));
+  return std::make_shared<MaxPool2d>(read_options<Options>("max_pool2d", options));
 }
 
 Shape MaxPool2d::output_shape(std::span<const Shape> inputs) const {
   check(pool_shape(inputs[0], 1).window() <= kMaxWindow, "max_pool2d: expected a window of at most ", kMaxWindow,
-        " pixels, got ", settings().kernel, " x ", settings().kernel);
+        " pixels, got ", settings().kernel);
   return Pool2d::output_shape(inputs);
 }
 
@@ -80,7 +69,7 @@ Variable MaxPool2d::forward(Context&, std::span<const Variable> inputs) {
 }
 
 std::shared_ptr<Module> AvgPool2d::from_options(const nlohmann::json& options) {
-  return std::make_shared<AvgPool2d>(read_options("avg_pool2d", options));
+  return std::make_shared<AvgPool2d>(read_options<Options>("avg_pool2d", options));
 }
 
 Variable AvgPool2d::forward(Context&, std::span<const Variable> inputs) {
@@ -90,7 +79,7 @@ Variable AvgPool2d::forward(Context&, std::span<const Variable> inputs) {
 nlohmann::json GlobalAvgPool2d::options() const { return nlohmann::json::object(); }
 
 std::shared_ptr<Module> GlobalAvgPool2d::from_options(const nlohmann::json& options) {
-  OptionReader("global_avg_pool2d", options).finish();
+  read_options<NoOptions>("global_avg_pool2d", options);
   return std::make_shared<GlobalAvgPool2d>();
 }
 

@@ -1,18 +1,21 @@
 #pragma once
 
 #include "detent/autograd/ops.h"
+#include "detent/io/options.h"
 #include "detent/nn/module.h"
 
 namespace detent::nn {
 
-/// What the pools over windows share. x [N, H, W, C] -> y [N, OH, OW, C], OH = (H + 2 padding - kernel) / stride + 1.
+/// What the pools over windows share. x [N, H, W, C] -> y [N, OH, OW, C],
+///   OH = (H + top + bottom - KH) / stride + 1, rounded down, and OW likewise.
 class Pool2d : public Module {
  public:
   struct Options {
-    std::int64_t kernel = 2;
-    std::int64_t stride = 0;   ///< 0: the kernel's size
-    std::int64_t padding = 0;  ///< at most half the kernel
+    Extent2d kernel = 2;
+    Extent2d stride = 0;    ///< 0: the kernel's size
+    Padding2d padding = 0;  ///< at most half the kernel
     std::string name = {};
+    void describe(OptionList& list);
   };
   /// Throws Error for an option out of range.
   explicit Pool2d(Options options);
@@ -25,7 +28,6 @@ class Pool2d : public Module {
   Shape output_shape(std::span<const Shape> inputs) const override;
 
  protected:
-  static Options read_options(std::string_view kind, const nlohmann::json& options);
   autograd::Pool2dOptions op_options() const;
 
  private:

@@ -21,16 +21,17 @@ Shape AverageGeometry::output_shape(const Shape& example) const {
   return kernel == 0 ? Shape{shape.c} : Shape{shape.out_h(), shape.out_w(), shape.c};
 }
 
-json AverageGeometry::to_json() const { return {{"kernel", kernel}, {"stride", stride}, {"padding", padding}}; }
+void AverageGeometry::describe(OptionList& list) {
+  list.extent("kernel", kernel, {}, "the window; 0: the whole image");
+  list.extent("stride", stride, {}, "from window to window");
+  list.padding("padding", padding, "lines and columns around the image");
+}
 
-AverageGeometry AverageGeometry::from_json(const nlohmann::json& options) {
-  OptionReader reader("average pool", options);
-  AverageGeometry geometry;
-  geometry.kernel = reader.integer("kernel", 0);
-  geometry.stride = reader.integer("stride", 0);
-  geometry.padding = reader.integer("padding", 0);
-  reader.finish();
-  check_extent("average pool", "kernel", geometry.kernel, 0);
+json AverageGeometry::to_json() const { return write_options(*this); }
+
+AverageGeometry AverageGeometry::from_json(const json& options) {
+  const auto geometry = read_options<AverageGeometry>("average pool", options);
+  check_options("average pool", geometry);
   return geometry;
 }
 

@@ -7,12 +7,13 @@ namespace detent::quant {
 
 /// The geometry of an average: over windows, or, with kernel 0, over the whole image.
 struct AverageGeometry {
-  std::int64_t kernel = 0;
-  std::int64_t stride = 0;
-  std::int64_t padding = 0;
+  Extent2d kernel = 0;
+  Extent2d stride = 0;
+  Padding2d padding = 0;
 
   kernels::PoolShape pool_shape(const Shape& example, std::int64_t batch) const;
   Shape output_shape(const Shape& example) const;
+  void describe(OptionList& list);
   nlohmann::json to_json() const;
   static AverageGeometry from_json(const nlohmann::json& options);
 };

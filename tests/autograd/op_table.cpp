@@ -144,15 +144,17 @@ OpRow conv_row(std::string variant, const ConvCase& c) {
 }
 
 std::vector<OpRow> conv_rows() {
-  const ConvCase grouped{{.padding_h = 1, .padding_w = 1, .groups = 2}, 3, 3, 2, 2, true};
+  const ConvCase grouped{{.padding = 1, .groups = 2}, 3, 3, 2, 2, true};
   return {
       conv_row("Valid", {{}, 3, 3, 2, 3, true}),
       conv_row("WithoutBias", {{}, 2, 1, 1, 2, false}),
       conv_row("Pointwise", {{}, 1, 1, 3, 2, true}),
-      conv_row("Padded", {{.padding_h = 1, .padding_w = 2}, 3, 3, 2, 3, true}),
-      conv_row("Strided", {{.stride_h = 2, .stride_w = 3, .padding_h = 1}, 3, 2, 2, 2, true}),
-      conv_row("Dilated", {{.padding_h = 1, .dilation_h = 2, .dilation_w = 3}, 2, 2, 2, 2, true}),
-      conv_row("Depthwise", {{.padding_h = 1, .padding_w = 1, .groups = 4}, 3, 3, 1, 1, true}),
+      conv_row("Padded", {{.padding = {1, 2}}, 3, 3, 2, 3, true}),
+      conv_row("Strided", {{.stride_h = 2, .stride_w = 3, .padding = {1, 0}}, 3, 2, 2, 2, true}),
+      conv_row("Dilated", {{.padding = {1, 0}, .dilation_h = 2, .dilation_w = 3}, 2, 2, 2, 2, true}),
+      conv_row("FourPaddings", {{.padding = {1, 0, 2, 3}}, 3, 2, 2, 3, true}),
+      conv_row("OnOneSide", {{.stride_h = 2, .stride_w = 1, .padding = {0, 0, 1, 1}}, 2, 2, 2, 2, true}),
+      conv_row("Depthwise", {{.padding = 1, .groups = 4}, 3, 3, 1, 1, true}),
       {"conv2d", "GroupedWithRelu",
        [grouped](RandomStream& random) {
          return off_relu_kink([&] { return conv_inputs(random, grouped); },
@@ -169,8 +171,8 @@ std::vector<OpRow> conv_rows() {
 }
 
 std::vector<OpRow> pool_rows() {
-  const Pool2dOptions overlapping{
-      .kernel_h = 3, .kernel_w = 2, .stride_h = 2, .stride_w = 1, .padding_h = 1, .padding_w = 1};
+  const Pool2dOptions overlapping{.kernel_h = 3, .kernel_w = 2, .stride_h = 2, .stride_w = 1, .padding = 1};
+  const Pool2dOptions one_sided{.kernel_h = 2, .kernel_w = 3, .stride_h = 1, .stride_w = 2, .padding = {0, 1, 1, 0}};
   const auto images = [](RandomStream& random) {
     return Shape{random_extent(random, 1, 3), random_extent(random, 2, 6), random_extent(random, 2, 6),
                  random_extent(random, 1, 5)};
@@ -197,6 +199,8 @@ std::vector<OpRow> pool_rows() {
   };
   return {max_row("TwoByTwo", {}),
           max_row("Overlapping", overlapping),
+          max_row("OnOneSide", one_sided),
+          average_row("OnOneSide", one_sided),
           average_row("TwoByTwo", {}),
           average_row("Overlapping", overlapping),
           {"global_avg_pool2d", "",

@@ -33,7 +33,7 @@ Result run(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& dy, 
   Tape tape;
   const Variable vx = tape.variable(x), vw = tape.variable(w), vb = tape.variable(b);
   const Variable y = x.shape().rank() == 2 ? linear(vx, vw, vb, options)
-                                           : conv2d(vx, vw, vb, {.stride_h = 2, .padding_w = 1, .product = options});
+                                           : conv2d(vx, vw, vb, {.stride_h = 2, .padding = {0, 1}, .product = options});
   tape.backward(y, dy);
   return {y.value(), tape.gradient(vx), tape.gradient(vw), tape.gradient(vb)};
 }

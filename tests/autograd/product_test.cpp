@@ -22,9 +22,9 @@ std::vector<Layer> layers() {
   return {
       {"first convolution", {37, 28, 28, 1}, {32, 3, 3, 1}, {}},
       {"second convolution", {16, 13, 13, 32}, {64, 3, 3, 32}, {}},
-      {"strided", {19, 15, 14, 16}, {24, 5, 3, 16}, {.stride_h = 2, .stride_w = 2, .padding_h = 2, .padding_w = 1}},
+      {"strided", {19, 15, 14, 16}, {24, 5, 3, 16}, {.stride_h = 2, .stride_w = 2, .padding = {2, 1}}},
       {"pointwise", {9, 7, 7, 24}, {17, 1, 1, 24}, {}},
-      {"depthwise", {11, 12, 12, 32}, {32, 3, 3, 1}, {.padding_h = 1, .padding_w = 1, .groups = 32}},
+      {"depthwise", {11, 12, 12, 32}, {32, 3, 3, 1}, {.padding = 1, .groups = 32}},
       {"wide linear", {128, 1600}, {48, 1600}, {}},
       {"last linear", {130, 128}, {10, 128}, {}},
       {"one row", {1, 33}, {29, 33}, {}},

@@ -37,7 +37,7 @@ double train(nn::Graph& net, const data::Dataset& digits, double learning_rate) 
   for (data::Batch batch; loader.next(batch);) {
     autograd::Tape tape(&arena);
     nn::Context context{.tape = tape, .training = true};
-    const auto logits = net.forward(context, tape.constant(batch.images));
+    const auto logits = net.forward(context, tape.constant(batch.examples));
     const auto batch_loss = autograd::cross_entropy(logits, batch.labels);
     tape.backward(batch_loss);
     adam.step(learning_rate);
@@ -61,7 +61,7 @@ int main() try {
   evaluation::Verifier verifier(qat, int8.graph);
   data::Loader test(digits.test, {.batch = 100});
   for (data::Batch batch; test.next(batch);) {
-    verifier.feed(batch.images);
+    verifier.feed(batch.examples);
   }
   const evaluation::VerifyReport report = verifier.report();
   std::printf("loss %.3f, then %.3f; %lld codes compared, %lld differ\n", first, second,

@@ -23,14 +23,14 @@ constexpr DigitsOptions kSmall{.train = 500, .test = 100, .seed = 7};
 std::string hash_of(const DataSource& source) {
   Sha256 sha;
   for (const Dataset* part : {&source.train, &source.test}) {
-    sha.update({part->images.raw(), part->images.bytes()});
+    sha.update({part->examples.raw(), part->examples.bytes()});
     sha.update({part->labels.raw(), part->labels.bytes()});
   }
   return sha.hex();
 }
 
 std::span<const std::uint8_t> image(const Dataset& dataset, std::int64_t index) {
-  return dataset.images.data<std::uint8_t>().subspan(static_cast<std::size_t>(index * 784), 784);
+  return dataset.examples.data<std::uint8_t>().subspan(static_cast<std::size_t>(index * 784), 784);
 }
 
 TEST(Digits, TheSameSeedGivesTheSamePixelsAtAnyNumberOfThreads) {
@@ -79,7 +79,7 @@ TEST(Digits, ComesInEqualSharesAndRandomOrder) {
   source.test.validate("test");
   EXPECT_TRUE(source.is_builtin);
   EXPECT_THAT(source.description, HasSubstr("built-in digits"));
-  EXPECT_EQ(source.train.image_shape(), Shape({28, 28, 1}));
+  EXPECT_EQ(source.train.example_shape(), Shape({28, 28, 1}));
   std::array<int, 10> counts{};
   int ascents = 0;
   const auto labels = std::as_const(source.train.labels).data<std::int32_t>();

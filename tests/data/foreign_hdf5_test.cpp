@@ -41,7 +41,7 @@ f['again'] = f['/'])"))) {
     GTEST_SKIP() << "no h5py";
   }
   const DataSource source = read_hdf5_dataset(folder / "a.h5");
-  EXPECT_EQ(source.train.images.shape(), Shape({20, 6, 5, 1}));
+  EXPECT_EQ(source.train.examples.shape(), Shape({20, 6, 5, 1}));
   EXPECT_EQ(source.test.classes, 3);
   EXPECT_EQ(source.name, "a");
 }
@@ -116,15 +116,47 @@ TEST(ForeignHdf5, WhatIsRefusedIsRefusedWithTheMend) {
   }
 }
 
+TEST(ForeignHdf5, FeaturesAreRealNumbersOfAnyRank) {
+  const TempFolder folder;
+  const auto features = [&](const std::string& name, const std::string& values, const std::string& more = "pass") {
+    return on_file(folder / name,
+                   "for part, n in (('train', 20), ('test', 10)):\n  i = np.arange(n)\n  f[part + '/features'] = " +
+                       values + "\n  f[part + '/labels'] = i % 3\n" + more);
+  };
+  if (!run_h5py(features("rows.h5", "(np.arange(n * 4).reshape(n, 4) / 8).astype('f4')") +
+                features("signals.h5", "np.zeros((n, 30, 2), 'f4')") + features("bytes.h5", "np.zeros((n, 4), 'u1')") +
+                features("doubles.h5", "np.zeros((n, 4))") + features("one.h5", "np.zeros(n, 'f4')") +
+                features("both.h5", "np.zeros((n, 4), 'f4')", "f['test/images'] = np.zeros((10, 4, 4), 'u1')") +
+                features("nan.h5", "np.full((n, 4), np.nan, 'f4')"))) {
+    GTEST_SKIP() << "no h5py";
+  }
+  const DataSource rows = read_hdf5_dataset(folder / "rows.h5");
+  EXPECT_EQ(rows.train.examples.shape(), Shape({20, 4}));
+  EXPECT_EQ(rows.test.example_shape(), Shape({4}));
+  EXPECT_EQ(std::as_const(rows.train.examples).data<float>()[13], 1.625F);
+  EXPECT_THAT(rows.description, HasSubstr("20 training and 10 test examples"));
+  EXPECT_EQ(read_hdf5_dataset(folder / "signals.h5").train.example_shape(), Shape({30, 2}));
+  EXPECT_EQ(read_hdf5_dataset(folder / "bytes.h5").train.examples.dtype(), DType::U8);
+  const auto error = [&](const char* name) { return error_of([&] { read_hdf5_dataset(folder / name); }); };
+  EXPECT_THAT(error("doubles.h5"), AllOf(HasSubstr("/train/features"), HasSubstr("features.astype('float32')")));
+  EXPECT_THAT(error("one.h5"), HasSubstr("write features[:, None]"));
+  EXPECT_THAT(error("both.h5"), HasSubstr("has both /test/images and /test/features"));
+  EXPECT_THAT(error("nan.h5"), HasSubstr("number 0 of example 0 is nan"));
+  write_hdf5_dataset(folder / "again.h5", rows);
+  const DataSource again = read_hdf5_dataset(folder / "again.h5");
+  EXPECT_EQ(again.train.examples.shape(), rows.train.examples.shape());
+  EXPECT_EQ(std::as_const(again.train.examples).data<float>()[13], 1.625F);
+}
+
 TEST(ForeignHdf5, ALayoutThatIsToldIsBelieved) {
   const TempFolder folder;
   if (!run_h5py(parts(folder / "a.h5", "np.zeros((n, 1, 6, 5), 'u1')", kLabels, "f.attrs['layout'] = 'NHWC'"))) {
     GTEST_SKIP() << "no h5py";
   }
   const DataSource source = read_hdf5_dataset(folder / "a.h5");
-  EXPECT_EQ(source.train.image_shape(), Shape({1, 6, 5}));
+  EXPECT_EQ(source.train.example_shape(), Shape({1, 6, 5}));
   write_hdf5_dataset(folder / "b.h5", source);
-  EXPECT_EQ(read_hdf5_dataset(folder / "b.h5").test.image_shape(), Shape({1, 6, 5}));
+  EXPECT_EQ(read_hdf5_dataset(folder / "b.h5").test.example_shape(), Shape({1, 6, 5}));
   run_h5py(on_file(folder / "a.h5", "f.attrs['layout'] = 'NCHW'"));
   EXPECT_THAT(error_of([&] { read_hdf5_dataset(folder / "a.h5"); }),
               AllOf(HasSubstr("layout: expected \"NHWC\", got \"NCHW\""), HasSubstr("transpose(0, 2, 3, 1)")));

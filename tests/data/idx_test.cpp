@@ -189,7 +189,7 @@ TEST(Idx, RefusesFoldersThatDoNotFit) {
               AllOf(HasSubstr("t10k-labels"), HasSubstr("label 10 of example 2 is out of range: expected 0 to 9")));
 
   source = some_source();
-  source.test.images = some_images(3, 5, 5);
+  source.test.examples = some_images(3, 5, 5);
   write_idx_folder(folder.path(), source);
   EXPECT_THAT(error_of([&] { read_idx_folder(folder.path()); }), HasSubstr("training images are [5, 4, 1]"));
 }
@@ -208,8 +208,8 @@ TEST(Dataset, TakesAndChooses) {
   const std::vector<std::int64_t> indices = {6, 0, 6};
   const Dataset chosen = dataset.subset(indices);
   EXPECT_EQ(values<std::int32_t>(chosen.labels), (std::vector<std::int32_t>{8, 0, 8}));
-  EXPECT_EQ(chosen.images.data<std::uint8_t>()[0], static_cast<std::uint8_t>(3 + 6 * 20));
-  EXPECT_EQ(chosen.images.data<std::uint8_t>()[20], 3);
+  EXPECT_EQ(chosen.examples.data<std::uint8_t>()[0], static_cast<std::uint8_t>(3 + 6 * 20));
+  EXPECT_EQ(chosen.examples.data<std::uint8_t>()[20], 3);
   EXPECT_THROW(dataset.subset(std::vector<std::int64_t>{7}), Error);
 }
 

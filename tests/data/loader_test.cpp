@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <set>
 
 #include "detent/core/threads/parallel.h"
@@ -22,7 +23,7 @@ Dataset small_dataset() {
   Dataset dataset{"small", Tensor::empty({kCount, 2, 3, 1}, DType::U8), Tensor::empty({kCount}, DType::S32), kCount};
   for (std::int64_t i = 0; i < kCount; ++i) {
     dataset.labels.data<std::int32_t>()[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i);
-    std::memset(dataset.images.raw() + i * 6, static_cast<int>(10 * i), 6);
+    std::memset(dataset.examples.raw() + i * 6, static_cast<int>(10 * i), 6);
   }
   return dataset;
 }
@@ -38,7 +39,7 @@ Epoch rest_of_epoch(Loader& loader) {
   Epoch epoch;
   for (Batch batch; loader.next(batch);) {
     const auto labels = std::as_const(batch.labels).data<std::int32_t>();
-    const auto pixels = std::as_const(batch.images).data<float>();
+    const auto pixels = std::as_const(batch.examples).data<float>();
     epoch.labels.insert(epoch.labels.end(), labels.begin(), labels.end());
     epoch.pixels.insert(epoch.pixels.end(), pixels.begin(), pixels.end());
     epoch.sizes.push_back(batch.size());
@@ -49,6 +50,51 @@ Epoch rest_of_epoch(Loader& loader) {
 Epoch run_epoch(Loader& loader, std::int64_t epoch) {
   loader.begin_epoch(epoch);
   return rest_of_epoch(loader);
+}
+
+/// 7 examples of 3 real numbers: 100 i, 100 i + 1, 100 i + 2.
+Dataset real_dataset() {
+  Dataset dataset{"real", Tensor::empty({7, 3}, DType::F32), Tensor::zeros({7}, DType::S32), 1};
+  const auto values = dataset.examples.data<float>();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = static_cast<float>(100 * (i / 3) + i % 3);
+  }
+  return dataset;
+}
+
+TEST(Loader, GivesRealNumbersAsTheyAre) {
+  Loader loader(real_dataset(), {.batch = 4});
+  Batch batch;
+  ASSERT_TRUE(loader.next(batch));
+  EXPECT_EQ(batch.examples.shape(), Shape({4, 3}));
+  EXPECT_EQ(batch.examples.data<float>()[10], 301.0F);
+  Loader normalized(real_dataset(), {.batch = 4, .normalization = {.mean = 1.0F, .std = 4.0F}});
+  ASSERT_TRUE(normalized.next(batch));
+  EXPECT_EQ(batch.examples.data<float>()[10], 75.0F);
+}
+
+TEST(Loader, ShufflesRealNumbersWithTheirExamples) {
+  Loader loader(real_dataset(), {.batch = 7, .shuffle = true, .seed = 4});
+  Batch batch;
+  ASSERT_TRUE(loader.next(batch));
+  std::set<float> first;
+  const auto x = std::as_const(batch.examples).data<float>();
+  for (std::size_t i = 0; i < x.size(); i += 3) {
+    first.insert(x[i]);
+    EXPECT_EQ(x[i + 2], x[i] + 2.0F);
+  }
+  EXPECT_EQ(first, (std::set<float>{0, 100, 200, 300, 400, 500, 600}));
+}
+
+TEST(Loader, AugmentsOnlyImages) {
+  EXPECT_THAT(error_of([] { Loader(real_dataset(), {.batch = 4, .augment = {.shift = 2.0F}}); }),
+              "loader: augment: expected images u8 [N, H, W, C], but real has f32 [7, 3]; write augment = \"none\"");
+}
+
+TEST(Loader, RefusesNumbersThatAreNotFinite) {
+  Dataset dataset = real_dataset();
+  dataset.examples.data<float>()[13] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_THAT(error_of([&] { Loader(dataset, {.batch = 4}); }), HasSubstr("number 1 of example 4 is nan"));
 }
 
 TEST(Loader, GivesTheDataInOrder) {
@@ -76,7 +122,7 @@ TEST(Loader, CountsWhatCameBefore) {
   ASSERT_TRUE(loader.next(batch));
   EXPECT_EQ(batch.first, 8);
   EXPECT_EQ(batch.number, 1);
-  EXPECT_EQ(batch.images.shape(), Shape({8, 2, 3, 1}));
+  EXPECT_EQ(batch.examples.shape(), Shape({8, 2, 3, 1}));
 }
 
 TEST(Loader, ShufflesByPermutationsThatDifferByEpochAndSeed) {

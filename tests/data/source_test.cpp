@@ -45,7 +45,7 @@ TEST_F(OpenData, SaysLoudlyWhenItFallsBackToDigitsAndDoesNotWhenTheyWereAskedFor
   const DataSource asked = open_data({.name = "digits", .seed = 2});
   EXPECT_TRUE(asked.is_builtin);
   EXPECT_THAT(asked.description, StartsWith("built-in digits"));
-  EXPECT_FALSE(equal(source.test.images, asked.test.images)) << "the seed has no effect";
+  EXPECT_FALSE(equal(source.test.examples, asked.test.examples)) << "the seed has no effect";
 }
 
 TEST_F(OpenData, OnlyTheDefaultNameIsReplacedByDigits) {
@@ -165,9 +165,9 @@ TEST_F(OpenData, ReadsHdf5) {
   write_hdf5_dataset(folder / "few.h5", source);
   for (const DataSource& read : {read_hdf5_dataset(folder / "few.h5"), open_data({.folder = folder / "few.h5"}),
                                  open_data({.name = (folder / "few.h5").string()})}) {
-    EXPECT_TRUE(equal(read.train.images, source.train.images));
+    EXPECT_TRUE(equal(read.train.examples, source.train.examples));
     EXPECT_TRUE(equal(read.train.labels, source.train.labels));
-    EXPECT_TRUE(equal(read.test.images, source.test.images));
+    EXPECT_TRUE(equal(read.test.examples, source.test.examples));
     EXPECT_EQ(read.train.classes, 10);
     EXPECT_EQ(read.test.name, "digits test");
   }
@@ -180,11 +180,11 @@ TEST_F(OpenData, ReadsAFolderOfHdf5Files) {
   for (const auto& [name, part] : {std::pair{"train.h5", &source.train}, std::pair{"test.h5", &source.test}}) {
     TensorFile file;
     // As other programs write them: without channels, labels as bytes.
-    file.tensors = {{"images", part->images.reshape({part->size(), 28, 28})}, {"labels", part->labels.to(DType::U8)}};
+    file.tensors = {{"images", part->examples.reshape({part->size(), 28, 28})}, {"labels", part->labels.to(DType::U8)}};
     file.write(folder / name);
   }
   const DataSource read = open_data({.folder = folder.path()});
-  EXPECT_TRUE(equal(read.train.images, source.train.images));
+  EXPECT_TRUE(equal(read.train.examples, source.train.examples));
   EXPECT_TRUE(equal(read.test.labels, source.test.labels));
   EXPECT_EQ(read.train.classes, 10);
 }
@@ -197,16 +197,16 @@ TEST_F(OpenData, RefusesHdf5ThatIsNoDataSet) {
     return error_of([&] { read_hdf5_dataset(folder / "bad.h5"); });
   };
   const Dataset part = few_digits().test;
-  std::map<std::string, Tensor> good = {{"train/images", part.images},
+  std::map<std::string, Tensor> good = {{"train/images", part.examples},
                                         {"train/labels", part.labels},
-                                        {"test/images", part.images},
+                                        {"test/images", part.examples},
                                         {"test/labels", part.labels}};
   EXPECT_EQ(error_for(good), "no error");
   auto bad = good;
   bad.erase("test/labels");
   EXPECT_THAT(error_for(bad), AllOf(HasSubstr("bad.h5"), HasSubstr("has no data set /test/labels")));
   bad = good;
-  bad["train/images"] = part.images.to(DType::F32);
+  bad["train/images"] = part.examples.to(DType::F32);
   EXPECT_THAT(error_for(bad), HasSubstr("expected u8 [N, H, W, C]"));
   bad = good;
   bad["test/labels"] = part.labels.rows(0, 5);
@@ -236,8 +236,8 @@ TEST(Mnist, ReadsTheRealFiles) {
     GTEST_SKIP() << "no MNIST files";
   }
   const DataSource mnist = read_idx_folder(*folder);
-  EXPECT_EQ(mnist.train.images.shape(), Shape({60000, 28, 28, 1}));
-  EXPECT_EQ(mnist.test.images.shape(), Shape({10000, 28, 28, 1}));
+  EXPECT_EQ(mnist.train.examples.shape(), Shape({60000, 28, 28, 1}));
+  EXPECT_EQ(mnist.test.examples.shape(), Shape({10000, 28, 28, 1}));
   EXPECT_EQ(std::as_const(mnist.train.labels).data<std::int32_t>()[0], 5);
   EXPECT_EQ(std::as_const(mnist.test.labels).data<std::int32_t>()[0], 7);
   EXPECT_EQ(mnist.name, "mnist") << "in a folder of any name";

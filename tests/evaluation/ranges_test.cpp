@@ -39,11 +39,12 @@ template <typename IsBlack>
 Metrics run_on_black(const IsBlack& is_black, const std::vector<std::string>& overrides = {}) {
   const TempFolder folder;
   data::DataSource digits = data::make_digits({.train = 400, .test = 300, .seed = 3});
-  const auto pixels = static_cast<std::size_t>(digits.train.image_shape().elements());
+  const auto pixels = static_cast<std::size_t>(digits.train.example_shape().elements());
   for (std::int64_t i = 0; i < digits.train.size(); ++i) {
     if (is_black(i)) {
-      std::ranges::fill(digits.train.images.data<std::uint8_t>().subspan(static_cast<std::size_t>(i) * pixels, pixels),
-                        std::uint8_t{0});
+      std::ranges::fill(
+          digits.train.examples.data<std::uint8_t>().subspan(static_cast<std::size_t>(i) * pixels, pixels),
+          std::uint8_t{0});
     }
   }
   data::write_idx_folder(folder / "digits", digits);

@@ -132,7 +132,7 @@ TEST(Warnings, ClassesWithoutExamplesAndSmallCalibrations) {
   const auto with = [](std::vector<std::int32_t> labels, std::int64_t classes) {
     const auto count = static_cast<std::int64_t>(labels.size());
     return data::Dataset{.name = "few",
-                         .images = Tensor::zeros({count, 1, 1, 1}, DType::U8),
+                         .examples = Tensor::zeros({count, 1, 1, 1}, DType::U8),
                          .labels = Tensor::from(labels, {count}),
                          .classes = classes};
   };

@@ -16,7 +16,8 @@ namespace {
 struct PooledShape {
   const char* name;
   ConvShape conv;
-  std::int64_t window, stride, padding;
+  std::int64_t window, stride;
+  Padding2d padding;
 
   PoolShape pool() const {
     return {.n = conv.n,
@@ -27,8 +28,7 @@ struct PooledShape {
             .kw = window,
             .stride_h = stride,
             .stride_w = stride,
-            .padding_h = padding,
-            .padding_w = padding};
+            .padding = padding};
   }
 };
 
@@ -37,18 +37,12 @@ void PrintTo(const PooledShape& shape, std::ostream* out) { *out << shape.name; 
 // Kernel lines of less than a vector, of whole vectors, and of several blocks; one image, and more than partial sums.
 const std::vector<PooledShape> kShapes{
     {"mnist_cnn", {.n = 3, .h = 26, .w = 26, .c = 32, .o = 64, .kh = 3, .kw = 3}, 2, 2, 0},
-    {"lenet_first",
-     {.n = 2, .h = 28, .w = 28, .c = 1, .o = 6, .kh = 5, .kw = 5, .padding_h = 2, .padding_w = 2},
-     2,
-     2,
-     0},
+    {"lenet_first", {.n = 2, .h = 28, .w = 28, .c = 1, .o = 6, .kh = 5, .kw = 5, .padding = 2}, 2, 2, 0},
     {"lenet_second", {.n = 37, .h = 14, .w = 14, .c = 6, .o = 16, .kh = 5, .kw = 5}, 2, 2, 0},
-    {"two_blocks",
-     {.n = 2, .h = 10, .w = 11, .c = 40, .o = 7, .kh = 3, .kw = 3, .padding_h = 1, .padding_w = 1},
-     2,
-     2,
-     0},
+    {"two_blocks", {.n = 2, .h = 10, .w = 11, .c = 40, .o = 7, .kh = 3, .kw = 3, .padding = 1}, 2, 2, 0},
     {"overlapping_windows", {.n = 5, .h = 17, .w = 15, .c = 3, .o = 19, .kh = 3, .kw = 2}, 3, 2, 1},
+    {"four_paddings", {.n = 3, .h = 9, .w = 11, .c = 6, .o = 12, .kh = 3, .kw = 4, .padding = {1, 0, 2, 3}}, 2, 2, 0},
+    {"windows_padded_on_one_side", {.n = 3, .h = 10, .w = 10, .c = 6, .o = 9, .kh = 2, .kw = 2}, 2, 2, {0, 0, 1, 1}},
     {"windows_with_gaps", {.n = 4, .h = 20, .w = 20, .c = 5, .o = 8, .kh = 3, .kw = 3}, 2, 4, 0},
     {"stride_and_dilation",
      {.n = 3,
@@ -60,8 +54,7 @@ const std::vector<PooledShape> kShapes{
       .kw = 3,
       .stride_h = 2,
       .stride_w = 3,
-      .padding_h = 2,
-      .padding_w = 1,
+      .padding = {2, 1},
       .dilation_h = 3},
      2,
      2,
@@ -245,7 +238,7 @@ void check_masked_scale_of_winners() {
   for (const std::int64_t channels : {3, 8, 64, 520}) {
     for (const std::int64_t first : {std::int64_t{0}, std::int64_t{5}}) {
       const PoolShape pool{
-          .h = 7, .w = 9, .c = channels, .kh = 3, .kw = 2, .stride_h = 2, .stride_w = 2, .padding_h = 1};
+          .h = 7, .w = 9, .c = channels, .kh = 3, .kw = 2, .stride_h = 2, .stride_w = 2, .padding = {1, 0}};
       const std::vector<std::uint8_t> mask = random_bytes((first + pool.input_row() + 7) / 8, 5);
       const std::vector<float> values = random_floats(pool.input_row(), "values"),
                                factor = random_floats(channels, "f");

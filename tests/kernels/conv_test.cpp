@@ -188,8 +188,7 @@ TEST(Conv2dRandom, ShapesEqualReference) {
     s.kw = pick(1, 3);
     s.stride_h = pick(1, 2);
     s.stride_w = pick(1, 2);
-    s.padding_h = pick(0, 1);
-    s.padding_w = pick(0, 1);
+    s.padding = {pick(0, 2), pick(0, 2), pick(0, 2), pick(0, 2)};
     s.dilation_h = pick(1, 2);
     s.dilation_w = pick(1, 2);
     const Shape images{s.n, s.h, s.w, s.c};

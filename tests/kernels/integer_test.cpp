@@ -88,7 +88,7 @@ TEST(Conv2dIntegerSlices, AreThoseOfConvSlicesAndCoverEveryImageOnce) {
 }
 
 TEST(Conv2dIntegerSlices, OneSizeOfWeightFitsEveryBatch) {
-  ConvShape shape{.n = 128, .h = 9, .w = 9, .c = 16, .o = 32, .kh = 3, .kw = 3, .padding_h = 1, .padding_w = 1};
+  ConvShape shape{.n = 128, .h = 9, .w = 9, .c = 16, .o = 32, .kh = 3, .kw = 3, .padding = 1};
   const auto weight = random_codes<std::int8_t>(shape.weight_elements(), -127, 127, "weight");
   const PackedWeight packed = pack_integer(shape, weight.data());
   for (const std::int64_t n : {1, 3, 16, 19}) {
@@ -112,8 +112,7 @@ TEST(Conv2dIntegerRandom, ShapesGiveExactSums) {
     s.kw = pick(1, 3);
     s.stride_h = pick(1, 2);
     s.stride_w = pick(1, 2);
-    s.padding_h = pick(0, 2);
-    s.padding_w = pick(0, 2);
+    s.padding = {pick(0, 2), pick(0, 2), pick(0, 2), pick(0, 2)};
     s.dilation_h = pick(1, 2);
     s.dilation_w = pick(1, 2);
     const auto zero_point = static_cast<std::int32_t>(pick(0, 255));

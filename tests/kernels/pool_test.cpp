@@ -21,8 +21,11 @@ const std::vector<PoolShape> kShapes{
     {.n = 3, .h = 24, .w = 24, .c = 64, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2},
     {.n = 2, .h = 5, .w = 7, .c = 3, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2},
     {.n = 1, .h = 4, .w = 4, .c = 1, .kh = 2, .kw = 2, .stride_h = 1, .stride_w = 1},
-    {.n = 2, .h = 9, .w = 8, .c = 17, .kh = 3, .kw = 3, .stride_h = 2, .stride_w = 2, .padding_h = 1, .padding_w = 1},
-    {.n = 2, .h = 6, .w = 11, .c = 32, .kh = 3, .kw = 2, .stride_h = 1, .stride_w = 3, .padding_h = 1, .padding_w = 0},
+    {.n = 2, .h = 9, .w = 8, .c = 17, .kh = 3, .kw = 3, .stride_h = 2, .stride_w = 2, .padding = 1},
+    {.n = 2, .h = 6, .w = 11, .c = 32, .kh = 3, .kw = 2, .stride_h = 1, .stride_w = 3, .padding = {1, 0}},
+    {.n = 2, .h = 6, .w = 5, .c = 9, .kh = 2, .kw = 2, .stride_h = 1, .stride_w = 1, .padding = {0, 0, 1, 1}},
+    {.n = 2, .h = 9, .w = 7, .c = 16, .kh = 2, .kw = 3, .stride_h = 2, .stride_w = 1, .padding = {1, 0, 0, 1}},
+    {.n = 3, .h = 7, .w = 9, .c = 5, .kh = 5, .kw = 4, .stride_h = 3, .stride_w = 2, .padding = {0, 2, 2, 1}},
     {.n = 5, .h = 7, .w = 7, .c = 10, .kh = 7, .kw = 7},
     {.n = 1, .h = 16, .w = 16, .c = 2, .kh = 16, .kw = 16},
     {.n = 3, .h = 9, .w = 9, .c = 8, .kh = 3, .kw = 3, .stride_h = 3, .stride_w = 3},
@@ -34,7 +37,7 @@ const std::vector<PoolShape> kShapes{
 std::string describe(const PoolShape& s) {
   std::ostringstream text;
   text << s.n << " x " << s.h << " x " << s.w << " x " << s.c << ", window " << s.kh << " x " << s.kw << ", stride "
-       << s.stride_h << " x " << s.stride_w << ", padding " << s.padding_h << " x " << s.padding_w;
+       << s.stride_h << " x " << s.stride_w << ", padding " << s.padding;
   return text.str();
 }
 
@@ -47,8 +50,8 @@ void for_each_in_window(const PoolShape& s, Fn fn) {
       for (std::int64_t ow = 0; ow < s.out_w(); ++ow) {
         for (std::int64_t c = 0; c < s.c; ++c, ++out) {
           for (std::int64_t k = 0; k < s.kh * s.kw; ++k) {
-            const std::int64_t h = oh * s.stride_h - s.padding_h + k / s.kw;
-            const std::int64_t w = ow * s.stride_w - s.padding_w + k % s.kw;
+            const std::int64_t h = oh * s.stride_h - s.padding.top + k / s.kw;
+            const std::int64_t w = ow * s.stride_w - s.padding.left + k % s.kw;
             if (h >= 0 && h < s.h && w >= 0 && w < s.w) {
               const std::int64_t in = ((n * s.h + h) * s.w + w) * s.c + c;
               fn(static_cast<std::size_t>(out), static_cast<std::size_t>(in), k);
@@ -263,8 +266,8 @@ TEST(Pool, RefusesShapesThatDoNotFit) {
     return error_of([&] { s.validate(); });
   };
   EXPECT_THAT(error([](PoolShape& s) { s.kh = 5; }), HasSubstr("fits into the image of 4 x 4 pixels, got 5 x 2"));
-  EXPECT_THAT(error([](PoolShape& s) { s.padding_w = 2; }), HasSubstr("at most half the window 2 x 2, got 0 x 2"));
-  EXPECT_THAT(error([](PoolShape& s) { s.padding_h = -1; }), HasSubstr("got -1 x 0"));
+  EXPECT_THAT(error([](PoolShape& s) { s.padding = {0, 2}; }), HasSubstr("at most half the window 2 x 2, got 0 x 2"));
+  EXPECT_THAT(error([](PoolShape& s) { s.padding = {-1, 0}; }), HasSubstr("got -1 x 0"));
   EXPECT_THAT(error([](PoolShape& s) { s.stride_w = 0; }), HasSubstr("strides 1 x 0"));
   EXPECT_THAT(error([](PoolShape& s) { s.c = 0; }), HasSubstr("got 4 x 4 x 0"));
   const PoolShape large = PoolShape::global(1, 17, 16, 1);

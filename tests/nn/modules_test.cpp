@@ -50,6 +50,22 @@ const std::vector<Row>& rows() {
        56,
        2 * 54,
        {{4, 6, 3}}},
+      {"conv2d",
+       R"({"out_channels": 4, "kernel": [3, 5], "stride": [2, 1], "padding": [1, 0, 1, 2], "dilation": [1, 2]})",
+       {{9, 12, 3}},
+       {5, 6, 4},
+       {"weight", "bias"},
+       184,
+       5 * 6 * 180,
+       {{9, 6, 3}}},
+      {"conv2d",
+       R"({"out_channels": 4, "kernel": [3, 1], "padding": [1, 0]})",
+       {{9, 12, 3}},
+       {9, 12, 4},
+       {"weight", "bias"},
+       40,
+       9 * 12 * 36,
+       {{9, 12}}},
       {"linear", R"({"out_features": 10})", {{784}}, {10}, {"weight", "bias"}, 7850, 7840, {{28, 28, 1}}},
       {"linear",
        R"({"out_features": 10, "bias": false, "relu": true, "in_features": 5})",
@@ -72,6 +88,15 @@ const std::vector<Row>& rows() {
       {"activation", R"({"function": "leaky_relu", "slope": 0.2})", {{7}}, {7}, {}, 0, 0, {}},
       {"max_pool2d", R"({"kernel": 2})", {{7, 8, 3}}, {3, 4, 3}, {}, 0, 0, {{1, 8, 3}}},
       {"max_pool2d", R"({"kernel": 3, "stride": 2, "padding": 1})", {{7, 8, 3}}, {4, 4, 3}, {}, 0, 0, {{24}}},
+      {"max_pool2d",
+       R"({"kernel": [2, 3], "stride": [2, 1], "padding": [0, 1, 1, 0]})",
+       {{7, 8, 3}},
+       {4, 7, 3},
+       {},
+       0,
+       0,
+       {{24}}},
+      {"avg_pool2d", R"({"kernel": [7, 2], "stride": [7, 2]})", {{7, 8, 3}}, {1, 4, 3}, {}, 0, 0, {{6, 8, 3}}},
       {"avg_pool2d", R"({"kernel": 2})", {{7, 8, 3}}, {3, 4, 3}, {}, 0, 0, {{24}}},
       {"global_avg_pool2d", R"({})", {{7, 8, 3}}, {3}, {}, 0, 0, {{24}}},
       {"dropout", R"({"p": 0.25})", {{7, 8, 3}}, {7, 8, 3}, {}, 0, 0, {}},
@@ -171,8 +196,15 @@ TEST(Modules, RefuseOptionsOutOfRange) {
     return error_of([&] { module_kinds().at(kind)(given); });
   };
   EXPECT_EQ(error("conv2d", R"({"kernel": 0})"), "conv2d: kernel: expected at least 1, got 0");
-  EXPECT_EQ(error("conv2d", R"({"kernel": "3"})"), R"(conv2d: kernel: expected an integer, got "3")");
-  EXPECT_EQ(error("conv2d", R"({"kernel": 2.5})"), "conv2d: kernel: expected an integer, got 2.5");
+  EXPECT_EQ(error("conv2d", R"({"kernel": "3"})"),
+            R"(conv2d: kernel: expected an integer or [height, width], got "3")");
+  EXPECT_EQ(error("conv2d", R"({"kernel": 2.5})"), "conv2d: kernel: expected an integer or [height, width], got 2.5");
+  EXPECT_EQ(error("conv2d", R"({"kernel": [3, 3, 3]})"),
+            "conv2d: kernel: expected an integer or [height, width], got [3,3,3]");
+  EXPECT_EQ(error("conv2d", R"({"stride": [1, 0]})"), "conv2d: stride: expected at least 1, got 0");
+  EXPECT_EQ(error("conv2d", R"({"padding": [0, 0, 1]})"),
+            "conv2d: padding: expected an integer, [height, width] or [top, left, bottom, right], got [0,0,1]");
+  EXPECT_EQ(error("conv2d", R"({"padding": [0, 0, 1, -1]})"), "conv2d: padding: expected at least 0, got -1");
   EXPECT_EQ(error("conv2d", R"({"bias": 1})"), "conv2d: bias: expected true or false, got 1");
   EXPECT_THAT(error("conv2d", R"({"init": "zeros"})"), HasSubstr("got 'zeros'"));
   EXPECT_THAT(error("conv2d", R"({"padding": -1})"), HasSubstr("padding: expected at least 0"));

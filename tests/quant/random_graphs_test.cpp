@@ -56,6 +56,9 @@ class Grower {
 
  private:
   std::size_t pick(std::size_t count) { return random_.index(static_cast<std::uint32_t>(count)); }
+  std::int64_t number(std::int64_t low, std::int64_t high) {
+    return low + static_cast<std::int64_t>(pick(static_cast<std::size_t>(high - low + 1)));
+  }
   bool chance(std::size_t one_in) { return pick(one_in) == 0; }
 
   void add(nn::Graph& net) {
@@ -66,9 +69,9 @@ class Grower {
       case 0:
       case 1:
         return is_image ? keep(net.conv2d(x, {.out_channels = 1 + static_cast<std::int64_t>(pick(5)),
-                                              .kernel = 2,
-                                              .stride = 1 + static_cast<std::int64_t>(pick(2)),
-                                              .padding = static_cast<std::int64_t>(pick(2)),
+                                              .kernel = {number(1, 2), number(1, 2)},
+                                              .stride = {number(1, 2), number(1, 2)},
+                                              .padding = {number(0, 1), number(0, 1), number(0, 1), number(0, 1)},
                                               .bias = chance(2)}))
                         : keep(net.linear(shape.rank() == 1 ? x : net.flatten(x), {.out_features = 3}));
       case 2:
@@ -82,12 +85,15 @@ class Grower {
       case 7:
         return keep(net.activation(x, chance(2) ? kernels::Activation::Sigmoid : kernels::Activation::LeakyRelu));
       case 8:
-        return keep(is_image ? net.max_pool(x, {.kernel = 2, .stride = 1 + static_cast<std::int64_t>(pick(2))})
+        return keep(is_image ? net.max_pool(x, {.kernel = 2,
+                                                .stride = {number(1, 2), number(1, 2)},
+                                                .padding = {number(0, 1), 0, 0, number(0, 1)}})
                              : net.flatten(x));
       case 9:
-        return keep(is_image && chance(2) ? net.avg_pool(x, {.kernel = 2, .stride = 1})
-                    : shape.rank() == 3   ? net.global_avg_pool(x)
-                                          : net.dropout(x, 0.2));
+        return keep(is_image && chance(2)
+                        ? net.avg_pool(x, {.kernel = {2, 1}, .stride = 1, .padding = {0, 0, number(0, 1), 0}})
+                    : shape.rank() == 3 ? net.global_avg_pool(x)
+                                        : net.dropout(x, 0.2));
       case 10:
         return keep(net.dropout(x, 0.3));
       case 11: {

@@ -119,7 +119,7 @@ Gradients expected(Case& c) {
   const Variable w = tape.variable(weight);
   const Variable b = tape.variable(c.layer->bias().value.to(DType::F64));
   Variable gamma, beta;
-  Variable y = autograd::conv2d(x, w, b, {.padding_h = 1, .padding_w = 1});
+  Variable y = autograd::conv2d(x, w, b, {.padding = 1});
   Tensor mean, variance;
   if (fold) {
     mean = fold->module().running_mean().to(DType::F64);

@@ -75,6 +75,26 @@ TEST(ModelBuilder, ReadsEveryOption) {
   EXPECT_FALSE(dynamic_cast<const nn::Linear&>(*graph.node("fc1").module).settings().bias);
 }
 
+TEST(ModelBuilder, ReadsANumberForEachSide) {
+  const nn::Graph graph =
+      build({"a: conv 8 3x5 stride 2x1 pad 1,0,1,2 dilation 1x2", "b: conv 8 4x2 pad same", "c: depthwise 3x1 pad 1x0",
+             "d: maxpool 2x3 stride 2x1", "e: avgpool 2 stride 1 same", "gap", "linear 10"});
+  const auto& a = dynamic_cast<const nn::Conv2d&>(*graph.node("a").module).settings();
+  EXPECT_EQ(a.kernel, Extent2d(3, 5));
+  EXPECT_EQ(a.stride, Extent2d(2, 1));
+  EXPECT_EQ(a.padding, Padding2d(1, 0, 1, 2));
+  EXPECT_EQ(a.dilation, Extent2d(1, 2));
+  EXPECT_EQ(graph.node("a").shape, (Shape{14, 22, 8}));
+  EXPECT_EQ(dynamic_cast<const nn::Conv2d&>(*graph.node("b").module).settings().padding, Padding2d(1, 0, 2, 1));
+  EXPECT_EQ(graph.node("b").shape, graph.node("a").shape);
+  EXPECT_EQ(graph.node("c").shape, graph.node("a").shape);
+  const auto& d = dynamic_cast<const nn::MaxPool2d&>(*graph.node("d").module).settings();
+  EXPECT_EQ(d.kernel, Extent2d(2, 3));
+  EXPECT_EQ(d.stride, Extent2d(2, 1));
+  EXPECT_EQ(graph.node("d").shape, (Shape{7, 20, 8}));
+  EXPECT_EQ(graph.node("e").shape, graph.node("d").shape);
+}
+
 TEST(ModelBuilder, BuildsResidualGraphsFromNodes) {
   const Recipe recipe = parse_recipe(R"(
 [[model.nodes]]
@@ -108,18 +128,25 @@ TEST(ModelBuilder, ErrorsNameTheLayerItsTextAndTheShapes) {
       error_of({"conv x 3x3"}),
       "r.toml:3: [model] layer 1 \"conv x 3x3\", on [28, 28, 1]: expected the number of output channels, got 'x'; "
       "write for example \"conv 32 3x3\"");
-  EXPECT_EQ(error_of({"conv 32 3x5"}),
-            "r.toml:3: [model] layer 1 \"conv 32 3x5\", on [28, 28, 1]: expected a square window, got '3x5'; write for "
-            "example \"conv 32 3x3\"");
+  EXPECT_EQ(error_of({"conv 32 3x"}),
+            "r.toml:3: [model] layer 1 \"conv 32 3x\", on [28, 28, 1]: expected a window such as 3x3, got '3x'; write "
+            "for example \"conv 32 3x3\"");
   EXPECT_EQ(error_of({"conv 32 3x3 strid 2"}),
             "r.toml:3: [model] layer 1 \"conv 32 3x3 strid 2\", on [28, 28, 1]: unknown option 'strid' of 'conv'; did "
             "you mean 'stride'?");
   EXPECT_EQ(error_of({"conv 32 3x3 stride 0"}),
-            "r.toml:3: [model] layer 1 \"conv 32 3x3 stride 0\", on [28, 28, 1]: expected a whole number >= 1 after "
-            "'stride'; write for example \"stride 2\"");
-  EXPECT_EQ(error_of({"conv 32 4x4 same"}),
-            "r.toml:3: [model] layer 1 \"conv 32 4x4 same\", on [28, 28, 1]: 'same' needs an odd window, got 4; write "
-            "'pad' and a number");
+            "r.toml:3: [model] layer 1 \"conv 32 3x3 stride 0\", on [28, 28, 1]: expected a whole number >= 1, or "
+            "two such as 2x1, after 'stride'; write for example \"stride 2\"");
+  for (const std::string pad : {"1,2", "1,2,3", "1,2,3,4,5", "1,2,3,", "-1", "1x", "one", ""}) {
+    const std::string text = "conv 32 3x3 pad" + (pad.empty() ? pad : " " + pad);
+    EXPECT_EQ(error_of({text}),
+              "r.toml:3: [model] layer 1 \"" + text +
+                  "\", on [28, 28, 1]: expected whole numbers >= 0 after 'pad': one, two as 1x2 (height, width), or "
+                  "four as 1,0,1,2 (top, left, bottom, right); write for example \"pad 1\"");
+  }
+  EXPECT_EQ(error_of({"conv 32 3x3 pad 1 same"}),
+            "r.toml:3: [model] layer 1 \"conv 32 3x3 pad 1 same\", on [28, 28, 1]: 'pad' and 'same' contradict each "
+            "other; write one of them");
   EXPECT_EQ(error_of({"linear 10"}),
             "r.toml:3: [model] layer 1 \"linear 10\", on [28, 28, 1]: expected a vector as input; put \"flatten\" "
             "before it");

@@ -80,7 +80,7 @@ TEST(Precision, LowPrecisionsReachTheLossOfSinglePrecision) {
     TrainStep step(graph, {.precision = precision}, 1);
     double loss = 0.0;
     for (std::uint64_t i = 0; i < 120; ++i) {
-      loss = step.run(batch.images, batch.labels, 5e-3, i).loss;
+      loss = step.run(batch.examples, batch.labels, 5e-3, i).loss;
     }
     return loss;
   };
@@ -111,7 +111,7 @@ TEST(Precision, StepsWhoseGradientsOverflowAreSkippedUntilTheScaleFits) {
   std::int64_t skipped = 0;
   for (bool is_taken = false; !is_taken && skipped < 60;) {
     const std::vector<float> before = weights_of(graph);
-    is_taken = !step.run(batch.images, batch.labels, 1e-3, 0).is_skipped;
+    is_taken = !step.run(batch.examples, batch.labels, 1e-3, 0).is_skipped;
     EXPECT_EQ(weights_of(graph) != before, is_taken) << "after " << skipped << " skipped steps";
     scale *= is_taken ? 1.0F : 0.5F;
     skipped += is_taken ? 0 : 1;
@@ -129,7 +129,7 @@ TEST(Precision, GradientsAreUnscaledBeforeTheyAreClipped) {
   TrainStep step(graph, {.optimizer = OptimizerKind::Sgd, .momentum = 0.0, .clip_norm = kNorm, .precision = DType::F16},
                  1);
   const std::vector<float> before = weights_of(graph);
-  while (step.run(batch.images, batch.labels, 1.0, 0).is_skipped) {
+  while (step.run(batch.examples, batch.labels, 1.0, 0).is_skipped) {
   }
   const std::vector<float> after = weights_of(graph);
   double sum = 0.0;

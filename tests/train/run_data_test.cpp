@@ -97,7 +97,7 @@ TEST_F(ModelData, LabelsThatTheModelCannotGiveAndOtherImagesAreRefused) {
   EXPECT_THAT(error_on(twelve), AllOf(HasSubstr("gives 10 classes, 0 to 9"), HasSubstr("label 11 (test example 13)")));
   data::DataSource narrow = few();
   for (data::Dataset* part : {&narrow.train, &narrow.test}) {
-    part->images = part->images.reshape({part->size(), 14, 56, 1});
+    part->examples = part->examples.reshape({part->size(), 14, 56, 1});
   }
   EXPECT_THAT(error_on(narrow), AllOf(HasSubstr("[28, 28, 1]"), HasSubstr("[14, 56, 1]"), HasSubstr("--data DIR")));
 }

@@ -1,0 +1,72 @@
+#include "detent/recipes/reference.h"
+
+#include <fmt/format.h>
+
+#include "detent/recipes/sections.h"
+
+namespace detent::recipes {
+namespace {
+
+/// Takes what SectionReader takes, and makes a table of it.
+class SectionTable {
+ public:
+  std::string text = "| key | default | values | meaning |\n| --- | --- | --- | --- |\n";
+
+  template <typename T>
+  void whole(std::string_view key, const T& value, const NumberRange& range, std::string_view meaning) {
+    row(key, default_of(value), "whole number" + range.text(), meaning);
+  }
+  template <typename T>
+  void number(std::string_view key, const T& value, const NumberRange& range, std::string_view meaning) {
+    row(key, default_of(value), "number" + range.text(), meaning);
+  }
+  template <typename T>
+  void flag(std::string_view key, const T& value, std::string_view meaning) {
+    row(key, default_of(value), "`true`, `false`", meaning);
+  }
+  void texts(std::string_view key, const std::vector<std::string>&, std::string_view meaning) {
+    row(key, "`[]`", "texts", meaning);
+  }
+  template <typename T>
+  void choice(std::string_view key, const T& value, const Names<T>& names, std::string_view meaning) {
+    std::string words;
+    for (const auto& [word, choice] : names) {
+      words += fmt::format("{}`\"{}\"`", words.empty() ? "" : ", ", word);
+    }
+    row(key, fmt::format("`\"{}\"`", name_in(names, value)), words, meaning);
+  }
+  template <typename T, typename Read>
+  void form(std::string_view key, const T&, Read, std::string_view by_default, std::string_view meaning) {
+    row(key, by_default, "", meaning);
+  }
+
+ private:
+  template <typename T>
+  static std::string default_of(const T& value) {
+    return fmt::format("`{}`", value);
+  }
+  template <typename T>
+  static std::string default_of(const std::optional<T>& value) {
+    return value ? default_of(*value) : "none";
+  }
+  void row(std::string_view key, std::string_view by_default, std::string_view values, std::string_view meaning) {
+    text += fmt::format("| `{}` | {} | {} | {} |\n", key, by_default, values, meaning);
+  }
+};
+
+template <typename Settings>
+std::string table_of(Settings settings) {
+  SectionTable table;
+  describe(table, settings);
+  return std::move(table.text);
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> sections_reference() {
+  return {{"data", table_of(train::DataSettings())},         {"train", table_of(train::TrainSettings())},
+          {"quantize", table_of(train::QuantizeSettings())}, {"qat", table_of(train::QatSettings())},
+          {"convert", table_of(train::ConvertSettings())},   {"check", table_of(evaluation::CheckSettings())}};
+}
+
+}  // namespace detent::recipes

@@ -1,0 +1,124 @@
+#pragma once
+
+#include "detent/recipes/recipe.h"
+#include "detent/recipes/section_reader.h"
+
+/// What is said of the keys of a recipe's sections, in one place a key: its name, the member that it sets (whose
+/// default is the key's), its bounds or words, and what it means. `Section` is a SectionReader, or what makes the
+/// reference tables of docs/recipes.md.
+namespace detent::recipes {
+
+inline const NumberRange kAtLeastZero{.min = 0};
+inline const NumberRange kAtLeastOne{.min = 1};
+// With at most 2^32 examples, steps of two phases stay below 2^53.
+inline const NumberRange kEpochs{.min = 0, .max = 1e6};
+inline const NumberRange kSomeEpochs{.min = 1, .max = 1e6};
+inline const NumberRange kPositive{.min = 0, .is_open_below = true};
+inline const NumberRange kShare{.min = 0, .max = 1};
+inline const NumberRange kShareBelowOne{.min = 0, .max = 1, .is_open_above = true};
+inline const NumberRange kShareBetween{.min = 0, .max = 1, .is_open_below = true, .is_open_above = true};
+
+// Keys of more than one form, which recipe.cpp reads.
+void read_data_name(SectionReader& in, std::string& name);
+void read_normalize(SectionReader& in, data::Normalization& normalize);
+void read_augment(SectionReader& in, data::Augmentation& augment);
+void read_weights(SectionReader& in, quant::WeightQuantizer& weights);
+void read_activations(SectionReader& in, quant::ActivationQuantizer& activations);
+
+template <typename Section>
+void describe(Section& in, train::DataSettings& data) {
+  in.form("name", data.name, read_data_name, "`\"mnist\"`",
+          "a data set that is looked for on disk, `\"digits\"` (built in), or the path of a folder or HDF5 file");
+  in.whole("train_examples", data.train_examples, kAtLeastZero, "use only the first so many; 0: all");
+  in.whole("test_examples", data.test_examples, kAtLeastZero, "use only the first so many; 0: all");
+  in.number("validation", data.validation, kShareBelowOne,
+            "share of the training examples, the last ones, that is held out; it must hold out one and leave one");
+  in.form("normalize", data.normalize, read_normalize, "`{mean = 0.0, std = 1.0}`",
+          "x = (pixel / 255 - mean) / std; of data that are real numbers already, x = (value - mean) / std");
+  in.form("augment", data.augment, read_augment, "`\"none\"`",
+          "of images: `\"shift\"`, `\"affine\"`, `\"elastic\"`, or `{shift, rotation, scale, elastic}` in pixels, "
+          "degrees, share, pixels");
+}
+
+template <typename Section>
+void describe(Section& in, train::TrainSettings& train) {
+  static const Names<train::OptimizerKind> kOptimizers{
+      {"sgd", train::OptimizerKind::Sgd}, {"adam", train::OptimizerKind::Adam}, {"adamw", train::OptimizerKind::AdamW}};
+  static const Names<train::ScheduleKind> kSchedules{{"constant", train::ScheduleKind::Constant},
+                                                     {"step", train::ScheduleKind::Step},
+                                                     {"cosine", train::ScheduleKind::Cosine},
+                                                     {"one_cycle", train::ScheduleKind::OneCycle}};
+  static const Names<train::LossKind> kLosses{{"cross_entropy", train::LossKind::CrossEntropy},
+                                              {"squared_hinge", train::LossKind::SquaredHinge},
+                                              {"mse", train::LossKind::MeanSquaredError}};
+  in.whole("epochs", train.epochs, kEpochs, "0: no float training; QAT begins with random weights");
+  in.whole("batch", train.batch, {.min = 1, .max = 1 << 20}, "examples of a step");
+  in.flag("drop_last", train.drop_last, "`true`: leave out a last batch that is not full; `false`: train on it");
+  in.choice("optimizer", train.optimizer, kOptimizers, "what makes steps of gradients");
+  in.number("learning_rate", train.learning_rate, kPositive, "at its highest");
+  in.choice("schedule", train.schedule, kSchedules, "how the learning rate goes");
+  in.whole("step_epochs", train.step_epochs, kSomeEpochs, "`step`: after every so many epochs ...");
+  in.number("step_factor", train.step_factor, kPositive, "... the rate is multiplied by this");
+  in.number("final_learning_rate", train.final_learning_rate, kAtLeastZero, "`cosine`: where it ends");
+  in.number("warmup_share", train.warmup_share, kShareBetween, "`one_cycle`: share of the steps that go up");
+  in.whole("warmup_steps", train.warmup_steps, kAtLeastZero, "linear warm-up in front of any schedule");
+  in.number("momentum", train.momentum, kShareBelowOne, "`sgd`");
+  in.flag("nesterov", train.nesterov, "`sgd` with momentum");
+  in.number("weight_decay", train.weight_decay, kAtLeastZero, "of weights; never of biases and norms");
+  in.number("clip_norm", train.clip_norm, kAtLeastZero, "largest norm of all gradients together; 0: not clipped");
+  in.choice("loss", train.loss, kLosses, "what is minimized");
+  in.number("label_smoothing", train.label_smoothing, kShareBelowOne, "`cross_entropy`");
+  in.choice("precision", train.precision, precision_names(),
+            "of float products ([mixed precision](mixed-precision.md))");
+}
+
+template <typename Section>
+void describe(Section& in, train::QuantizeSettings& quantize) {
+  in.choice("method", quantize.method, quant::method_names(),
+            "`\"static\"`: post-training, with ranges from a calibration set");
+  in.form("weights", quantize.weights, read_weights, "`\"int8 per-channel symmetric\"`",
+          "`int2` to `int8`, `per-channel` or `per-tensor`");
+  in.form("activations", quantize.activations, read_activations, "`\"uint8 per-tensor affine\"`", "`uint2` to `uint8`");
+  in.texts("keep_float", quantize.keep_float, "names or patterns (`*`) of modules that stay in float");
+  in.whole(
+      "calibration", quantize.calibration, kAtLeastOne,
+      "training examples from which static quantization takes its ranges; on as many, and at least 512, ranges are "
+      "measured");
+  in.texts("compare_static", quantize.compare_static,
+           "weights of static int8 models that are made beside the main one, for the table");
+}
+
+template <typename Section>
+void describe(Section& in, train::QatSettings& qat) {
+  static const Names<DType> kBackward{{"bf16", DType::BF16}, {"fp32", DType::F32}};
+  static const Names<quant::RangeUse> kRanges{{"previous", quant::RangeUse::Previous},
+                                              {"current", quant::RangeUse::Current}};
+  in.whole("epochs", qat.epochs, kSomeEpochs, "of quantization-aware training");
+  in.number("learning_rate", qat.learning_rate, kPositive, "at its highest");
+  in.number("freeze_observers_at", qat.freeze_observers_at, kShare,
+            "share of the QAT steps after which ranges stand still; a calibration pass first widens those that clip "
+            "much ([numerics](numerics.md))");
+  in.number("freeze_batch_norm_at", qat.freeze_batch_norm_at, kShare, "likewise, for batch-norm statistics");
+  in.choice("backward", qat.backward, kBackward, "of the products of the backward pass");
+  in.choice("range", qat.range, kRanges,
+            "which range quantizes a batch: as it stood before it, or with the batch in it");
+}
+
+template <typename Section>
+void describe(Section& in, train::ConvertSettings& convert) {
+  in.flag("strict", convert.strict,
+          "fail, before training, if a module that has no int8 form stays in float although `keep_float` does not name "
+          "it");
+}
+
+template <typename Section>
+void describe(Section& in, evaluation::CheckSettings& check) {
+  in.number("fp32_accuracy", check.fp32_accuracy, kShare, "on the test set, at least");
+  in.number("int8_accuracy", check.int8_accuracy, kShare, "on the test set, at least");
+  in.number("max_drop", check.max_drop, kShare, "fp32 accuracy minus int8 accuracy, at most");
+  in.number("static_max_drop", check.static_max_drop, kShare, "the same, for each of `compare_static`");
+  in.whole("codes_mismatched", check.codes_mismatched, kAtLeastZero,
+           "codes that differ between the fake-quantized and the int8 model, at most");
+}
+
+}  // namespace detent::recipes
