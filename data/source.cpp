@@ -1,12 +1,12 @@
 #include "detent/data/source.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <system_error>
 
 #include "detent/core/error.h"
 #include "detent/core/utf8.h"
 #include "detent/data/digits.h"
-#include "detent/data/hdf5_dataset.h"
 #include "detent/data/idx.h"
 
 namespace detent::data {
@@ -17,19 +17,18 @@ std::optional<std::filesystem::path> environment_path(const char* variable) {
   return value != nullptr && *value != '\0' ? std::optional<std::filesystem::path>(value) : std::nullopt;
 }
 
-/// Whether there is a data set at `path`, whole or not.
-bool holds_data(const std::filesystem::path& path) {
-  std::error_code error;
-  return std::filesystem::is_regular_file(path, error) || has_idx_files(path) || has_hdf5_files(path);
+const Reader* reader_of(const std::filesystem::path& path, const Readers& readers) {
+  const auto reader = std::ranges::find_if(readers, [&](const Reader& row) { return row.recognizes(path); });
+  return reader == readers.end() ? nullptr : &*reader;
 }
 
 /// Opens what is at `path`; called `name`, if that is not empty.
-DataSource open_path(const std::filesystem::path& path, const std::string& name = {}) {
+DataSource open_path(const std::filesystem::path& path, const Readers& readers, const std::string& name = {}) {
   std::error_code error;
   check(path.filename().string().find("-ubyte") == std::string::npos || std::filesystem::is_directory(path, error),
         path.string(), ": is one of the four IDX files of a data set; name their folder");
-  const bool is_idx = std::filesystem::is_directory(path, error) && (has_idx_files(path) || !has_hdf5_files(path));
-  return is_idx ? read_idx_folder(path, name) : read_hdf5_dataset(path, name);
+  const Reader* const reader = reader_of(path, readers);
+  return reader == nullptr ? read_idx_folder(path, name) : reader->read(path, name);  // IDX's refusal says what to name
 }
 
 void check_exists(const std::filesystem::path& path, const char* hint) {
@@ -38,16 +37,17 @@ void check_exists(const std::filesystem::path& path, const char* hint) {
   check(is_there, path.string(), ": no such data folder or file (", hint, ')');
 }
 
-DataSource open_named(const std::filesystem::path& path) {
+DataSource open_named(const std::filesystem::path& path, const Readers& readers) {
   check_exists(path, "it was named for this run");
-  return open_path(path);
+  return open_path(path, readers);
 }
 
 /// The data set `name` among those of `folder`.
-std::optional<DataSource> find_in(const std::filesystem::path& folder, const std::string& name) {
+std::optional<DataSource> find_in(const std::filesystem::path& folder, const std::string& name,
+                                  const Readers& readers) {
   for (const char* const ending : {"", ".h5", ".hdf5"}) {
-    if (const auto path = folder / (name + ending); holds_data(path)) {
-      return open_path(path, name);
+    if (const auto path = folder / (name + ending); reader_of(path, readers) != nullptr) {
+      return open_path(path, readers, name);
     }
   }
   return std::nullopt;
@@ -55,13 +55,13 @@ std::optional<DataSource> find_in(const std::filesystem::path& folder, const std
 
 /// The data set `name` in what DETENT_DATA names. `looked` tells of what was found instead.
 std::optional<DataSource> find_in_variable(const std::filesystem::path& folder, const std::string& name,
-                                           std::string& looked) {
+                                           const Readers& readers, std::string& looked) {
   check_exists(folder, "DETENT_DATA names it");
   looked = "$DETENT_DATA, " + folder.string() + ", does not hold it";
-  if (auto source = find_in(folder, name); source || !holds_data(folder)) {
+  if (auto source = find_in(folder, name, readers); source || reader_of(folder, readers) == nullptr) {
     return source;
   }
-  DataSource source = open_path(folder);
+  DataSource source = open_path(folder, readers);
   if (name == kDefaultName || name == source.name) {
     return source;
   }
@@ -93,7 +93,7 @@ DataSource open_data(const SourceOptions& options) {
         "data: name: expected \"mnist\", \"digits\", another data set's name or a path, got ",
         name.empty() ? "an empty text" : "a text with a zero byte");
   if (options.folder || is_path(name)) {
-    return open_named(options.folder.value_or(name));
+    return open_named(options.folder.value_or(name), options.readers);
   }
   if (name == "digits") {
     return make_digits({.seed = options.seed});
@@ -101,12 +101,12 @@ DataSource open_data(const SourceOptions& options) {
   std::string looked = "$DETENT_DATA is not set";
   const auto folder = environment_path("DETENT_DATA");
   if (folder) {
-    if (auto source = find_in_variable(*folder, name, looked)) {
+    if (auto source = find_in_variable(*folder, name, options.readers, looked)) {
       return *std::move(source);
     }
   }
   if (const auto cache = cache_folder()) {
-    if (auto source = find_in(*cache, name)) {
+    if (auto source = find_in(*cache, name, options.readers)) {
       return *std::move(source);
     }
     looked += ", nothing in " + (*cache / name).string();

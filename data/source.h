@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "detent/data/dataset.h"
+#include "detent/data/readers.h"
 
 namespace detent::data {
 
@@ -22,6 +22,8 @@ struct SourceOptions {
   bool or_digits = true;
   /// Of the built-in digits.
   std::uint64_t seed = 1;
+  /// The formats that are understood.
+  Readers readers = standard_readers();
 };
 
 /// Whether the name of a data set is a path: it has a '/', ends in .h5 or .hdf5, or is "." or "..".

@@ -4,23 +4,10 @@
 #include <sstream>
 
 #include "detent/core/error.h"
-#include "detent/recipes/layer_text.h"
 #include "detent/recipes/nearest.h"
 
 namespace detent::recipes {
 namespace {
-
-/// What a row of the table makes a module from.
-struct LayerContext {
-  const Shape& input;  // of the first input
-  nn::Init init;
-};
-
-struct Operation {
-  std::string name;
-  std::string stem;  // of default node names
-  std::shared_ptr<nn::Module> (*make)(LayerText& text, const LayerContext& context);
-};
 
 nn::Conv2d::Options conv_options(LayerText& text, Extent2d kernel, nn::Init init) {
   nn::Conv2d::Options options{.kernel = kernel, .init = init};
@@ -86,39 +73,16 @@ std::shared_ptr<nn::Module> make_plain(LayerText&, const LayerContext&) {
   return std::make_shared<M>();
 }
 
-/// One row an operation.
-const std::vector<Operation>& operations() {
-  static const std::vector<Operation> rows{
-      {"conv", "conv", make_conv},
-      {"depthwise", "conv", make_depthwise},
-      {"linear", "fc", make_linear},
-      {"batchnorm", "bn", make_batch_norm},
-      {"maxpool", "pool", make_pool<nn::MaxPool2d>},
-      {"avgpool", "pool", make_pool<nn::AvgPool2d>},
-      {"gap", "pool", make_plain<nn::GlobalAvgPool2d>},
-      {"relu", "relu", make_activation},
-      {"relu6", "relu", make_activation},
-      {"leaky_relu", "relu", make_activation},
-      {"sigmoid", "sigmoid", make_activation},
-      {"tanh", "tanh", make_activation},
-      {"gelu", "gelu", make_activation},
-      {"hard_swish", "swish", make_activation},
-      {"dropout", "drop", make_dropout},
-      {"flatten", "flatten", make_plain<nn::Flatten>},
-      {"add", "add", make_plain<nn::Add>},
-  };
-  return rows;
-}
-
-const Operation& operation_named(const std::string& name) {
-  std::vector<std::string> names;
-  for (const Operation& row : operations()) {
-    if (row.name == name) {
-      return row;
+const Layer& layer_named(const std::string& name, const Layers& layers) {
+  const auto row = layers.find(name);
+  if (row == layers.end()) {
+    std::vector<std::string> names;
+    for (const auto& [known, layer] : layers) {
+      names.push_back(known);
     }
-    names.push_back(row.name);
+    fail("unknown operation '", name, "'", did_you_mean(name, names));
   }
-  fail("unknown operation '", name, "'", did_you_mean(name, names));
+  return row->second;
 }
 
 std::vector<nn::Graph::Handle> inputs_of(const nn::Graph& graph, const LayerSpec& layer) {
@@ -140,10 +104,10 @@ std::vector<nn::Graph::Handle> inputs_of(const nn::Graph& graph, const LayerSpec
   return inputs;
 }
 
-void add_layer(nn::Graph& graph, const LayerSpec& layer, nn::Init init) {
+void add_layer(nn::Graph& graph, const LayerSpec& layer, nn::Init init, const Layers& layers) {
   const std::vector<nn::Graph::Handle> inputs = inputs_of(graph, layer);
   LayerText text(layer.text);
-  const Operation& operation = operation_named(text.operation());
+  const Layer& operation = layer_named(text.operation(), layers);
   std::shared_ptr<nn::Module> module = operation.make(text, {graph.node(inputs[0]).shape, init});
   text.done();
   graph.add(std::move(module), inputs, layer.name.empty() ? graph.free_name(operation.stem) : layer.name);
@@ -164,12 +128,35 @@ std::string input_shapes(const nn::Graph& graph, const LayerSpec& layer) {
 
 }  // namespace
 
-nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_t classes) {
+const Layers& standard_layers() {
+  static const Layers layers{
+      {"conv", {"conv", make_conv}},
+      {"depthwise", {"conv", make_depthwise}},
+      {"linear", {"fc", make_linear}},
+      {"batchnorm", {"bn", make_batch_norm}},
+      {"maxpool", {"pool", make_pool<nn::MaxPool2d>}},
+      {"avgpool", {"pool", make_pool<nn::AvgPool2d>}},
+      {"gap", {"pool", make_plain<nn::GlobalAvgPool2d>}},
+      {"relu", {"relu", make_activation}},
+      {"relu6", {"relu", make_activation}},
+      {"leaky_relu", {"relu", make_activation}},
+      {"sigmoid", {"sigmoid", make_activation}},
+      {"tanh", {"tanh", make_activation}},
+      {"gelu", {"gelu", make_activation}},
+      {"hard_swish", {"swish", make_activation}},
+      {"dropout", {"drop", make_dropout}},
+      {"flatten", {"flatten", make_plain<nn::Flatten>}},
+      {"add", {"add", make_plain<nn::Add>}},
+  };
+  return layers;
+}
+
+nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_t classes, const Layers& layers) {
   nn::Graph graph;
   graph.input(input);
   for (const LayerSpec& layer : model.layers) {
     try {
-      add_layer(graph, layer, model.init);
+      add_layer(graph, layer, model.init, layers);
     } catch (const Error& error) {
       fail(layer.where, " \"", layer.text, "\", on ", input_shapes(graph, layer), ": ", error.what());
     }

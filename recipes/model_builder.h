@@ -1,9 +1,30 @@
 #pragma once
 
+#include <functional>
+#include <map>
+#include <string>
+
 #include "detent/nn/graph.h"
+#include "detent/recipes/layer_text.h"
 #include "detent/recipes/recipe.h"
 
 namespace detent::recipes {
+
+/// What a layer is made from, besides its text.
+struct LayerContext {
+  const Shape& input;  ///< of its first input, one example
+  nn::Init init;
+};
+/// An operation of recipes: how its text is read.
+struct Layer {
+  std::string stem = {};  ///< of default node names: "conv" for conv1, conv2, ...
+  /// Reads the words after the operation's name. Throws Error for what it does not understand.
+  std::function<std::shared_ptr<nn::Module>(LayerText& text, const LayerContext& context)> make = {};
+};
+/// By the first word of their text: one row an operation.
+using Layers = std::map<std::string, Layer, std::less<>>;
+/// The operations that build_model lists. A program that has one of its own passes a copy with a row for it.
+const Layers& standard_layers();
 
 /// Builds the graph that [model] describes, without weights. A layer is an operation and its options:
 ///
@@ -24,6 +45,7 @@ namespace detent::recipes {
 /// Throws Error in one line, starting with the layer's `where` and text, for an unknown operation or option (naming the
 /// nearest), a missing number, an unknown input, or a shape that does not fit; and if the result is not `classes`
 /// numbers an example.
-nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_t classes);
+nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_t classes,
+                      const Layers& layers = standard_layers());
 
 }  // namespace detent::recipes

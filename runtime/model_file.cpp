@@ -25,12 +25,10 @@ kernels::ConvShape conv_shape(const json& geometry, const std::string& name) {
                                  .kw = kernel[1],
                                  .stride_h = stride[0],
                                  .stride_w = stride[1],
-                                 .padding_h = padding[0],
-                                 .padding_w = padding[1],
+                                 .padding = {padding[0], padding[1], padding[2], padding[3]},
                                  .dilation_h = dilation[0],
                                  .dilation_w = dilation[1],
                                  .groups = integer_member(geometry, "groups", name, 1)};
-  check(padding[2] == padding[0] && padding[3] == padding[1], name, ": padding: expected the same on both sides");
   // Products of extents must not overflow in what is computed from them.
   check_elements(name, {shape.h, shape.w, shape.c});
   check_elements(name, {shape.o, shape.kh, shape.kw, shape.c});
@@ -52,9 +50,7 @@ kernels::PoolShape pool_shape(const json& geometry, const std::string& name) {
                                  .kw = kernel[1],
                                  .stride_h = stride[0],
                                  .stride_w = stride[1],
-                                 .padding_h = padding[0],
-                                 .padding_w = padding[1]};
-  check(padding[2] == padding[0] && padding[3] == padding[1], name, ": padding: expected the same on both sides");
+                                 .padding = {padding[0], padding[1], padding[2], padding[3]}};
   check_elements(name, {shape.h, shape.w, shape.c});
   check_elements(name, {shape.kh, shape.kw});
   shape.validate();

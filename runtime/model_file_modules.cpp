@@ -141,8 +141,7 @@ class ModuleReader {
                                    .kw = layer.kernel,
                                    .stride_h = layer.stride,
                                    .stride_w = layer.stride,
-                                   .padding_h = layer.padding,
-                                   .padding_w = layer.padding,
+                                   .padding = layer.padding,
                                    .dilation_h = layer.dilation,
                                    .dilation_w = layer.dilation,
                                    .groups = layer.groups};
@@ -247,8 +246,7 @@ class ModuleReader {
                                    .kw = kernel,
                                    .stride_h = stride == 0 ? kernel : stride,
                                    .stride_w = stride == 0 ? kernel : stride,
-                                   .padding_h = padding,
-                                   .padding_w = padding};
+                                   .padding = padding};
     shape.validate();
     gives(Pool{.kind = kind, .shape = shape}, {shape.out_h(), shape.out_w(), shape.c});
   }

@@ -82,7 +82,7 @@ class Writer {
                              {"outputs", s.o},
                              {"kernel", {s.kh, s.kw}},
                              {"stride", {s.stride_h, s.stride_w}},
-                             {"padding", {s.padding_h, s.padding_w, s.padding_h, s.padding_w}},
+                             {"padding", {s.padding.top, s.padding.left, s.padding.bottom, s.padding.right}},
                              {"dilation", {s.dilation_h, s.dilation_w}},
                              {"groups", s.groups}};
     described["relu"] = product.relu;
@@ -105,7 +105,7 @@ class Writer {
     described["geometry"] = {{"image", {s.h, s.w, s.c}},
                              {"kernel", {s.kh, s.kw}},
                              {"stride", {s.stride_h, s.stride_w}},
-                             {"padding", {s.padding_h, s.padding_w, s.padding_h, s.padding_w}}};
+                             {"padding", {s.padding.top, s.padding.left, s.padding.bottom, s.padding.right}}};
   }
 
   void add_fields(const Node&, const Activation& activation, json& described) {

@@ -48,8 +48,8 @@ void for_each_input(const kernels::ConvShape& s, std::int64_t row, std::int64_t 
   const std::int64_t group = o / (s.o / s.groups);
   for (std::int64_t i = 0; i < s.kh; ++i) {
     for (std::int64_t j = 0; j < s.kw; ++j) {
-      const std::int64_t y = row * s.stride_h - s.padding_h + i * s.dilation_h;
-      const std::int64_t x = column * s.stride_w - s.padding_w + j * s.dilation_w;
+      const std::int64_t y = row * s.stride_h - s.padding.top + i * s.dilation_h;
+      const std::int64_t x = column * s.stride_w - s.padding.left + j * s.dilation_w;
       if (y >= 0 && y < s.h && x >= 0 && x < s.w) {
         for (std::int64_t c = 0; c < channels; ++c) {
           visit((i * s.kw + j) * channels + c, (y * s.w + x) * s.c + group * channels + c);
@@ -64,8 +64,8 @@ template <typename Visit>
 void for_each_pixel(const kernels::PoolShape& s, std::int64_t row, std::int64_t column, std::int64_t c, Visit&& visit) {
   for (std::int64_t i = 0; i < s.kh; ++i) {
     for (std::int64_t j = 0; j < s.kw; ++j) {
-      const std::int64_t y = row * s.stride_h - s.padding_h + i;
-      const std::int64_t x = column * s.stride_w - s.padding_w + j;
+      const std::int64_t y = row * s.stride_h - s.padding.top + i;
+      const std::int64_t x = column * s.stride_w - s.padding.left + j;
       if (y >= 0 && y < s.h && x >= 0 && x < s.w) {
         visit((y * s.w + x) * s.c + c);
       }

@@ -219,6 +219,21 @@ TEST_F(OpenData, RefusesHdf5ThatIsNoDataSet) {
   EXPECT_THAT(error_of([&] { read_hdf5_dataset(folder / "text.h5"); }), HasSubstr("text.h5"));
 }
 
+TEST_F(OpenData, AFormatOfOnesOwnIsReadLikeTheOthers) {
+  write_file(folder / "few.own", std::vector<std::byte>(1));
+  Readers readers = standard_readers();
+  readers.insert(readers.begin(), {.format = "own",
+                                   .recognizes = [](const auto& path) { return path.extension() == ".own"; },
+                                   .read =
+                                       [](const auto& path, const std::string& name) {
+                                         DataSource source = few_digits();
+                                         source.describe(name.empty() ? "own data" : name, path);
+                                         return source;
+                                       }});
+  EXPECT_THROW(open_data({.folder = folder / "few.own"}), Error) << "the standard formats do not know it";
+  EXPECT_EQ(open_data({.folder = folder / "few.own", .readers = readers}).name, "own data");
+}
+
 /// The folder of the real MNIST files, or nothing, said loudly.
 std::optional<std::filesystem::path> mnist_folder() {
   const char* const named = std::getenv("DETENT_DATA");

@@ -187,6 +187,18 @@ TEST(ModelBuilder, NodeErrorsNameTheInputs) {
   }
 }
 
+TEST(ModelBuilder, AnOperationOfOnesOwnIsReadLikeTheOthers) {
+  Layers own = standard_layers();
+  own["shrink"] = {
+      .stem = "small", .make = [](LayerText& text, const LayerContext&) -> std::shared_ptr<nn::Module> {
+        return std::make_shared<nn::AvgPool2d>(nn::Pool2d::Options{.kernel = text.whole("a factor", "shrink 2")});
+      }};
+  const ModelSection model = layers({"shrink 7", "flatten", "linear 10"});
+  EXPECT_EQ(names_of(build_model(model, {28, 28, 1}, 10, own)),
+            (std::vector<std::string>{"input", "small1", "flatten1", "fc1"}));
+  EXPECT_THROW(build_model(model, {28, 28, 1}, 10), Error) << "the standard operations do not have it";
+}
+
 // Work that grows with the square of the layers shows as a case that takes minutes.
 TEST(ModelBuilder, BuildsManyLayers) {
   std::vector<std::string> lines{"flatten", "linear 10"};

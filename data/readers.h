@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "detent/data/dataset.h"
+
+namespace detent::data {
+
+/// A format of data sets on disk: one row of the table that data are opened by.
+struct Reader {
+  std::string format = {};  ///< for people: "IDX"
+  /// Whether a folder or file looks like data of this format, whole or not. Reads names and first bytes at most.
+  std::function<bool(const std::filesystem::path& path)> recognizes = {};
+  /// Reads it, called `name` if that is not empty. Throws Error, naming the file, for damaged data.
+  std::function<DataSource(const std::filesystem::path& path, const std::string& name)> read = {};
+};
+
+/// Formats in the order in which they are tried.
+using Readers = std::vector<Reader>;
+/// IDX folders; HDF5 files and folders. A program that has a format of its own passes a copy with a row for it.
+const Readers& standard_readers();
+
+}  // namespace detent::data
