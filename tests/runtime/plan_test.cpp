@@ -120,13 +120,13 @@ TEST(Plan, GivesTheCodesOfEveryKindOfProduct) {
       {"pointwise", {5, 4, 9}, {.o = 20}},
       {"convolution", {9, 8, 4}, {.o = 32, .kh = 3, .kw = 3}},
       {"strided", {9, 8, 5}, {.o = 17, .kh = 3, .kw = 2, .stride_h = 2, .stride_w = 3}},
-      {"padded", {6, 7, 3}, {.o = 12, .kh = 5, .kw = 3, .padding_h = 2, .padding_w = 1}},
+      {"padded", {6, 7, 3}, {.o = 12, .kh = 5, .kw = 3, .padding = {2, 1}}},
       {"dilated",
        {9, 9, 2},
-       {.o = 8, .kh = 3, .kw = 3, .padding_h = 2, .padding_w = 2, .dilation_h = 2, .dilation_w = 2}},
+       {.o = 8, .kh = 3, .kw = 3, .padding = 2, .dilation_h = 2, .dilation_w = 2}},
       {"dilated in height", {9, 9, 4}, {.o = 8, .kh = 3, .kw = 3, .dilation_h = 3}},
       {"grouped", {6, 6, 12}, {.o = 9, .kh = 3, .kw = 3, .groups = 3}},
-      {"depthwise", {8, 8, 10}, {.o = 10, .kh = 3, .kw = 3, .padding_h = 1, .padding_w = 1, .groups = 10}},
+      {"depthwise", {8, 8, 10}, {.o = 10, .kh = 3, .kw = 3, .padding = 1, .groups = 10}},
       {"the whole image", {4, 4, 8}, {.o = 16, .kh = 4, .kw = 4}},
   };
   std::uint64_t seed = 0;

@@ -25,7 +25,7 @@ Model sound() {
   ModelBuilder b(1);
   const ValueId image = b.input({8, 8, 4});
   const ValueId x = b.quantize(image);
-  const ValueId conv = b.conv(x, {.o = 4, .kh = 3, .kw = 3, .padding_h = 1, .padding_w = 1});
+  const ValueId conv = b.conv(x, {.o = 4, .kh = 3, .kw = 3, .padding = 1});
   const ValueId sum = b.sum(conv, x);
   const ValueId joined = b.concat({sum, conv});
   const ValueId pooled = b.max_pool(joined);
