@@ -1,10 +1,13 @@
 #include "detent/nn/modules/activation_layer.h"
 
 #include <nlohmann/json.hpp>
-#include "detent/autograd/ops.h"
+#include <vector>
 
+#include "detent/autograd/ops.h"
 #include "detent/io/option_reader.h"
-#include "detent/quant/kinds/quantized_ops.h"
+#include "detent/quant/kinds/function_of_codes.h"
+#include "detent/quant/kinds/observed_output.h"
+#include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/kinds/rows.h"
 #include "detent/quant/passes/preparation.h"
 
@@ -34,8 +37,82 @@ nn::Variable CodeRelu::forward(nn::Context&, std::span<const nn::Variable> input
   return inputs[0].value().qparams() ? relu_codes(inputs[0]) : autograd::relu(inputs[0]);
 }
 
-void prepare_relu(Preparation& pass, std::size_t index, const QConfig& config) {
-  prepare_on_codes(pass, index, config, std::make_shared<CodeRelu>());
+/// An activation as quant sees it, and its derivative.
+FunctionOfOne function_of(const nn::ActivationLayer::Options& options) {
+  return [function = options.function, slope = options.slope](std::span<const double> x, std::span<double> y,
+                                                              std::span<double> derivative) {
+    const auto count = static_cast<std::int64_t>(x.size());
+    kernels::activation_forward(function, count, x.data(), y.data(), slope);
+    if (!derivative.empty()) {
+      const std::vector<double> ones(x.size(), 1.0);
+      kernels::activation_backward(function, count, kernels::gradient_uses_output(function) ? y.data() : x.data(),
+                                   ones.data(), derivative.data(), slope);
+    }
+  };
+}
+
+/// Any activation but ReLU, on codes: codes in, codes of its own map out.
+class QatActivation : public nn::Module, public QuantizedOutput {
+ public:
+  QatActivation(std::shared_ptr<nn::ActivationLayer> layer, const QuantizerSpec& config, FakeQuant::State state,
+                RangeUse range)
+      : layer_(std::move(layer)), output_(config, state), range_(range) {}
+  FakeQuant& output() override { return output_; }
+  const nn::ActivationLayer& layer() const { return *layer_; }
+
+  std::string_view kind() const override { return "qat_activation"; }
+  std::string_view label() const override { return layer_->label(); }
+  json options() const override;
+  static std::shared_ptr<nn::Module> from_options(const json& options);
+  Shape output_shape(std::span<const Shape> inputs) const override { return inputs[0]; }
+  nn::Variable forward(nn::Context& context, std::span<const nn::Variable> inputs) override;
+  std::vector<nn::Slot> slots() override { return output_.slots(); }
+  void loaded() override { output_.check_loaded(); }
+
+ private:
+  std::shared_ptr<nn::ActivationLayer> layer_;
+  FakeQuant output_;
+  RangeUse range_;
+};
+
+json QatActivation::options() const {
+  json options = output_options(output_, range_);
+  options["layer"] = layer_->options();
+  return options;
+}
+
+std::shared_ptr<nn::Module> QatActivation::from_options(const json& options) {
+  json rest = options;
+  const OutputOptions read = take_output_options(rest, "qat_activation");
+  auto layer = std::static_pointer_cast<nn::ActivationLayer>(
+      nn::ActivationLayer::from_options(object_at(options, "layer", "qat_activation")));
+  rest.erase("layer");
+  OptionReader("qat_activation", rest).finish();
+  return std::make_shared<QatActivation>(std::move(layer), read.activation.config, read.activation.state, read.range);
+}
+
+nn::Variable QatActivation::forward(nn::Context& context, std::span<const nn::Variable> inputs) {
+  const Variable& x = inputs[0];
+  if (output_.is_calibrating()) {
+    return calibrated(output_, layer_->forward(context, inputs));
+  }
+  const FunctionOfOne function = function_of(layer_->settings());
+  return observe_and_make(
+      context, *this, output_, range_, x.shape()[0],
+      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
+        return function_of_codes("activation", x, function, map, seen);
+      },
+      [&] { return layer_->forward(context, std::vector{dequantize_op(x)}).value(); });
+}
+
+void prepare_activation(Preparation& pass, std::size_t index, const QConfig& config) {
+  if (is_relu(*pass.node(index).module)) {
+    return prepare_on_codes(pass, index, config, std::make_shared<CodeRelu>());
+  }
+  auto layer = std::static_pointer_cast<nn::ActivationLayer>(
+      nn::ActivationLayer::from_options(pass.node(index).module->options()));
+  pass.add({index}, std::make_shared<QatActivation>(std::move(layer), config.activation, pass.state(), config.range),
+           {pass.codes_of(pass.node(index).inputs[0], config)}, true);
 }
 
 Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueType>) {
@@ -53,18 +130,29 @@ Lowered lower_codes(const nn::Graph::Node&, std::span<const runtime::ValueType> 
   return {.op = runtime::Lookup{.table = std::move(table)}};
 }
 
+Lowered lower_table(const nn::Graph::Node& node, std::span<const runtime::ValueType> inputs) {
+  auto& module = module_of<QatActivation>(node);
+  const kernels::CodeTable table = table_of(function_of(module.layer().settings()), inputs[0].qparams->tensor(),
+                                            module.output().map(), module.output().codes());
+  return {.op = runtime::Lookup{.table = Tensor::from(std::vector<std::uint8_t>(table.begin(), table.end()), {256})},
+          .kind = "int8_activation",
+          .how = "a table of 256 codes"};
+}
+
 }  // namespace
 
 Kinds activation_kinds() {
   Kind in_float = kind_of_class<nn::ActivationLayer>();
-  in_float.prepare = &prepare_relu;
-  in_float.can_prepare = &is_relu;
+  in_float.prepare = &prepare_activation;
   in_float.lower = &lower_float;
   Kind relu = kind_of_class<CodeRelu>();
   relu.is_prepared = true;
   relu.keeps_map = true;
   relu.lower = &lower_codes;
-  return {{"activation", in_float}, {"code_relu", relu}};
+  Kind on_codes = kind_of_class<QatActivation>();
+  on_codes.is_prepared = true;
+  on_codes.lower = &lower_table;
+  return {{"activation", in_float}, {"code_relu", relu}, {"qat_activation", on_codes}};
 }
 
 }  // namespace detent::quant
