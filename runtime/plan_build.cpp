@@ -59,6 +59,9 @@ Slices tasks_of(const Model& model, std::int64_t batch) {
 
 void Plan::Impl::build() {
   tasks = tasks_of(model, batch);
+  for (const Input& input : model.inputs) {
+    input_shapes.push_back(input.type.shape.batched(batch));
+  }
   make_layers();
   make_segments();
   place_values();

@@ -29,7 +29,8 @@ struct Plan::Impl {
   std::int64_t batch;
   PlanOptions options;
   Slices tasks = {};
-  bool takes_bytes = false;  // as input
+  std::vector<Shape> input_shapes = {};  // of a batch
+  bool takes_bytes = false;              // as input
 
   std::vector<PlanValue> values = {};  // by ValueId
   std::vector<PlanPlace> places = {};
