@@ -49,7 +49,7 @@ struct Plan::Impl {
   void make_layers();
   void add_layer(MadeStep step, std::size_t node, ValueId output);
   void make_segments();
-  bool is_of_tasks(std::size_t place) const;
+  std::vector<bool> places_of_tasks() const;
   void place_values();
   void show_values();
   std::size_t place_of(ValueId value) const { return static_cast<std::size_t>(values[value].place - places.data()); }
