@@ -256,7 +256,7 @@ void Graph::initialize(std::uint64_t seed) {
 std::vector<NamedParameter> Graph::parameters() {
   std::vector<NamedParameter> parameters;
   for_each_parameter(nodes_, [&](const Node& node, const Slot& slot) {
-    parameters.push_back({node.name + "." + slot.name, slot.parameter});
+    parameters.push_back({node.name + "." + slot.name, {node.module, slot.parameter}});
   });
   return parameters;
 }

@@ -110,10 +110,10 @@ void allocate(Tensor& tensor, const Shape& shape);
 /// without weights yet, what they will be.
 std::int64_t parameter_count(Module& module);
 
-/// A parameter as its owner's path: "conv1.weight".
+/// A parameter by its owner's path, "conv1.weight". It keeps the module that owns it alive.
 struct NamedParameter {
   std::string name;
-  Parameter* parameter;
+  std::shared_ptr<Parameter> parameter;
 };
 
 }  // namespace detent::nn

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,12 +13,14 @@
 namespace detent::optim {
 
 /// A trained tensor, as its owner lends it: the f32 master value and its gradient, undefined where none flowed.
-/// Both must outlive whoever holds the reference.
 struct ParameterRef {
   std::string name;  ///< "conv1.weight"
   Tensor* value = nullptr;
   Tensor* gradient = nullptr;
   bool decay = true;  ///< whether weight decay applies
+  /// What value and gradient are parts of, kept alive by the reference: a parameter of nn::Graph::parameters. Null:
+  /// both must outlive whoever holds the reference.
+  std::shared_ptr<const void> owner = nullptr;
 };
 
 /// Parameters that are trained alike.

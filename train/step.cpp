@@ -18,7 +18,8 @@ std::unique_ptr<optim::Optimizer> make_optimizer(nn::Graph& graph, const TrainSe
     parameters.push_back({.name = named.name,
                           .value = &named.parameter->value,
                           .gradient = &named.parameter->gradient,
-                          .decay = named.parameter->decay});
+                          .decay = named.parameter->decay,
+                          .owner = named.parameter});
   }
   auto groups = optim::groups_by_decay(std::move(parameters), train.weight_decay);
   switch (train.optimizer) {

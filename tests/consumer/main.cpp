@@ -28,7 +28,7 @@ nn::Graph make_network() {
 double train(nn::Graph& net, const data::Dataset& digits, double learning_rate) {
   std::vector<optim::ParameterRef> parameters;
   for (auto& [name, parameter] : net.parameters()) {
-    parameters.push_back({name, &parameter->value, &parameter->gradient, parameter->decay});
+    parameters.push_back({name, &parameter->value, &parameter->gradient, parameter->decay, parameter});
   }
   optim::Adam adam(optim::groups_by_decay(parameters, 0.0));
   data::Loader loader(digits, {.batch = 64, .shuffle = true, .seed = 1});

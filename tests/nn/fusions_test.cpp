@@ -214,6 +214,15 @@ TEST(Fusions, ABatchNormThatStandsElsewhereTooStays) {
   EXPECT_THAT(fusions_of(s.net), IsEmpty());
 }
 
+TEST(Fusions, ABatchNormThatStandsAtOneOfThemAndElsewhereStays) {
+  SharedConv s;
+  const auto bn = std::make_shared<BatchNorm>(BatchNorm::Options{});
+  const auto a = s.net.add(bn, {s.one}, "bn_one");
+  const auto b = norm(s.net, s.two, "bn_two");
+  s.net.add(s.net.add(bn, {s.input}, "bn_input"), s.net.add(a, b, "add"), "sum");
+  EXPECT_THAT(fusions_of(s.net), IsEmpty());
+}
+
 TEST(Fusions, AModuleAtSeveralNodesTakesAddsAtAll) {
   SharedConv s;
   const auto a = s.net.add(s.one, s.input, "add_one");

@@ -202,5 +202,22 @@ total                                   1,199,882     11,992,448
 )");
 }
 
+TEST(Graph, ParametersOutliveIt) {
+  std::vector<NamedParameter> parameters;
+  std::weak_ptr<Module> module;
+  {
+    Graph net;
+    net.linear(net.input({3}), {.out_features = 2, .name = "fc"});
+    net.initialize(1);
+    module = net.node("fc").module;
+    parameters = net.parameters();
+  }
+  ASSERT_FALSE(module.expired());
+  EXPECT_EQ(parameters.at(0).name, "fc.weight");
+  EXPECT_EQ(parameters.at(0).parameter.get(), &static_cast<Linear&>(*module.lock()).weight());
+  parameters.clear();
+  EXPECT_TRUE(module.expired());
+}
+
 }  // namespace
 }  // namespace detent::nn

@@ -153,6 +153,22 @@ TEST(Optimizer, DecaysOnlyWhatSaysSoAndScalesTheRateOfAGroup) {
   EXPECT_EQ(bias.value.data<float>()[0], 1.0F);
 }
 
+TEST(Optimizer, KeepsTheOwnersOfItsParametersAlive) {
+  auto owner = std::make_shared<TestParameter>(TestParameter{.name = "fc.weight",
+                                                             .value = Tensor::full({2}, DType::F32, 1.0),
+                                                             .gradient = Tensor::full({2}, DType::F32, 1.0)});
+  const std::weak_ptr<TestParameter> watched = owner;
+  {
+    ParameterRef lent = owner->ref();
+    lent.owner = std::move(owner);
+    Sgd optimizer(groups_by_decay({std::move(lent)}, 0.0));
+    ASSERT_FALSE(watched.expired());
+    optimizer.step(0.5);
+    EXPECT_THAT(watched.lock()->value.data<float>(), testing::ElementsAre(0.5F, 0.5F));
+  }
+  EXPECT_TRUE(watched.expired());
+}
+
 TEST(Optimizer, DoesNotChangeGradients) {
   TestParameter p{"p", golden_tensor(kSize, golden_start)};
   p.gradient = golden_tensor(kSize, [](int i) { return golden_gradient(1, i); });

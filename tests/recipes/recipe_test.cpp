@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
+
 #include "detent/core/error.h"
 #include "detent/recipes/shipped.h"
 
@@ -185,6 +187,12 @@ TEST(Recipe, OverridesAreCheckedAsTheFileIs) {
 struct BadRecipe {
   std::string text;
   std::string error;
+  /// The error, of the characters that a test's name may have.
+  friend void PrintTo(const BadRecipe& row, std::ostream* out) {
+    for (const char c : row.error) {
+      *out << (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' ? c : '_');
+    }
+  }
 };
 
 class RecipeErrors : public testing::TestWithParam<BadRecipe> {};
@@ -281,7 +289,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{kModel + "nodes = [3]\n",
                   "r.toml:3: [model] nodes: a model has either layers or nodes, not both; remove one"},
         BadRecipe{"[[model.nodes]]\nname = \"a\"\n",
-                  "r.toml:1: [model] node 1: has no op; write op = \"conv 32 3x3\""}));
+                  "r.toml:1: [model] node 1: has no op; write op = \"conv 32 3x3\""}),
+    [](const auto& row) { return "row_" + std::to_string(row.index); });
 
 TEST(Recipe, BadQuantizersNameTheKeyAndTheMend) {
   const std::string error = error_of(kModel + "[quantize]\nweights = \"int9 per-channel\"\n");

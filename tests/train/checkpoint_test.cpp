@@ -27,6 +27,7 @@ struct Case {
   std::vector<std::string> overrides;
   bool is_qat = false;
   std::int64_t freeze_at = 0;  // step; 5 steps are an epoch, with batches of 64
+  friend void PrintTo(const Case& row, std::ostream* out) { *out << row.name; }
 };
 
 // Asks for the end in the middle of the epoch `epoch`.
