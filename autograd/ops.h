@@ -71,6 +71,9 @@ Variable mean(const Variable& x);
 
 /// The same elements under another shape. Works on codes as on numbers.
 Variable reshape(const Variable& x, Shape shape);
+/// The inputs one behind the other along the last axis; all other axes are alike. Works on codes of one map as on
+/// numbers of one type.
+Variable concat(std::span<const Variable> inputs);
 /// [N, ...] -> [N, rest]
 Variable flatten(const Variable& x);
 

@@ -100,6 +100,7 @@ const ModuleKinds& module_kinds() {
       row<Dropout>("dropout"),
       row<Flatten>("flatten"),
       row<Add>("add"),
+      row<Concat>("concat"),
   };
   return kinds;
 }

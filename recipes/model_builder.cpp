@@ -68,6 +68,10 @@ std::shared_ptr<nn::Module> make_dropout(LayerText& text, const LayerContext&) {
   return std::make_shared<nn::Dropout>(nn::Dropout::Options{.p = text.number("the share to drop", "dropout 0.25")});
 }
 
+std::shared_ptr<nn::Module> make_concat(LayerText&, const LayerContext& context) {
+  return std::make_shared<nn::Concat>(nn::Concat::Options{.inputs = static_cast<std::int64_t>(context.inputs)});
+}
+
 template <typename M>
 std::shared_ptr<nn::Module> make_plain(LayerText&, const LayerContext&) {
   return std::make_shared<M>();
@@ -108,7 +112,7 @@ void add_layer(nn::Graph& graph, const LayerSpec& layer, nn::Init init, const La
   const std::vector<nn::Graph::Handle> inputs = inputs_of(graph, layer);
   LayerText text(layer.text);
   const Layer& operation = layer_named(text.operation(), layers);
-  std::shared_ptr<nn::Module> module = operation.make(text, {graph.node(inputs[0]).shape, init});
+  std::shared_ptr<nn::Module> module = operation.make(text, {graph.node(inputs[0]).shape, inputs.size(), init});
   text.done();
   graph.add(std::move(module), inputs, layer.name.empty() ? graph.free_name(operation.stem) : layer.name);
 }
@@ -147,6 +151,7 @@ const Layers& standard_layers() {
       {"dropout", {"drop", make_dropout}},
       {"flatten", {"flatten", make_plain<nn::Flatten>}},
       {"add", {"add", make_plain<nn::Add>}},
+      {"concat", {"concat", make_concat}},
   };
   return layers;
 }

@@ -260,6 +260,7 @@ std::vector<OpRow> elementwise_rows() {
   rows.push_back(pair_row("add", add));
   rows.push_back(pair_row("sub", sub));
   rows.push_back(pair_row("mul", mul));
+  rows.push_back(pair_row("concat", [](const Variable& a, const Variable& b) { return concat(std::vector{a, b, a}); }));
   rows.push_back(any_row(
       "scale", [](const Variable& x) { return scale(x, -1.7); }, [](Tape& tape) { return scale(codes(tape), 2.0); }));
   rows.push_back(any_row("sum", sum, [](Tape& tape) { return sum(codes(tape)); }));
