@@ -1,14 +1,14 @@
 #include "detent/recipes/run.h"
 
-#include "detent/recipes/model_builder.h"
-
 namespace detent::recipes {
 
-evaluation::Metrics run(const Recipe& recipe, const train::RunOptions& options, evaluation::Reporter& reporter) {
+evaluation::Metrics run(const Recipe& recipe, const train::RunOptions& options, evaluation::Reporter& reporter,
+                        const Parts& parts) {
   const auto make_model = [&](const Shape& input, std::int64_t classes) {
-    return build_model(recipe.model, input, classes);
+    return build_model(recipe.model, input, classes, parts.layers);
   };
-  return train::run(recipe, make_model, options, reporter);
+  return train::run(recipe, {.make_model = make_model, .kinds = parts.kinds, .readers = parts.readers}, options,
+                    reporter);
 }
 
 }  // namespace detent::recipes

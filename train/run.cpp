@@ -32,7 +32,7 @@ constexpr const char* kCheckpoint = "checkpoint.h5";
 // What the steps of a run share.
 struct Run {
   const Settings& settings;
-  const ModelFactory& make_model;
+  const RunParts& parts;
   const RunOptions& options;
   evaluation::Reporter& reporter;
   RunData data;
@@ -113,12 +113,12 @@ void check_batches(Run& run, const nn::Graph& graph) {
 
 // So that a name in keep_float that names no module, or a module that must be int8 and cannot, is refused before
 // training, not after it.
-void check_quantizable(const Settings& settings, const nn::Graph& graph, bool is_strict) {
+void check_quantizable(const Settings& settings, const quant::Kinds& kinds, const nn::Graph& graph, bool is_strict) {
   if (settings.quantize.method != quant::Method::None) {
     try {
-      const nn::Graph prepared = quant::prepare(graph, settings.qconfig_mapping());
+      const nn::Graph prepared = quant::prepare(graph, settings.qconfig_mapping(), kinds);
       if (is_strict) {
-        quant::check_strict(quant::ledger_of(prepared));
+        quant::check_strict(quant::ledger_of(prepared, {}, kinds));
       }
     } catch (const Error& error) {
       fail(settings.name, ": [quantize] ", error.what());
@@ -127,9 +127,9 @@ void check_quantizable(const Settings& settings, const nn::Graph& graph, bool is
 }
 
 nn::Graph train_float(Run& run) {
-  nn::Graph graph = run.make_model(run.data.train.example_shape(), run.data.train.classes);
+  nn::Graph graph = run.parts.make_model(run.data.train.example_shape(), run.data.train.classes);
   graph.initialize(run.options.seed);
-  check_quantizable(run.settings, graph, run.settings.convert.strict || run.options.strict);
+  check_quantizable(run.settings, run.parts.kinds, graph, run.settings.convert.strict || run.options.strict);
   check_batches(run, graph);
   run.folder.emplace(run.options.out, files_of(run.settings));
   run.reporter.message(nn::summary(graph));
@@ -165,7 +165,7 @@ void settle(Run& run, nn::Graph& prepared) {
 
 nn::Graph train_qat(Run& run, const nn::Graph& graph) {
   const QatSettings& qat = run.settings.qat;
-  nn::Graph prepared = quant::prepare_qat(graph, run.settings.qconfig_mapping());
+  nn::Graph prepared = quant::prepare_qat(graph, run.settings.qconfig_mapping(), run.parts.kinds);
   bool batch_norm_is_frozen = false;
   bool observers_are_frozen = false;
   const TrainPhase phase{.name = "qat",
@@ -198,7 +198,7 @@ nn::Graph train_qat(Run& run, const nn::Graph& graph) {
 }
 
 nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::QuantizerSpec& weights) {
-  nn::Graph prepared = quant::prepare(graph, run.settings.qconfig_mapping(weights));
+  nn::Graph prepared = quant::prepare(graph, run.settings.qconfig_mapping(weights), run.parts.kinds);
   evaluation::calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
                         run.options.seed, run.reporter);
   quant::freeze_observers(prepared);
@@ -208,7 +208,7 @@ nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::Qua
 // Converts, saves, reads back what was saved, verifies it against the prepared model and evaluates it.
 evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, const std::string& file,
                                           evaluation::Int8Result result) {
-  const quant::Converted converted = quant::convert(prepared);
+  const quant::Converted converted = quant::convert(prepared, {}, run.parts.kinds);
   if (run.metrics.ledger.empty()) {
     run.metrics.ledger = converted.ledger;
     run.reporter.message(quant::to_text(converted.ledger));
@@ -216,11 +216,11 @@ evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, c
   const fs::path path = run.options.out / file;
   runtime::save_model({.model = converted.model, .attributes = run.attributes}, path);
   result.model_bytes = static_cast<std::int64_t>(fs::file_size(path));
-  const quant::OpenedModel opened = quant::open_model(path);
+  const quant::OpenedModel opened = quant::open_model(path, run.parts.kinds);
   const runtime::Model& shipped = *opened.model();
   result.verify = evaluation::verify(prepared, shipped, run.data.test, run.data.normalization, run.reporter);
   result.test_accuracy = test_accuracy(run, shipped);
-  nn::Graph measured = prepared.clone(quant::factories_of());
+  nn::Graph measured = prepared.clone(quant::factories_of(run.parts.kinds));
   result.ranges = evaluation::measure_ranges(measured, run.data.train, run.data.normalization,
                                              run.settings.quantize.calibration, run.options.seed, run.reporter);
   return result;
@@ -259,13 +259,13 @@ void compare_static(Run& run, const nn::Graph& graph) {
 
 }  // namespace
 
-evaluation::Metrics run(const Settings& settings, const ModelFactory& make_model, const RunOptions& options,
+evaluation::Metrics run(const Settings& settings, const RunParts& parts, const RunOptions& options,
                         evaluation::Reporter& reporter) {
   const auto start = std::chrono::steady_clock::now();
-  RunData data = open_run_data(settings.data, options.data);
+  RunData data = open_run_data(settings.data, options.data, parts.readers);
   reporter.message("data: " + data.description);
   Attributes attributes = model_attributes(settings.name, options.seed, data);
-  Run run{settings, make_model, options, reporter, std::move(data), std::move(attributes), {}};
+  Run run{settings, parts, options, reporter, std::move(data), std::move(attributes), {}};
   run.metrics.recipe = settings.name;
   run.metrics.dataset = run.data.name;
   run.metrics.dataset_description = run.data.description;

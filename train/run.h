@@ -4,14 +4,22 @@
 #include <functional>
 #include <optional>
 
+#include "detent/data/readers.h"
 #include "detent/evaluation/metrics.h"
 #include "detent/evaluation/progress.h"
+#include "detent/quant/kinds/kind.h"
 #include "detent/train/settings.h"
 
 namespace detent::train {
 
-/// Makes the float graph, without weights, for inputs of this shape and so many classes.
-using ModelFactory = std::function<nn::Graph(const Shape& input, std::int64_t classes)>;
+/// What a run is made of besides its settings. What a program adds of its own, it adds to copies of the standard
+/// tables.
+struct RunParts {
+  /// Makes the float graph, without weights, for inputs of this shape and so many classes.
+  std::function<nn::Graph(const Shape& input, std::int64_t classes)> make_model;
+  quant::Kinds kinds = quant::standard_kinds();
+  data::Readers readers = data::standard_readers();
+};
 
 struct RunOptions {
   std::optional<std::filesystem::path> data = {};  ///< a folder or file that the user named
@@ -39,7 +47,7 @@ struct RunOptions {
 /// A check that fails is told in Metrics::failures, not thrown. Throws Error for bad data, a model that does not fit, a
 /// full disk
 /// ...
-evaluation::Metrics run(const Settings& settings, const ModelFactory& make_model, const RunOptions& options,
+evaluation::Metrics run(const Settings& settings, const RunParts& parts, const RunOptions& options,
                         evaluation::Reporter& reporter);
 
 }  // namespace detent::train

@@ -71,8 +71,9 @@ double real_attribute(const quant::OpenedModel& model, const std::string& name) 
 
 }  // namespace
 
-RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder) {
-  return open(section, {.name = section.name, .folder = folder});
+RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
+                      const data::Readers& readers) {
+  return open(section, {.name = section.name, .folder = folder, .readers = readers});
 }
 
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data) {

@@ -5,6 +5,7 @@
 
 #include "detent/data/dataset.h"
 #include "detent/data/loader.h"
+#include "detent/data/readers.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/train/settings.h"
 
@@ -23,7 +24,8 @@ struct RunData {
 
 /// Opens the data of [data], in `folder` if one is named. Throws Error as data::open_data does, or for a validation
 /// share that holds out nothing or leaves nothing to train on.
-RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder);
+RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
+                      const data::Readers& readers = data::standard_readers());
 
 /// What a model file says of the data that its model was trained on, as attributes: recipe, dataset, seed,
 /// normalization_mean, normalization_std.
