@@ -1,5 +1,5 @@
-// Trains a network on the built-in digits, trains it on for int8, converts it, proves on the test set that the file computes
-// what was trained, and says how often both are right.
+// Trains a network on the built-in digits, trains it on for int8, converts it, proves on the test set that the file
+// computes what was trained, and says how often both are right.
 #include <cstdio>
 
 #include "detent/detent.h"

@@ -1,72 +1,78 @@
-// Trains a small network on the built-in digits, quantizes it, and checks that the int8 model computes what was
-// trained.
+// A program that uses the installed library, with five parts of its own in one recipe: it trains, quantizes, verifies,
+// saves and loads again.
+#include <cmath>
 #include <cstdio>
 #include <exception>
+#include <fstream>
 
-#include "detent/autograd/ops.h"
-#include "detent/data/digits.h"
-#include "detent/data/loader.h"
-#include "detent/evaluation/verify.h"
-#include "detent/nn/graph.h"
-#include "detent/optim/adam.h"
-#include "detent/quant/passes/convert.h"
-#include "detent/quant/passes/prepare.h"
+#include "detent/detent.h"
+#include "parts.h"
 
 using namespace detent;
 
-nn::Graph make_network() {
-  nn::Graph net;
-  auto x = net.input({28, 28, 1});
-  x = net.conv2d(x, {.out_channels = 8, .kernel = 3, .stride = 2, .name = "conv"});
-  x = net.relu(x);
-  net.output(net.linear(net.flatten(x), {.out_features = 10, .name = "fc"}));
-  net.initialize(1);
-  return net;
+namespace {
+
+constexpr const char* kRecipe = R"(# three rings of points
+[model]
+layers = ["linear 32", "softsign", "linear 32", "relu", "linear 3"]
+[train]
+epochs = 20
+batch = 50
+learning_rate = 1e-2
+[quantize]
+weights = "int8 per-channel symmetric coarse"
+activations = "uint8 per-tensor affine two-sigma"
+[qat]
+epochs = 5
+learning_rate = 1e-3
+[check]
+fp32_accuracy = 0.9
+int8_accuracy = 0.8
+max_drop = 0.2
+codes_mismatched = 0
+)";
+
+// Points on three rings around the origin, in turn.
+void write_points(const std::filesystem::path& path) {
+  std::ofstream file(path);
+  RandomStream random(1, "points");
+  for (int i = 0; i < 1500; ++i) {
+    const float angle = random.uniform(0.0F, 6.2831853F),
+                radius = static_cast<float>(i % 3 + 1) + random.uniform(-0.3F, 0.3F);
+    file << radius * std::cos(angle) << ' ' << radius * std::sin(angle) << ' ' << i % 3 << '\n';
+  }
 }
 
-// One epoch. Returns the mean loss.
-double train(nn::Graph& net, const data::Dataset& digits, double learning_rate) {
-  std::vector<optim::ParameterRef> parameters;
-  for (auto& [name, parameter] : net.parameters()) {
-    parameters.push_back({name, &parameter->value, &parameter->gradient, parameter->decay, parameter});
-  }
-  optim::Adam adam(optim::groups_by_decay(parameters, 0.0));
-  data::Loader loader(digits, {.batch = 64, .shuffle = true, .seed = 1});
-  Arena arena;  // the memory of a step, used again by the next
-  double loss = 0;
-  for (data::Batch batch; loader.next(batch);) {
-    autograd::Tape tape(&arena);
-    nn::Context context{.tape = tape, .training = true};
-    const auto logits = net.forward(context, tape.constant(batch.examples));
-    const auto batch_loss = autograd::cross_entropy(logits, batch.labels);
-    tape.backward(batch_loss);
-    adam.step(learning_rate);
-    net.clear_gradients();
-    loss += batch_loss.value().item() / static_cast<double>(loader.batches_per_epoch());
-  }
-  return loss;
-}
+}  // namespace
 
-int main() try {
-  const data::DataSource digits = data::make_digits({.train = 3200, .test = 500, .seed = 1});
-  nn::Graph net = make_network();
-  const double first = train(net, digits.train, 3e-3);
-  const double second = train(net, digits.train, 3e-3);
+int main(int, char** argv) try {
+  recipes::Parts parts;
+  consumer::add_softsign(parts.kinds);
+  consumer::add_softsign_layer(parts.layers);
+  consumer::add_points(parts.readers);
+  consumer::add_two_sigma();
+  consumer::add_coarse();
 
-  nn::Graph qat = quant::prepare_qat(net, quant::QConfigMapping());  // int8 everywhere
-  train(qat, digits.train, 3e-4);
-  quant::freeze_observers(qat);
-  const quant::Converted int8 = quant::convert(qat);
-
-  evaluation::Verifier verifier(qat, int8.graph);
-  data::Loader test(digits.test, {.batch = 100});
-  for (data::Batch batch; test.next(batch);) {
-    verifier.feed(batch.examples);
+  const std::filesystem::path folder = std::string(argv[0]) + ".run";
+  std::filesystem::create_directories(folder);
+  write_points(folder / "rings.points");
+  evaluation::Reporter silent;
+  const evaluation::Metrics metrics =
+      recipes::run(recipes::parse_recipe(kRecipe, "rings.toml"),
+                   {.data = folder / "rings.points", .out = folder / "out"}, silent, parts);
+  for (const std::string& failure : metrics.failures) {
+    std::printf("%s\n", failure.c_str());
   }
-  const evaluation::VerifyReport report = verifier.report();
-  std::printf("loss %.3f, then %.3f; %lld codes compared, %lld differ\n", first, second,
-              static_cast<long long>(report.codes_compared), static_cast<long long>(report.codes_mismatched));
-  return second < first && report.codes_compared > 0 && report.passed() ? 0 : 1;
+
+  // What was saved, loaded again: the graph in training for int8 with the parts, and what ships of it.
+  const nn::Model qat = nn::load_model(folder / "out" / "qat.h5", quant::factories_of(parts.kinds));
+  const runtime::Model int8 = runtime::load_model(folder / "out" / "int8.h5", quant::custom_ops_of(parts.kinds)).model;
+  const data::DataSource rings = data::open_data({.folder = folder / "rings.points", .readers = parts.readers});
+  const evaluation::VerifyReport report = evaluation::verify(qat.graph, int8, rings.test, {}, silent);
+  std::printf("float %.3f, int8 %.3f; %lld codes compared, %lld differ\n", metrics.fp32.test_accuracy,
+              metrics.int8->test_accuracy, static_cast<long long>(report.codes_compared),
+              static_cast<long long>(report.codes_mismatched));
+  return metrics.failures.empty() && report.passed() && report.codes_compared > 0 ? 0 : 1;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "consumer: %s\n", error.what());
   return 1;

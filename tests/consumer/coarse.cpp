@@ -1,0 +1,21 @@
+// A quantizer of one's own: its scales are rounded up to 4 significant bits, as for a target that multiplies by short
+// integers.
+#include <cmath>
+
+#include "detent/quant/quantizers/map_rule.h"
+#include "parts.h"
+
+namespace consumer {
+
+using namespace detent;
+
+void add_coarse() {
+  quant::register_map_rule("coarse", [](const MinMax& range, CodeRange codes, Scheme scheme) {
+    int exponent = 0;
+    const float scale = choose_qparams(range.min, range.max, codes, scheme).scale;
+    const float mantissa = std::ceil(std::frexp(scale, &exponent) * 16.0F) / 16.0F;
+    return quant::map_with_scale(range, std::ldexp(mantissa, exponent), codes, scheme);
+  });
+}
+
+}  // namespace consumer
