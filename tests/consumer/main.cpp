@@ -58,7 +58,7 @@ int main() try {
   quant::freeze_observers(qat);
   const quant::Converted int8 = quant::convert(qat);
 
-  evaluation::Verifier verifier(qat, int8.graph);
+  evaluation::Verifier verifier(qat, int8.model);
   data::Loader test(digits.test, {.batch = 100});
   for (data::Batch batch; test.next(batch);) {
     verifier.feed(batch.images);
