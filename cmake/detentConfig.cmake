@@ -1,4 +1,4 @@
-# find_package(detent): the target detent::detent.
+# find_package(detent): the targets detent::detent, and detent::runtime for programs that only run models.
 include(${CMAKE_CURRENT_LIST_DIR}/Dependencies.cmake)
 if(detent_missing)
   list(JOIN detent_missing ", " detent_missing)

@@ -91,7 +91,7 @@ void Plan::Impl::run(std::span<const Tensor> inputs) {
 }
 
 void Plan::Impl::check_input(std::size_t input, const Tensor& given, DType dtype) const {
-  const Shape shape = model.inputs[input].type.shape.batched(batch);
+  const Shape& shape = input_shapes[input];
   check(given.defined() && given.dtype() == dtype && given.shape() == shape, "plan: ", model.inputs[input].name,
         ": expected ", dtype, " ", shape, ", got ", given.dtype(), " ", given.shape());
 }

@@ -14,28 +14,30 @@ constexpr std::int64_t kFloatTaskImages = 32;
 constexpr std::int64_t kFloatTaskRows = 64;
 /// Fewer images than this go through the layers one by one, and layers are shared out in parts.
 constexpr std::int64_t kMany = 8;
-/// The one node behind `index` if it is a max-pool of 2 x 2 and nobody else reads the value.
-std::optional<std::size_t> pool_behind(const Model& model, std::size_t index) {
-  const ValueId value = model.value_of(index);
-  std::optional<std::size_t> reader;
-  for (std::size_t i = index + 1; i < model.nodes.size(); ++i) {
-    const auto reads = std::ranges::count(model.nodes[i].inputs, value);
-    if (reads > 1 || (reads == 1 && reader)) {
-      return std::nullopt;
+/// By node, the one node behind it if that is a max-pool of 2 x 2 and nobody else reads the value.
+std::vector<std::optional<std::size_t>> pools_behind(const Model& model) {
+  std::vector<std::size_t> readers(model.values(), 0);
+  for (const Node& node : model.nodes) {
+    for (const ValueId value : node.inputs) {
+      ++readers[value];
     }
-    reader = reads == 1 ? std::optional(i) : reader;
   }
-  if (!reader || model.output == value) {
-    return std::nullopt;
+  ++readers[model.output];
+  std::vector<std::optional<std::size_t>> result(model.nodes.size());
+  for (std::size_t i = 0; i < model.nodes.size(); ++i) {
+    const auto* const pool = std::get_if<Pool>(&model.nodes[i].op);
+    if (pool == nullptr || pool->kind != PoolKind::Max || model.node_of(model.nodes[i].inputs[0]) == nullptr) {
+      continue;
+    }
+    const ValueId value = model.nodes[i].inputs[0];
+    const kernels::PoolShape& given = pool->shape;
+    const kernels::PoolShape wanted{
+        .n = given.n, .h = given.h, .w = given.w, .c = given.c, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2};
+    if (readers[value] == 1 && given == wanted) {
+      result[value - model.inputs.size()] = i;
+    }
   }
-  const auto* const pool = std::get_if<Pool>(&model.nodes[*reader].op);
-  if (pool == nullptr || pool->kind != PoolKind::Max) {
-    return std::nullopt;
-  }
-  const kernels::PoolShape& given = pool->shape;
-  const kernels::PoolShape wanted{
-      .n = given.n, .h = given.h, .w = given.w, .c = given.c, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2};
-  return given == wanted ? reader : std::nullopt;
+  return result;
 }
 
 /// Whether a node is a convolution of floats.
@@ -59,6 +61,9 @@ Slices tasks_of(const Model& model, std::int64_t batch) {
 
 void Plan::Impl::build() {
   tasks = tasks_of(model, batch);
+  for (const Input& input : model.inputs) {
+    input_shapes.push_back(input.type.shape.batched(batch));
+  }
   make_layers();
   make_segments();
   place_values();
@@ -79,6 +84,7 @@ void Plan::Impl::make_layers() {
     values.push_back({&model.type(value), &places[value]});
   }
   const bool whole = model.is_integer();
+  const std::vector<std::optional<std::size_t>> pools = pools_behind(model);
   std::vector<bool> is_done(model.nodes.size(), false);
   for (std::size_t i = 0; i < model.nodes.size(); ++i) {
     const Node& node = model.nodes[i];
@@ -100,7 +106,7 @@ void Plan::Impl::make_layers() {
     MadeStep pooled;
     ValueId pooled_value = value;
     if (const auto* const product = std::get_if<Product>(&node.op)) {
-      if (const std::optional<std::size_t> pool = pool_behind(model, i)) {
+      if (const std::optional<std::size_t> pool = pools[i]) {
         pooled_value = model.value_of(*pool);
         pooled = make_pooled_product(*product, request(pooled_value));
         is_done[*pool] = pooled != nullptr;
@@ -130,28 +136,30 @@ void Plan::Impl::make_segments() {
   }
 }
 
-/// Whether a place is written and read within one segment of tasks alone.
-bool Plan::Impl::is_of_tasks(std::size_t place) const {
-  if (options.keeps_values || place < model.inputs.size() || place == place_of(model.output)) {
-    return false;
-  }
-  std::optional<std::int64_t> only;
+/// By place, whether it is written and read within one segment of tasks alone.
+std::vector<bool> Plan::Impl::places_of_tasks() const {
+  std::vector<bool> are_of_tasks(places.size(), !options.keeps_values);
+  std::vector<std::optional<std::int64_t>> only(places.size());
   for (std::int64_t s = 0; s < static_cast<std::int64_t>(segments.size()); ++s) {
+    const auto use = [&](ValueId value) {
+      const std::size_t place = place_of(value);
+      are_of_tasks[place] = are_of_tasks[place] && segment(s).grain != Grain::Whole && only[place].value_or(s) == s;
+      only[place] = s;
+    };
     for (auto i = segment(s).layers.begin; i < segment(s).layers.end; ++i) {
-      const bool uses = place_of(layer(i).output) == place ||
-                        std::ranges::any_of(layer(i).inputs, [&](ValueId value) { return place_of(value) == place; });
-      if (uses && (segment(s).grain == Grain::Whole || only.value_or(s) != s)) {
-        return false;
-      }
-      only = uses ? s : only;
+      std::ranges::for_each(layer(i).inputs, use);
+      use(layer(i).output);
     }
   }
-  return true;
+  std::fill_n(are_of_tasks.begin(), model.inputs.size(), false);
+  are_of_tasks[place_of(model.output)] = false;
+  return are_of_tasks;
 }
 
 void Plan::Impl::place_values() {
   const auto aligned = [](std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; };
   const auto largest_task = static_cast<std::size_t>((batch + tasks.count - 1) / tasks.count);
+  const std::vector<bool> are_of_tasks = places_of_tasks();
   std::size_t task_bytes = 0;
   std::vector<std::pair<std::size_t, std::size_t>> offsets;  // of places of tasks
   for (const Segment& segment : segments) {
@@ -160,7 +168,7 @@ void Plan::Impl::place_values() {
       const ValueType& type = model.type(layer(i).output);
       PlanPlace& place = places[index];
       place.image_bytes = static_cast<std::size_t>(type.shape.elements()) * size_of(type.dtype);
-      if (is_of_tasks(index)) {
+      if (are_of_tasks[index]) {
         offsets.emplace_back(index, task_bytes);
         task_bytes += aligned(place.image_bytes * (segment.grain == Grain::Image ? 1 : largest_task));
         continue;

@@ -29,7 +29,8 @@ struct Plan::Impl {
   std::int64_t batch;
   PlanOptions options;
   Slices tasks = {};
-  bool takes_bytes = false;  // as input
+  std::vector<Shape> input_shapes = {};  // of a batch
+  bool takes_bytes = false;              // as input
 
   std::vector<PlanValue> values = {};  // by ValueId
   std::vector<PlanPlace> places = {};
@@ -48,7 +49,7 @@ struct Plan::Impl {
   void make_layers();
   void add_layer(MadeStep step, std::size_t node, ValueId output);
   void make_segments();
-  bool is_of_tasks(std::size_t place) const;
+  std::vector<bool> places_of_tasks() const;
   void place_values();
   void show_values();
   std::size_t place_of(ValueId value) const { return static_cast<std::size_t>(values[value].place - places.data()); }

@@ -1,6 +1,7 @@
 #include "detent/kernels/layers/pool.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 #include <type_traits>
 #include <vector>
@@ -228,11 +229,12 @@ DETENT_VECTORIZED void sum_codes(const PoolShape& shape, const std::uint8_t* x_q
 template <typename Fn>
 void for_each_image(const PoolShape& s, std::size_t element, Fn fn) {
   const Slices slices = slice_by_bytes(s.n, s.input_row() * static_cast<std::int64_t>(element));
-  parallel_slices(slices.count, [&](std::int64_t slice) {
+  const auto run = [&](std::int64_t slice) {
     for (std::int64_t image = slices[slice].begin; image < slices[slice].end; ++image) {
       fn(image);
     }
-  });
+  };
+  parallel_slices(slices.count, std::ref(run));  // a function that fits into std::function without memory
 }
 
 }  // namespace
@@ -305,8 +307,8 @@ void avg_pool_codes(const PoolShape& shape, const std::uint8_t* x_q, std::int32_
   const std::int64_t row = shape.output_row();
   const std::int64_t unit = 8 / std::gcd(row, std::int64_t{8});
   const Slices slices = slice_by_bytes((shape.n + unit - 1) / unit, unit * (shape.input_row() + row * 4));
-  std::vector<MinMax> ranges(static_cast<std::size_t>(slices.count));
-  parallel_slices(slices.count, [&](std::int64_t slice) {
+  std::vector<MinMax> ranges(seen == nullptr ? 0 : static_cast<std::size_t>(slices.count));
+  const auto run = [&](std::int64_t slice) {
     const Range images{slices[slice].begin * unit, std::min(slices[slice].end * unit, shape.n)};
     auto* acc = thread_scratch_of<std::int32_t>(static_cast<std::size_t>(images.size() * row), Scratch::PoolSums);
     for (std::int64_t i = 0; i < images.size(); ++i) {
@@ -315,7 +317,8 @@ void avg_pool_codes(const PoolShape& shape, const std::uint8_t* x_q, std::int32_
     const std::int64_t first = images.begin * row;
     requantize(acc, images.size() * row / shape.c, r, y_q + first, mask == nullptr ? nullptr : mask + first / 8,
                seen == nullptr ? nullptr : &ranges[static_cast<std::size_t>(slice)]);
-  });
+  };
+  parallel_slices(slices.count, std::ref(run));
   if (seen != nullptr) {
     for (const MinMax& range : ranges) {
       seen->include(range);

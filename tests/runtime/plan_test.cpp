@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "detent/core/threads/parallel.h"
+#include "detent/kernels/codes/quantize.h"
 #include "detent/runtime/reference.h"
 #include "tests/error_of.h"
 #include "tests/runtime/random_model.h"
@@ -177,12 +178,57 @@ TEST(Plan, TakesSeveralInputs) {
   }
 }
 
+/// Half of the reals that its codes mean, and of reals half of them. Its memory is the arena's.
+class Half : public CustomOp {
+ public:
+  std::string_view kind() const override { return "half"; }
+  nlohmann::json options() const override { return nlohmann::json::object(); }
+  Tensor run(std::span<const Tensor> inputs, const ValueType&, Arena* arena) const override {
+    ++calls;
+    Tensor y = Tensor::empty(inputs[0].shape(), DType::F32, arena);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(y.elements()); ++i) {
+      const float x = inputs[0].qparams() ? dequantize(inputs[0].data<std::uint8_t>()[i], inputs[0].qparams()->tensor())
+                                          : inputs[0].data<float>()[i];
+      y.data<float>()[i] = x / 2;
+    }
+    return y;
+  }
+  mutable int calls = 0;
+};
+
+TEST(Plan, RunsCustomOperationsOnTheWholeBatch) {
+  for (const std::int64_t batch : {1, 3, 17, 40}) {
+    const auto half = std::make_shared<Half>();
+    ModelBuilder b(4);
+    const ValueId codes = b.conv(b.quantize(b.input({7, 6, 3})), {.o = 12, .kh = 3, .kw = 3}, true);
+    const ValueId real = b.add(Custom{half}, {codes}, ModelBuilder::reals(b.type(codes).shape));
+    const ValueId twice = b.add(Custom{half}, {b.max_pool(real)}, ModelBuilder::reals({2, 2, 12}));
+    b.linear(b.flatten(b.conv(b.quantize(twice), {.o = 9, .kh = 2, .kw = 1})), 4);
+    expect_reference(b.model, batch, 4);
+    const std::vector<Tensor> inputs = inputs_of(b.model, batch, 1);
+    Plan plan(b.model, batch);
+    half->calls = 0;
+    plan.run(inputs);
+    EXPECT_EQ(half->calls, 2) << "batch " << batch;
+  }
+}
+
 TEST(Plan, HandsItsInputOn) {
   ModelBuilder b(1);
   b.flatten(b.input({2, 3}));
   expect_reference(b.model, 3, 1);
   b.model.output = 0;
   expect_reference(b.model, 3, 1);
+}
+
+/// Made in time that grows with the number of nodes, not with its square, or this would take minutes.
+TEST(Plan, OfManyNodes) {
+  ModelBuilder b(1);
+  ValueId x = b.quantize(b.input({8}));
+  for (int i = 0; i < 20'000; ++i) {
+    x = b.lookup(b.linear(x, 8), false);
+  }
+  EXPECT_EQ(Plan(b.model, 2).run(random_inputs({8}, 2, 1)).shape(), Shape({2, 8}));
 }
 
 TEST(Plan, ResultsDoNotDependOnThreads) {
