@@ -16,11 +16,12 @@ f32 = np.float32
 
 
 def windows(x, kernel, stride, padding, fill):
-    """x [H, W, C] -> [OH, OW, kernel, kernel, C], padded with `fill`."""
-    x = np.pad(x, ((padding, padding), (padding, padding), (0, 0)), constant_values=fill)
-    out_h, out_w = (x.shape[0] - kernel) // stride + 1, (x.shape[1] - kernel) // stride + 1
-    rows = np.arange(out_h)[:, None] * stride + np.arange(kernel)
-    columns = np.arange(out_w)[:, None] * stride + np.arange(kernel)
+    """x [H, W, C] -> [OH, OW, KH, KW, C], padded (top, left, bottom, right) with `fill`."""
+    top, left, bottom, right = padding
+    x = np.pad(x, ((top, bottom), (left, right), (0, 0)), constant_values=fill)
+    out_h, out_w = (x.shape[0] - kernel[0]) // stride[0] + 1, (x.shape[1] - kernel[1]) // stride[1] + 1
+    rows = np.arange(out_h)[:, None] * stride[0] + np.arange(kernel[0])
+    columns = np.arange(out_w)[:, None] * stride[1] + np.arange(kernel[1])
     return x[rows[:, None, :, None], columns[None, :, None, :]]
 
 
@@ -43,39 +44,36 @@ def product(acc, slots, relu, qmax):
 
 def codes_of_node(node, slots, inputs):
     """inputs: (values, scale, zero_point) of each input, scale None for reals. Gives the same of the node."""
-    kind, options = node["kind"], node["options"]
+    op, shape, geometry = node["op"], node["type"]["shape"], node.get("geometry")
     x, x_scale, x_zp = inputs[0]
-    if kind == "dequantize":
+    if op == "dequantize":
         return x_scale * (x.astype(f32) - f32(x_zp)), None, None
-    if kind == "flatten":
-        return x.reshape(-1), x_scale, x_zp
-    if kind == "max_pool2d":
-        kernel, stride, padding = options["kernel"], options["stride"] or options["kernel"], options["padding"]
-        return windows(x, kernel, stride, padding, 0).max(axis=(2, 3)), x_scale, x_zp
-    if kind == "code_relu":
-        return np.maximum(x, x_zp).astype(np.uint8), x_scale, x_zp
 
     scale, zero_point = slots["output_scale"][0], slots["output_zero_point"][0]
-    if kind == "quantize":
-        qmax = 2 ** options["activation"]["bits"] - 1
+    qmax = 2 ** node["type"]["bits"] - 1
+    if op == "quantize":
         y = np.clip(np.rint(x / scale) + f32(zero_point), 0, qmax).astype(np.uint8)
-    elif kind == "int8_linear":
-        acc = slots["weight"].astype(np.int32) @ (x.astype(np.int32) - x_zp)
-        y = product(acc, slots, options["int8"]["relu"], 2 ** options["int8"]["output_bits"] - 1)
-    elif kind == "int8_conv2d":
-        layer, weight = options["layer"], slots["weight"].astype(np.int32)
-        if layer["groups"] != 1 or layer["dilation"] != 1:
+    elif op == "reshape":
+        y = x.reshape(shape)
+    elif op == "pool" and node["pool"] == "max":
+        y = windows(x, geometry["kernel"], geometry["stride"], geometry["padding"], 0).max(axis=(2, 3))
+    elif op == "lookup" and slots["table"].ndim == 1:
+        y = slots["table"][x]
+    elif op == "product":
+        if geometry["groups"] != 1 or geometry["dilation"] != [1, 1]:
             raise SystemExit(f"{node['name']}: groups and dilation are left as an exercise")
-        patches = windows(x.astype(np.int32) - x_zp, layer["kernel"], layer["stride"], layer["padding"], 0)
+        image = x.astype(np.int32).reshape(geometry["image"]) - x_zp
+        patches = windows(image, geometry["kernel"], geometry["stride"], geometry["padding"], 0)
+        weight = slots["weight"].astype(np.int32).reshape(geometry["outputs"], *patches.shape[2:])
         acc = np.tensordot(patches, weight, axes=([2, 3, 4], [1, 2, 3])).astype(np.int32)
-        y = product(acc, slots, options["int8"]["relu"], 2 ** options["int8"]["output_bits"] - 1)
-    elif kind == "int8_add":
+        y = product(acc, slots, node["relu"], qmax).reshape(shape)
+    elif op == "add":
         other, other_scale, other_zp = inputs[1]
         m_a, m_b = multiplier(np.float64(x_scale) / scale), multiplier(np.float64(other_scale) / scale)
         real_code = (x.astype(f32) - f32(x_zp)) * m_a + (other.astype(f32) - f32(other_zp)) * m_b
-        y = requantize(real_code, zero_point, zero_point if options["relu"] else 0, 2 ** options["output_bits"] - 1)
+        y = requantize(real_code, zero_point, zero_point if node["relu"] else 0, qmax)
     else:
-        raise SystemExit(f"{node['name']}: unknown kind {kind}")
+        raise SystemExit(f"{node['name']}: unknown operation {op}")
     return y, scale, zero_point
 
 

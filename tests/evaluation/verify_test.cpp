@@ -30,18 +30,22 @@ VerifyReport report_with_bias(float expected, float actual) {
   const Tensor images = test::random_images({4}, 8, 1, -1.0F, 1.0F);
   test::infer(prepared, images);
   quant::freeze_observers(prepared);
-  nn::Graph int8 = quant::convert(prepared).graph;
-  const auto set_bias = [](nn::Graph& graph, float bias) {
-    for (const nn::NamedParameter& named : graph.parameters()) {
-      if (named.name.starts_with("last")) {
-        named.parameter->value = named.parameter->value.clone();
-        std::ranges::fill(named.parameter->value.data<float>(), named.name == "last.bias" ? bias : 0.0F);
-      }
+  runtime::Model int8 = quant::convert(prepared).model;
+  for (const nn::NamedParameter& named : prepared.parameters()) {
+    if (named.name.starts_with("last")) {
+      std::ranges::fill(named.parameter->value.data<float>(), named.name == "last.bias" ? expected : 0.0F);
     }
-  };
-  set_bias(prepared, expected);
-  set_bias(int8, actual);
+  }
+  auto& last = test::op_of<runtime::Product>(int8, "last");
+  std::ranges::fill(last.weight.data<float>(), 0.0F);
+  std::ranges::fill(last.bias.data<float>(), std::isfinite(actual) ? actual : 0.0F);
   Verifier verifier(prepared, int8);
+  if (!std::isfinite(actual)) {  // such a model is refused: the number comes into its plan
+    for (const std::span<std::byte> memory :
+         verifier.plan_for(images.shape()[0]).packed_memory_of(test::index_of(int8, "last"))) {
+      std::ranges::fill(std::span(reinterpret_cast<float*>(memory.data()), memory.size() / sizeof(float)), actual);
+    }
+  }
   verifier.feed(images);
   return verifier.report();
 }
@@ -57,6 +61,42 @@ TEST(Verify, TellsNumbersOfFloatLayersAsNumbers) {
   ASSERT_EQ(report.first.size(), 1U);
   EXPECT_EQ(report.first[0].expected, -2.5);
   EXPECT_EQ(report.first[0].actual, 7.25);
+}
+
+// What runs is what is verified: a fault in the plan's own memory is found, and the layer named.
+TEST(Verify, NamesTheLayerOfAFaultInThePlan) {
+  nn::Graph net = test::everything_net();
+  net.initialize(2);
+  nn::Graph prepared = quant::prepare(net, quant::QConfigMapping());
+  const Tensor images = test::random_images({12, 12, 3}, 8, 1, -1.0F, 1.0F);
+  test::infer(prepared, images);
+  quant::freeze_observers(prepared);
+  const runtime::Model int8 = quant::convert(prepared).model;
+  for (const char* layer : {"conv1", "conv2", "fc1", "fc2"}) {
+    const std::size_t node = test::index_of(int8, layer);
+    Verifier sound(prepared, int8);
+    const std::size_t pieces = sound.plan_for(8).packed_memory_of(node).size();
+    ASSERT_GE(pieces, 2U) << layer << ": weights and multipliers";
+    for (std::size_t piece = 0; piece < pieces; ++piece) {
+      // One byte: of a weight's code, or of a multiplier or bias. One of the first four is no padding.
+      int found = 0;
+      for (std::size_t byte = 0; byte < 4; ++byte) {
+        Verifier verifier(prepared, int8);
+        verifier.plan_for(8).packed_memory_of(node)[piece][byte] ^= std::byte{0x40};
+        verifier.feed(images);
+        const VerifyReport report = verifier.report();
+        if (!report.first.empty()) {
+          ++found;
+          EXPECT_FALSE(report.passed());
+          EXPECT_EQ(report.first[0].layer, layer) << "piece " << piece << ", byte " << byte;
+          EXPECT_THAT(to_text(report), HasSubstr(std::string(layer) + ": image "));
+        }
+      }
+      EXPECT_GE(found, 1) << layer << ", piece " << piece;
+    }
+    sound.feed(images);
+    EXPECT_TRUE(sound.report().passed()) << to_text(sound.report());
+  }
 }
 
 }  // namespace

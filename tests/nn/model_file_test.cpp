@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
                "version: expected 1, got 2"},
         Damage{"no_version", [](TensorFile& f) { f.attributes.erase("version"); }, "version"},
         Damage{"other_kind", [](TensorFile& f) { f.attributes["kind"] = std::string("int4"); },
-               "kind: expected fp32, qat or int8, got 'int4'"},
+               "kind: expected fp32 or qat, got 'int4'"},
         Damage{"no_graph", [](TensorFile& f) { f.attributes.erase("graph"); }, "graph"},
         Damage{"graph_not_json", [](TensorFile& f) { f.attributes["graph"] = std::string("{"); }, "not JSON"},
         Damage{"graph_of_numbers", [](TensorFile& f) { f.attributes["graph"] = std::string("[1, 2]"); }, "graph: "},

@@ -119,20 +119,18 @@ Tensor float_result(const nn::Graph& net, const nn::Graph& prepared, const Tenso
   return test::infer(twin, images);
 }
 
-void expect_biases_fit(const nn::Graph& int8) {
+void expect_biases_fit(runtime::Model int8) {
   for (const char* name : {"conv1", "conv2", "fc"}) {
-    for (const nn::Slot& slot : int8.node(name).module->slots()) {
-      for (std::size_t o = 0; slot.name == "bias" && o < static_cast<std::size_t>(slot.tensor->elements()); ++o) {
-        EXPECT_LE(std::abs(std::int64_t{slot.tensor->data<std::int32_t>()[o]}), kLargestBias)
-            << name << ", output " << o;
-      }
+    const Tensor& bias = test::op_of<runtime::Product>(int8, name).bias;
+    for (std::size_t o = 0; o < static_cast<std::size_t>(bias.elements()); ++o) {
+      EXPECT_LE(std::abs(std::int64_t{bias.data<std::int32_t>()[o]}), kLargestBias) << name << ", output " << o;
     }
   }
 }
 
 /// Equal codes on any images; on those that ranges were observed on, results close to those of float.
 void expect_exact_and_close(const nn::Graph& net, const nn::Graph& prepared, const Tensor& images, double tolerance) {
-  nn::Graph int8 = quant::convert(prepared).graph;
+  const runtime::Model int8 = quant::convert(prepared).model;
   expect_biases_fit(int8);
   evaluation::Verifier verifier(prepared, int8);
   verifier.feed(images);
@@ -141,10 +139,10 @@ void expect_exact_and_close(const nn::Graph& net, const nn::Graph& prepared, con
 
   const TempFolder folder;
   const auto file = folder / "int8.h5";
-  nn::save_model({.graph = int8, .kind = "int8"}, file);
-  nn::Model read = nn::load_model(file, quant::factories_of());
+  runtime::save_model({.model = int8}, file);
+  const runtime::ModelFile read = runtime::load_model(file);
   const Tensor expected = float_result(net, prepared, images);
-  const Tensor actual = test::infer(read.graph, images);
+  const Tensor actual = test::infer(read.model, images);
   const MinMax range = kernels::min_max(expected.data<float>());
   const double width = std::max(range.max, 0.0F) - std::min(range.min, 0.0F);
   for (std::size_t i = 0; i < static_cast<std::size_t>(expected.elements()); ++i) {
@@ -210,7 +208,7 @@ TEST_P(Bias, FitsInTraining) {
       test::train_step(moved, images, test::random_labels(16, 5, seed), 0.05F, step);
     }
     quant::freeze_observers(moved);
-    const nn::Graph int8 = quant::convert(moved).graph;
+    const runtime::Model int8 = quant::convert(moved).model;
     expect_biases_fit(int8);
     evaluation::Verifier verifier(moved, int8);
     verifier.feed(images);
@@ -226,14 +224,10 @@ TEST(Bias, OfAFileIsCheckedWhenItIsLoaded) {
   nn::Graph prepared = quant::prepare(net, quant::QConfigMapping());
   test::infer(prepared, test::random_images({6, 6, 2}, 4, 1));
   quant::freeze_observers(prepared);
-  const nn::Graph int8 = quant::convert(prepared).graph;
-  for (const nn::Slot& slot : int8.node("conv2").module->slots()) {
-    if (slot.name == "bias") {
-      slot.tensor->data<std::int32_t>()[4] = -kLargestBias - 1;
-    }
-  }
+  runtime::Model int8 = quant::convert(prepared).model;
+  test::op_of<runtime::Product>(int8, "conv2").bias.data<std::int32_t>()[4] = -kLargestBias - 1;
   try {
-    nn::from_file(nn::to_file({.graph = int8, .kind = "int8"}), quant::factories_of());
+    test::through_file(int8);
     FAIL() << "taken";
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("conv2: bias: element 4: expected at most 2^30"), std::string::npos)

@@ -28,7 +28,7 @@ std::string error_of(const nn::Graph& net, const quant::QConfigMapping& mapping)
   std::string errors;
   for (const auto& pass : {&quant::prepare, &quant::prepare_qat}) {
     try {
-      pass(net, mapping, quant::factories_of());
+      pass(net, mapping, quant::standard_kinds());
       errors += "no error\n";
     } catch (const Error& error) {
       errors += std::string(error.what()) + '\n';
@@ -81,7 +81,7 @@ TEST(Depth, OfALayerThatFitsWithFewerBitsComputesExactly) {
     const Tensor images = test::random_images({90000}, 3, 5, 0.5F, 1.0F);
     test::train_step(qat, images, test::random_labels(3, 2, 1), 0.0F);
     quant::freeze_observers(qat);
-    nn::Graph int8 = quant::convert(qat).graph;
+    const runtime::Model int8 = quant::convert(qat).model;
     evaluation::Verifier verifier(qat, int8);
     verifier.feed(images);
     EXPECT_EQ(verifier.report().codes_mismatched, 0) << evaluation::to_text(verifier.report());

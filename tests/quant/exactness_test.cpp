@@ -33,7 +33,7 @@ nn::Graph trained(std::uint64_t seed, const quant::QConfigMapping& mapping, int 
   return qat;
 }
 
-evaluation::VerifyReport compare(const nn::Graph& qat, const nn::Graph& int8, std::uint64_t seed,
+evaluation::VerifyReport compare(const nn::Graph& qat, const runtime::Model& int8, std::uint64_t seed,
                                  std::int64_t batch = 16) {
   evaluation::Verifier verifier(qat, int8);
   const Tensor images = random_images({12, 12, 3}, 48, seed, -1.5F, 1.5F);
@@ -59,7 +59,7 @@ TEST_P(Exactness, ConvertedModelGivesTheTrainedCodes) {
   }
   const nn::Graph qat = trained(seed, quant::QConfigMapping(config));
   const quant::Converted converted = quant::convert(qat);
-  const evaluation::VerifyReport report = compare(qat, converted.graph, seed);
+  const evaluation::VerifyReport report = compare(qat, converted.model, seed);
   EXPECT_EQ(report.codes_mismatched, 0) << "seed " << seed << '\n' << evaluation::to_text(report);
   EXPECT_EQ(report.predictions_changed, 0) << "seed " << seed;
   EXPECT_EQ(report.images, 48);
@@ -106,7 +106,7 @@ TEST(Exactness, StaticQuantizationToo) {
   nn::Graph prepared = quant::prepare(net, quant::QConfigMapping());
   test::infer(prepared, random_images({12, 12, 3}, 32, 5, -1.0F, 1.0F));
   quant::freeze_observers(prepared);
-  const evaluation::VerifyReport report = compare(prepared, quant::convert(prepared).graph, 7);
+  const evaluation::VerifyReport report = compare(prepared, quant::convert(prepared).model, 7);
   EXPECT_EQ(report.codes_mismatched, 0) << evaluation::to_text(report);
 }
 
@@ -114,22 +114,19 @@ TEST(Exactness, SurvivesFiles) {
   const nn::Graph qat = trained(11, quant::QConfigMapping());
   const TempFolder folder;
   nn::save_model({.graph = qat, .kind = "qat"}, folder / "exact_qat.h5");
-  nn::save_model({.graph = quant::convert(qat).graph, .kind = "int8"}, folder / "exact_int8.h5");
+  runtime::save_model({.model = quant::convert(qat).model}, folder / "exact_int8.h5");
   const nn::Model read_qat = nn::load_model(folder / "exact_qat.h5", quant::factories_of());
-  const nn::Model read_int8 = nn::load_model(folder / "exact_int8.h5", quant::factories_of());
-  EXPECT_EQ(compare(read_qat.graph, read_int8.graph, 2).codes_mismatched, 0);
-  EXPECT_EQ(compare(qat, read_int8.graph, 2).codes_mismatched, 0);
-  EXPECT_EQ(compare(qat, read_int8.graph, 2).codes_sha256, compare(read_qat.graph, read_int8.graph, 2).codes_sha256);
+  const runtime::ModelFile read_int8 = runtime::load_model(folder / "exact_int8.h5");
+  EXPECT_EQ(compare(read_qat.graph, read_int8.model, 2).codes_mismatched, 0);
+  EXPECT_EQ(compare(qat, read_int8.model, 2).codes_mismatched, 0);
+  EXPECT_EQ(compare(qat, read_int8.model, 2).codes_sha256, compare(read_qat.graph, read_int8.model, 2).codes_sha256);
 }
 
 TEST(Exactness, ADifferentCodeIsFoundAndNamed) {
   const nn::Graph qat = trained(4, quant::QConfigMapping());
-  const nn::Graph int8 = quant::convert(qat).graph.clone(quant::factories_of());
-  for (nn::Slot& slot : int8.node("conv2").module->slots()) {
-    if (slot.name == "weight") {
-      std::ranges::fill(slot.tensor->data<std::int8_t>().first(3 * 3 * 8), std::int8_t{0});  // of the first channel
-    }
-  }
+  runtime::Model int8 = quant::convert(qat).model;
+  Tensor& weight = test::op_of<runtime::Product>(int8, "conv2").weight;
+  std::ranges::fill(weight.data<std::int8_t>().first(3 * 3 * 8), std::int8_t{0});  // of the first channel
   const evaluation::VerifyReport report = compare(qat, int8, 4);
   EXPECT_FALSE(report.passed());
   ASSERT_FALSE(report.first.empty());
@@ -144,12 +141,12 @@ TEST(Exactness, ModelsOfOtherShapeAreRefused) {
   nn::Graph prepared = quant::prepare(other, quant::QConfigMapping());
   test::infer(prepared, random_images({8, 8, 1}, 4, 1));
   quant::freeze_observers(prepared);
-  EXPECT_THROW(evaluation::Verifier(trained(1, quant::QConfigMapping(), 1), quant::convert(prepared).graph), Error);
+  EXPECT_THROW(evaluation::Verifier(trained(1, quant::QConfigMapping(), 1), quant::convert(prepared).model), Error);
 }
 
 TEST(Exactness, TheDigestDependsOnTheModelAndTheImagesAlone) {
   const nn::Graph qat = trained(5, quant::QConfigMapping());
-  const nn::Graph int8 = quant::convert(qat).graph;
+  const runtime::Model int8 = quant::convert(qat).model;
   const std::string digest = compare(qat, int8, 1).codes_sha256;
   EXPECT_EQ(digest.size(), 64U);
   EXPECT_EQ(compare(qat, int8, 1, 7).codes_sha256, digest) << "another batch size";

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "detent/nn/model_file.h"
+#include "detent/runtime/model_file.h"
 #include "tests/error_of.h"
 #include "tests/quant/qat_fixture.h"
 
@@ -76,10 +77,25 @@ TEST(Finite, PreparedModelsAreConvertedAndReadOnlySo) {
 }
 
 TEST(Finite, ConvertedModelsAreReadOnlySo) {
-  const nn::Graph int8 = quant::convert(calibrated(float_net())).graph;
-  for_each_slot(int8,
-                [&](const std::string& message) { EXPECT_THAT(error_of_file(int8, "int8"), HasSubstr(message)); });
-  EXPECT_EQ(error_of_file(int8, "int8"), "no error");
+  nn::Graph prepared = quant::prepare(float_net(), quant::QConfigMapping().set_name("fc2", std::nullopt));
+  test::infer(prepared, test::random_images({12, 12, 3}, 4, 1));
+  quant::freeze_observers(prepared);
+  const TensorFile good = runtime::to_file({.model = quant::convert(prepared).model});
+  EXPECT_EQ(error_of([&] { runtime::from_file(good); }), "no error");
+  std::size_t count = 0;
+  for (const auto& [path, tensor] : good.tensors) {
+    if (tensor.dtype() == DType::F32) {
+      TensorFile bad = good;
+      Tensor& changed = bad.tensors[path] = tensor.clone();
+      const float value = std::vector{kNaN, kInfinity, -kInfinity}[count++ % 3];
+      changed.data<float>().back() = value;
+      const std::string node = path.substr(path.find('/') + 1, path.rfind('/') - path.find('/') - 1);
+      EXPECT_THAT(error_of([&] { runtime::from_file(bad); }),
+                  testing::AllOf(HasSubstr(node + ": "), HasSubstr("expected a finite"), HasSubstr(text_of(value))))
+          << path;
+    }
+  }
+  EXPECT_GT(count, 30U);
 }
 
 TEST(Finite, AnEmptyRangeIsNoNumber) {

@@ -20,9 +20,9 @@ TEST(LargeGraph, IsPreparedAndConverted) {
   test::infer(prepared, images);
   quant::freeze_observers(prepared);
   const quant::Converted converted = quant::convert(prepared);
-  EXPECT_EQ(converted.graph.nodes().size(), prepared.nodes().size());
-  EXPECT_GE(converted.graph.nodes().size(), kLayers);
-  evaluation::Verifier verifier(prepared, converted.graph);
+  EXPECT_EQ(converted.model.values(), prepared.nodes().size());
+  EXPECT_GE(converted.model.nodes.size(), kLayers);
+  evaluation::Verifier verifier(prepared, converted.model);
   verifier.feed(images);
   EXPECT_EQ(verifier.report().codes_mismatched, 0);
 }

@@ -7,7 +7,7 @@
 #include <map>
 
 #include "detent/nn/model_file.h"
-#include "detent/quant/kinds/qat_modules.h"
+#include "detent/quant/kinds/quantize.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -159,7 +159,7 @@ TEST(Prepare, EveryReaderOfARealValueGetsTheCodesItAsksFor) {
     });
     EXPECT_EQ(largest["input_quantize"], 255);
     EXPECT_EQ(largest["input_quantize2"], other.activation.grid.bits == 4 ? 15 : 255);
-    evaluation::Verifier verifier(qat, quant::convert(qat).graph);
+    evaluation::Verifier verifier(qat, quant::convert(qat).model);
     verifier.feed(random_images({12}, 20, 9, -1.0F, 1.0F));
     EXPECT_EQ(verifier.report().codes_mismatched, 0) << evaluation::to_text(verifier.report());
   }

@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "detent/nn/model_file.h"
-#include "detent/quant/kinds/qat_modules.h"
+#include "detent/quant/kinds/quantize.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {

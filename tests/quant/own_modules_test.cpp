@@ -9,7 +9,8 @@
 
 #include "detent/nn/model_file.h"
 #include "detent/quant/kinds/qat_product.h"
-#include "detent/quant/plan/plan.h"
+#include "detent/quant/passes/lower.h"
+#include "detent/quant/passes/open_model.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -32,14 +33,14 @@ void train(nn::Graph& graph, int steps = 2) {
   }
 }
 
-nn::Graph trained_qat(const nn::Graph& net, const nn::ModuleKinds& kinds = quant::factories_of()) {
+nn::Graph trained_qat(const nn::Graph& net, const quant::Kinds& kinds = quant::standard_kinds()) {
   nn::Graph qat = quant::prepare_qat(net, quant::QConfigMapping(), kinds);
   train(qat);
   quant::freeze_observers(qat);
   return qat;
 }
 
-std::int64_t mismatches(const nn::Graph& prepared, const nn::Graph& int8) {
+std::int64_t mismatches(const nn::Graph& prepared, const runtime::Model& int8) {
   evaluation::Verifier verifier(prepared, int8);
   verifier.feed(random_images(prepared.input_shape(), 20, 77, -1.2F, 1.2F));
   const evaluation::VerifyReport report = verifier.report();
@@ -102,30 +103,23 @@ nn::Graph net_around(std::shared_ptr<nn::Module> own) {
   return net;
 }
 
-nn::ModuleKinds kinds_with_scale() {
-  nn::ModuleKinds kinds = quant::factories_of();
-  kinds["my_scale"] = &Scale::from_options;
+quant::Kinds kinds_with_scale() {
+  quant::Kinds kinds = quant::standard_kinds();
+  kinds.emplace("my_scale", quant::kind_of_class<Scale>());
   return kinds;
 }
 
 TEST(PassInputs, QuantizedGraphsAreNotQuantizedAgain) {
   const nn::Graph net = initialized(test::everything_net());
   const nn::Graph prepared = trained_qat(net);
-  const nn::Graph int8 = quant::convert(prepared).graph;
   const quant::QConfigMapping mapping;
-  const std::string again = "prepare: input_quantize (quantize) is of a prepared or converted graph; pass the float";
-  for (const nn::Graph* graph : {&prepared, &int8}) {
-    EXPECT_THAT(error_of([&] { quant::prepare(*graph, mapping); }), HasSubstr(again));
-    EXPECT_THAT(error_of([&] { quant::prepare_qat(*graph, mapping); }), HasSubstr(again));
-  }
-  EXPECT_THAT(error_of([&] { quant::convert(int8); }),
-              HasSubstr("conv1 (int8_conv2d) is converted already; pass the graph that quant::prepare"));
-  EXPECT_THAT(error_of([&] { quant::ledger_of(int8); }), HasSubstr("conv1 (int8_conv2d) is converted already"));
+  const std::string again = "prepare: input_quantize (quantize) is of a prepared graph; pass the float";
+  EXPECT_THAT(error_of([&] { quant::prepare(prepared, mapping); }), HasSubstr(again));
+  EXPECT_THAT(error_of([&] { quant::prepare_qat(prepared, mapping); }), HasSubstr(again));
+  EXPECT_THAT(error_of([&] { quant::lower(prepared); }),
+              HasSubstr("lower: input_quantize (quantize) is of a prepared graph"));
   EXPECT_THAT(error_of([&] { quant::convert(net); }), HasSubstr("conv1 (conv2d) was never prepared; pass the graph"));
   EXPECT_THAT(error_of([&] { quant::ledger_of(net); }), HasSubstr("conv1 (conv2d) was never prepared"));
-  EXPECT_THAT(error_of([&] { evaluation::Verifier(int8, int8); }), HasSubstr("conv1 (int8_conv2d) is of a converted"));
-  EXPECT_THAT(error_of([&] { evaluation::Verifier(prepared, prepared); }),
-              HasSubstr("conv1 (qat_conv2d) is of a prepared"));
 }
 
 TEST(PassInputs, AGraphThatIsKeptInFloatAltogetherConverts) {
@@ -139,12 +133,13 @@ TEST(PassInputs, AGraphThatIsKeptInFloatAltogetherConverts) {
     EXPECT_EQ(row.reason, "kept in float as asked of all without a rule") << row.name;
     EXPECT_FALSE(row.is_unasked_float) << row.name;
   }
-  EXPECT_EQ(mismatches(prepared, converted.graph), 0);
+  EXPECT_EQ(mismatches(prepared, converted.model), 0);
 }
 
 TEST(OwnModule, WithoutARowIsNamedAndTheMendSaid) {
   const nn::Graph net = net_around(std::make_shared<Scale>());
-  const std::string text = "own: cannot be copied: the kinds have no row 'my_scale'; pass a copy of";
+  const std::string text =
+      "own: the kinds have no row 'my_scale'; pass a copy of quant::standard_kinds() with a row for it";
   EXPECT_THAT(error_of([&] { quant::prepare_qat(net, quant::QConfigMapping()); }), HasSubstr(text));
   EXPECT_THAT(error_of([&] { quant::prepare(net, quant::QConfigMapping()); }), HasSubstr(text));
   const nn::Graph prepared = trained_qat(net, kinds_with_scale());
@@ -155,12 +150,12 @@ TEST(OwnModule, OfAKnownKindsNameIsNotTakenForOne) {
   for (const std::string kind : {"conv2d", "linear", "activation", "batch_norm", "dropout", "max_pool2d", "add"}) {
     const nn::Graph net = net_around(std::make_shared<Scale>(kind));
     EXPECT_THAT(error_of([&] { quant::prepare_qat(net, quant::QConfigMapping()); }),
-                HasSubstr("own: cannot be copied: the kinds' row '" + kind + "' makes a module of another class"));
+                HasSubstr("own: the kinds' row '" + kind + "' is of modules of another class"));
   }
 }
 
 TEST(OwnModule, StaysInFloatBetweenQuantizedOnes) {
-  const nn::ModuleKinds kinds = kinds_with_scale();
+  const quant::Kinds kinds = kinds_with_scale();
   nn::Graph net = net_around(std::make_shared<Scale>());
   const nn::Graph prepared = trained_qat(net, kinds);
   EXPECT_EQ(net.node("own").module->slots()[0].tensor->data<float>()[0], 1.5F) << "the float graph is not trained";
@@ -170,20 +165,24 @@ TEST(OwnModule, StaysInFloatBetweenQuantizedOnes) {
     EXPECT_EQ(row.precision, row.name == "own" ? "float" : row.name == "flatten1" ? row.precision : "int8") << row.name;
     EXPECT_EQ(row.is_unasked_float, row.name == "own") << row.name;
   }
-  EXPECT_EQ(mismatches(prepared, converted.graph), 0);
+  EXPECT_EQ(mismatches(prepared, converted.model), 0);
 
   const TempFolder folder;
   nn::save_model({.graph = prepared, .kind = "qat"}, folder / "own_qat.h5");
-  nn::save_model({.graph = converted.graph, .kind = "int8"}, folder / "own_int8.h5");
-  const nn::Model read_qat = nn::load_model(folder / "own_qat.h5", kinds);
-  nn::Model read_int8 = nn::load_model(folder / "own_int8.h5", kinds);
-  EXPECT_EQ(mismatches(read_qat.graph, read_int8.graph), 0);
-  EXPECT_EQ(mismatches(read_qat.graph, quant::convert(read_qat.graph, {}, kinds).graph), 0);
+  runtime::save_model({.model = converted.model}, folder / "own_int8.h5");
+  const nn::Model read_qat = nn::load_model(folder / "own_qat.h5", quant::factories_of(kinds));
+  const runtime::Model read_int8 = *quant::open_model(folder / "own_int8.h5", kinds).model();
+  EXPECT_THAT(error_of([&] { quant::open_model(folder / "own_int8.h5"); }),
+              HasSubstr("own: unknown kind 'my_scale'; pass custom_ops_of a copy of quant::standard_kinds()"));
+  EXPECT_THAT(error_of([&] { runtime::load_model(folder / "own_int8.h5"); }),
+              HasSubstr("own: kind 'my_scale': this program has no custom operations"));
+  EXPECT_EQ(mismatches(read_qat.graph, read_int8), 0);
+  EXPECT_EQ(mismatches(read_qat.graph, quant::convert(read_qat.graph, {}, kinds).model), 0);
 
   const Tensor images = random_images({6, 6, 2}, 9, 5);
-  quant::InferencePlan plan(read_int8.graph, 9);
-  const Tensor& planned = plan.run(images);
-  const Tensor expected = test::infer(read_int8.graph, images);
+  nn::Graph fake_quantized = read_qat.graph;
+  const Tensor planned = test::infer(read_int8, images);
+  const Tensor expected = test::infer(fake_quantized, images);
   for (std::size_t i = 0; i < 27; ++i) {
     EXPECT_EQ(planned.data<float>()[i], expected.data<float>()[i]) << "element " << i;
   }
@@ -237,12 +236,11 @@ TEST(SharedModule, StaysOneThroughThePasses) {
     } else {
       EXPECT_EQ(std::ranges::count(prepared.nodes(), "n1", &nn::Graph::Node::name), 0);
     }
-    const nn::Graph int8 = quant::convert(prepared).graph;
-    EXPECT_EQ(mismatches(prepared, int8), 0);
+    EXPECT_EQ(mismatches(prepared, quant::convert(prepared).model), 0);
     nn::Graph statically = quant::prepare(net, quant::QConfigMapping());
     test::infer(statically, random_images({8, 8, 3}, 12, 4, -1.0F, 1.0F));
     quant::freeze_observers(statically);
-    EXPECT_EQ(mismatches(statically, quant::convert(statically).graph), 0);
+    EXPECT_EQ(mismatches(statically, quant::convert(statically).model), 0);
   }
 }
 
@@ -254,8 +252,8 @@ TEST(SharedModule, InFloatStaysOne) {
   EXPECT_EQ(prepared.node("a").module, prepared.node("b").module);
   train(prepared);
   quant::freeze_observers(prepared);
-  const nn::Graph converted = quant::convert(prepared).graph;
-  EXPECT_EQ(converted.node("a").module, converted.node("b").module);
+  runtime::Model converted = quant::convert(prepared).model;
+  EXPECT_EQ(test::op_of<runtime::Product>(converted, "a").weight.dtype(), DType::F32);
   EXPECT_EQ(mismatches(prepared, converted), 0);
 }
 
@@ -279,7 +277,7 @@ TEST(SharedModule, ABatchNormBehindTwoConvolutionsIsNotParted) {
   net.initialize(2);
   const nn::Graph prepared = trained_qat(net);
   EXPECT_EQ(prepared.node("n1").module, prepared.node("n2").module);
-  EXPECT_EQ(mismatches(prepared, quant::convert(prepared).graph), 0);
+  EXPECT_EQ(mismatches(prepared, quant::convert(prepared).model), 0);
 }
 
 TEST(FreezeBatchNorm, HoldsForOneThatWasNotFused) {
@@ -314,7 +312,7 @@ TEST(FreezeBatchNorm, HoldsForOneThatWasNotFused) {
   EXPECT_FALSE(norm(other)->settings().frozen);
   quant::freeze_observers(other);
   EXPECT_TRUE(norm(other)->settings().frozen) << "freeze_observers freezes batch norms";
-  EXPECT_EQ(mismatches(other, quant::convert(other).graph), 0);
+  EXPECT_EQ(mismatches(other, quant::convert(other).model), 0);
 }
 
 }  // namespace

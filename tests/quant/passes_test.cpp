@@ -19,6 +19,14 @@ std::vector<std::string> kinds_of(const nn::Graph& graph) {
   return kinds;
 }
 
+std::vector<std::string> ops_of(const runtime::Model& model) {
+  std::vector<std::string> ops;
+  for (const runtime::Node& node : model.nodes) {
+    ops.push_back(node.name + ":" + std::string(name_of(node.op)) + (node.output.is_codes() ? ":u8" : ""));
+  }
+  return ops;
+}
+
 nn::Graph initialized(nn::Graph net) {
   net.initialize(1);
   return net;
@@ -46,12 +54,20 @@ TEST(Convert, MakesIntegersOfAllButWhatHasNone) {
   const nn::Graph prepared = calibrated(initialized(test::everything_net()), quant::QConfigMapping());
   const quant::Converted converted = quant::convert(prepared);
   EXPECT_EQ(
-      kinds_of(converted.graph),
-      (std::vector<std::string>{"input_quantize:quantize", "conv1:int8_conv2d", "depthwise:int8_conv2d",
-                                "depthwise_dequantize:dequantize", "sigmoid:activation", "sigmoid_quantize:quantize",
-                                "pointwise:int8_conv2d", "residual:int8_add", "average:int8_avg_pool2d",
-                                "conv2:int8_conv2d", "max:max_pool2d", "relu3:code_relu", "flatten1:flatten",
-                                "fc1:int8_linear", "fc2:int8_linear", "fc2_dequantize:dequantize"}));
+      ops_of(converted.model),
+      (std::vector<std::string>{"input_quantize:quantize:u8", "conv1:product:u8", "depthwise:product:u8",
+                                "depthwise_dequantize:dequantize", "sigmoid:activation", "sigmoid_quantize:quantize:u8",
+                                "pointwise:product:u8", "residual:add:u8", "average:pool:u8", "conv2:product:u8",
+                                "max:pool:u8", "relu3:lookup:u8", "flatten1:reshape:u8", "fc1:product:u8",
+                                "fc2:product:u8", "fc2_dequantize:dequantize"}));
+  std::vector<std::string> kinds;
+  for (const quant::LedgerRow& row : converted.ledger) {
+    kinds.push_back(row.kind);
+  }
+  EXPECT_EQ(kinds,
+            (std::vector<std::string>{"quantize", "int8_conv2d", "int8_conv2d", "dequantize", "activation", "quantize",
+                                      "int8_conv2d", "int8_add", "int8_avg_pool2d", "int8_conv2d", "max_pool2d",
+                                      "code_relu", "flatten", "int8_linear", "int8_linear", "dequantize"}));
   for (const quant::LedgerRow& row : converted.ledger) {
     EXPECT_EQ(row.precision, row.name == "sigmoid" ? "float" : "int8") << row.name;
     EXPECT_EQ(row.is_unasked_float, row.name == "sigmoid") << row.name;

@@ -8,7 +8,6 @@
 
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/product/conv.h"
-#include "detent/quant/plan/plan.h"
 #include "tests/quant/qat_fixture.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -47,10 +46,10 @@ TEST(PlanAllocation, RunsAllocateNothing) {
   nn::Graph prepared = quant::prepare(net, quant::QConfigMapping());
   test::infer(prepared, test::random_images({8, 8, 1}, 4, 1));
   quant::freeze_observers(prepared);
-  const nn::Graph graph = quant::convert(prepared).graph;
+  const runtime::Model model = quant::convert(prepared).model;
   ThreadPool pool(2);
   for (const std::int64_t batch : {1, 5, 64}) {
-    quant::InferencePlan plan(graph, batch);
+    runtime::Plan plan(model, batch);
     const Tensor images = test::random_images({8, 8, 1}, batch, 2);
     std::int64_t counted_by_runs = -1;
     pool.run([&] {

@@ -1,14 +1,14 @@
-// Inference plans against Graph::forward: equal codes at every layer, whatever the batch and the number of threads.
+// Plans of converted models against the prepared graph: equal codes at every layer, whatever is fused, the batch and
+// the number of threads; and of float graphs, lowered.
 
-#include "detent/quant/plan/plan.h"
+#include "detent/runtime/plan.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <nlohmann/json.hpp>
-#include <thread>
 
 #include "detent/core/threads/parallel.h"
+#include "detent/quant/passes/lower.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -16,9 +16,9 @@ namespace {
 
 using test::random_images;
 
-/// A few steps of training, so that ranges, weights and zero points are not trivial; then converted.
-nn::Graph converted(nn::Graph net, std::uint64_t seed, const quant::QConfigMapping& mapping = quant::QConfigMapping(),
-                    float low = -1.0F) {
+/// A few steps of training, so that ranges, weights and zero points are not trivial; then frozen.
+nn::Graph trained(nn::Graph net, std::uint64_t seed, const quant::QConfigMapping& mapping = quant::QConfigMapping(),
+                  float low = -1.0F) {
   net.initialize(seed);
   nn::Graph qat = quant::prepare_qat(net, mapping);
   const std::int64_t classes = net.output_shape().elements();
@@ -27,7 +27,11 @@ nn::Graph converted(nn::Graph net, std::uint64_t seed, const quant::QConfigMappi
                      test::random_labels(8, classes, seed * 10 + step), 0.05F, step);
   }
   quant::freeze_observers(qat);
-  return quant::convert(qat).graph;
+  return qat;
+}
+
+runtime::Model converted(nn::Graph net, std::uint64_t seed) {
+  return quant::convert(trained(std::move(net), seed)).model;
 }
 
 nn::Graph mnist_cnn() {
@@ -68,12 +72,12 @@ nn::Graph odd_net() {
   return net;
 }
 
-Tensor run_plan(const nn::Graph& graph, const Tensor& images, int threads = 2) {
+Tensor run_plan(const runtime::Model& model, const Tensor& images, int threads = 2) {
   ThreadPool pool(threads);
   Tensor y;
   pool.run([&] {
-    quant::InferencePlan plan(graph, images.shape()[0]);
-    plan.run(random_images(graph.input_shape(), images.shape()[0], 99));  // what an earlier run left must not matter
+    runtime::Plan plan(model, images.shape()[0]);
+    plan.run(random_images(images.shape().row(), images.shape()[0], 99));  // what an earlier run left must not matter
     y = plan.run(images).clone();
   });
   return y;
@@ -92,20 +96,18 @@ void expect_same(const Tensor& actual, const Tensor& expected, const std::string
   }
 }
 
-/// Every value of the graph in turn as the result, and the whole.
-void expect_equal_layers(nn::Graph graph, std::int64_t batch, std::uint64_t seed) {
-  const Tensor images = random_images(graph.input_shape(), batch, seed, -1.2F, 1.1F);
-  std::vector<Tensor> expected;
-  const Tensor whole =
-      test::infer(graph, images, [&](const nn::Graph::Node&, const nn::Variable& y) { expected.push_back(y.value()); });
-  expect_same(run_plan(graph, images), whole, "seed " + std::to_string(seed) + ", whole");
-  for (std::size_t i = 1; i < expected.size(); ++i) {
-    if (graph.nodes()[i].module->kind() == "flatten") {
-      continue;
-    }
-    graph.output({i});
-    expect_same(run_plan(graph, images), expected[i],
-                "seed " + std::to_string(seed) + ", batch " + std::to_string(batch) + ", " + graph.nodes()[i].name);
+/// Every value of the model in turn as the result, and the whole.
+void expect_equal_layers(nn::Graph prepared, std::int64_t batch, std::uint64_t seed) {
+  runtime::Model model = quant::convert(prepared).model;
+  const Tensor images = random_images(prepared.input_shape(), batch, seed, -1.2F, 1.1F);
+  std::map<std::string, Tensor> expected;
+  const Tensor whole = test::infer(
+      prepared, images, [&](const nn::Graph::Node& node, const nn::Variable& y) { expected[node.name] = y.value(); });
+  expect_same(run_plan(model, images), whole, "seed " + std::to_string(seed) + ", whole");
+  for (std::size_t i = 0; i < model.nodes.size(); ++i) {
+    model.output = model.value_of(i);
+    expect_same(run_plan(model, images), expected.at(model.nodes[i].name),
+                "seed " + std::to_string(seed) + ", batch " + std::to_string(batch) + ", " + model.nodes[i].name);
   }
 }
 
@@ -123,57 +125,42 @@ TEST_P(Plan, GivesTheCodesOfTheGraphAtEveryLayer) {
   }
   const quant::QConfigMapping mapping(config);
   const std::int64_t batches[] = {1, 3, 8, 37};
-  expect_equal_layers(converted(test::everything_net(), seed, mapping), batches[seed % 4], seed);
-  expect_equal_layers(converted(odd_net(), seed, mapping), batches[(seed + 1) % 4], seed);
-  expect_equal_layers(converted(test::plain_net(), seed, mapping), batches[(seed + 2) % 4], seed);
-  expect_equal_layers(converted(mnist_mlp(), seed, mapping), batches[(seed + 3) % 4], seed);
+  expect_equal_layers(trained(test::everything_net(), seed, mapping), batches[seed % 4], seed);
+  expect_equal_layers(trained(odd_net(), seed, mapping), batches[(seed + 1) % 4], seed);
+  expect_equal_layers(trained(test::plain_net(), seed, mapping), batches[(seed + 2) % 4], seed);
+  expect_equal_layers(trained(mnist_mlp(), seed, mapping), batches[(seed + 3) % 4], seed);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Plan, testing::Range(0, 8));
 
-TEST(InferencePlan, GivesTheCodesOfMnistCnn) {
+TEST(ShippedPlan, GivesTheCodesOfMnistCnn) {
   for (const std::uint64_t seed : {1U, 2U}) {
-    const nn::Graph graph = converted(mnist_cnn(), seed);
-    expect_equal_layers(graph, 1, seed);
-    expect_equal_layers(graph, 33, seed);
+    const nn::Graph prepared = trained(mnist_cnn(), seed);
+    expect_equal_layers(prepared, 1, seed);
+    expect_equal_layers(prepared, 33, seed);
   }
 }
 
-TEST(InferencePlan, ResultsDoNotDependOnThreads) {
+TEST(ShippedPlan, ResultsDoNotDependOnThreads) {
   nn::Graph net = mnist_cnn();
   net.initialize(4);
-  for (const nn::Graph& graph : {converted(mnist_cnn(), 4), net}) {
+  for (const runtime::Model& model : {converted(mnist_cnn(), 4), quant::lower(net)}) {
     for (const std::int64_t batch : {1, 40}) {
       const Tensor images = random_images({28, 28, 1}, batch, 3);
-      const Tensor one = run_plan(graph, images, 1);
+      const Tensor one = run_plan(model, images, 1);
       for (const int threads : {2, 3}) {
-        expect_same(run_plan(graph, images, threads), one, std::to_string(threads) + " threads");
+        expect_same(run_plan(model, images, threads), one, std::to_string(threads) + " threads");
       }
     }
   }
 }
 
-TEST(InferencePlan, ComputesFloatGraphs) {
-  for (nn::Graph net : {mnist_cnn(), mnist_mlp(), test::everything_net()}) {
-    net.initialize(6);
-    for (const std::int64_t batch : {1, 5, 70}) {
-      const Tensor images = random_images(net.input_shape(), batch, 8);
-      const Tensor expected = test::infer(net, images);
-      const Tensor actual = run_plan(net, images);
-      ASSERT_EQ(actual.shape(), expected.shape());
-      for (std::size_t i = 0; i < static_cast<std::size_t>(actual.elements()); ++i) {
-        ASSERT_NEAR(actual.data<float>()[i], expected.data<float>()[i], 1e-5F)
-            << "batch " << batch << ", element " << i;
-      }
-    }
-  }
-}
-
-TEST(InferencePlan, PixelsAreTheRealsTheyMean) {
+TEST(ShippedPlan, PixelsAreTheRealsTheyMean) {
   nn::Graph net = mnist_mlp();
   net.initialize(2);
-  for (const nn::Graph& graph :
-       {converted(mnist_mlp(), 2), converted(mnist_mlp(), 2, quant::QConfigMapping(), 0.0F), net}) {
+  for (const runtime::Model& model :
+       {converted(mnist_mlp(), 2), quant::convert(trained(mnist_mlp(), 2, quant::QConfigMapping(), 0.0F)).model,
+        quant::lower(net)}) {
     Tensor pixels = Tensor::empty({9, 28, 28, 1}, DType::U8);
     Tensor reals = Tensor::empty({9, 28, 28, 1}, DType::F32);
     RandomStream random(1, "pixels");
@@ -181,65 +168,11 @@ TEST(InferencePlan, PixelsAreTheRealsTheyMean) {
       pixels.data<std::uint8_t>()[i] = static_cast<std::uint8_t>(random.index(256));
       reals.data<float>()[i] = static_cast<float>(pixels.data<std::uint8_t>()[i]) / 255.0F;
     }
-    quant::InferencePlan plan(graph, 9);
+    runtime::Plan plan(model, 9);
     const Tensor expected = plan.run(reals).clone();
     expect_same(plan.run_pixels(pixels), expected, "pixels");
     expect_same(plan.run(reals), expected, "reals again");
   }
-}
-
-/// Does something else in its forward pass.
-class Meanwhile : public nn::Module {
- public:
-  std::string_view kind() const override { return "meanwhile"; }
-  nlohmann::json options() const override { return nlohmann::json::object(); }
-  Shape output_shape(std::span<const Shape> inputs) const override { return inputs[0]; }
-  nn::Variable forward(nn::Context&, std::span<const nn::Variable> inputs) override {
-    if (action) {
-      action();
-    }
-    return inputs[0];
-  }
-  std::function<void()> action;
-};
-
-TEST(InferencePlan, RefusesASecondThreadWhileItRuns) {
-  const auto meanwhile = std::make_shared<Meanwhile>();
-  nn::Graph net;
-  net.output(net.linear(net.add(meanwhile, {net.input({6})}, "meanwhile"), {.out_features = 3, .name = "fc"}));
-  net.initialize(5);
-  const Tensor images = random_images({6}, 4, 1);
-  const Tensor pixels = Tensor::zeros({4, 6}, DType::U8);
-  quant::InferencePlan plan(net, 4);
-  const Tensor expected = plan.run(images).clone();
-  std::string of_run, of_pixels;
-  meanwhile->action = [&] {
-    std::thread([&] {
-      of_run = error_of([&] { plan.run(images); });
-      of_pixels = error_of([&] { plan.run_pixels(pixels); });
-    }).join();
-  };
-  expect_same(plan.run(images), expected, "the first thread's result");
-  EXPECT_NE(of_run.find("plan: it is run by two threads at once"), std::string::npos) << of_run;
-  EXPECT_EQ(of_pixels, of_run);
-  meanwhile->action = [] { fail("a module failed"); };
-  EXPECT_EQ(error_of([&] { plan.run(images); }), "a module failed");
-  meanwhile->action = {};
-  expect_same(plan.run(images), expected, "after a failure");
-}
-
-TEST(InferencePlan, RefusesWhatItCannotRun) {
-  nn::Graph net = test::plain_net();
-  net.initialize(1);
-  EXPECT_THROW(quant::InferencePlan(quant::prepare_qat(net, quant::QConfigMapping()), 4), Error);
-  const nn::Graph graph = converted(net, 1);
-  EXPECT_THROW(quant::InferencePlan(graph, 0), Error);
-  quant::InferencePlan plan(graph, 4);
-  EXPECT_TRUE(plan.is_integer());
-  EXPECT_GT(plan.memory_bytes(), 0U);
-  EXPECT_THROW(plan.run(random_images({8, 8, 1}, 3, 1)), Error) << "another batch";
-  EXPECT_THROW(plan.run_pixels(random_images({8, 8, 1}, 4, 1)), Error) << "reals as pixels";
-  EXPECT_EQ(plan.run(random_images({8, 8, 1}, 4, 1)).shape(), Shape({4, 3}));
 }
 
 }  // namespace

@@ -8,7 +8,9 @@
 #include "detent/evaluation/verify.h"
 #include "detent/nn/graph.h"
 #include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/module_op.h"
 #include "detent/quant/passes/prepare.h"
+#include "detent/runtime/plan.h"
 #include "tests/data/temp_folder.h"
 #include "tests/error_of.h"
 
@@ -65,6 +67,33 @@ inline Tensor infer(nn::Graph& graph, const Tensor& images, const nn::Graph::Tap
   autograd::Tape tape(nullptr, autograd::Tape::Mode::Inference);
   nn::Context context{tape};
   return graph.forward(context, tape.constant(images), tap).value();
+}
+
+/// The result of a model's plan.
+inline Tensor infer(const runtime::Model& model, const Tensor& images) {
+  runtime::Plan plan(model, images.shape()[0]);
+  return plan.run(images).clone();
+}
+
+/// The number of the node of this name.
+inline std::size_t index_of(const runtime::Model& model, std::string_view name) {
+  for (std::size_t i = 0; i < model.nodes.size(); ++i) {
+    if (model.nodes[i].name == name) {
+      return i;
+    }
+  }
+  fail("test: no node ", name);
+}
+
+/// The operation of type O of the node of this name, for changes.
+template <typename O>
+O& op_of(runtime::Model& model, std::string_view name) {
+  return std::get<O>(model.nodes[index_of(model, name)].op);
+}
+
+/// A model read back from its file.
+inline runtime::Model through_file(const runtime::Model& model, const quant::Kinds& kinds = quant::standard_kinds()) {
+  return runtime::from_file(runtime::to_file({.model = model}), quant::custom_ops_of(kinds)).model;
 }
 
 /// Every kind that the passes know: conv + batch norm + relu, depthwise, residual add, average pools, max-pool, a

@@ -7,9 +7,10 @@
 
 #include "detent/core/philox.h"
 #include "detent/io/tensor_file.h"
-#include "detent/nn/model_file.h"
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/prepare.h"
+#include "detent/runtime/model_file.h"
+#include "detent/runtime/plan.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent::quant {
@@ -51,20 +52,21 @@ TEST(RecomputeInNumpy, GivesTheCodesOfEveryLayer) {
     prepared.forward(context, tape.constant(random_images(16, 1)));
   }
   freeze_observers(prepared);
-  nn::Graph int8 = convert(prepared).graph;
+  const runtime::Model int8 = convert(prepared).model;
 
   const TempFolder folder;
-  nn::save_model({.graph = int8, .kind = "int8"}, folder / "int8.h5");
+  runtime::save_model({.model = int8}, folder / "int8.h5");
   const Tensor image = random_images(1, 2);
   TensorFile example;
   example.tensors["image"] = image.reshape({12, 12, 3});
-  autograd::Tape tape(nullptr, autograd::Tape::Mode::Inference);
-  nn::Context context{.tape = tape};
-  int8.forward(context, tape.constant(image), [&](const nn::Graph::Node& node, const nn::Variable& value) {
-    if (node.module && value.dtype() == DType::U8) {
-      example.tensors["codes/" + node.name] = value.value().reshape(value.shape().row()).clone();
+  runtime::Plan plan(int8, 1, {.keeps_values = true});
+  plan.run(image);
+  for (std::size_t i = 0; i < int8.nodes.size(); ++i) {
+    if (int8.nodes[i].output.is_codes()) {
+      example.tensors["codes/" + int8.nodes[i].name] =
+          plan.value(int8.value_of(i)).reshape(int8.nodes[i].output.shape).clone();
     }
-  });
+  }
   EXPECT_GE(example.tensors.size(), 7U);
   example.write(folder / "example.h5");
 

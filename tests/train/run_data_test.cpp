@@ -76,9 +76,10 @@ class ModelData : public ::testing::Test {
     model.graph.output(model.graph.linear(model.graph.flatten(x), {.out_features = 10}));
     model.attributes = {{"dataset", std::string("letters")}, {"normalization_mean", 0.0}, {"normalization_std", 1.0}};
   }
+  quant::OpenedModel opened() const { return {.kind = "fp32", .content = model.graph, .attributes = model.attributes}; }
   std::string error_on(const data::DataSource& source) const {
     data::write_hdf5_dataset(folder / "set.h5", source);
-    const std::string error = error_of([&] { open_model_data(model, folder / "set.h5"); });
+    const std::string error = error_of([&] { open_model_data(opened(), folder / "set.h5"); });
     std::filesystem::remove(folder / "set.h5");
     return error;
   }
@@ -103,13 +104,13 @@ TEST_F(ModelData, LabelsThatTheModelCannotGiveAndOtherImagesAreRefused) {
 }
 
 TEST_F(ModelData, WhatAModelNamesIsNeverReplaced) {
-  EXPECT_THAT(error_of([&] { open_model_data(model, {}); }), HasSubstr("no data set \"letters\""));
+  EXPECT_THAT(error_of([&] { open_model_data(opened(), {}); }), HasSubstr("no data set \"letters\""));
   model.attributes["dataset"] = std::string("mnist");
-  EXPECT_THAT(error_of([&] { open_model_data(model, {}); }), HasSubstr("no data set \"mnist\""));
+  EXPECT_THAT(error_of([&] { open_model_data(opened(), {}); }), HasSubstr("no data set \"mnist\""));
   std::filesystem::create_directories(folder / "detent");
   data::write_hdf5_dataset(folder / "detent/letters.h5", few());
   model.attributes["dataset"] = std::string("letters");
-  EXPECT_EQ(open_model_data(model, {}).name, "letters");
+  EXPECT_EQ(open_model_data(opened(), {}).name, "letters");
 }
 
 TEST(Run, NamesThatAreNotUtf8EndInMetrics) {
@@ -124,7 +125,7 @@ TEST(Run, NamesThatAreNotUtf8EndInMetrics) {
   const nlohmann::json metrics = nlohmann::json::parse(read_text(folder / "out\xFD/metrics.json"));
   EXPECT_EQ(metrics["dataset"], "caf\xEF\xBF\xBD \xEF\xBF\xBD");
   EXPECT_EQ(metrics["recipe"], "r\xEF\xBF\xBD");
-  const nn::Model model = nn::load_model(folder / "out\xFD/int8.h5", quant::factories_of());
+  const quant::OpenedModel model = quant::open_model(folder / "out\xFD/int8.h5");
   EXPECT_EQ(std::get<std::string>(model.attributes.at("dataset")), metrics["dataset"].get<std::string>());
 }
 
