@@ -39,7 +39,7 @@ bool feeds_relu_alone(const Graph& graph, std::size_t index) {
 /// The modules that take their ReLU in: those of which it holds at every node.
 std::map<Module*, std::shared_ptr<Module>> fused_modules(const Graph& graph) {
   std::map<Module*, bool> all_feed;
-  for (std::size_t i = 1; i < graph.nodes().size(); ++i) {
+  for (std::size_t i = graph.inputs().size(); i < graph.nodes().size(); ++i) {
     Module* const module = graph.nodes()[i].module.get();
     const auto known = all_feed.try_emplace(module, true).first;
     known->second = known->second && feeds_relu_alone(graph, i);
@@ -58,8 +58,11 @@ std::map<Module*, std::shared_ptr<Module>> fused_modules(const Graph& graph) {
 Graph fuse_relu(const Graph& graph) {
   const std::map<Module*, std::shared_ptr<Module>> fused_of = fused_modules(graph);
   Graph fused;
-  std::vector<Graph::Handle> made{fused.input(graph.input_shape())};
-  for (std::size_t i = 1; i < graph.nodes().size(); ++i) {
+  std::vector<Graph::Handle> made;
+  for (const Graph::Node& input : graph.inputs()) {
+    made.push_back(fused.input(input.shape, input.name));
+  }
+  for (std::size_t i = graph.inputs().size(); i < graph.nodes().size(); ++i) {
     const Graph::Node& node = graph.nodes()[i];
     std::vector<Graph::Handle> inputs;
     for (const Graph::Handle input : node.inputs) {

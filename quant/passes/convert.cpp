@@ -208,8 +208,11 @@ Converted convert(const Graph& prepared, const std::vector<std::string>& keep_fl
   check_prepared(prepared);
   pass.made.assign(count, Handle{0});
   pass.map_of.resize(count);
-  pass.made[0] = pass.result.graph.input(prepared.input_shape());
-  for (std::size_t index = 1; index < count; ++index) {
+  const std::span<const Graph::Node> inputs = prepared.inputs();
+  for (std::size_t index = 0; index < inputs.size(); ++index) {
+    pass.made[index] = pass.result.graph.input(inputs[index].shape, inputs[index].name);
+  }
+  for (std::size_t index = inputs.size(); index < count; ++index) {
     note_map(pass, index);
     rule_of (*pass.node(index).module)(pass, index);
   }
@@ -221,7 +224,7 @@ std::vector<LedgerRow> ledger_of(const Graph& prepared, const std::vector<std::s
   check_prepared(prepared);
   std::vector<LedgerRow> ledger;
   std::vector<bool> is_codes(prepared.nodes().size(), false);
-  for (std::size_t index = 1; index < is_codes.size(); ++index) {
+  for (std::size_t index = prepared.inputs().size(); index < is_codes.size(); ++index) {
     const Graph::Node& node = prepared.nodes()[index];
     is_codes[index] = dynamic_cast<QuantizedOutput*>(node.module.get()) != nullptr ||
                       (keeps_map(*node.module) && is_codes[node.inputs[0].index]);

@@ -29,7 +29,7 @@ class Preparation {
         state_(state),
         made_(source.nodes().size()),
         is_done_(made_.size()) {
-    for (std::size_t index = 1; index < made_.size(); ++index) {
+    for (std::size_t index = source.inputs().size(); index < made_.size(); ++index) {
       uses_[node(index).module.get()].push_back(index);
     }
   }
@@ -53,10 +53,10 @@ class Preparation {
   Handle reals_of(Handle source_value);
   /// The codes that a value of the result can have: those of the quantizer that made it.
   CodeRange codes_at(Handle value) const;
-  /// Whether a module that changes no scale runs on codes: its input is codes, or the model's input.
+  /// Whether a module that changes no scale runs on codes: its input is codes, or an input of the model.
   bool reads_codes(std::size_t index) const {
     const Handle input = node(index).inputs[0];
-    return made_[input.index].is_codes || input.index == 0;
+    return made_[input.index].is_codes || input.index < source_.inputs().size();
   }
 
   /// Adds `module` under the name of the first node of `chain`; it does the work of the whole chain.
@@ -355,8 +355,11 @@ Graph Preparation::run() {
   check_is_float();
   nn::check_finite(source_, "prepare");
   check_names();
-  made_[0] = {false, result_.input(source_.input_shape())};
-  for (std::size_t index = 1; index < source_.nodes().size(); ++index) {
+  const std::span<const Graph::Node> inputs = source_.inputs();
+  for (std::size_t index = 0; index < inputs.size(); ++index) {
+    made_[index] = {false, result_.input(inputs[index].shape, inputs[index].name)};
+  }
+  for (std::size_t index = inputs.size(); index < source_.nodes().size(); ++index) {
     if (is_done_[index]) {
       continue;
     }
