@@ -60,9 +60,12 @@ std::vector<std::int32_t> predictions(const Tensor& output) {
 
 Verifier::Verifier(nn::Graph prepared, runtime::Model int8)
     : prepared_(std::move(prepared)), int8_(std::move(int8)), layer_of_(prepared_.nodes().size()) {
-  check(int8_.inputs.size() == 1 && prepared_.input_shape() == int8_.inputs[0].type.shape,
-        "verify: the models have other inputs: ", prepared_.input_shape(), " and ",
-        int8_.inputs.empty() ? Shape() : int8_.inputs[0].type.shape);
+  check(int8_.inputs.size() == prepared_.inputs().size(), "verify: the models have other inputs: ",
+        prepared_.inputs().size(), " and ", int8_.inputs.size());
+  for (std::size_t i = 0; i < int8_.inputs.size(); ++i) {
+    check(prepared_.inputs()[i].shape == int8_.inputs[i].type.shape, "verify: the models have other inputs: ",
+          prepared_.inputs()[i].shape, " and ", int8_.inputs[i].type.shape);
+  }
   for (const runtime::Node& node : int8_.nodes) {
     const std::optional<nn::Graph::Handle> other = prepared_.find(node.name);
     const bool exists = other && prepared_.node(*other).shape == node.output.shape;
@@ -81,7 +84,8 @@ runtime::Plan& Verifier::plan_for(std::int64_t batch) {
   return *plan_;
 }
 
-void Verifier::feed(const Tensor& images) {
+void Verifier::feed(std::span<const Tensor> inputs) {
+  const std::int64_t examples = inputs.empty() ? 0 : inputs[0].shape()[0];
   std::vector<Tensor> expected(report_.layers.size());
   autograd::Tape tape(&arena_, autograd::Tape::Mode::Inference);
   nn::Context context{tape};
@@ -91,9 +95,11 @@ void Verifier::feed(const Tensor& images) {
       expected[*layer] = value.value();
     }
   };
-  const Tensor expected_output = prepared_.forward(context, tape.constant(images), keep).value();
-  runtime::Plan& plan = plan_for(images.shape()[0]);
-  const Tensor actual_output = plan.run(images);
+  std::vector<nn::Variable> on_tape;
+  std::ranges::transform(inputs, std::back_inserter(on_tape), [&](const Tensor& input) { return tape.constant(input); });
+  const Tensor expected_output = prepared_.forward(context, on_tape, keep).value();
+  runtime::Plan& plan = plan_for(examples);
+  const Tensor actual_output = plan.run(inputs);
   std::vector<Tensor> actual;
   for (std::size_t i = 0; i < report_.layers.size(); ++i) {
     actual.push_back(plan.value(int8_.value_of(i)));
@@ -127,7 +133,7 @@ void Verifier::feed(const Tensor& images) {
   for (std::size_t i = 0; i < before.size(); ++i) {
     report_.predictions_changed += before[i] != after[i];
   }
-  report_.images += images.shape()[0];
+  report_.images += examples;
 }
 
 VerifyReport Verifier::report() const {

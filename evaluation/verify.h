@@ -47,7 +47,9 @@ class Verifier {
   /// Throws Error unless `int8` has the layers of `prepared` (apart from those that convert drops).
   Verifier(nn::Graph prepared, runtime::Model int8);
   /// images [N, ...] f32, as the model was trained on them.
-  void feed(const Tensor& images);
+  void feed(const Tensor& images) { feed(std::span(&images, 1)); }
+  /// The same of models with several inputs, each [N, ...].
+  void feed(std::span<const Tensor> inputs);
   VerifyReport report() const;
 
   /// For tests: the plan that runs batches of `batch` images.

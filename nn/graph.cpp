@@ -39,13 +39,23 @@ std::int64_t bytes_in_use(const Profiler* profiler, const Tape& tape) {
 
 }  // namespace
 
-Graph::Handle Graph::input(Shape shape) {
-  check(nodes_.empty(), "graph: the input must be the first call, and there is one already");
-  check_elements("graph: input", shape);
-  nodes_.push_back({"input", nullptr, {}, std::move(shape)});
-  readers_.push_back({.count = 0, .last = 0});
-  by_name_.emplace("input", 0);
-  return output_;
+Graph::Handle Graph::input(Shape shape, std::string name) {
+  check(nodes_.size() == inputs_, "graph: input: all inputs come before the first module");
+  if (name.empty()) {
+    name = nodes_.empty() ? "input" : free_name("input");
+  }
+  check_name(name);
+  check(!by_name_.contains(name), "graph: there is a node named '", name, "' already");
+  check_elements("graph: " + name, shape);
+  const Handle handle{nodes_.size()};
+  readers_.push_back({.count = 0, .last = handle.index});
+  by_name_.emplace(name, handle.index);
+  nodes_.push_back({std::move(name), nullptr, {}, std::move(shape)});
+  ++inputs_;
+  if (!output_is_chosen_) {
+    output_ = handle;
+  }
+  return handle;
 }
 
 std::string Graph::free_name(std::string_view stem) {
@@ -193,6 +203,7 @@ std::vector<Shape> Graph::shapes_of(const std::vector<Handle>& values) const {
 
 const Shape& Graph::input_shape() const {
   check(!nodes_.empty(), "graph: it has no input yet: call input first");
+  check(inputs_ == 1, "graph: expected one input, it has ", inputs_);
   return nodes_[0].shape;
 }
 
@@ -204,31 +215,37 @@ std::optional<Graph::Handle> Graph::sole_consumer(Handle handle) const {
   return consumers(handle) == 1 && handle != output_ ? std::optional(last_reader(handle)) : std::nullopt;
 }
 
-Variable Graph::forward(Context& context, const Variable& x, const Tap& tap) {
-  check(x.shape().rank() >= 1 && x.shape().row() == input_shape(), "graph: expected input [N] of ", input_shape(),
-        ", got ", x.shape());
+Variable Graph::forward(Context& context, std::span<const Variable> inputs, const Tap& tap) {
+  check(inputs.size() == inputs_, "graph: expected ", inputs_, " inputs, got ", inputs.size());
   Profiler* const profiler = context.tape.profiler();
   std::vector<Variable> values(nodes_.size());
-  values[0] = x;
-  if (tap) {
-    tap(nodes_[0], x);
+  for (std::size_t i = 0; i < inputs_; ++i) {
+    const Shape& shape = inputs[i].shape();
+    check(shape.rank() >= 1 && shape.row() == nodes_[i].shape, "graph: expected ", nodes_[i].name, " [N] of ",
+          nodes_[i].shape, ", got ", shape);
+    check(shape[0] == inputs[0].shape()[0], "graph: ", nodes_[i].name, " has ", shape[0], " examples, but ",
+          nodes_[0].name, " has ", inputs[0].shape()[0]);
+    values[i] = inputs[i];
+    if (tap) {
+      tap(nodes_[i], inputs[i]);
+    }
   }
-  for (std::size_t i = 1; i < nodes_.size(); ++i) {
+  for (std::size_t i = inputs_; i < nodes_.size(); ++i) {
     const Node& node = nodes_[i];
-    std::vector<Variable> inputs;
+    std::vector<Variable> taken;
     for (const Handle input : node.inputs) {
-      inputs.push_back(values[input.index]);
+      taken.push_back(values[input.index]);
     }
     const std::int64_t bytes_before = bytes_in_use(profiler, context.tape);
     {
       const ProfiledScope scope(profiler, node.name, Profiler::Phase::Forward);
       context.node = node.name;
-      values[i] = node.module->forward(context, inputs);
+      values[i] = node.module->forward(context, taken);
     }
     if (tap) {
       tap(node, values[i]);
     }
-    inputs.clear();
+    taken.clear();
     const auto drop_if_done = [&](Handle value) {
       if (readers_[value.index].last == i && value != output_) {
         values[value.index] = Variable();

@@ -30,14 +30,14 @@ const ModuleKinds& module_kinds();
 /// and slots are listed, initialized, counted and saved, once; gradients of all its uses add up.
 class Graph {
  public:
-  /// A value in the graph: what a node gives, or the graph's input.
+  /// A value in the graph: what a node gives, or an input of the graph.
   struct Handle {
     std::size_t index;
     bool operator==(const Handle&) const = default;
   };
   struct Node {
     std::string name;
-    std::shared_ptr<Module> module;  ///< null for the input
+    std::shared_ptr<Module> module;  ///< null for an input
     std::vector<Handle> inputs;
     Shape shape;                        ///< of one example
     std::optional<Handle> shares = {};  ///< the first node at which `module` stands, where that is an earlier one
@@ -47,8 +47,9 @@ class Graph {
     bool owns_module() const { return module != nullptr && !shares; }
   };
 
-  /// The input: the shape of one example. Must be the first call.
-  Handle input(Shape shape);
+  /// An input: the shape of one example, of any rank. There may be several; they come before all modules. The first is
+  /// called "input", if it is given no name, others "input1", ...
+  Handle input(Shape shape, std::string name = {});
   /// Any module, also one that stands in the graph already. Names are letters, digits, '_', '-' and '.'. Throws Error
   /// if the name is taken, or the input shapes do not fit the module, here or at its first node.
   Handle add(std::shared_ptr<Module> module, std::vector<Handle> inputs, std::string name = {});
@@ -71,13 +72,16 @@ class Graph {
   Handle flatten(Handle x, std::string name = {});
   Handle add(Handle a, Handle b, std::string name = {});
 
-  /// Nodes in running order; nodes()[0] is the input.
+  /// Nodes in running order, the inputs first.
   const std::vector<Node>& nodes() const { return nodes_; }
+  /// The inputs, in the order in which `forward` takes them.
+  std::span<const Node> inputs() const { return {nodes_.data(), inputs_}; }
   const Node& node(Handle handle) const { return nodes_.at(handle.index); }
   /// Throws Error, listing names that exist, if there is none.
   const Node& node(std::string_view name) const;
   std::optional<Handle> find(std::string_view name) const;
   Handle output() const { return output_; }
+  /// Of the only input. Throws Error if there is none or more than one.
   const Shape& input_shape() const;
   const Shape& output_shape() const { return node(output_).shape; }
   /// How many nodes (and the output) read this value.
@@ -89,8 +93,12 @@ class Graph {
 
   /// Called with each node and its value, in running order.
   using Tap = std::function<void(const Node&, const Variable&)>;
-  /// x [N, ...input_shape]. Values are dropped as soon as nobody needs them.
-  Variable forward(Context& context, const Variable& x, const Tap& tap = {});
+  /// Each of `inputs` is [N, ...shape of that input]. Values are dropped as soon as nobody needs them.
+  Variable forward(Context& context, std::span<const Variable> inputs, const Tap& tap = {});
+  /// The same of a graph with one input.
+  Variable forward(Context& context, const Variable& x, const Tap& tap = {}) {
+    return forward(context, std::span(&x, 1), tap);
+  }
 
   /// Sets the initial weights of every module from `seed` and the name of its first node.
   void initialize(std::uint64_t seed);
@@ -112,6 +120,7 @@ class Graph {
   std::vector<Shape> shapes_of(const std::vector<Handle>& values) const;
 
   std::vector<Node> nodes_;
+  std::size_t inputs_ = 0;  // the first so many nodes
   Handle output_{0};
   bool output_is_chosen_ = false;
   std::vector<Readers> readers_;  // by value
@@ -124,6 +133,7 @@ class Graph {
 std::string summary(const Graph& graph);
 
 /// {"input": [28, 28, 1], "nodes": [{"name", "kind", "inputs": [names], "options"}], "output": name}
+/// Where there are several inputs, or the only one is not called "input", it is "inputs": [{"name", "shape"}] instead.
 /// A node whose module stands at an earlier one is {"name", "inputs", "shares": name of the module's first node}. A
 /// node that has a note has a "note", too.
 nlohmann::json to_json(const Graph& graph);

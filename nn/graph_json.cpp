@@ -11,6 +11,9 @@ namespace {
 
 using nlohmann::json;
 
+/// What an input without a name is called, if it is the only one.
+constexpr std::string_view kOnlyInput = "input";
+
 /// object[key], or an Error that names what is missing.
 const json& member(const json& object, const char* key, std::string_view where) {
   check(object.is_object() && object.contains(key), "graph: ", where, " has no '", key, "'");
@@ -36,6 +39,38 @@ Shape shape_from_json(const json& value) {
   return Shape(value.get<std::vector<std::int64_t>>());
 }
 
+json json_of(const Shape& shape) { return std::vector<std::int64_t>(shape.extents().begin(), shape.extents().end()); }
+
+void describe_inputs(const Graph& graph, json& described) {
+  const std::span<const Graph::Node> inputs = graph.inputs();
+  check(!inputs.empty(), "graph: it has no input yet: call input first");
+  if (inputs.size() == 1 && inputs[0].name == kOnlyInput) {
+    described["input"] = json_of(inputs[0].shape);
+    return;
+  }
+  for (const Graph::Node& input : inputs) {
+    described["inputs"].push_back({{"name", input.name}, {"shape", json_of(input.shape)}});
+  }
+}
+
+void add_inputs(Graph& graph, const json& description) {
+  constexpr const char* kWhere = "the description";
+  if (!description.is_object() || !description.contains("inputs")) {
+    graph.input(shape_from_json(member(description, "input", kWhere)));
+    check_keys(description, {"input", "nodes", "output"}, kWhere);
+    return;
+  }
+  check_keys(description, {"inputs", "nodes", "output"}, kWhere);
+  const json& inputs = description["inputs"];
+  check(inputs.is_array() && !inputs.empty(), "graph: inputs: expected a list, got ", in_message(inputs));
+  for (const json& input : inputs) {
+    check_keys(input, {"name", "shape"}, "an input");
+    const std::string name = text(input, "name", "an input");
+    check(!name.empty(), "graph: an input has no name");
+    graph.input(shape_from_json(member(input, "shape", name)), name);
+  }
+}
+
 Graph::Handle handle_of(const Graph& graph, std::string_view name) {
   (void)graph.node(name);  // throws if there is none
   return *graph.find(name);
@@ -48,7 +83,7 @@ std::shared_ptr<Module> module_of(const Graph& graph, const json& node, const st
     check_keys(node, {"name", "inputs", "shares", "note"}, name);
     const std::string owner = text(node, "shares", name);
     const std::shared_ptr<Module>& module = graph.node(owner).module;
-    check(module != nullptr, "graph: ", name, ": shares: '", owner, "' is the input: it has no module");
+    check(module != nullptr, "graph: ", name, ": shares: '", owner, "' is an input: it has no module");
     return module;
   }
   check_keys(node, {"name", "kind", "inputs", "options", "note"}, name);
@@ -106,7 +141,6 @@ const ModuleKinds& module_kinds() {
 }
 
 json to_json(const Graph& graph) {
-  const auto extents = graph.input_shape().extents();
   json nodes = json::array();
   for (const Graph::Node& node : graph.nodes()) {
     if (node.module) {
@@ -127,15 +161,14 @@ json to_json(const Graph& graph) {
       nodes.push_back(std::move(described));
     }
   }
-  return {{"input", std::vector<std::int64_t>(extents.begin(), extents.end())},
-          {"nodes", std::move(nodes)},
-          {"output", graph.node(graph.output()).name}};
+  json described{{"nodes", std::move(nodes)}, {"output", graph.node(graph.output()).name}};
+  describe_inputs(graph, described);
+  return described;
 }
 
 Graph graph_from_json(const json& json, const ModuleKinds& kinds) {
   Graph graph;
-  graph.input(shape_from_json(member(json, "input", "the description")));
-  check_keys(json, {"input", "nodes", "output"}, "the description");
+  add_inputs(graph, json);
   const auto& nodes = member(json, "nodes", "the description");
   check(nodes.is_array(), "graph: nodes: expected a list");
   for (const auto& node : nodes) {
@@ -151,7 +184,7 @@ Graph graph_from_text(std::string_view text, const ModuleKinds& kinds) {
 
 Graph Graph::clone(const ModuleKinds& kinds) const {
   Graph copy = graph_from_json(to_json(*this), kinds);
-  for (std::size_t i = 1; i < nodes_.size(); ++i) {
+  for (std::size_t i = inputs_; i < nodes_.size(); ++i) {
     if (!nodes_[i].owns_module()) {
       continue;
     }

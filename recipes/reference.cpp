@@ -14,11 +14,11 @@ class SectionTable {
 
   template <typename T>
   void whole(std::string_view key, const T& value, const NumberRange& range, std::string_view meaning) {
-    row(key, default_of(value), "whole number" + range.text(), meaning);
+    row(key, default_of(value), "whole number" + text_of(range), meaning);
   }
   template <typename T>
   void number(std::string_view key, const T& value, const NumberRange& range, std::string_view meaning) {
-    row(key, default_of(value), "number" + range.text(), meaning);
+    row(key, default_of(value), "number" + text_of(range), meaning);
   }
   template <typename T>
   void flag(std::string_view key, const T& value, std::string_view meaning) {

@@ -44,18 +44,13 @@ double allowed(double example, const NumberRange& range) {
 
 }  // namespace
 
-bool NumberRange::contains(double value) const {
-  return std::isfinite(value) && (is_open_below ? value > min : value >= min) &&
-         (is_open_above ? value < max : value <= max);
-}
-
-std::string NumberRange::text() const {
+std::string text_of(const NumberRange& range) {
   std::string text;
-  if (std::isfinite(min)) {
-    text += fmt::format(" {} {}", is_open_below ? ">" : ">=", min);
+  if (std::isfinite(range.min)) {
+    text += fmt::format(" {} {}", range.is_open_below ? ">" : ">=", range.min);
   }
-  if (std::isfinite(max)) {
-    text += fmt::format("{} {} {}", text.empty() ? "" : " and", is_open_above ? "<" : "<=", max);
+  if (std::isfinite(range.max)) {
+    text += fmt::format("{} {} {}", text.empty() ? "" : " and", range.is_open_above ? "<" : "<=", range.max);
   }
   return text;
 }
@@ -107,7 +102,7 @@ std::optional<std::int64_t> SectionReader::read_whole(std::string_view key, cons
       exact.min = std::max(range.min, -static_cast<double>(kLargestWhole));
       exact.max = std::min(range.max, static_cast<double>(kLargestWhole));
     }
-    fail_expected(key, *node, "a whole number" + exact.text(),
+    fail_expected(key, *node, "a whole number" + text_of(exact),
                   fmt::format("{:.0f}", allowed(static_cast<double>(example), range)));
   }
   return value;
@@ -123,7 +118,7 @@ std::optional<double> SectionReader::read_number(std::string_view key, const Num
     value = static_cast<double>(*whole);
   }
   if (!value || !range.contains(*value)) {
-    fail_expected(key, *node, "a number" + range.text(), fmt::format("{:g}", allowed(example, range)));
+    fail_expected(key, *node, "a number" + text_of(range), fmt::format("{:g}", allowed(example, range)));
   }
   return value;
 }

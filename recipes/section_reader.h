@@ -1,7 +1,6 @@
 #pragma once
 
 #include <toml++/toml.h>
-#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,19 +8,14 @@
 #include <vector>
 
 #include "detent/core/names.h"
+#include "detent/io/options.h"
 
 namespace detent::recipes {
 
-/// Bounds of a number, and how messages put them: "a number > 0 and <= 1". Whole numbers lie within +-2^53 besides,
-/// where doubles are exact.
-struct NumberRange {
-  double min = -std::numeric_limits<double>::infinity();
-  double max = std::numeric_limits<double>::infinity();
-  bool is_open_below = false;  ///< min itself is out
-  bool is_open_above = false;  ///< max itself is out
-  bool contains(double value) const;
-  std::string text() const;
-};
+/// Bounds of a number. Whole numbers lie within +-2^53 besides, where doubles are exact.
+using NumberRange = RealRange;
+/// How messages put them: " > 0 and <= 1", or "" where there are none.
+std::string text_of(const NumberRange& range);
 
 /// "recipe.toml:12" for a node of a recipe file, "--set train.epochs=two" for one that an override set.
 std::string location(const toml::node& node, const std::string& file);

@@ -35,9 +35,12 @@ Converted convert(const nn::Graph& prepared, const std::vector<std::string>& kee
   check_prepared(prepared, kinds);
   Converted result;
   runtime::Model& model = result.model;
-  model.inputs.push_back({.name = prepared.nodes()[0].name, .type = {.shape = prepared.input_shape()}});
   std::vector<runtime::ValueId> made(prepared.nodes().size());  // by value of the prepared graph
-  for (std::size_t index = 1; index < made.size(); ++index) {
+  for (const nn::Graph::Node& input : prepared.inputs()) {
+    made[model.inputs.size()] = model.inputs.size();
+    model.inputs.push_back({.name = input.name, .type = {.shape = input.shape}});
+  }
+  for (std::size_t index = prepared.inputs().size(); index < made.size(); ++index) {
     const nn::Graph::Node& node = prepared.nodes()[index];
     const Kind& kind = kind_of(node, kinds);
     std::vector<runtime::ValueId> inputs;

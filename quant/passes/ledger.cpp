@@ -41,7 +41,7 @@ std::vector<LedgerRow> ledger_of(const nn::Graph& prepared, const std::vector<st
   check_prepared(prepared, kinds);
   std::vector<LedgerRow> ledger;
   std::vector<bool> is_codes(prepared.nodes().size(), false);
-  for (std::size_t index = 1; index < is_codes.size(); ++index) {
+  for (std::size_t index = prepared.inputs().size(); index < is_codes.size(); ++index) {
     const nn::Graph::Node& node = prepared.nodes()[index];
     const Kind& kind = kind_of(node, kinds);
     is_codes[index] = dynamic_cast<QuantizedOutput*>(node.module.get()) != nullptr ||

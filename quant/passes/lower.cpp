@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <numeric>
+
 #include "detent/nn/modules/dropout.h"
 #include "detent/quant/passes/module_op.h"
 
@@ -15,10 +17,12 @@ using runtime::ValueId;
 class Fusion {
  public:
   Fusion(const nn::Graph& graph, const Kinds& kinds) {
-    model_.inputs.push_back({.name = graph.nodes()[0].name, .type = {.shape = graph.input_shape()}});
-    made_.push_back(0);
-    readers_.push_back(0);
-    for (std::size_t index = 1; index < graph.nodes().size(); ++index) {
+    for (const nn::Graph::Node& input : graph.inputs()) {
+      made_.push_back(model_.inputs.size());
+      readers_.push_back(0);
+      model_.inputs.push_back({.name = input.name, .type = {.shape = input.shape}});
+    }
+    for (std::size_t index = graph.inputs().size(); index < graph.nodes().size(); ++index) {
       made_.push_back(add(graph, graph.nodes()[index], kinds));
     }
     model_.output = made_[graph.output().index];
@@ -27,7 +31,8 @@ class Fusion {
   /// The model without what was fused.
   runtime::Model finish() && {
     runtime::Model result{.inputs = std::move(model_.inputs), .nodes = {}, .output = 0};
-    std::vector<ValueId> renumbered{0};
+    std::vector<ValueId> renumbered(result.inputs.size());
+    std::iota(renumbered.begin(), renumbered.end(), ValueId{0});
     for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
       renumbered.push_back(result.values());
       if (!is_fused_[i]) {

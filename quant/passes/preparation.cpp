@@ -32,7 +32,7 @@ Preparation::Preparation(const Graph& source, const QConfigMapping& mapping, con
       state_(state),
       made_(source.nodes().size()),
       is_done_(made_.size()) {
-  for (std::size_t index = 1; index < made_.size(); ++index) {
+  for (std::size_t index = source.inputs().size(); index < made_.size(); ++index) {
     uses_[node(index).module.get()].push_back(index);
   }
 }
@@ -191,8 +191,10 @@ Graph Preparation::run() {
   check_is_float();
   nn::check_finite(source_, "prepare");
   check_names();
-  made_[0] = {false, result_.input(source_.input_shape())};
-  for (std::size_t index = 1; index < source_.nodes().size(); ++index) {
+  for (const Graph::Node& input : source_.inputs()) {
+    made_[result_.nodes().size()] = {false, result_.input(input.shape, input.name)};
+  }
+  for (std::size_t index = source_.inputs().size(); index < source_.nodes().size(); ++index) {
     if (is_done_[index]) {
       continue;
     }

@@ -156,7 +156,7 @@ TEST(SharedModule, RefusesDamagedJson) {
   };
   EXPECT_THAT(error("/nodes/2/shares", "nobody"), HasSubstr("no node named 'nobody'"));
   EXPECT_THAT(error("/nodes/2/shares", "head"), HasSubstr("no node named 'head'")) << "it stands behind";
-  EXPECT_THAT(error("/nodes/2/shares", "input"), HasSubstr("second: shares: 'input' is the input"));
+  EXPECT_THAT(error("/nodes/2/shares", "input"), HasSubstr("second: shares: 'input' is an input"));
   EXPECT_THAT(error("/nodes/2/shares", 3), HasSubstr("shares: expected a text"));
   EXPECT_THAT(error("/nodes/2/kind", "linear"), HasSubstr("unknown key 'kind'"));
 }
