@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-
 #include <numeric>
 
 #include "detent/nn/modules/dropout.h"

@@ -108,13 +108,19 @@ TEST(Includes, ObeyTheArrowsBetweenFolders) {
   });
 }
 
+/// Projects of their own, which include their own headers as they like.
+bool is_of_consumer(const SourceFile& file) { return file.path.find("consumer/") != std::string::npos; }
+
 TEST(Includes, AreWrittenAsUsersWriteThem) {
   for_each_include([](const SourceFile& file, const std::string& place, const Include& include) {
     if (include.delimiter == '"') {
       const std::string path = path_in_tree(include.header);
-      EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(DETENT_SOURCE_DIR) / path))
+      const std::filesystem::path root = DETENT_SOURCE_DIR;
+      const bool is_neighbour = is_of_consumer(file) && exists((root / file.path).parent_path() / path);
+      EXPECT_TRUE(exists(root / path) || is_neighbour)
           << place << ": \"" << include.header << "\" is no file of the project; other libraries' headers stand in <>";
-      EXPECT_TRUE(path != include.header || (path.starts_with("tests/") && file.folder() == "tests"))
+      EXPECT_TRUE(path != include.header ||
+                  (file.folder() == "tests" && (path.starts_with("tests/") || is_of_consumer(file))))
           << place << ": write \"detent/" << include.header << "\"";
     }
   });

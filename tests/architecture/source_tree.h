@@ -16,8 +16,10 @@ struct SourceFile {
 
   std::string folder() const { return path.substr(0, path.find('/')); }
   bool is_cpp() const { return path.ends_with(".cpp") || path.ends_with(".h"); }
-  /// Whether it is part of the library or the program, not of the tests or benchmarks.
-  bool is_product() const { return is_cpp() && folder() != "tests" && folder() != "bench"; }
+  /// Whether it is part of the library or the program, not of the tests, benchmarks or examples.
+  bool is_product() const {
+    return is_cpp() && folder() != "tests" && folder() != "bench" && folder() != "examples" && path != "detent.h";
+  }
 };
 
 /// "path:line", as compilers and editors write it.

@@ -1,0 +1,25 @@
+#pragma once
+
+/// All that users of the library include, for programs that want everything. Programs that only run models need
+/// detent/runtime/model_file.h and detent/runtime/plan.h, and link detent::runtime.
+#include "detent/autograd/ops.h"
+#include "detent/data/digits.h"
+#include "detent/data/loader.h"
+#include "detent/data/source.h"
+#include "detent/evaluation/evaluate.h"
+#include "detent/evaluation/verify.h"
+#include "detent/nn/fuse_relu.h"
+#include "detent/nn/graph.h"
+#include "detent/nn/model_file.h"
+#include "detent/optim/adam.h"
+#include "detent/optim/schedule.h"
+#include "detent/optim/sgd.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/lower.h"
+#include "detent/quant/passes/module_op.h"
+#include "detent/quant/passes/prepare.h"
+#include "detent/recipes/run.h"
+#include "detent/runtime/model_file.h"
+#include "detent/runtime/plan.h"
+#include "detent/train/run.h"
+#include "detent/train/train.h"
