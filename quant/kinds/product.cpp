@@ -101,7 +101,7 @@ std::string how(const QatProduct& qat, bool has_batch_norm, std::int64_t bound) 
   std::ranges::replace(granularity, '-', ' ');
   std::ostringstream text;
   text << "u8 x s8" << (weight.grid.bits == 8 ? "" : " of " + std::to_string(weight.grid.bits) + " bits") << " "
-       << granularity(has_batch_norm ? ", batch norm folded" : "") << (qat.settings().relu ? ", relu fused" : "")
+       << granularity << (has_batch_norm ? ", batch norm folded" : "") << (qat.settings().relu ? ", relu fused" : "")
        << (bound < kExactInF32 ? ", sums below 2^24" : ", sums may pass 2^24");
   return text.str();
 }
