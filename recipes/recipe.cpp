@@ -193,14 +193,14 @@ void read(SectionReader in, TrainSettings& train) {
   }
 }
 
-quant::WeightQuantizer supported_weights(std::string_view text) {
+quant::QuantizerSpec supported_weights(std::string_view text) {
   quant::QConfig config;
   config.weight = quant::parse_weight_quantizer(text);
   config.validate();
   return config.weight;
 }
 
-quant::ActivationQuantizer supported_activations(std::string_view text) {
+quant::QuantizerSpec supported_activations(std::string_view text) {
   quant::QConfig config;
   config.activation = quant::parse_activation_quantizer(text);
   config.validate();
@@ -228,7 +228,7 @@ void read(SectionReader in, QuantizeSettings& quantize) {
   in.whole("calibration", quantize.calibration, kAtLeastOne);
   in.texts("compare_static", quantize.compare_static);
   in.done();
-  std::vector<quant::WeightQuantizer> seen;
+  std::vector<quant::QuantizerSpec> seen;
   for (const std::string& weights : quantize.compare_static) {
     try {
       seen.push_back(supported_weights(weights));

@@ -75,12 +75,13 @@ void report_validation(Run& run, nn::Graph& graph, const std::string& what) {
   }
 }
 
-std::string variant_name(const quant::WeightQuantizer& weights) {
-  return fmt::format("static int{} {}", weights.bits,
-                     weights.granularity == quant::Granularity::PerChannel ? "per-channel" : "per-tensor");
+std::string variant_name(const quant::QuantizerSpec& weights) {
+  const std::string range = quant::to_text(weights.range);
+  return fmt::format("static int{} {}{}", weights.grid.bits, quant::to_text(weights.granularity),
+                     range.empty() ? "" : " " + range);
 }
 
-std::string file_of_variant(const quant::WeightQuantizer& weights) {
+std::string file_of_variant(const quant::QuantizerSpec& weights) {
   std::string file = variant_name(weights) + ".h5";
   std::replace(file.begin(), file.end(), ' ', '-');
   return file;
@@ -196,17 +197,12 @@ nn::Graph train_qat(Run& run, const nn::Graph& graph) {
   return prepared;
 }
 
-nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::WeightQuantizer& weights) {
+nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::QuantizerSpec& weights) {
   nn::Graph prepared = quant::prepare(graph, run.settings.qconfig_mapping(weights));
   evaluation::calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
                         run.options.seed, run.reporter);
   quant::freeze_observers(prepared);
   return prepared;
-}
-
-std::string weights_text(const quant::WeightQuantizer& weights) {
-  return fmt::format("int{} {} symmetric", weights.bits,
-                     weights.granularity == quant::Granularity::PerChannel ? "per-channel" : "per-tensor");
 }
 
 // Converts, saves, reads back what was saved, verifies it against the prepared model and evaluates it.
@@ -235,7 +231,7 @@ void make_int8(Run& run, const nn::Graph& graph) {
   if (quantize.method == quant::Method::None) {
     return;
   }
-  evaluation::Int8Result result{.name = "int8", .method = quantize.method, .weights = weights_text(quantize.weights)};
+  evaluation::Int8Result result{.name = "int8", .method = quantize.method, .weights = quant::to_text(quantize.weights)};
   if (quantize.method == quant::Method::Qat) {
     const nn::Graph prepared = train_qat(run, graph);
     run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
@@ -251,9 +247,9 @@ void make_int8(Run& run, const nn::Graph& graph) {
 // The static int8 models beside the main one.
 void compare_static(Run& run, const nn::Graph& graph) {
   for (const std::string& text : run.settings.quantize.compare_static) {
-    const quant::WeightQuantizer weights = quant::parse_weight_quantizer(text);
+    const quant::QuantizerSpec weights = quant::parse_weight_quantizer(text);
     evaluation::Int8Result result{
-        .name = variant_name(weights), .method = quant::Method::Static, .weights = weights_text(weights)};
+        .name = variant_name(weights), .method = quant::Method::Static, .weights = quant::to_text(weights)};
     const auto start = std::chrono::steady_clock::now();
     const nn::Graph prepared = quantize_statically(run, graph, weights);
     result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -18,7 +18,7 @@ evaluation::CheckSettings Settings::check_for(std::string_view dataset) const {
   return result;
 }
 
-quant::QConfigMapping Settings::qconfig_mapping(std::optional<quant::WeightQuantizer> weights) const {
+quant::QConfigMapping Settings::qconfig_mapping(std::optional<quant::QuantizerSpec> weights) const {
   const quant::QConfig config{.weight = weights.value_or(quantize.weights),
                               .activation = quantize.activations,
                               .backward = qat.backward,

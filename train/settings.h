@@ -50,8 +50,8 @@ struct TrainSettings {
 
 struct QuantizeSettings {
   quant::Method method = quant::Method::Qat;
-  quant::WeightQuantizer weights;
-  quant::ActivationQuantizer activations;
+  quant::QuantizerSpec weights = quant::int8_weights();
+  quant::QuantizerSpec activations;
   std::vector<std::string> keep_float;  ///< names or patterns of modules
   std::int64_t calibration = 512;       ///< training examples from which static quantization takes its ranges
   /// Weights of static int8 models that are made beside the main one, from the same float model, for the table.
@@ -89,7 +89,7 @@ struct Settings {
   /// `check` with what checks_by_dataset says on top.
   evaluation::CheckSettings check_for(std::string_view dataset) const;
   /// How the main model's modules are quantized; with `weights` in place of quantize.weights if given.
-  quant::QConfigMapping qconfig_mapping(std::optional<quant::WeightQuantizer> weights = {}) const;
+  quant::QConfigMapping qconfig_mapping(std::optional<quant::QuantizerSpec> weights = {}) const;
 };
 
 }  // namespace detent::train

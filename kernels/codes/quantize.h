@@ -86,6 +86,9 @@ Requantization make_average_requantization(ScaleZero input, std::int64_t count, 
 void requantize(const std::int32_t* acc, std::int64_t rows, const Requantization& r, std::uint8_t* y,
                 std::uint8_t* mask = nullptr, MinMax* seen = nullptr);
 
+/// The real values that requantize sees: (acc + bias) * real_scale, with ReLU at least 0. Single-threaded, vectorized.
+void real_values(const std::int32_t* acc, std::int64_t rows, const Requantization& r, float* reals);
+
 /// `ratio` as a multiplier M: in f32, at most 2^64.
 float multiplier_of(double ratio);
 

@@ -143,6 +143,26 @@ void requantize(const std::int32_t* acc, std::int64_t rows, const Requantization
 
 namespace {
 
+DETENT_VECTORIZED void real_row(const std::int32_t* __restrict acc, std::int64_t n, const float* __restrict bias,
+                                const float* __restrict real_scale, float positive, float* __restrict reals) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float real = (static_cast<float>(acc[i]) + bias[i]) * real_scale[i];
+    reals[i] = real > positive ? real : positive;
+  }
+}
+
+}  // namespace
+
+void real_values(const std::int32_t* acc, std::int64_t rows, const Requantization& r, float* reals) {
+  const auto outputs = static_cast<std::int64_t>(r.real_scale.size());
+  const std::vector<float> bias = r.bias.empty() ? std::vector<float>(r.real_scale.size(), 0.0F) : r.bias;
+  for (std::int64_t i = 0; i < rows * outputs; i += outputs) {
+    real_row(acc + i, outputs, bias.data(), r.real_scale.data(), r.relu ? 0.0F : -kInfinity, reals + i);
+  }
+}
+
+namespace {
+
 struct Addition {
   std::int32_t a_zero, b_zero;
   float a_multiplier, b_multiplier, a_scale, b_scale;

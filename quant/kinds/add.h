@@ -7,7 +7,7 @@ namespace detent::quant {
 /// The sum of two tensors of codes, then ReLU if `relu`. While calibrating, of real numbers.
 class QatAdd : public nn::Module, public QuantizedOutput {
  public:
-  QatAdd(const ActivationQuantizer& config, FakeQuant::State state, bool relu, RangeUse range = RangeUse::Previous)
+  QatAdd(const QuantizerSpec& config, FakeQuant::State state, bool relu, RangeUse range = RangeUse::Previous)
       : output_(config, state), relu_(relu), range_(range) {}
   FakeQuant& output() override { return output_; }
   bool relu() const { return relu_; }

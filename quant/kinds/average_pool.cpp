@@ -53,15 +53,20 @@ nn::Variable QatAvgPool2d::forward(nn::Context& context, std::span<const nn::Var
   const nn::Variable& x = inputs[0];
   const kernels::PoolShape shape = geometry_.pool_shape(x.shape().row(), x.shape()[0]);
   const Shape result = geometry_.output_shape(x.shape().row());
-  if (output_.is_calibrating()) {
+  const auto real_mean = [&](const Tensor& values) {
     Tensor y = context.tape.empty(result.batched(shape.n));
-    kernels::avg_pool_forward(shape, x.value().data<float>().data(), y.data<float>().data());
-    return calibrated(output_, context.tape.constant(std::move(y)));
+    kernels::avg_pool_forward(shape, values.data<float>().data(), y.data<float>().data());
+    return y;
+  };
+  if (output_.is_calibrating()) {
+    return calibrated(output_, context.tape.constant(real_mean(x.value())));
   }
-  return observe_and_make(context, *this, output_, range_, inputs[0].shape()[0],
-                          [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
-                            return average_codes(x, shape, result, map, seen);
-                          });
+  return observe_and_make(
+      context, *this, output_, range_, inputs[0].shape()[0],
+      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
+        return average_codes(x, shape, result, map, seen);
+      },
+      [&] { return real_mean(dequantize_op(x).value()); });
 }
 
 namespace {

@@ -20,7 +20,7 @@ struct AverageGeometry {
 /// The mean of codes over windows or over the whole image. While calibrating, of real numbers.
 class QatAvgPool2d : public nn::Module, public QuantizedOutput {
  public:
-  QatAvgPool2d(const AverageGeometry& geometry, const ActivationQuantizer& config, FakeQuant::State state,
+  QatAvgPool2d(const AverageGeometry& geometry, const QuantizerSpec& config, FakeQuant::State state,
                RangeUse range = RangeUse::Previous)
       : geometry_(geometry), output_(config, state), range_(range) {}
   FakeQuant& output() override { return output_; }

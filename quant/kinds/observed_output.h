@@ -11,10 +11,11 @@
 namespace detent::quant {
 
 /// Observes and quantizes what `make(map, seen)` computes: with the range as it stands, or, for a first batch and where
-/// the current range is asked for, with the range that has the batch in it. While measuring it counts instead.
+/// the current range is asked for, with the range that has the batch in it. While measuring it counts instead. `reals`
+/// gives the real values, for range rules that need them.
 template <typename Make>
 Variable observe_and_make(const nn::Context& context, const nn::Module& owner, FakeQuant& output, RangeUse range,
-                          std::int64_t examples, Make&& make) {
+                          std::int64_t examples, Make&& make, const FakeQuant::ValuesOf& reals) {
   if (output.is_measuring() && !context.training) {
     return measured_codes(output, make);
   }
@@ -23,21 +24,21 @@ Variable observe_and_make(const nn::Context& context, const nn::Module& owner, F
   if (observe_first) {
     MinMax seen;
     make(std::make_shared<const QParams>(QParams::per_tensor({}, output.codes())), &seen);
-    output.observe(seen, examples);
+    output.observe(seen, examples, reals);
   }
   output.check_range(owner.name());
   const bool observe_after = observe && !observe_first;
   MinMax seen;
   Variable y = make(output.qparams(), observe_after ? &seen : nullptr);
   if (observe_after) {
-    output.observe(seen, examples);
+    output.observe(seen, examples, reals);
   }
   return y;
 }
 
-/// `y`, of which `output` has seen the range.
+/// `y`, which `output` has observed.
 inline Variable calibrated(FakeQuant& output, Variable y) {
-  output.observe(kernels::min_max(y.value().data<float>()), y.shape()[0]);
+  output.observe(y.value(), y.shape()[0]);
   return y;
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -77,8 +78,7 @@ void prepare(Preparation& pass, std::size_t index, const QConfig& config) {
   const nn::Graph::Handle input = pass.codes_of(pass.node(index).inputs[0], config);
   const std::int64_t depth = source.conv_shape(pass.node(pass.node(index).inputs[0]).shape, 1).depth();
   try {
-    kernels::ProductCodes{.x = pass.codes_at(input).qmax, .weight = signed_codes(config.weight.bits).qmax}.check_depth(
-        depth);
+    kernels::ProductCodes{.x = pass.codes_at(input).qmax, .weight = config.weight.codes().qmax}.check_depth(depth);
   } catch (const Error& error) {
     const std::string& name = pass.node(index).name;
     fail("prepare: ", name, ": ", error.what(), " with keep_float = [\"", name, "\"]");
@@ -96,11 +96,12 @@ Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueT
 }
 
 std::string how(const QatProduct& qat, bool has_batch_norm, std::int64_t bound) {
-  const WeightQuantizer& weight = qat.settings().qconfig.weight;
+  const QuantizerSpec& weight = qat.settings().qconfig.weight;
+  std::string granularity = to_text(weight.granularity);
+  std::ranges::replace(granularity, '-', ' ');
   std::ostringstream text;
-  text << "u8 x s8" << (weight.bits == 8 ? "" : " of " + std::to_string(weight.bits) + " bits")
-       << (weight.granularity == Granularity::PerChannel ? " per channel" : " per tensor")
-       << (has_batch_norm ? ", batch norm folded" : "") << (qat.settings().relu ? ", relu fused" : "")
+  text << "u8 x s8" << (weight.grid.bits == 8 ? "" : " of " + std::to_string(weight.grid.bits) + " bits") << " "
+       << granularity << (has_batch_norm ? ", batch norm folded" : "") << (qat.settings().relu ? ", relu fused" : "")
        << (bound < kExactInF32 ? ", sums below 2^24" : ", sums may pass 2^24");
   return text.str();
 }

@@ -1,41 +1,74 @@
 #include "detent/quant/kinds/qat_options.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "detent/quant/quantizers/rules.h"
 
 namespace detent::quant {
 namespace {
 
 using nlohmann::json;
 
-constexpr const char* kPerTensor = "per_tensor";
-constexpr const char* kPerChannel = "per_channel";
+// Files call the two oldest rules and granularities by names with an underscore, and keep the constant of the moving
+// average apart.
+constexpr std::string_view kMinMaxName = "min_max";
+constexpr std::string_view kMovingAverageName = "moving_average";
+
+std::string with(std::string text, char from, char to) {
+  std::ranges::replace(text, from, to);
+  return text;
+}
+
+float constant_of(const RangeSpec& range) {
+  return static_cast<float>(range.numbers.empty() ? kMovingAverageConstant : range.numbers[0]);
+}
+
+RangeSpec moving_average(float constant) {
+  RangeSpec range{std::string(kMovingAverageRule), {}};
+  if (constant != constant_of(range)) {
+    range.numbers = {double{constant}};
+  }
+  make_range_rule(range, {});
+  return range;
+}
 
 }  // namespace
 
-json to_json(const ActivationQuantizer& config, FakeQuant::State state) {
-  return {{"bits", config.bits},
-          {"observer", name_of(config.observer.kind)},
-          {"constant", config.observer.constant},
-          {"state", name_of(state)}};
+json to_json(const QuantizerSpec& config, FakeQuant::State state) {
+  const RangeSpec range = config.range.or_else(kMovingAverageRule);
+  json options{{"bits", config.grid.bits}, {"state", name_of(state)}};
+  if (range.rule == kMinMaxRule || range.rule == kMovingAverageRule) {
+    options["observer"] = range.rule == kMinMaxRule ? kMinMaxName : kMovingAverageName;
+    options["constant"] = constant_of(range);
+  } else {
+    options["observer"] = to_text(range);
+  }
+  return options;
 }
 
 ActivationOptions activation_options_from_json(const json& options) {
   OptionReader reader("activation quantizer", options);
   ActivationOptions read;
-  read.config.bits = static_cast<int>(reader.integer("bits", 8));
-  read.config.observer.kind = observer_kind_from_name(reader.text("observer", name_of(read.config.observer.kind)));
-  read.config.observer.constant = static_cast<float>(reader.real("constant", 0.01));
+  read.config.grid.bits = static_cast<int>(reader.integer("bits", 8));
+  const std::string observer = reader.text("observer", kMovingAverageName);
+  const auto constant = static_cast<float>(reader.real("constant", kMovingAverageConstant));
+  read.config.range = observer == kMinMaxName          ? RangeSpec{std::string(kMinMaxRule), {}}
+                      : observer == kMovingAverageName ? moving_average(constant)
+                                                       : parse_range(observer);
   read.state = fake_quant_state_from_name(reader.text("state", name_of(read.state)));
   reader.finish();
-  QConfig{.weight = {}, .activation = read.config}.validate();
+  QConfig{.activation = read.config}.validate();
   return read;
 }
 
 json to_json(const QatOptions& options) {
   const QConfig& config = options.qconfig;
-  return {{"weight",
-           {{"bits", config.weight.bits},
-            {"granularity", config.weight.granularity == Granularity::PerTensor ? kPerTensor : kPerChannel}}},
+  json weight{{"bits", config.weight.grid.bits}, {"granularity", with(to_text(config.weight.granularity), '-', '_')}};
+  if (config.weight.range.is_said()) {
+    weight["range"] = to_text(config.weight.range);
+  }
+  return {{"weight", weight},
           {"activation", to_json(config.activation, options.state)},
           {"relu", options.relu},
           {"backward", name_of(config.backward)},
@@ -45,11 +78,11 @@ json to_json(const QatOptions& options) {
 QatOptions qat_options_from_json(const json& json) {
   QatOptions read;
   OptionReader weight("weight quantizer", object_at(json, "weight", "quantized layer"));
-  read.qconfig.weight.bits = static_cast<int>(weight.integer("bits", 8));
-  const std::string granularity = weight.text("granularity", kPerChannel);
-  check(granularity == kPerTensor || granularity == kPerChannel,
-        "weight quantizer: granularity: expected per_tensor or per_channel, got '", granularity, "'");
-  read.qconfig.weight.granularity = granularity == kPerTensor ? Granularity::PerTensor : Granularity::PerChannel;
+  read.qconfig.weight.grid.bits = static_cast<int>(weight.integer("bits", 8));
+  read.qconfig.weight.granularity = parse_granularity(with(weight.text("granularity", "per_channel"), '_', '-'));
+  if (const std::string range = weight.text("range", ""); !range.empty()) {
+    read.qconfig.weight.range = parse_range(range);
+  }
   weight.finish();
   const ActivationOptions activation = activation_options_from_json(object_at(json, "activation", "quantized layer"));
   read.qconfig.activation = activation.config;

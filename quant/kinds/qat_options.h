@@ -10,10 +10,10 @@ namespace detent::quant {
 /// How quantized modules write their options into files, and read them strictly.
 nlohmann::json to_json(const QatOptions& options);
 QatOptions qat_options_from_json(const nlohmann::json& json);
-nlohmann::json to_json(const ActivationQuantizer& config, FakeQuant::State state);
+nlohmann::json to_json(const QuantizerSpec& config, FakeQuant::State state);
 
 struct ActivationOptions {
-  ActivationQuantizer config;
+  QuantizerSpec config;
   FakeQuant::State state = FakeQuant::State::Observing;
 };
 ActivationOptions activation_options_from_json(const nlohmann::json& json);

@@ -70,7 +70,7 @@ nn::Variable QatProduct::calibrate(nn::Context& context, const nn::Variable& x) 
   Tensor y = context.tape.empty(result_shape(x.shape()));
   kernels::conv2d_forward(shape, DType::F32, x.value().raw(), packed, bias_value.empty() ? nullptr : bias_value.data(),
                           options_.relu, DType::F32, y.raw());
-  output_.observe(kernels::min_max(y.data<float>()), x.shape()[0]);
+  output_.observe(y, x.shape()[0]);
   return context.tape.constant(std::move(y));
 }
 
@@ -94,6 +94,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
     return kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, map, output_.codes(),
                                         options_.relu);
   };
+  const auto reals = [&] { return real_results(shape, x.value(), quantized, requantization({}), arena); };
   if (output_.is_measuring() && !context.training) {
     return measured_codes(output_, [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
       Tensor codes = context.tape.empty(result_shape(x.shape()), DType::U8);
@@ -108,7 +109,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
     // The range first, on any map; then the codes.
     MinMax seen;
     integer_product(shape, x.value(), quantized, requantization({}), y, nullptr, &seen);
-    output_.observe(seen, x.shape()[0]);
+    output_.observe(seen, x.shape()[0], reals);
   }
   output_.check_range(name());
   const std::shared_ptr<const QParams> y_map = output_.qparams();
@@ -119,7 +120,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   integer_product(shape, x.value(), quantized, requantization(output_.map()), y, saves ? &mask : nullptr,
                   observe_after ? &seen : nullptr);
   if (observe_after) {
-    output_.observe(seen, x.shape()[0]);
+    output_.observe(seen, x.shape()[0], reals);
   }
   y = y.with_qparams(y_map);
   if (!saves) {
@@ -144,11 +145,8 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   const std::vector<float> factor = batch_norm_->training_factor();
   const ScaleZero input = x.value().qparams()->tensor();
   const QuantizedWeight quantized = quantized_weight(input, factor, folded_bias(), arena);
-  const kernels::PackedWeight packed =
-      kernels::pack_integer(shape, quantized.codes.data<std::int8_t>().data(), quantized.codes.owner(),
-                            product_codes(x.value(), quantized.qparams.codes));
-  const Tensor sums = integer_sums(shape, x.value(), packed, arena);
-  const SumStatistics statistics(shape, sums, input, quantized.qparams, factor, *batch_norm_);
+  const auto [sums, unit] = integer_sums(shape, x.value(), quantized, arena);
+  const SumStatistics statistics(shape, sums, input, unit, factor, *batch_norm_);
   statistics.update_running(*batch_norm_, values_of(bias().value));
 
   // y = (sum * slope[o] + intercept[o]) in reals: requantized with `slope / s_x` in the place of the weights' scales.
@@ -157,13 +155,14 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
     return kernels::make_requantization(input, slopes, statistics.intercepts(), shape.o, map, output_.codes(),
                                         options_.relu);
   };
+  const auto reals = [&, &sums = sums] { return real_results(shape, sums, requantization({}), arena); };
   Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
   const bool observe_first =
       output_.is_observing() && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
   if (observe_first) {
     MinMax seen;
     requantize_sums(shape, sums, requantization({}), y, nullptr, &seen);
-    output_.observe(seen, x.shape()[0]);
+    output_.observe(seen, x.shape()[0], reals);
   }
   output_.check_range(name());
   const std::shared_ptr<const QParams> y_map = output_.qparams();
@@ -171,7 +170,7 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   MinMax seen;
   requantize_sums(shape, sums, requantization(output_.map()), y, &mask, &seen);
   if (!observe_first) {
-    output_.observe(seen, x.shape()[0]);
+    output_.observe(seen, x.shape()[0], reals);
   }
   ProductGradient gradient{.shape = shape,
                            .dtype = options_.qconfig.backward,

@@ -24,7 +24,8 @@ nn::Variable Quantize::forward(nn::Context& context, std::span<const nn::Variabl
   }
   return observe_and_make(
       context, *this, output_, range_, x.shape()[0],
-      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) { return quantize_op(x, map, seen); });
+      [&](const std::shared_ptr<const QParams>& map, MinMax* seen) { return quantize_op(x, map, seen); },
+      [&] { return x.value(); });
 }
 
 json Dequantize::options() const { return json::object(); }

@@ -8,7 +8,7 @@ namespace detent::quant {
 /// calibrating, real numbers are handed on.
 class Quantize : public nn::Module, public QuantizedOutput {
  public:
-  Quantize(const ActivationQuantizer& config, FakeQuant::State state, RangeUse range = RangeUse::Previous)
+  Quantize(const QuantizerSpec& config, FakeQuant::State state, RangeUse range = RangeUse::Previous)
       : output_(config, state), range_(range) {}
   FakeQuant& output() override { return output_; }
 

@@ -5,6 +5,7 @@
 
 #include "detent/nn/finite.h"
 #include "detent/quant/kinds/quantize.h"
+#include "detent/quant/quantizers/rules.h"
 
 namespace detent::quant {
 
@@ -40,9 +41,8 @@ std::optional<QConfig> Preparation::config(std::size_t index) const {
   std::optional<QConfig> config = mapping_.lookup(node(index).name, node(index).module->kind());
   if (config) {
     config->validate();
-    if (state_ == FakeQuant::State::Calibrating) {
-      config->activation.observer.kind = ObserverKind::MinMax;
-    }
+    config->activation.range =
+        config->activation.range.or_else(state_ == FakeQuant::State::Calibrating ? kMinMaxRule : kMovingAverageRule);
   }
   return config;
 }

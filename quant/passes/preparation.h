@@ -63,7 +63,7 @@ class Preparation {
 
  private:
   struct Quantized {
-    ActivationQuantizer activation;
+    QuantizerSpec activation;
     RangeUse range;
     nn::Graph::Handle handle;
   };

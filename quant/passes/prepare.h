@@ -23,8 +23,9 @@ namespace detent::quant {
 /// another class, and one at several nodes that the mapping quantizes in two ways.
 nn::Graph prepare_qat(const nn::Graph& graph, const QConfigMapping& mapping, const Kinds& kinds = standard_kinds());
 
-/// The same for static post-training quantization: the modules compute in float and observe (MinMax) until
-/// `freeze_observers`; batch norms are folded with their running statistics.
+/// The same for static post-training quantization: the modules compute in float and observe until
+/// `freeze_observers`; batch norms are folded with their running statistics. Where the mapping says no
+/// range rule, it is min-max.
 nn::Graph prepare(const nn::Graph& graph, const QConfigMapping& mapping, const Kinds& kinds = standard_kinds());
 
 /// Ends the observing of all ranges; from now on the forward pass is the integer arithmetic of the converted model.

@@ -1,8 +1,10 @@
 #include "detent/quant/quantizers/fake_quant.h"
-#include "detent/kernels/codes/quantize.h"
 
 #include <array>
 #include <cmath>
+
+#include "detent/kernels/codes/quantize.h"
+#include "detent/quant/quantizers/rules.h"
 
 namespace detent::quant {
 namespace {
@@ -11,14 +13,23 @@ constexpr std::array<std::string_view, 3> kStateNames{"calibrating", "observing"
 
 }  // namespace
 
-FakeQuant::FakeQuant(const ActivationQuantizer& config, State state)
+FakeQuant::FakeQuant(const QuantizerSpec& config, State state)
     : config_(config),
       state_(state),
-      observer_(config.observer),
+      rule_(make_range_rule(config.range.or_else(kMovingAverageRule), config.range_target())),
+      min_(Tensor::full({1}, DType::F32, double{MinMax{}.min})),
+      max_(Tensor::full({1}, DType::F32, double{MinMax{}.max})),
       scale_(Tensor::full({1}, DType::F32, 1.0)),
-      zero_point_(Tensor::zeros({1}, DType::S32)) {}
+      zero_point_(Tensor::zeros({1}, DType::S32)) {
+  if (const MinMax initial = rule_->initial(); !initial.empty()) {
+    set_range(initial);
+  }
+}
 
-void FakeQuant::observe(const MinMax& batch, std::int64_t examples) {
+MinMax FakeQuant::range() const { return {min_.data<float>()[0], max_.data<float>()[0]}; }
+
+void FakeQuant::observe(const MinMax& batch, std::int64_t examples, const ValuesOf& values) {
+  check(examples > 0, "observe: expected a batch of at least 1 example, got ", examples);
   if (is_frozen()) {
     return;
   }
@@ -26,19 +37,35 @@ void FakeQuant::observe(const MinMax& batch, std::int64_t examples) {
     saw_no_finite_value_ = true;
     return;
   }
-  observer_.observe(batch, examples);
-  choose_map();
+  if (rule_->needs() == RangeNeeds::Values) {
+    check(values != nullptr, "observe: the range rule '", to_text(config_.range),
+          "' needs values, and this module gives their range alone; give it min-max or moving-average");
+    show(*rule_, batch, values().data<float>());
+  } else {
+    rule_->begin(batch);
+  }
+  set_range(rule_->observe(range(), batch, examples));
 }
 
-void FakeQuant::widen(const MinMax& seen) {
+void FakeQuant::observe(const Tensor& values, std::int64_t examples) {
+  observe(kernels::min_max(values.data<float>()), examples, [&] { return values; });
+}
+
+bool FakeQuant::widen(const MinMax& seen) {
   check(!is_frozen(), "widen: the quantizer is frozen");
-  observer_.widen(seen);
-  choose_map();
+  if (!rule_->may_widen()) {
+    return false;
+  }
+  MinMax joined = range();
+  joined.include(seen);
+  set_range(joined);
+  return true;
 }
 
-void FakeQuant::choose_map() {
-  const MinMax range = observer_.range();
+void FakeQuant::set_range(const MinMax& range) {
   const ScaleZero map = choose_qparams(range.min, range.max, codes(), config_.scheme);
+  min_.data<float>()[0] = range.min;
+  max_.data<float>()[0] = range.max;
   scale_.data<float>()[0] = map.scale;
   zero_point_.data<std::int32_t>()[0] = map.zero_point;
 }
@@ -69,33 +96,31 @@ std::shared_ptr<const QParams> FakeQuant::qparams() const {
 
 void FakeQuant::freeze() {
   check_range("freeze");
-  observer_.freeze();
   state_ = State::Frozen;
 }
 
 std::vector<nn::Slot> FakeQuant::slots() {
   const Shape one{1};
-  std::vector<nn::Slot> slots{{"output_min", &observer_.min(), nullptr, one},
-                              {"output_max", &observer_.max(), nullptr, one},
+  std::vector<nn::Slot> slots{{"output_min", &min_, nullptr, one},
+                              {"output_max", &max_, nullptr, one},
                               {"output_scale", &scale_, nullptr, one},
                               {"output_zero_point", &zero_point_, nullptr, one, DType::S32}};
-  if (!is_frozen() && config_.observer.kind == ObserverKind::MovingAverage) {
-    // Files that were written before there were windows lack them: their batches were windows of their own.
-    slots.push_back({"output_window_min", &observer_.window_min(), nullptr, one, DType::F32, false, true});
-    slots.push_back({"output_window_max", &observer_.window_max(), nullptr, one, DType::F32, false, true});
-    slots.push_back({"output_window_examples", &observer_.window_examples(), nullptr, one, DType::S32, false, true});
+  if (!is_frozen()) {
+    for (nn::Slot slot : rule_->slots()) {
+      slot.name = "output_" + slot.name;
+      slot.is_optional = true;
+      slots.push_back(std::move(slot));
+    }
   }
   return slots;
 }
 
 void FakeQuant::check_loaded() {
-  const std::int32_t examples = observer_.window_examples().data<std::int32_t>()[0];
-  check(examples >= 0 && examples < kWindowExamples, "output_window_examples: expected 0 to ", kWindowExamples - 1,
-        ", got ", examples);
-  for (Tensor* const extreme : {&observer_.min(), &observer_.max(), &observer_.window_min(), &observer_.window_max()}) {
+  for (const Tensor* const extreme : {&min_, &max_}) {
     const float value = extreme->data<float>()[0];
     check(std::isfinite(value), "quantize: expected a range of finite numbers, got ", value);
   }
+  rule_->check_loaded();
   if (has_range()) {
     qparams()->validate();
   } else {

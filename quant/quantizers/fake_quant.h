@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -19,7 +20,7 @@ struct Measured {
   }
 };
 
-/// The quantizer of one activation: an observer, and the one stored map that training, conversion and export use.
+/// The quantizer of one activation: a range rule, and the one stored map that training, conversion and export use.
 ///
 /// It works on codes from the start: a module quantizes its result with `map()` and hands on codes that carry
 /// `qparams()`; the gradient passes straight through where the unclamped code lies in [qmin, qmax].
@@ -30,24 +31,30 @@ class FakeQuant {
  public:
   enum class State : std::uint8_t { Calibrating, Observing, Frozen };
 
-  FakeQuant(const ActivationQuantizer& config, State state);
+  FakeQuant(const QuantizerSpec& config, State state);
 
-  const ActivationQuantizer& config() const { return config_; }
-  CodeRange codes() const { return unsigned_codes(config_.bits); }
+  const QuantizerSpec& config() const { return config_; }
+  CodeRange codes() const { return config_.codes(); }
   State state() const { return state_; }
   bool is_calibrating() const { return state_ == State::Calibrating; }
   bool is_observing() const { return state_ == State::Observing; }
   bool is_frozen() const { return state_ == State::Frozen; }
 
-  bool has_range() const { return observer_.has_range(); }
+  bool has_range() const { return !range().empty(); }
   /// Throws Error, beginning with `who`, if there is no range; says so where all values were NaN or infinite.
   void check_range(std::string_view who) const;
   /// The range as it stands; empty where nothing was observed.
-  MinMax range() const { return observer_.range(); }
-  /// Takes in the range of a batch of `examples` and chooses the map anew. Does nothing when frozen.
-  void observe(const MinMax& batch, std::int64_t examples);
-  /// Joins what was seen to the range and chooses the map anew. REQUIRES: not frozen.
-  void widen(const MinMax& seen);
+  MinMax range() const;
+  /// The real values of a batch, f32, which it is asked for where the rule needs them.
+  using ValuesOf = std::function<Tensor()>;
+  /// Takes in a batch of `examples`, by its range and, for rules that need them, its values, and chooses the map anew.
+  /// Does nothing when frozen. Throws Error where values are needed and there are none.
+  void observe(const MinMax& batch, std::int64_t examples, const ValuesOf& values = {});
+  /// The same of a batch whose values are in memory.
+  void observe(const Tensor& values, std::int64_t examples);
+  /// Joins what was seen to the range and chooses the map anew, where the rule may be widened; whether it was.
+  /// REQUIRES: not frozen.
+  bool widen(const MinMax& seen);
 
   /// From now on inference counts what becomes of values (quant/measure.h), from nothing; with false: no longer.
   void set_measuring(bool on);
@@ -61,18 +68,19 @@ class FakeQuant {
   /// Throws Error if nothing was observed.
   void freeze();
 
-  /// output_min, output_max, output_scale, output_zero_point: what is saved; of a moving average that is not frozen
-  /// also the window that is not full yet.
+  /// output_min, output_max, output_scale, output_zero_point: what is saved; while it is not frozen also the state of
+  /// its rule.
   std::vector<nn::Slot> slots();
   /// Throws Error unless what was loaded into the slots is a map.
   void check_loaded();
 
  private:
-  void choose_map();
+  void set_range(const MinMax& range);
 
-  ActivationQuantizer config_;
+  QuantizerSpec config_;
   State state_;
-  Observer observer_;
+  std::shared_ptr<RangeRule> rule_;
+  Tensor min_, max_;   // f32 [1]
   Tensor scale_;       // f32 [1]
   Tensor zero_point_;  // s32 [1]
   bool saw_no_finite_value_ = false;

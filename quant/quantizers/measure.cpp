@@ -40,8 +40,7 @@ int widen_clipped(nn::Graph& prepared, double share) {
     // Within the range only ties beside its ends are clipped, and joining changes nothing.
     const MinMax& seen = output.measured().seen;
     const bool is_beyond = seen.min < output.range().min || seen.max > output.range().max;
-    if (is_beyond && output.measured().clipped_share() > share) {
-      output.widen(seen);
+    if (is_beyond && output.measured().clipped_share() > share && output.widen(seen)) {
       ++count;
     }
   });

@@ -31,8 +31,8 @@ std::vector<RangeReport> range_reports(const nn::Graph& prepared);
 /// Ranges in training are averages and fall short of rare values. Where more than this share of the values that are not
 /// zero is clipped, ranges are widened before they are frozen.
 inline constexpr double kClippedShare = 0.01;
-/// Joins to every range that clipped more than `share` what it saw; how many there were. What stands behind a widened
-/// range will see other values: measure again until there are none.
+/// Joins to every range that clipped more than `share`, and whose rule may be widened, what it saw; how many there
+/// were. What stands behind a widened range will see other values: measure again until there are none.
 int widen_clipped(nn::Graph& prepared, double share = kClippedShare);
 
 /// Adds codes of `seen` real values to what was measured.

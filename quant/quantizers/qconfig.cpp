@@ -1,72 +1,30 @@
 #include "detent/quant/quantizers/qconfig.h"
 
 #include <algorithm>
-#include <charconv>
-#include <sstream>
 
 namespace detent::quant {
 namespace {
 
-void check_bits(std::string_view what, int bits) {
-  check(2 <= bits && bits <= 8, what, ": expected 2 to 8 bits, got ", bits);
-}
-
-struct Words {
-  std::string_view type;  ///< "int" or "uint": what stands before the number of bits
-  int bits = 0;
-  bool is_per_channel = false;
-  bool is_symmetric = false;
-};
-
-/// Reads "<type><bits> per-tensor|per-channel affine|symmetric" in any order; what is not said keeps its value.
-Words parse_words(std::string_view what, std::string_view text, Words words, std::string_view example) {
-  std::istringstream stream{std::string(text)};
-  bool has_bits = false;
-  for (std::string word; stream >> word;) {
-    const std::string_view digits = std::string_view(word).substr(std::min(word.size(), words.type.size()));
-    int bits = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
-    if (word.starts_with(words.type) && error == std::errc() && end == digits.data() + digits.size()) {
-      words.bits = bits;
-      has_bits = true;
-    } else if (word == "per-tensor" || word == "per-channel") {
-      words.is_per_channel = word == "per-channel";
-    } else if (word == "affine" || word == "symmetric") {
-      words.is_symmetric = word == "symmetric";
-    } else {
-      fail(what, ": '", word, "' in '", text, "' is not understood; write for example \"", example, "\"");
-    }
-  }
-  check(has_bits, what, ": '", text, "' does not say the type; write for example \"", example, "\"");
-  check_bits(what, words.bits);
-  return words;
+void check_spec(std::string_view what, const QuantizerSpec& spec, const QuantizerSpec& example) {
+  check(2 <= spec.grid.bits && spec.grid.bits <= 8, what, ": expected 2 to 8 bits, got ", spec.grid.bits);
+  QuantizerSpec computed = spec;
+  computed.scheme = example.scheme;
+  computed.grid.is_signed = example.grid.is_signed;
+  const std::string_view scheme = example.scheme == Scheme::Symmetric ? "affine " : "symmetric ";
+  check(computed == spec, what, ": ", spec.scheme == example.scheme ? "" : scheme, what,
+        spec.grid.is_signed == example.grid.is_signed ? ""
+        : example.grid.is_signed                      ? " of unsigned codes"
+                                                      : " of signed codes",
+        " are not computed by the int8 kernels; write ", what, " = \"", to_text(computed), "\"");
 }
 
 }  // namespace
 
 void QConfig::validate() const {
-  check_bits("weights", weight.bits);
-  check_bits("activations", activation.bits);
-  check(weight.scheme == Scheme::Symmetric,
-        "weights: affine weights are not computed by the int8 kernels; write weights = \"int", weight.bits,
-        " per-channel symmetric\"");
-  check(activation.scheme == Scheme::Affine,
-        "activations: symmetric activations are not computed by the int8 kernels; write activations = \"uint",
-        activation.bits, " per-tensor affine\"");
+  check_spec("weights", weight, int8_weights());
+  check_spec("activations", activation, uint8_activations());
+  check(activation.is_per_tensor(), "activations: expected one scale, got ", to_text(activation.granularity));
   check(backward == DType::BF16 || backward == DType::F32, "backward: expected bf16 or f32, got ", backward);
-}
-
-WeightQuantizer parse_weight_quantizer(std::string_view text) {
-  const Words words = parse_words("weights", text, {"int", 8, true, true}, "int8 per-channel symmetric");
-  return {words.bits, words.is_symmetric ? Scheme::Symmetric : Scheme::Affine,
-          words.is_per_channel ? Granularity::PerChannel : Granularity::PerTensor};
-}
-
-ActivationQuantizer parse_activation_quantizer(std::string_view text) {
-  const Words words = parse_words("activations", text, {"uint", 8, false, false}, "uint8 per-tensor affine");
-  check(!words.is_per_channel, "activations: '", text, "': activations have one scale; write \"uint", words.bits,
-        " per-tensor affine\"");
-  return {words.bits, words.is_symmetric ? Scheme::Symmetric : Scheme::Affine, {}};
 }
 
 QConfigMapping& QConfigMapping::set_name(std::string name, std::optional<QConfig> config) {

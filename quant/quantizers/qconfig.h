@@ -6,30 +6,9 @@
 #include <vector>
 
 #include "detent/core/dtype.h"
-#include "detent/quant/quantizers/observer.h"
+#include "detent/quant/quantizers/quantizer_spec.h"
 
 namespace detent::quant {
-
-enum class Granularity : std::uint8_t {
-  PerTensor,   ///< one scale for the whole weight
-  PerChannel,  ///< one scale for each output channel (axis 0)
-};
-
-/// How weights become codes: s8, symmetric, [-(2^(bits-1) - 1), 2^(bits-1) - 1]. Ranges follow the current weights.
-struct WeightQuantizer {
-  int bits = 8;
-  Scheme scheme = Scheme::Symmetric;
-  Granularity granularity = Granularity::PerChannel;
-  bool operator==(const WeightQuantizer&) const = default;
-};
-
-/// How activations become codes: u8, affine, one scale for the tensor, [0, 2^bits - 1].
-struct ActivationQuantizer {
-  int bits = 8;
-  Scheme scheme = Scheme::Affine;
-  ObserverOptions observer;
-  bool operator==(const ActivationQuantizer&) const = default;
-};
 
 /// Which range quantizes a training batch while observers are observing. The first batch sets the range either way.
 enum class RangeUse : std::uint8_t {
@@ -39,8 +18,8 @@ enum class RangeUse : std::uint8_t {
 
 /// How one module is quantized.
 struct QConfig {
-  WeightQuantizer weight;
-  ActivationQuantizer activation;
+  QuantizerSpec weight = int8_weights();
+  QuantizerSpec activation = uint8_activations();
   DType backward = DType::BF16;  ///< the type of the products of the backward pass: BF16 or F32
   RangeUse range = RangeUse::Previous;
 
@@ -48,12 +27,6 @@ struct QConfig {
   void validate() const;
   bool operator==(const QConfig&) const = default;
 };
-
-/// "int8 per-channel symmetric", "int4 per-tensor symmetric": bits, granularity, scheme, in any order.
-/// Throws Error, naming the text and what it may be.
-WeightQuantizer parse_weight_quantizer(std::string_view text);
-/// "uint8 per-tensor affine", "uint4 per-tensor affine".
-ActivationQuantizer parse_activation_quantizer(std::string_view text);
 
 /// Says for each module how it is quantized, or that it stays in float. The most particular rule wins: the module's
 /// name, then a name pattern ('*' stands for any text, the last matching pattern wins), then its kind, then the rest.

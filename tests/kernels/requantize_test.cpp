@@ -71,6 +71,11 @@ void check_requantize(const std::vector<std::int32_t>& acc, const Requantization
   std::vector<std::uint8_t> codes_only(acc.size());
   requantize(acc.data(), rows, r, codes_only.data());
   testing::expect_same_bits("codes alone", codes_only, results.y);
+  std::vector<float> reals(acc.size());
+  real_values(acc.data(), rows, r, reals.data());
+  for (std::size_t i = 0; i < acc.size(); ++i) {
+    ASSERT_EQ(reals[i], expected[i].real) << "real value " << i;
+  }
 }
 
 QParams weight_scales(std::int64_t outputs, std::uint64_t seed, bool per_channel) {

@@ -19,8 +19,8 @@ nn::Graph wide_net(std::int64_t inputs) {
 
 quant::QConfigMapping with_bits(int weight, int activation) {
   quant::QConfig config;
-  config.weight.bits = weight;
-  config.activation.bits = activation;
+  config.weight.grid.bits = weight;
+  config.activation.grid.bits = activation;
   return quant::QConfigMapping(config);
 }
 
@@ -58,7 +58,7 @@ TEST(Depth, CountsTheBitsOfTheInputAndNotOfTheResult) {
   net.output(net.linear(x, {.out_features = 2, .name = "wide"}));
   net.initialize(1);
   quant::QConfig narrow;
-  narrow.activation.bits = 4;
+  narrow.activation.grid.bits = 4;
   EXPECT_EQ(error_of(net, quant::QConfigMapping().set_name("first", narrow)), "no error\nno error\n");
   EXPECT_THAT(error_of(net, quant::QConfigMapping().set_name("wide", narrow)), HasSubstr("codes up to 255 and 127"));
 }

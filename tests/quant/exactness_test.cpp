@@ -7,6 +7,7 @@
 #include "detent/core/threads/parallel.h"
 #include "detent/nn/model_file.h"
 #include "detent/quant/kinds/qat_product.h"
+#include "detent/quant/quantizers/measure.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -48,12 +49,12 @@ TEST_P(Exactness, ConvertedModelGivesTheTrainedCodes) {
   const auto seed = static_cast<std::uint64_t>(GetParam());
   quant::QConfig config;
   if (seed % 3 == 1) {
-    config.weight.granularity = quant::Granularity::PerTensor;
+    config.weight.granularity = quant::PerTensor{};
     config.range = quant::RangeUse::Current;
   }
   if (seed % 3 == 2) {
-    config.weight.bits = 4;
-    config.activation.bits = 5;
+    config.weight.grid.bits = 4;
+    config.activation.grid.bits = 5;
     config.backward = DType::F32;
   }
   const nn::Graph qat = trained(seed, quant::QConfigMapping(config));
@@ -66,6 +67,38 @@ TEST_P(Exactness, ConvertedModelGivesTheTrainedCodes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Exactness, testing::Range(0, 9));
+
+// Rules that see the values, of weights and of activations, while a batch norm takes the batch's statistics and later.
+TEST(Exactness, WithEveryRangeRule) {
+  for (const char* const rule : {"min-max", "percentile 99", "fixed -3 3"}) {
+    for (const quant::RangeUse use : {quant::RangeUse::Previous, quant::RangeUse::Current}) {
+      SCOPED_TRACE(rule);
+      quant::QConfig config{.weight = quant::parse_weight_quantizer(std::string("int6 ") + rule),
+                            .activation = quant::parse_activation_quantizer(std::string("uint8 ") + rule),
+                            .range = use};
+      const nn::Graph qat = trained(21, quant::QConfigMapping(config));
+      const evaluation::VerifyReport report = compare(qat, quant::convert(qat).model, 21);
+      EXPECT_EQ(report.codes_mismatched, 0) << evaluation::to_text(report);
+      EXPECT_EQ(quant::range_reports(qat)[0].range.min > -0.999F, std::string(rule) == "percentile 99");
+    }
+  }
+}
+
+// A quantizer sees the very values whose range it is told: those of no rule clip.
+TEST(Exactness, ValuesSpanTheRangeThatIsSeen) {
+  quant::QConfig values;
+  values.activation.range = {"percentile", {100}};
+  quant::QConfig extremes;
+  extremes.activation.range = {"min-max", {}};
+  const auto ranges_of = [](const quant::QConfig& config) {
+    std::vector<MinMax> ranges;
+    for (const quant::RangeReport& report : quant::range_reports(trained(22, quant::QConfigMapping(config), 1))) {
+      ranges.push_back(report.range);
+    }
+    return ranges;
+  };
+  EXPECT_EQ(ranges_of(values), ranges_of(extremes));
+}
 
 TEST(Exactness, StaticQuantizationToo) {
   nn::Graph net = everything_net();

@@ -143,7 +143,7 @@ const quant::Quantize& quantize_of(const nn::Graph& graph, const std::string& re
 
 TEST(Prepare, EveryReaderOfARealValueGetsTheCodesItAsksFor) {
   quant::QConfig eight, four, current;
-  four.activation.bits = 4;
+  four.activation.grid.bits = 4;
   current.range = quant::RangeUse::Current;
   for (const quant::QConfig& other : {four, current}) {
     nn::Graph qat = two_readers(eight, other);
@@ -158,13 +158,13 @@ TEST(Prepare, EveryReaderOfARealValueGetsTheCodesItAsksFor) {
       }
     });
     EXPECT_EQ(largest["input_quantize"], 255);
-    EXPECT_EQ(largest["input_quantize2"], other.activation.bits == 4 ? 15 : 255);
+    EXPECT_EQ(largest["input_quantize2"], other.activation.grid.bits == 4 ? 15 : 255);
     evaluation::Verifier verifier(qat, quant::convert(qat).model);
     verifier.feed(random_images({12}, 20, 9, -1.0F, 1.0F));
     EXPECT_EQ(verifier.report().codes_mismatched, 0) << evaluation::to_text(verifier.report());
   }
   quant::QConfig of_weights;
-  of_weights.weight.bits = 4;
+  of_weights.weight.grid.bits = 4;
   const nn::Graph shared = two_readers(eight, of_weights);
   EXPECT_EQ(&quantize_of(shared, "left"), &quantize_of(shared, "right")) << "equal activations share their codes";
 }

@@ -30,7 +30,7 @@ nn::Graph narrow_net(MinMax input, MinMax output, bool relu, int bits) {
   net.output(relu ? net.relu(x) : x);
   net.initialize(3);
   quant::QConfig config;
-  config.activation.bits = bits;
+  config.activation.grid.bits = bits;
   nn::Graph qat = quant::prepare_qat(net, quant::QConfigMapping(config));
   output_of(qat, "input_quantize").observe(input, 32);
   output_of(qat, "fc").observe(output, 32);
@@ -62,7 +62,8 @@ TEST(Measure, CountsWhatLiesOutsideOfTheCodes) {
       Counts input;
       Counts output;
       const std::span<const float> bias = fc.bias().value.data<float>();
-      const quant::QuantizedWeight weight = quant::quantize_weight(fc.weight().value, bias, in.scale, {});
+      const quant::QuantizedWeight weight =
+          quant::quantize_weight(fc.weight().value, bias, in.scale, quant::int8_weights());
       for (std::size_t n = 0; n < 200; ++n) {
         const std::span<const float> row = images.data<float>().subspan(n * 6, 6);
         for (const float x : row) {

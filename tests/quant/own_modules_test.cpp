@@ -260,7 +260,7 @@ TEST(SharedModule, InFloatStaysOne) {
 TEST(SharedModule, QuantizedInTwoWaysIsRefusedByName) {
   const nn::Graph net = twice([](nn::Graph&, nn::Graph::Handle x, int) { return x; }, square_conv());
   quant::QConfig four;
-  four.weight.bits = 4;
+  four.weight.grid.bits = 4;
   for (const std::optional<quant::QConfig>& other : {std::optional(four), std::optional<quant::QConfig>()}) {
     EXPECT_THAT(error_of([&] { quant::prepare_qat(net, quant::QConfigMapping().set_name("b", other)); }),
                 HasSubstr("prepare: a and b are one module, and the mapping quantizes them in two ways"));

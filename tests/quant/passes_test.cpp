@@ -132,9 +132,9 @@ TEST(Prepare, KeepsInFloatWhatTheMappingSays) {
 
 TEST(QConfigMapping, TheMostParticularRuleWins) {
   quant::QConfig four;
-  four.weight.bits = 4;
+  four.weight.grid.bits = 4;
   quant::QConfig three;
-  three.weight.bits = 3;
+  three.weight.grid.bits = 3;
   quant::QConfigMapping mapping;
   mapping.set_kind("linear", std::nullopt)
       .set_pattern("fc*", four)
@@ -148,11 +148,11 @@ TEST(QConfigMapping, TheMostParticularRuleWins) {
 }
 
 TEST(QConfig, ReadsWhatRecipesSay) {
-  EXPECT_EQ(quant::parse_weight_quantizer("int8 per-channel symmetric"), quant::WeightQuantizer{});
-  const quant::WeightQuantizer four = quant::parse_weight_quantizer("per-tensor int4");
-  EXPECT_EQ(four.bits, 4);
-  EXPECT_EQ(four.granularity, quant::Granularity::PerTensor);
-  EXPECT_EQ(quant::parse_activation_quantizer("uint8 per-tensor affine"), quant::ActivationQuantizer{});
+  EXPECT_EQ(quant::parse_weight_quantizer("int8 per-channel symmetric"), quant::int8_weights());
+  const quant::QuantizerSpec four = quant::parse_weight_quantizer("per-tensor int4");
+  EXPECT_EQ(four.grid.bits, 4);
+  EXPECT_EQ(four.granularity, quant::Granularity(quant::PerTensor{}));
+  EXPECT_EQ(quant::parse_activation_quantizer("uint8 per-tensor affine"), quant::uint8_activations());
   EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("int9"); }), HasSubstr("expected 2 to 8 bits, got 9"));
   EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("float8"); }),
               HasSubstr("'float8' in 'float8' is not understood"));
@@ -162,6 +162,37 @@ TEST(QConfig, ReadsWhatRecipesSay) {
   quant::QConfig affine;
   affine.weight.scheme = Scheme::Affine;
   EXPECT_THAT(error_of([&] { affine.validate(); }), HasSubstr("write weights = \"int8 per-channel symmetric\""));
+  affine.weight = quant::parse_weight_quantizer("uint4");
+  EXPECT_THAT(error_of([&] { affine.validate(); }), HasSubstr("write weights = \"int4 per-channel symmetric\""));
+}
+
+TEST(QConfig, TextsSayEveryChoice) {
+  const quant::QuantizerSpec percentile = quant::parse_activation_quantizer("percentile 99.9 uint4");
+  EXPECT_EQ(percentile.range, (quant::RangeSpec{"percentile", {99.9}}));
+  EXPECT_EQ(quant::to_text(percentile), "uint4 per-tensor affine percentile 99.9");
+  for (const char* const text : {"int8 per-channel symmetric", "int4 per-tensor symmetric percentile 99.5",
+                                 "int2 per-channel symmetric fixed -0.5 0.25", "int8 per-channel symmetric min-max"}) {
+    EXPECT_EQ(quant::to_text(quant::parse_weight_quantizer(text)), text);
+    EXPECT_EQ(quant::to_text(quant::parse_weight_quantizer(std::string(text) + " straight-through")), text);
+  }
+}
+
+TEST(QConfig, ErrorsNameTheWordTheNearestAndACorrectedText) {
+  EXPECT_EQ(
+      error_of([] { quant::parse_weight_quantizer("int4 per-chanel symmetric"); }),
+      "weights: 'per-chanel' in 'int4 per-chanel symmetric' is not understood; the nearest word is 'per-channel'; "
+      "write for example \"int4 per-channel symmetric\"");
+  EXPECT_EQ(error_of([] { quant::parse_activation_quantizer("uint8 percentil 99.9"); }),
+            "activations: 'percentil' in 'uint8 percentil 99.9' is not understood; the nearest word is 'percentile'; "
+            "write for example \"uint8 percentile 99.9\"");
+  EXPECT_EQ(error_of([] { quant::parse_activation_quantizer("uint8 percentile 20"); }),
+            "activations: range rule: 'percentile 20': expected a number above 50 and at most 100, got 20; write for "
+            "example percentile 99.9");
+  EXPECT_THAT(error_of([] { quant::parse_activation_quantizer("uint8 percentile"); }),
+              HasSubstr("expected 1 numbers; write for example percentile 99.9"));
+  EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("int8 per-tensor 3"); }),
+              HasSubstr("'per-tensor 3': expected 0 numbers behind 'per-tensor', got 1"));
+  EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("8 int8"); }), HasSubstr("begins with a number"));
 }
 
 TEST(Patterns, StarStandsForAnyText) {

@@ -117,11 +117,11 @@ TEST_P(Plan, GivesTheCodesOfTheGraphAtEveryLayer) {
   const auto seed = static_cast<std::uint64_t>(GetParam());
   quant::QConfig config;
   if (seed % 3 == 1) {
-    config.weight.granularity = quant::Granularity::PerTensor;
+    config.weight.granularity = quant::PerTensor{};
   }
   if (seed % 3 == 2) {
-    config.weight.bits = 4;
-    config.activation.bits = 5;
+    config.weight.grid.bits = 4;
+    config.activation.grid.bits = 5;
   }
   const quant::QConfigMapping mapping(config);
   const std::int64_t batches[] = {1, 3, 8, 37};

@@ -34,9 +34,9 @@ class Grower {
 
   quant::QConfig config() {
     quant::QConfig config;
-    config.weight.bits = chance(3) ? 4 : 8;
-    config.weight.granularity = chance(3) ? quant::Granularity::PerTensor : quant::Granularity::PerChannel;
-    config.activation.bits = chance(3) ? 5 : 8;
+    config.weight.grid.bits = chance(3) ? 4 : 8;
+    config.weight.granularity = chance(3) ? quant::Granularity(quant::PerTensor{}) : quant::PerChannel{};
+    config.activation.grid.bits = chance(3) ? 5 : 8;
     config.backward = chance(2) ? DType::F32 : DType::BF16;
     config.range = chance(2) ? quant::RangeUse::Current : quant::RangeUse::Previous;
     return config;

@@ -274,7 +274,7 @@ TEST(QatTraining, LearnsWhatFloatLearns) {
   nn::Graph net = test::plain_net();
   net.initialize(2);
   quant::QConfig config;
-  config.activation.observer.constant = 0.2F;  // the ranges of a net that starts from nothing grow fast
+  config.activation.range = {"moving-average", {0.2}};  // the ranges of a net that starts from nothing grow fast
   nn::Graph qat = quant::prepare_qat(net, quant::QConfigMapping(config));
   const Tensor images = test::random_images({8, 8, 1}, 24, 4);
   const Tensor labels = test::random_labels(24, 3, 4);

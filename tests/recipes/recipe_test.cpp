@@ -125,9 +125,9 @@ int8_accuracy = 0.7
   EXPECT_EQ(recipe.train.label_smoothing, 0.1);
   EXPECT_EQ(recipe.train.precision, DType::BF16);
   EXPECT_EQ(recipe.quantize.method, quant::Method::Static);
-  EXPECT_EQ(recipe.quantize.weights.bits, 4);
-  EXPECT_EQ(recipe.quantize.weights.granularity, quant::Granularity::PerTensor);
-  EXPECT_EQ(recipe.quantize.activations.bits, 4);
+  EXPECT_EQ(recipe.quantize.weights.grid.bits, 4);
+  EXPECT_EQ(recipe.quantize.weights.granularity, quant::Granularity(quant::PerTensor{}));
+  EXPECT_EQ(recipe.quantize.activations.grid.bits, 4);
   EXPECT_EQ(recipe.quantize.keep_float, (std::vector<std::string>{"fc1", "conv*"}));
   EXPECT_EQ(recipe.quantize.calibration, 64);
   EXPECT_EQ(recipe.qat.epochs, 4);
@@ -142,7 +142,7 @@ int8_accuracy = 0.7
   EXPECT_EQ(recipe.check_for("digits").max_drop, 0.01);
   EXPECT_FALSE(recipe.qconfig_mapping().lookup("conv1", "conv2d").has_value());
   EXPECT_FALSE(recipe.qconfig_mapping().lookup("fc1", "linear").has_value());
-  EXPECT_EQ(recipe.qconfig_mapping().lookup("fc2", "linear")->weight.bits, 4);
+  EXPECT_EQ(recipe.qconfig_mapping().lookup("fc2", "linear")->weight.grid.bits, 4);
 }
 
 TEST(Recipe, EveryShippedRecipeParses) {

@@ -5,7 +5,7 @@
 #include "detent/autograd/tape.h"
 #include "detent/kernels/codes/quantize.h"
 #include "detent/kernels/product/conv.h"
-#include "detent/quant/quantizers/qconfig.h"
+#include "detent/quant/quantizers/quantizer_spec.h"
 
 /// The integer forward pass of convolutions and linear layers: the one arithmetic that training, once frozen, and the
 /// converted model both run. This is why their codes are equal. (Of its kernels Int8Conv is the faster and
@@ -17,10 +17,31 @@ struct QuantizedWeight {
   Tensor codes;
   QParams qparams;
 };
+/// The weights in units of QParams::scale_of, as numbers of type `dtype`: what the gradient of x is a product with.
+Tensor numbers_of(const QuantizedWeight& weight, DType dtype, Arena* arena);
 /// `weight` f32 [O, ...]. Ranges are those of the weights as they are; scales are raised where the layer's `bias`
 /// (reals, or empty) would not fit beside them and an input of scale `input_scale`: see scale_for_bias.
 QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
-                                const WeightQuantizer& config, Arena* arena = nullptr);
+                                const QuantizerSpec& spec, Arena* arena = nullptr);
+
+/// What each slice sees, all of which is included in `total` in the end, if that is not null.
+class SeenBySlice {
+ public:
+  SeenBySlice(std::int64_t slices, MinMax* total)
+      : by_slice_(total ? static_cast<std::size_t>(slices) : 0), total_(total) {}
+  ~SeenBySlice() {
+    for (const MinMax& seen : by_slice_) {
+      total_->include(seen);
+    }
+  }
+  SeenBySlice(const SeenBySlice&) = delete;
+  SeenBySlice& operator=(const SeenBySlice&) = delete;
+  MinMax* of(std::int64_t slice) { return total_ ? &by_slice_[static_cast<std::size_t>(slice)] : nullptr; }
+
+ private:
+  std::vector<MinMax> by_slice_;
+  MinMax* total_;
+};
 
 /// One mask bit an element of a product's result, for the straight-through gradient. The bits of each slice of images
 /// (conv_slices) start at a byte of their own, so that slices are written in parallel.
@@ -43,6 +64,8 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const ker
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
                      MinMax* seen = nullptr);
 
+/// The map of the codes that a product reads. Throws Error for plain numbers.
+ScaleZero input_map(const Tensor& x);
 /// For pack_integer: the codes that `x` and weights with the codes `weight` can have.
 kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight);
 
@@ -51,12 +74,22 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Qua
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
                      MinMax* seen = nullptr);
 
-/// The sums themselves, s32 [N, OH, OW, O]: what batch statistics are taken from.
-Tensor integer_sums(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight,
-                    Arena* arena);
+/// The sums themselves, s32 [N, OH, OW, O]: what batch statistics are taken from. A unit of them is s_x *
+/// unit.scale[o].
+struct IntegerSums {
+  Tensor sums;
+  QParams unit;
+};
+IntegerSums integer_sums(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight, Arena* arena);
 /// The second half of integer_product, from sums in memory.
 void requantize_sums(const kernels::ConvShape& shape, const Tensor& sums, const kernels::Requantization& requantization,
                      Tensor& y, SliceMask* mask, MinMax* seen);
+
+/// The real results that a requantization sees, f32 [N, OH, OW, O]: what range rules that need values are shown.
+Tensor real_results(const kernels::ConvShape& shape, const Tensor& sums, const kernels::Requantization& requantization,
+                    Arena* arena);
+Tensor real_results(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
+                    const kernels::Requantization& requantization, Arena* arena);
 
 /// The largest |sum| + |bias| that any codes of x can give: max over o of
 /// sum |w_q| * max(x_zp, 255 - x_zp) + |bias_s32[o]|.

@@ -151,7 +151,7 @@ void multiply(const ProductGradient& gradient, const Affine& affine, const Tenso
   };
   products.make_x = [&](Range images, std::byte* out) { make_x(gradient, images, out); };
   if (result.dx.defined()) {
-    const Tensor numbers = gradient.weight.codes.as(dtype, arena);
+    const Tensor numbers = numbers_of(gradient.weight, dtype, arena);
     products.weight = kernels::pack_backward(gradient.shape, dtype, numbers.raw(), numbers.owner());
     products.dx = result.dx.raw();
     products.dx_dtype = dtype;
@@ -188,7 +188,7 @@ void multiply(const ProductGradient& gradient, const Affine& affine, const autog
   winners.make_x = [&](std::int64_t image, std::byte* out) { make_x(gradient, {image, image + 1}, out); };
   Tensor numbers;
   if (result.dx.defined()) {
-    numbers = gradient.weight.codes.as(gradient.dtype, arena);
+    numbers = numbers_of(gradient.weight, gradient.dtype, arena);
     winners.weight = numbers.raw();
     winners.dx = result.dx.raw();
     winners.dx_dtype = gradient.dtype;

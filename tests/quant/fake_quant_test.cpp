@@ -1,4 +1,4 @@
-// Observers and FakeQuant as state machines: the expected state after each step.
+// Range rules in FakeQuant as state machines: the expected state after each step.
 
 #include <gtest/gtest.h>
 
@@ -10,11 +10,12 @@ namespace detent {
 namespace {
 
 using quant::FakeQuant;
-using quant::Observer;
-using quant::ObserverKind;
+using quant::RangeSpec;
 
-TEST(Observer, MinMaxKeepsTheExtremes) {
-  Observer observer({.kind = ObserverKind::MinMax});
+FakeQuant observing(const RangeSpec& range) { return FakeQuant({.range = range}, FakeQuant::State::Observing); }
+
+TEST(RangeRule, MinMaxKeepsTheExtremes) {
+  FakeQuant observer = observing({"min-max", {}});
   EXPECT_FALSE(observer.has_range());
   observer.observe(MinMax{-1.0F, 2.0F}, 32);
   EXPECT_EQ(observer.range(), (MinMax{-1.0F, 2.0F}));
@@ -27,8 +28,8 @@ TEST(Observer, MinMaxKeepsTheExtremes) {
   EXPECT_EQ(observer.range(), (MinMax{-1.0F, 5.0F}));
 }
 
-TEST(Observer, MovingAverageStartsWithTheFirstBatch) {
-  Observer observer({.kind = ObserverKind::MovingAverage, .constant = 0.5F});
+TEST(RangeRule, MovingAverageStartsWithTheFirstBatch) {
+  FakeQuant observer = observing({"moving-average", {0.5}});
   observer.observe(MinMax{-4.0F, 8.0F}, 32);
   EXPECT_EQ(observer.range(), (MinMax{-4.0F, 8.0F}));
   observer.observe(MinMax{0.0F, 4.0F}, 32);
@@ -38,7 +39,7 @@ TEST(Observer, MovingAverageStartsWithTheFirstBatch) {
 }
 
 // One step of the moving average for each window of 32 examples, by the extremes of all of them.
-TEST(Observer, MovingAverageJoinsSmallBatchesToAWindow) {
+TEST(RangeRule, MovingAverageJoinsSmallBatchesToAWindow) {
   struct Step {
     MinMax batch;
     std::int64_t examples;
@@ -55,7 +56,7 @@ TEST(Observer, MovingAverageJoinsSmallBatchesToAWindow) {
       {{-4.0F, 1.0F}, 64, {-5.0F, 7.0F}},  // more than a window: it ends with the batch
       {{-5.0F, 3.0F}, 32, {-5.0F, 5.0F}},  // and the next begins anew
   };
-  Observer observer({.kind = ObserverKind::MovingAverage, .constant = 0.5F});
+  FakeQuant observer = observing({"moving-average", {0.5}});
   for (std::size_t i = 0; i < steps.size(); ++i) {
     observer.observe(steps[i].batch, steps[i].examples);
     EXPECT_EQ(observer.range().min, steps[i].range.min) << "step " << i;
@@ -64,8 +65,8 @@ TEST(Observer, MovingAverageJoinsSmallBatchesToAWindow) {
   EXPECT_THROW(observer.observe(MinMax{0.0F, 1.0F}, 0), Error) << "a batch has examples";
 }
 
-TEST(Observer, ZerosAloneDoNotMoveTheAverage) {
-  Observer observer({.kind = ObserverKind::MovingAverage, .constant = 0.5F});
+TEST(RangeRule, ZerosAloneDoNotMoveTheAverage) {
+  FakeQuant observer = observing({"moving-average", {0.5}});
   for (int batch = 0; batch < 100; ++batch) {
     observer.observe(MinMax{0.0F, 0.0F}, 1);
   }
@@ -80,32 +81,13 @@ TEST(Observer, ZerosAloneDoNotMoveTheAverage) {
   EXPECT_EQ(observer.range(), (MinMax{0.0F, 2.0F}));
 }
 
-TEST(Observer, ChannelsAreApart) {
-  Observer observer({.kind = ObserverKind::MinMax}, 2);
-  const std::vector<MinMax> first{{-1.0F, 1.0F}, {}};
-  observer.observe(first, 32);
-  EXPECT_FALSE(observer.has_range()) << "channel 1 has seen nothing";
-  const std::vector<MinMax> second{{-0.5F, 0.5F}, {3.0F, 4.0F}};
-  observer.observe(second, 32);
-  EXPECT_EQ(observer.range(0), (MinMax{-1.0F, 1.0F}));
-  EXPECT_EQ(observer.range(1), (MinMax{3.0F, 4.0F}));
-  EXPECT_THROW(observer.observe(MinMax{0.0F, 1.0F}, 32), Error) << "one range for two channels";
-}
-
-TEST(Observer, PerChannelRangesOfWeights) {
-  const Tensor weight = Tensor::from<float>({1.0F, -2.0F, 3.0F, 0.5F, 0.25F, 0.75F}, {2, 3});
-  const std::vector<MinMax> ranges = quant::per_channel_min_max(weight);
-  EXPECT_EQ(ranges[0], (MinMax{-2.0F, 3.0F}));
-  EXPECT_EQ(ranges[1], (MinMax{0.25F, 0.75F}));
-}
-
-TEST(Observer, RefusesAConstantThatIsNone) {
-  EXPECT_THROW(Observer({.kind = ObserverKind::MovingAverage, .constant = 0.0F}), Error);
-  EXPECT_THROW(Observer({.kind = ObserverKind::MovingAverage, .constant = 1.5F}), Error);
+TEST(RangeRule, RefusesAConstantThatIsNone) {
+  EXPECT_THROW(observing({"moving-average", {0.0}}), Error);
+  EXPECT_THROW(observing({"moving-average", {1.5}}), Error);
 }
 
 TEST(FakeQuant, HasOneMapThatFollowsTheRangeUntilFrozen) {
-  FakeQuant fake_quant({.observer = {.constant = 0.5F}}, FakeQuant::State::Observing);
+  FakeQuant fake_quant({.range = {"moving-average", {0.5}}}, FakeQuant::State::Observing);
   EXPECT_THROW(fake_quant.map(), Error);
   EXPECT_THROW(fake_quant.freeze(), Error);
   fake_quant.observe({0.0F, 255.0F}, 32);
@@ -150,7 +132,7 @@ TEST(FakeQuant, SavesItsWindowWhileItObserves) {
   const std::string always = "output_min output_max output_scale output_zero_point ";
   FakeQuant observing({}, FakeQuant::State::Observing);
   EXPECT_EQ(names_of(observing), always + "output_window_min? output_window_max? output_window_examples? ");
-  FakeQuant min_max({.observer = {.kind = ObserverKind::MinMax}}, FakeQuant::State::Calibrating);
+  FakeQuant min_max({.range = {"min-max", {}}}, FakeQuant::State::Calibrating);
   EXPECT_EQ(names_of(min_max), always);
   observing.observe({0.0F, 1.0F}, 5);
   observing.freeze();

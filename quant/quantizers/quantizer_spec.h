@@ -1,0 +1,80 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "detent/quant/quantizers/range_rule.h"
+
+/// What a quantizer is composed of: choices that do not depend on each other, each of a type of its own. Weights and
+/// activations have the same; what the kernels cannot compute is refused by QConfig::validate.
+namespace detent::quant {
+
+/// Integers of 2 to 8 bits: signed ones are symmetric, [-(2^(bits-1) - 1), 2^(bits-1) - 1], the others [0, 2^bits - 1].
+struct IntegerGrid {
+  int bits = 8;
+  bool is_signed = false;
+  CodeRange codes() const { return is_signed ? signed_codes(bits) : unsigned_codes(bits); }
+  bool operator==(const IntegerGrid&) const = default;
+};
+
+/// One scale for the whole tensor.
+struct PerTensor {
+  bool operator==(const PerTensor&) const = default;
+};
+/// One scale for each output channel (axis 0).
+struct PerChannel {
+  bool operator==(const PerChannel&) const = default;
+};
+using Granularity = std::variant<PerTensor, PerChannel>;
+
+/// What becomes of the gradient where values are rounded.
+enum class GradientRule : std::uint8_t {
+  StraightThrough,  ///< it passes where the code before clamping lies in [qmin, qmax], else it is 0
+};
+
+/// How values become codes. As it stands: an activation's, "uint8 per-tensor affine".
+struct QuantizerSpec {
+  IntegerGrid grid = {};
+  Scheme scheme = Scheme::Affine;
+  Granularity granularity = PerTensor{};
+  RangeSpec range = {};
+  GradientRule gradient = GradientRule::StraightThrough;
+
+  CodeRange codes() const { return grid.codes(); }
+  bool is_per_tensor() const { return std::holds_alternative<PerTensor>(granularity); }
+  RangeTarget range_target() const { return {codes(), scheme}; }
+  bool operator==(const QuantizerSpec&) const = default;
+};
+
+/// "int8 per-channel symmetric", whose ranges follow the current weights.
+inline QuantizerSpec int8_weights() { return {{8, true}, Scheme::Symmetric, PerChannel{}}; }
+/// "uint8 per-tensor affine"
+inline QuantizerSpec uint8_activations() { return {}; }
+
+/// Reads words in any order, the numbers that a word takes behind it:
+///
+///   grid          int2 to int8, uint2 to uint8           must be said
+///   granularity   per-tensor, per-channel                what is not said below is as in `rest`
+///   scheme        symmetric, affine
+///   range         min-max, moving-average [c], percentile p, fixed lo hi, and rules of one's own
+///   gradient      straight-through
+///
+/// Throws Error, beginning with `what`, that names the word, the nearest right one, and gives a corrected text.
+QuantizerSpec parse_quantizer(std::string_view what, std::string_view text, const QuantizerSpec& rest);
+/// "int8 per-channel symmetric percentile 99.9": what parse_quantizer gives back. A rule that is not said, and
+/// straight-through, are left out.
+std::string to_text(const QuantizerSpec& spec);
+std::string to_text(const Granularity& granularity);
+/// "per-channel". Throws Error for what is none.
+Granularity parse_granularity(std::string_view text);
+
+/// "int8 per-channel symmetric", "per-tensor int4": of weights, as QConfig has them.
+QuantizerSpec parse_weight_quantizer(std::string_view text);
+/// "uint8 per-tensor affine", "uint4 percentile 99.9": of activations.
+QuantizerSpec parse_activation_quantizer(std::string_view text);
+
+/// Whether the text form has this word.
+bool is_quantizer_word(std::string_view word);
+
+}  // namespace detent::quant

@@ -1,0 +1,51 @@
+#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/value_histogram.h"
+
+namespace detent::quant {
+namespace {
+
+class PercentileRule : public RangeRule {
+ public:
+  explicit PercentileRule(double percentile) : share_(percentile / 100.0) {}
+
+  RangeNeeds needs() const override { return RangeNeeds::Values; }
+  void begin(const MinMax& batch) override { histogram_.include(batch); }
+  std::vector<double> collect(std::span<const float> values) const override { return histogram_.count(values); }
+  void merge(std::span<const double> counts) override { histogram_.add(counts); }
+
+  MinMax observe(const MinMax&, const MinMax&, std::int64_t) override {
+    const std::span<const double> counts = histogram_.counts();
+    const double enough = share_ * histogram_.total();
+    std::size_t first = counts.size() - 1;
+    std::size_t last = 0;
+    // The first bin from below, and from above, with which enough values lie on the way.
+    for (double below = counts[0]; below < enough && last + 1 < counts.size(); below += counts[++last]) {
+    }
+    for (double above = counts[first]; above < enough && first > 0; above += counts[--first]) {
+    }
+    return histogram_.range(static_cast<std::int64_t>(first), static_cast<std::int64_t>(last));
+  }
+
+  std::vector<nn::Slot> slots() override { return histogram_.slots(); }
+  void check_loaded() const override { histogram_.check_loaded(); }
+
+ private:
+  double share_;
+  ValueHistogram histogram_;
+};
+
+}  // namespace
+
+RangeRuleKind percentile_rule() {
+  return {.name = "percentile",
+          .example = "percentile 99.9",
+          .numbers = 1,
+          .required = 1,
+          .make = [](std::span<const double> numbers, const RangeTarget&) {
+            check(numbers[0] > 50.0 && numbers[0] <= 100.0, "expected a number above 50 and at most 100, got ",
+                  numbers[0]);
+            return std::make_unique<PercentileRule>(numbers[0]);
+          }};
+}
+
+}  // namespace detent::quant

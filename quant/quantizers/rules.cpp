@@ -1,0 +1,14 @@
+#include "detent/quant/quantizers/rules.h"
+
+namespace detent::quant {
+
+std::deque<RangeRuleKind> standard_range_rules() {
+  return {
+      min_max_rule(),
+      moving_average_rule(),
+      percentile_rule(),
+      fixed_rule(),
+  };
+}
+
+}  // namespace detent::quant

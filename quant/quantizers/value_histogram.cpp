@@ -1,0 +1,97 @@
+#include "detent/quant/quantizers/value_histogram.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace detent::quant {
+namespace {
+
+/// A little more than what it holds, so that the largest value lies below the upper end whatever is rounded.
+constexpr double kRoom = 1.0 + 0x1p-40;
+
+}  // namespace
+
+double ValueHistogram::total() const { return std::accumulate(counts().begin(), counts().end(), 0.0); }
+
+void ValueHistogram::include(const MinMax& range) {
+  const std::span<double> grid = grid_.data<double>();
+  const double min = double{range.min};
+  const double max = double{range.max};
+  const double before = total();
+  if (bin_width() == 0.0) {
+    // Nothing yet, or values that were all one.
+    const double only = grid[2];
+    grid[2] = before > 0.0 ? std::min(only, min) : min;
+    grid[3] = before > 0.0 ? std::max(only, max) : max;
+    grid[0] = grid[2];
+    grid[1] = (grid[3] - grid[2]) / static_cast<double>(kBins) * kRoom;
+    counts_.data<double>()[0] = 0.0;
+    counts_.data<double>()[before > 0.0 ? bin_of(only) : 0] = before;
+    return;
+  }
+  while (min < grid[0]) {
+    double_range(true);
+  }
+  while (max > lower_edge(kBins)) {
+    double_range(false);
+  }
+  grid[2] = std::min(grid[2], min);
+  grid[3] = std::max(grid[3], max);
+}
+
+void ValueHistogram::double_range(bool downwards) {
+  const std::span<double> grid = grid_.data<double>();
+  const std::span<double> bins = counts_.data<double>();
+  std::vector<double> merged(static_cast<std::size_t>(kBins), 0.0);
+  const std::size_t half = merged.size() / 2;
+  for (std::size_t i = 0; i < half; ++i) {
+    merged[(downwards ? half : 0) + i] = bins[2 * i] + bins[2 * i + 1];
+  }
+  std::ranges::copy(merged, bins.begin());
+  grid[0] -= downwards ? static_cast<double>(kBins) * grid[1] : 0.0;
+  grid[1] *= 2.0;
+}
+
+std::size_t ValueHistogram::bin_of(double x) const {
+  const double width = bin_width();
+  const double position = width == 0.0 ? 0.0 : std::floor((x - lower_edge(0)) / width);
+  return static_cast<std::size_t>(std::clamp(position, 0.0, static_cast<double>(kBins - 1)));
+}
+
+std::vector<double> ValueHistogram::count(std::span<const float> values) const {
+  std::vector<double> counts(static_cast<std::size_t>(kBins), 0.0);
+  for (const float x : values) {
+    if (std::isfinite(x)) {
+      counts[bin_of(double{x})] += 1.0;
+    }
+  }
+  return counts;
+}
+
+void ValueHistogram::add(std::span<const double> counts) {
+  std::ranges::transform(counts, this->counts(), counts_.data<double>().begin(), std::plus());
+}
+
+MinMax ValueHistogram::range(std::int64_t first, std::int64_t last) const {
+  const std::span<const double> grid = grid_.data<double>();
+  const double low = std::clamp(lower_edge(first), grid[2], grid[3]);
+  const double high = std::clamp(lower_edge(last + 1), grid[2], grid[3]);
+  return {static_cast<float>(low), static_cast<float>(high)};
+}
+
+std::vector<nn::Slot> ValueHistogram::slots() {
+  return {{"histogram", &counts_, nullptr, Shape{kBins}, DType::F64},
+          {"histogram_grid", &grid_, nullptr, Shape{4}, DType::F64}};
+}
+
+void ValueHistogram::check_loaded() const {
+  const auto is_count = [](double count) { return std::isfinite(count) && count >= 0.0; };
+  check(std::ranges::all_of(counts(), is_count), "histogram: expected counts of at least 0");
+  const std::span<const double> grid = grid_.data<double>();
+  check(std::ranges::all_of(grid, [](double x) { return std::isfinite(x); }) && grid[1] >= 0.0 && grid[2] <= grid[3],
+        "histogram_grid: expected finite numbers, a width of at least 0 and a range of values, got ", grid[0], ", ",
+        grid[1], ", ", grid[2], ", ", grid[3]);
+}
+
+}  // namespace detent::quant

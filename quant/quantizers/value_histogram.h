@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "detent/core/qparams.h"
+#include "detent/nn/module.h"
+
+namespace detent::quant {
+
+/// How often values occur, in 2048 bins of one width. Where values lie beyond, the range is doubled to that side and
+/// bins are merged in pairs, so that counts stay whole numbers: they depend neither on the order of a batch's values
+/// nor on how they were cut into slices.
+class ValueHistogram {
+ public:
+  static constexpr std::int64_t kBins = 2048;
+
+  /// Makes room for values of this range, which is not empty.
+  void include(const MinMax& range);
+  /// The counts of some values, [kBins]. NaN and infinities do not count. REQUIRES: there is room for them.
+  std::vector<double> count(std::span<const float> values) const;
+  void add(std::span<const double> counts);
+
+  double total() const;
+  std::span<const double> counts() const { return counts_.data<double>(); }
+  double bin_width() const { return grid_.data<double>()[1]; }  ///< 0: all values were one
+  double lower_edge(std::int64_t bin) const { return grid_.data<double>()[0] + static_cast<double>(bin) * bin_width(); }
+  /// From the lower edge of bin `first` to the upper edge of bin `last`, as far as values reached.
+  MinMax range(std::int64_t first, std::int64_t last) const;
+
+  /// counts f64 [kBins]; grid f64 [4]: the lower end, the width of a bin, the smallest and the largest value.
+  std::vector<nn::Slot> slots();
+  void check_loaded() const;
+
+ private:
+  void double_range(bool downwards);
+  std::size_t bin_of(double x) const;
+
+  Tensor counts_ = Tensor::zeros({kBins}, DType::F64);
+  Tensor grid_ = Tensor::zeros({4}, DType::F64);
+};
+
+}  // namespace detent::quant
