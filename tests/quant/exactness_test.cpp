@@ -70,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, Exactness, testing::Range(0, 9));
 
 // Rules that see the values, of weights and of activations, while a batch norm takes the batch's statistics and later.
 TEST(Exactness, WithEveryRangeRule) {
-  for (const char* const rule : {"min-max", "percentile 99", "fixed -3 3"}) {
+  for (const char* const rule : {"min-max", "percentile 99", "fixed -3 3", "histogram"}) {
     for (const quant::RangeUse use : {quant::RangeUse::Previous, quant::RangeUse::Current}) {
       SCOPED_TRACE(rule);
       quant::QConfig config{.weight = quant::parse_weight_quantizer(std::string("int6 ") + rule),
