@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "detent/kernels/product/int8_conv.h"
+#include "detent/quant/kinds/product/weight_groups.h"
 
 namespace detent::quant {
 namespace {
@@ -33,6 +34,9 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   const CodeRange codes = spec.codes();
   check(codes.is_signed() && spec.scheme == Scheme::Symmetric, "weights: expected signed symmetric codes, got ",
         to_text(spec));
+  if (has_groups(weight.shape(), spec)) {
+    return quantize_groups(weight, bias, input_scale, spec, arena);
+  }
   const std::span<const float> values = weight.data<float>();
   const auto row_of = [row](auto span, std::int64_t o) { return span.subspan(static_cast<std::size_t>(o) * row, row); };
   // Of the channels whose biases these are.
@@ -103,6 +107,10 @@ kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight) {
 
 void integer_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen) {
+  if (weight.qparams.is_per_group()) {
+    group_product(shape, x, weight, requantization, y, mask, seen);
+    return;
+  }
   const std::int8_t* const codes = weight.codes.data<std::int8_t>().data();
   const kernels::Int8Conv layer =
       kernels::Int8Conv::make_observed(shape, codes, input_map(x).zero_point, requantization);
@@ -122,10 +130,15 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Qua
   });
 }
 
-Tensor numbers_of(const QuantizedWeight& weight, DType dtype, Arena* arena) { return weight.codes.as(dtype, arena); }
+Tensor numbers_of(const QuantizedWeight& weight, DType dtype, Arena* arena) {
+  return (weight.qparams.is_per_group() ? group_numbers(weight, arena) : weight.codes).as(dtype, arena);
+}
 
 IntegerSums integer_sums(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                          Arena* arena) {
+  if (weight.qparams.is_per_group()) {
+    return joined_group_sums(shape, x, weight, arena);
+  }
   const kernels::PackedWeight packed = kernels::pack_integer(
       shape, weight.codes.data<std::int8_t>().data(), weight.codes.owner(), product_codes(x, weight.qparams.codes));
   Tensor sums = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.o}, DType::S32, arena);
@@ -162,6 +175,9 @@ Tensor real_results(const kernels::ConvShape& shape, const Tensor& sums, const k
 
 Tensor real_results(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                     const kernels::Requantization& requantization, Arena* arena) {
+  if (weight.qparams.is_per_group()) {
+    return group_reals(shape, x, weight, requantization, arena);
+  }
   return real_results(shape, integer_sums(shape, x, weight, arena).sums, requantization, arena);
 }
 
