@@ -24,6 +24,10 @@ void QParams::validate() const {
   check(!scale.empty() && scale.size() == zero_point.size(), "qparams: expected as many zero points as scales, got ",
         zero_point.size(), " and ", scale.size());
   check(is_per_channel() || scale.size() == 1, "qparams: expected one scale for a whole tensor, got ", scale.size());
+  check(groups >= 1 &&
+            (is_per_group() ? is_per_channel() && scale.size() % static_cast<std::size_t>(groups) == 0 : groups == 1),
+        "qparams: expected whole channels of at least one group, got ", scale.size(), " scales, ", groups,
+        " groups a channel of ", group, " elements");
   check(codes.qmin < codes.qmax, "qparams: expected qmin < qmax, got ", codes.qmin, " and ", codes.qmax);
   for (std::size_t i = 0; i < scale.size(); ++i) {
     check(std::isfinite(scale[i]) && scale[i] > 0, "qparams: expected a finite scale > 0, got ", scale[i],

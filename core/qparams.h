@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -33,19 +34,30 @@ struct ScaleZero {
   bool operator==(const ScaleZero&) const = default;
 };
 
-/// The map of a tensor's codes to reals: one ScaleZero for all (axis < 0), or one a channel along `axis`.
+/// The map of a tensor's codes to reals: one ScaleZero for all (axis < 0), or one a channel along `axis`, or `groups` a
+/// channel: of the tensor's last axis (a weight's input channels) each `group` elements have one, the last group those
+/// that are left.
 struct QParams {
   std::vector<float> scale;
   std::vector<std::int32_t> zero_point;  ///< as long as `scale`
   int axis = -1;
   CodeRange codes;
+  std::int64_t group = 0;   ///< 0: a channel has one
+  std::int64_t groups = 1;  ///< of a channel, whose scales stand one behind the other
 
   static QParams per_tensor(ScaleZero map, CodeRange codes) { return {{map.scale}, {map.zero_point}, -1, codes}; }
   bool is_per_channel() const { return axis >= 0; }
-  std::size_t channels() const { return scale.size(); }
+  bool is_per_group() const { return group > 0; }
+  std::size_t channels() const { return scale.size() / static_cast<std::size_t>(groups); }
   ScaleZero at(std::size_t channel) const { return {scale[channel], zero_point[channel]}; }
-  /// The scale of a channel, also where all channels have one.
-  float scale_of(std::size_t channel) const { return scale[is_per_channel() ? channel : 0]; }
+  /// The scale of a channel, also where all channels have one; of groups the largest.
+  float scale_of(std::size_t channel) const {
+    const auto first = scale.begin() + static_cast<std::ptrdiff_t>(is_per_channel() ? channel : 0) * groups;
+    return *std::max_element(first, first + groups);
+  }
+  float scale_of(std::size_t channel, std::int64_t of_group) const {
+    return scale[channel * static_cast<std::size_t>(groups) + static_cast<std::size_t>(of_group)];
+  }
   /// The one map of a per-tensor tensor. Throws Error where there is one a channel.
   ScaleZero tensor() const {
     check(!is_per_channel() && scale.size() == 1, "qparams: expected one scale for the tensor, it has one a channel");
@@ -55,6 +67,9 @@ struct QParams {
   void validate() const;
   bool operator==(const QParams&) const = default;
 };
+
+/// The groups of `size` that `channels` input channels have, the last one those that are left.
+inline std::int64_t groups_of(std::int64_t channels, std::int64_t size) { return (channels + size - 1) / size; }
 
 /// The smallest and largest of some numbers. Empty: min > max.
 struct MinMax {

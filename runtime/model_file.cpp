@@ -73,7 +73,7 @@ struct NodeReader {
 
   Op product() const {
     const bool is_integer = output.is_codes();
-    allow(is_integer ? std::set<std::string>{"geometry", "relu", "bias", "weight_bits", "per_channel"}
+    allow(is_integer ? std::set<std::string>{"geometry", "relu", "bias", "weight_bits", "per_channel", "group"}
                      : std::set<std::string>{"geometry", "relu", "bias"});
     Product product{.shape = conv_shape(member(node, "geometry", name), name),
                     .weight = tensors.take(name, "weight", is_integer ? DType::S8 : DType::F32),
@@ -83,9 +83,11 @@ struct NodeReader {
       product.bias = tensors.take(name, "bias", is_integer ? DType::S32 : DType::F32, Shape{product.shape.o});
     }
     if (is_integer) {
-      product.weight = product.weight.with_qparams(weight_map(tensors, name, product.shape.o,
-                                                              boolean_member(node, "per_channel", name),
-                                                              integer_member(node, "weight_bits", name, 2)));
+      const std::int64_t group = node.contains("group") ? integer_member(node, "group", name, 1) : 0;
+      const std::int64_t channels = product.shape.c / product.shape.groups;
+      product.weight = product.weight.with_qparams(
+          weight_map(tensors, name, product.shape.o, boolean_member(node, "per_channel", name),
+                     integer_member(node, "weight_bits", name, 2), group, group == 0 ? 1 : groups_of(channels, group)));
       const ScaleZero map = tensors.take_map(name, "input");
       check(!inputs.empty() && inputs[0].is_codes() && inputs[0].qparams->tensor() == map,
             "the input's scale and zero point are not those that the layer was converted for");

@@ -61,13 +61,19 @@ std::shared_ptr<const QParams> codes_map(ScaleZero map, std::int64_t bits) {
 }
 
 std::shared_ptr<const QParams> weight_map(StoredTensors& tensors, std::string_view node, std::int64_t outputs,
-                                          bool is_per_channel, std::int64_t bits) {
+                                          bool is_per_channel, std::int64_t bits, std::int64_t group,
+                                          std::int64_t groups) {
   check(2 <= bits && bits <= 8, "weight_bits: expected 2 to 8, got ", bits);
-  const Shape shape{is_per_channel ? outputs : 1};
+  check(group == 0 || is_per_channel, "group: expected scales a channel");
+  const Shape shape{is_per_channel ? outputs * groups : 1};
   const Tensor scale = tensors.take(node, "weight_scale", DType::F32, shape);
   const Tensor zero_point = tensors.take(node, "weight_zero_point", DType::S32, shape);
-  QParams qparams{
-      .scale = {}, .zero_point = {}, .axis = is_per_channel ? 0 : -1, .codes = signed_codes(static_cast<int>(bits))};
+  QParams qparams{.scale = {},
+                  .zero_point = {},
+                  .axis = is_per_channel ? 0 : -1,
+                  .codes = signed_codes(static_cast<int>(bits)),
+                  .group = group,
+                  .groups = groups};
   std::ranges::copy(scale.data<float>(), std::back_inserter(qparams.scale));
   std::ranges::copy(zero_point.data<std::int32_t>(), std::back_inserter(qparams.zero_point));
   qparams.validate();

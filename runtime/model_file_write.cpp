@@ -92,7 +92,10 @@ class Writer {
     if (const std::shared_ptr<const QParams>& map = product.weight.qparams()) {
       described["weight_bits"] = bits_of(map->codes);
       described["per_channel"] = map->is_per_channel();
-      const Shape scales{static_cast<std::int64_t>(map->channels())};
+      if (map->is_per_group()) {
+        described["group"] = map->group;
+      }
+      const Shape scales{static_cast<std::int64_t>(map->scale.size())};
       store(node.name, "weight_scale", Tensor::from(map->scale, scales));
       store(node.name, "weight_zero_point", Tensor::from(map->zero_point, scales));
       store_map(node.name, "input", model_.type(node.inputs[0]).qparams->tensor());

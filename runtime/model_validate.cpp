@@ -150,6 +150,9 @@ struct CheckNode {
     check(map.axis <= 0 && (!map.is_per_channel() || static_cast<std::int64_t>(map.channels()) == outputs),
           "weight: expected one scale, or one for each of ", outputs, " outputs, got ", map.channels(), " along axis ",
           map.axis);
+    const std::int64_t channels = product.shape.c / product.shape.groups;
+    check(!map.is_per_group() || map.groups == groups_of(channels, map.group), "weight: expected a scale for ",
+          "each group of ", map.group, " of ", channels, " input channels, got ", map.groups);
     for (const std::int32_t zero_point : map.zero_point) {
       check(zero_point == 0, "weight: expected zero points of 0, got ", zero_point);
     }

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/product/group_product.h"
 #include "detent/kernels/product/int8_conv.h"
 #include "detent/runtime/plan_step.h"
 
@@ -83,6 +84,33 @@ class GeneralInt8Step : public ProductStep {
   kernels::Requantization requantization_;
 };
 
+/// A product whose weights have a scale a group of input channels.
+class GroupStep : public ProductStep {
+ public:
+  GroupStep(const Product& product, const StepRequest& request)
+      : ProductStep(product, request),
+        product_(product.shape, product.weight.data<std::int8_t>().data(), product.weight.qparams()->group,
+                 {.x = input().codes().qmax, .weight = product.weight.qparams()->codes.qmax}),
+        requantization_(requantization_of(product, input(), output())) {}
+  void run(Range images, std::int64_t task, Range) const override {
+    product_.run(of(images), in<std::uint8_t>(images, task), input().map().zero_point, requantization_,
+                 out<std::uint8_t>(images, task));
+  }
+  std::size_t bytes() const override { return product_.bytes(); }
+  PackedMemory packed_memory() override {
+    PackedMemory memory = product_.memory_for_tests();
+    for (std::vector<float>* constants :
+         {&requantization_.multiplier, &requantization_.bias, &requantization_.bias_multiplier}) {
+      memory.push_back(std::as_writable_bytes(std::span(*constants)));
+    }
+    return memory;
+  }
+
+ private:
+  kernels::GroupProduct product_;
+  kernels::Requantization requantization_;
+};
+
 class FloatProductStep : public ProductStep {
  public:
   FloatProductStep(const Product& product, const StepRequest& request)
@@ -131,6 +159,9 @@ MadeStep make_product(const Product& product, const StepRequest& request) {
   if (!request.inputs[0]->type->is_codes()) {
     return std::make_unique<FloatProductStep>(product, request);
   }
+  if (product.weight.qparams()->is_per_group()) {
+    return std::make_unique<GroupStep>(product, request);
+  }
   kernels::Int8Conv layer = int8_conv(product, request, false);
   if (layer.defined()) {
     return std::make_unique<Int8Step>(std::move(layer), product, request);
@@ -139,7 +170,7 @@ MadeStep make_product(const Product& product, const StepRequest& request) {
 }
 
 MadeStep make_pooled_product(const Product& product, const StepRequest& request) {
-  if (!request.inputs[0]->type->is_codes()) {
+  if (!request.inputs[0]->type->is_codes() || product.weight.qparams()->is_per_group()) {
     return nullptr;
   }
   kernels::Int8Conv layer = int8_conv(product, request, true);

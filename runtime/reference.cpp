@@ -128,12 +128,30 @@ struct RunReference {
     const ScaleZero x = map_of(type());
     const ScaleZero to = map_of(node.output);
     const auto output = static_cast<std::size_t>(o);
-    std::int64_t sum = 0;
-    for_each_input(s, row, column, o, [&](std::int64_t w, std::int64_t i) { sum += (x_q[i] - x.zero_point) * w_q[w]; });
+    const QParams& weight = *product.weight.qparams();
+    std::vector<std::int64_t> sums(static_cast<std::size_t>(weight.groups), 0);
+    for_each_input(s, row, column, o, [&](std::int64_t w, std::int64_t i) {
+      const std::int64_t group = weight.is_per_group() ? w % (s.c / s.groups) / weight.group : 0;
+      sums[static_cast<std::size_t>(group)] += (x_q[i] - x.zero_point) * w_q[w];
+    });
+    const auto sum = [&](std::int64_t g) {
+      return static_cast<float>(static_cast<std::int32_t>(sums[static_cast<std::size_t>(g)]));
+    };
+    const auto multiplier_of = [&](float scale) {
+      return kernels::multiplier_of(double{x.scale} * double{scale} / double{to.scale});
+    };
     const std::int32_t bias = product.bias.defined() ? product.bias.data<std::int32_t>()[output] : 0;
-    const float multiplier =
-        kernels::multiplier_of(double{x.scale} * double{product.weight.qparams()->scale_of(output)} / double{to.scale});
-    const float total = static_cast<float>(static_cast<std::int32_t>(sum)) + static_cast<float>(bias);
+    const float multiplier = multiplier_of(weight.scale_of(output));
+    if (weight.is_per_group()) {
+      float total = 0.0F;
+      for (std::int64_t g = 0; g < weight.groups; ++g) {
+        const float scaled = sum(g) * multiplier_of(weight.scale_of(output, g));
+        total = g == 0 ? scaled : total + scaled;
+      }
+      const float biased = total + static_cast<float>(bias) * multiplier;
+      return code_of(biased + static_cast<float>(to.zero_point), node.output, product.relu);
+    }
+    const float total = sum(0) + static_cast<float>(bias);
     return code_of(total * multiplier + static_cast<float>(to.zero_point), node.output, product.relu);
   }
   float real_of_sum(const Product& product, std::int64_t n, std::int64_t row, std::int64_t column, std::int64_t o,

@@ -206,7 +206,7 @@ void apply_mask(std::span<const bfloat16> dy, const std::uint8_t* mask, bfloat16
 namespace {
 
 double unit_of(ScaleZero input, const QParams& weight, std::size_t o) {
-  return double{input.scale} * double{weight.scale[weight.channels() == 1 ? 0 : o]};
+  return double{input.scale} * double{weight.scale_of(weight.channels() == 1 ? 0 : o)};
 }
 
 }  // namespace
@@ -232,16 +232,31 @@ Requantization make_requantization(ScaleZero input, const QParams& weight, std::
         " weight scales, got ", weight.channels());
   check(bias.empty() || bias.size() == o_count, "requantize: expected ", outputs, " biases or none, got ", bias.size());
   constexpr double kLargest = std::numeric_limits<float>::max();
-  Requantization r{.multiplier = {}, .bias = {}, .real_scale = {}, .output = output, .codes = codes, .relu = relu};
+  Requantization r{.multiplier = {},
+                   .bias = {},
+                   .real_scale = {},
+                   .output = output,
+                   .codes = codes,
+                   .relu = relu,
+                   .groups = weight.groups};
   for (std::size_t o = 0; o < o_count; ++o) {
     const double unit = unit_of(input, weight, o);
-    r.multiplier.push_back(multiplier_of(unit / double{output.scale}));
+    if (weight.is_per_group()) {
+      r.bias_multiplier.push_back(multiplier_of(unit / double{output.scale}));
+    } else {
+      r.multiplier.push_back(multiplier_of(unit / double{output.scale}));
+    }
     r.real_scale.push_back(static_cast<float>(std::min(unit, kLargest)));
     if (!bias.empty()) {
       const double code = round_to_nearest(double{bias[o]} / unit);
       check(std::abs(code) <= kLargest, "requantize: bias of output ", o, ": expected a finite number of units of ",
             unit, ", got ", bias[o]);
       r.bias.push_back(static_cast<float>(code));
+    }
+  }
+  for (std::int64_t g = 0; weight.is_per_group() && g < weight.groups; ++g) {
+    for (std::size_t o = 0; o < o_count; ++o) {
+      r.multiplier.push_back(multiplier_of(double{input.scale} * double{weight.scale_of(o, g)} / double{output.scale}));
     }
   }
   return r;

@@ -58,13 +58,21 @@ void apply_mask(std::span<const T> dy, const std::uint8_t* mask, T* dx);
 ///   bias_s32[o] = rne(double(bias[o]) / (double(s_x) * s_w[o]))
 ///   y_q         = clamp(rne((float(acc) + float(bias_s32)) * M[o] + float(y_zp)), lower, qmax)
 /// `lower` is qmin, or with ReLU max(qmin, y_zp): ReLU is the lower clamp. All of it is finite.
+///
+/// Where a channel's weights have G scales (QParams::group), each of its G sums is scaled by itself, in their order,
+/// and the bias is in units of the largest:
+///   M[g, o]     = float(double(s_x) * s_w[o, g] / s_y),  M_bias[o] likewise of the largest s_w[o, g]
+///   total       = (float(acc_0) * M[0, o] + float(acc_1) * M[1, o]) + ...
+///   y_q         = clamp(rne((total + float(bias_s32) * M_bias[o]) + float(y_zp)), lower, qmax)
 struct Requantization {
-  std::vector<float> multiplier;  ///< M[o]
+  std::vector<float> multiplier;  ///< M[o], or M[g, o]
   std::vector<float> bias;        ///< float(bias_s32[o]); empty where there is no bias
-  std::vector<float> real_scale;  ///< s_x * s_w[o] in f32: what one unit of the sum means
+  std::vector<float> real_scale;  ///< s_x * s_w[o] in f32: what one unit of the sum means, and of the bias
   ScaleZero output;
   CodeRange codes;
   bool relu = false;
+  std::int64_t groups = 1;                  ///< G
+  std::vector<float> bias_multiplier = {};  ///< M_bias[o], where weights have groups
 };
 
 /// bias_s32. Throws Error for one beyond +-2^30, or NaN: see scale_for_bias.
@@ -85,6 +93,16 @@ Requantization make_average_requantization(ScaleZero input, std::int64_t count, 
 /// the range of the real values (after ReLU), (acc + bias) * real_scale, is included in it.
 void requantize(const std::int32_t* acc, std::int64_t rows, const Requantization& r, std::uint8_t* y,
                 std::uint8_t* mask = nullptr, MinMax* seen = nullptr);
+
+/// The same in steps, for groups. total[r, o] = float(acc) * M[group, o], added to what stands there if group > 0.
+void add_group(const std::int32_t* acc, std::int64_t rows, const Requantization& r, std::int64_t group, float* total);
+/// y_q of totals, with `mask` and `seen` as above. The real value is (total + float(bias_s32) * M_bias[o]) * s_y.
+void requantize_totals(const float* total, std::int64_t rows, const Requantization& r, std::uint8_t* y,
+                       std::uint8_t* mask = nullptr, MinMax* seen = nullptr);
+/// The same real values, f32.
+void real_values_of_totals(const float* total, std::int64_t rows, const Requantization& r, float* reals);
+/// sums[i] = rne(total[i] * unit), within s32.
+void round_totals(const float* total, std::int64_t count, float unit, std::int32_t* sums);
 
 /// The real values that requantize sees: (acc + bias) * real_scale, with ReLU at least 0. Single-threaded, vectorized.
 void real_values(const std::int32_t* acc, std::int64_t rows, const Requantization& r, float* reals);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -158,6 +159,115 @@ void real_values(const std::int32_t* acc, std::int64_t rows, const Requantizatio
   const std::vector<float> bias = r.bias.empty() ? std::vector<float>(r.real_scale.size(), 0.0F) : r.bias;
   for (std::int64_t i = 0; i < rows * outputs; i += outputs) {
     real_row(acc + i, outputs, bias.data(), r.real_scale.data(), r.relu ? 0.0F : -kInfinity, reals + i);
+  }
+}
+
+namespace {
+
+/// What the loops over totals read, a row of outputs at a time.
+struct TotalConstants {
+  const float* bias;  // float(bias_s32) * M_bias
+  float zero_point, lower, upper, positive, scale;
+  Inside inside;
+};
+
+TotalConstants constants_of(const Requantization& r, std::vector<float>& bias) {
+  bias.assign(r.bias_multiplier.size(), 0.0F);
+  for (std::size_t o = 0; o < r.bias.size(); ++o) {
+    bias[o] = r.bias[o] * r.bias_multiplier[o];
+  }
+  return {.bias = bias.data(),
+          .zero_point = static_cast<float>(r.output.zero_point),
+          .lower = static_cast<float>(r.relu ? std::max(r.codes.qmin, r.output.zero_point) : r.codes.qmin),
+          .upper = static_cast<float>(r.codes.qmax),
+          .positive = r.relu ? 0.0F : -kInfinity,
+          .scale = r.output.scale,
+          .inside = Inside(r.codes.qmin, r.codes.qmax)};
+}
+
+DETENT_VECTORIZED void scale_row(const std::int32_t* __restrict acc, std::int64_t n, const float* __restrict multiplier,
+                                 float* __restrict total) {
+  for (std::int64_t o = 0; o < n; ++o) {
+    total[o] = static_cast<float>(acc[o]) * multiplier[o];
+  }
+}
+
+DETENT_VECTORIZED void add_scaled_row(const std::int32_t* __restrict acc, std::int64_t n,
+                                      const float* __restrict multiplier, float* __restrict total) {
+  for (std::int64_t o = 0; o < n; ++o) {
+    const float scaled = static_cast<float>(acc[o]) * multiplier[o];
+    total[o] = total[o] + scaled;
+  }
+}
+
+DETENT_VECTORIZED void requantize_total_block(const float* __restrict total, const float* __restrict bias,
+                                              std::int64_t n, const TotalConstants& constants,
+                                              std::uint8_t* __restrict y, Block* __restrict block) {
+  const TotalConstants t = constants;
+  std::uint8_t* __restrict flags = block->inside;
+  float* __restrict reals = block->real;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float sum = total[i] + bias[i];
+    const float code = sum + t.zero_point;
+    y[i] = static_cast<std::uint8_t>(round_clamped(code, t.lower, t.upper));
+    flags[i] = static_cast<std::uint8_t>((code >= t.inside.low) & (code <= t.inside.high) & (sum > t.positive));
+    const float real = sum * t.scale;
+    reals[i] = real > t.positive ? real : t.positive;
+  }
+}
+
+DETENT_VECTORIZED void real_total_row(const float* __restrict total, std::int64_t n, const TotalConstants& constants,
+                                      float* __restrict reals) {
+  const TotalConstants t = constants;
+  for (std::int64_t o = 0; o < n; ++o) {
+    const float real = (total[o] + t.bias[o]) * t.scale;
+    reals[o] = real > t.positive ? real : t.positive;
+  }
+}
+
+}  // namespace
+
+void add_group(const std::int32_t* acc, std::int64_t rows, const Requantization& r, std::int64_t group, float* total) {
+  const auto outputs = static_cast<std::int64_t>(r.bias_multiplier.size());
+  const float* const multiplier = r.multiplier.data() + group * outputs;
+  for (std::int64_t i = 0; i < rows * outputs; i += outputs) {
+    group == 0 ? scale_row(acc + i, outputs, multiplier, total + i)
+               : add_scaled_row(acc + i, outputs, multiplier, total + i);
+  }
+}
+
+void requantize_totals(const float* total, std::int64_t rows, const Requantization& r, std::uint8_t* y,
+                       std::uint8_t* mask, MinMax* seen) {
+  const auto outputs = static_cast<std::int64_t>(r.bias_multiplier.size());
+  std::vector<float> bias;
+  const TotalConstants t = constants_of(r, bias);
+  Wanted wanted(mask, seen);
+  Block block;
+  std::vector<float> of_block(static_cast<std::size_t>(kBlock));
+  for (std::int64_t i = 0; i < rows * outputs; i += kBlock) {
+    const std::int64_t n = std::min(kBlock, rows * outputs - i);
+    for (std::int64_t k = 0; k < n; ++k) {
+      of_block[static_cast<std::size_t>(k)] = bias[static_cast<std::size_t>((i + k) % outputs)];
+    }
+    requantize_total_block(total + i, of_block.data(), n, t, y + i, &block);
+    wanted.take(&block, i, n);
+  }
+  wanted.finish();
+}
+
+void real_values_of_totals(const float* total, std::int64_t rows, const Requantization& r, float* reals) {
+  const auto outputs = static_cast<std::int64_t>(r.bias_multiplier.size());
+  std::vector<float> bias;
+  const TotalConstants t = constants_of(r, bias);
+  for (std::int64_t i = 0; i < rows * outputs; i += outputs) {
+    real_total_row(total + i, outputs, t, reals + i);
+  }
+}
+
+void round_totals(const float* total, std::int64_t count, float unit, std::int32_t* sums) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    constexpr float kLargest = 0x1.fffffep30F;
+    sums[i] = static_cast<std::int32_t>(std::clamp(std::nearbyint(total[i] * unit), -kLargest, kLargest));
   }
 }
 

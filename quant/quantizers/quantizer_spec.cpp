@@ -17,11 +17,20 @@ struct GranularityWord {
 constexpr GranularityWord kGranularities[] = {
     {"per-tensor", 0, [](std::span<const double>) { return Granularity(PerTensor{}); }},
     {"per-channel", 0, [](std::span<const double>) { return Granularity(PerChannel{}); }},
+    {"per-group", 1,
+     [](std::span<const double> numbers) {
+       const auto size = static_cast<std::int64_t>(std::clamp(numbers[0], 0.0, 1e9));
+       check(size >= 1 && static_cast<double>(size) == numbers[0],
+             "per-group: expected a whole number of channels of at least 1, got ", numbers[0],
+             "; write for example per-group 32");
+       return Granularity(PerGroup{size});
+     }},
 };
 
 struct GranularityPhrase {
   Phrase operator()(const PerTensor&) const { return {"per-tensor", {}}; }
   Phrase operator()(const PerChannel&) const { return {"per-channel", {}}; }
+  Phrase operator()(const PerGroup& group) const { return {"per-group", {static_cast<double>(group.size)}}; }
 };
 
 struct SchemeWord {
@@ -152,7 +161,7 @@ std::string to_text(const Granularity& granularity) { return to_text(std::visit(
 Granularity parse_granularity(std::string_view text) {
   const std::vector<Phrase> phrases = phrases_of("granularity", text);
   const GranularityWord* const row = phrases.size() == 1 ? row_of(kGranularities, phrases[0].word) : nullptr;
-  check(row != nullptr, "granularity: expected per-tensor or per-channel, got '", text, "'");
+  check(row != nullptr, "granularity: expected per-tensor, per-channel or per-group and a size, got '", text, "'");
   check_numbers("granularity", phrases[0], row->numbers);
   return row->make(phrases[0].numbers);
 }

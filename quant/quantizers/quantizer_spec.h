@@ -26,7 +26,12 @@ struct PerTensor {
 struct PerChannel {
   bool operator==(const PerChannel&) const = default;
 };
-using Granularity = std::variant<PerTensor, PerChannel>;
+/// One scale for each `size` input channels (the last axis) of each output channel, the last for those that are left.
+struct PerGroup {
+  std::int64_t size = 32;
+  bool operator==(const PerGroup&) const = default;
+};
+using Granularity = std::variant<PerTensor, PerChannel, PerGroup>;
 
 /// What becomes of the gradient where values are rounded.
 enum class GradientRule : std::uint8_t {
@@ -55,7 +60,7 @@ inline QuantizerSpec uint8_activations() { return {}; }
 /// Reads words in any order, the numbers that a word takes behind it:
 ///
 ///   grid          int2 to int8, uint2 to uint8           must be said
-///   granularity   per-tensor, per-channel                what is not said below is as in `rest`
+///   granularity   per-tensor, per-channel, per-group n   what is not said below is as in `rest`
 ///   scheme        symmetric, affine
 ///   range         min-max, moving-average [c], percentile p, fixed lo hi, and rules of one's own
 ///   gradient      straight-through

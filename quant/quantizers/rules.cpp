@@ -7,6 +7,7 @@ std::deque<RangeRuleKind> standard_range_rules() {
       min_max_rule(),
       moving_average_rule(),
       percentile_rule(),
+      histogram_rule(),
       fixed_rule(),
   };
 }

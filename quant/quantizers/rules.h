@@ -27,6 +27,8 @@ RangeRuleKind min_max_rule();
 RangeRuleKind moving_average_rule();
 /// Covers all values so far but those below the (100 - p)-th and those above the p-th percentile, 50 < p <= 100.
 RangeRuleKind percentile_rule();
+/// The part of the range of all values so far that gives the least squared error, by a histogram of 2048 bins.
+RangeRuleKind histogram_rule();
 /// [lo, hi], lo <= 0 <= hi, whatever is seen.
 RangeRuleKind fixed_rule();
 

@@ -70,14 +70,14 @@ INSTANTIATE_TEST_SUITE_P(Seeds, Exactness, testing::Range(0, 9));
 
 // Rules that see the values, of weights and of activations, while a batch norm takes the batch's statistics and later.
 TEST(Exactness, WithEveryRangeRule) {
-  for (const char* const rule : {"min-max", "percentile 99", "fixed -3 3"}) {
+  for (const char* const rule : {"min-max", "percentile 99", "fixed -3 3", "histogram"}) {
     for (const quant::RangeUse use : {quant::RangeUse::Previous, quant::RangeUse::Current}) {
       SCOPED_TRACE(rule);
       quant::QConfig config{.weight = quant::parse_weight_quantizer(std::string("int6 ") + rule),
                             .activation = quant::parse_activation_quantizer(std::string("uint8 ") + rule),
                             .range = use};
       const nn::Graph qat = trained(21, quant::QConfigMapping(config));
-      const evaluation::VerifyReport report = compare(qat, quant::convert(qat).graph, 21);
+      const evaluation::VerifyReport report = compare(qat, quant::convert(qat).model, 21);
       EXPECT_EQ(report.codes_mismatched, 0) << evaluation::to_text(report);
       EXPECT_EQ(quant::range_reports(qat)[0].range.min > -0.999F, std::string(rule) == "percentile 99");
     }

@@ -138,6 +138,9 @@ TEST(Plan, GivesTheCodesOfEveryKindOfProduct) {
       ModelBuilder b(seed);
       b.conv(b.quantize(b.input(c.example)), c.shape, seed % 2 == 0, seed % 3 != 0, seed % 5 != 0);
       expect_reference(b.model, batch, seed);
+      ModelBuilder g(seed);
+      g.conv(g.quantize(g.input(c.example)), c.shape, seed % 2 == 0, seed % 3 != 0, true, 8, {}, seed % 2 == 0 ? 4 : 3);
+      expect_reference(g.model, batch, seed);
       ModelBuilder f(seed);
       f.conv(f.input(c.example), c.shape, seed % 2 == 0, seed % 3 != 0);
       expect_reference(f.model, batch, seed, 1e-4F);

@@ -54,7 +54,7 @@ class ModelBuilder {
 
   /// `shape` needs no h, w, c: they are those of `x`.
   ValueId conv(ValueId x, kernels::ConvShape shape, bool relu = false, bool has_bias = true, bool per_channel = true,
-               int bits = 8, const std::vector<ValueId>& more = {}) {
+               int bits = 8, const std::vector<ValueId>& more = {}, std::int64_t group = 0) {
     const auto in = type(x).shape.extents();
     shape.h = in.size() == 3 ? in[0] : 1;
     shape.w = in.size() == 3 ? in[1] : 1;
@@ -70,7 +70,9 @@ class ModelBuilder {
       return add(product, inputs, reals(out));
     }
     QParams map{.scale = {}, .zero_point = {}, .axis = per_channel ? 0 : -1, .codes = signed_codes(bits)};
-    for (std::int64_t o = 0; o < (per_channel ? shape.o : 1); ++o) {
+    map.group = group;
+    map.groups = group == 0 ? 1 : groups_of(shape.c / shape.groups, group);
+    for (std::int64_t i = 0; i < (per_channel ? shape.o * map.groups : 1); ++i) {
       map.scale.push_back(random_.uniform(0.004F, 0.02F));
       map.zero_point.push_back(0);
     }

@@ -5,28 +5,10 @@
 #include <cstdlib>
 
 #include "detent/kernels/product/int8_conv.h"
+#include "detent/quant/kinds/product/weight_groups.h"
 
 namespace detent::quant {
 namespace {
-
-/// Runs `body(slice, seen)` for all slices and includes what they saw in `seen`, if that is wanted.
-class SeenBySlice {
- public:
-  SeenBySlice(std::int64_t slices, MinMax* total)
-      : by_slice_(total ? static_cast<std::size_t>(slices) : 0), total_(total) {}
-  ~SeenBySlice() {
-    for (const MinMax& seen : by_slice_) {
-      total_->include(seen);
-    }
-  }
-  SeenBySlice(const SeenBySlice&) = delete;
-  SeenBySlice& operator=(const SeenBySlice&) = delete;
-  MinMax* of(std::int64_t slice) { return total_ ? &by_slice_[static_cast<std::size_t>(slice)] : nullptr; }
-
- private:
-  std::vector<MinMax> by_slice_;
-  MinMax* total_;
-};
 
 /// Hands one slice's sums to requantize.
 struct Epilogue {
@@ -43,14 +25,6 @@ struct Epilogue {
   }
 };
 
-const std::uint8_t* codes_of(const Tensor& x) { return x.data<std::uint8_t>().data(); }
-
-ScaleZero map_of(const Tensor& x) {
-  check(x.qparams() != nullptr, "integer product: expected codes with their scale, got plain numbers of type ",
-        x.dtype());
-  return x.qparams()->tensor();
-}
-
 }  // namespace
 
 QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
@@ -60,6 +34,9 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   const CodeRange codes = spec.codes();
   check(codes.is_signed() && spec.scheme == Scheme::Symmetric, "weights: expected signed symmetric codes, got ",
         to_text(spec));
+  if (has_groups(weight.shape(), spec)) {
+    return quantize_groups(weight, bias, input_scale, spec, arena);
+  }
   const std::span<const float> values = weight.data<float>();
   const auto row_of = [row](auto span, std::int64_t o) { return span.subspan(static_cast<std::size_t>(o) * row, row); };
   // Of the channels whose biases these are.
@@ -115,7 +92,13 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const ker
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen) {
   Epilogue epilogue{shape, requantization, y.data<std::uint8_t>().data(), mask,
                     SeenBySlice(kernels::conv_slices(shape).count, seen)};
-  kernels::conv2d_integer(shape, codes_of(x), map_of(x).zero_point, weight, std::ref(epilogue));
+  kernels::conv2d_integer(shape, x.data<std::uint8_t>().data(), input_map(x).zero_point, weight, std::ref(epilogue));
+}
+
+ScaleZero input_map(const Tensor& x) {
+  check(x.qparams() != nullptr, "integer product: expected codes with their scale, got plain numbers of type ",
+        x.dtype());
+  return x.qparams()->tensor();
 }
 
 kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight) {
@@ -124,8 +107,13 @@ kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight) {
 
 void integer_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen) {
+  if (weight.qparams.is_per_group()) {
+    group_product(shape, x, weight, requantization, y, mask, seen);
+    return;
+  }
   const std::int8_t* const codes = weight.codes.data<std::int8_t>().data();
-  const kernels::Int8Conv layer = kernels::Int8Conv::make_observed(shape, codes, map_of(x).zero_point, requantization);
+  const kernels::Int8Conv layer =
+      kernels::Int8Conv::make_observed(shape, codes, input_map(x).zero_point, requantization);
   if (!layer.defined()) {
     const kernels::PackedWeight packed =
         kernels::pack_integer(shape, codes, weight.codes.owner(), product_codes(x, weight.qparams.codes));
@@ -137,23 +125,29 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Qua
   std::uint8_t* const y_q = y.data<std::uint8_t>().data();
   parallel_slices(slices.count, [&](std::int64_t slice) {
     const Range images = slices[slice];
-    layer.observe(codes_of(x) + images.begin * shape.input_row(), images.size(),
+    layer.observe(x.data<std::uint8_t>().data() + images.begin * shape.input_row(), images.size(),
                   y_q + images.begin * shape.output_row(), mask ? mask->of(slice) : nullptr, seen_by_slice.of(slice));
   });
 }
 
-Tensor numbers_of(const QuantizedWeight& weight, DType dtype, Arena* arena) { return weight.codes.as(dtype, arena); }
+Tensor numbers_of(const QuantizedWeight& weight, DType dtype, Arena* arena) {
+  return (weight.qparams.is_per_group() ? group_numbers(weight, arena) : weight.codes).as(dtype, arena);
+}
 
 IntegerSums integer_sums(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                          Arena* arena) {
+  if (weight.qparams.is_per_group()) {
+    return joined_group_sums(shape, x, weight, arena);
+  }
   const kernels::PackedWeight packed = kernels::pack_integer(
       shape, weight.codes.data<std::int8_t>().data(), weight.codes.owner(), product_codes(x, weight.qparams.codes));
   Tensor sums = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.o}, DType::S32, arena);
   std::int32_t* const memory = sums.data<std::int32_t>().data();
-  kernels::conv2d_integer(
-      shape, codes_of(x), map_of(x).zero_point, packed, [&](std::int64_t, Range images, const std::int32_t* acc) {
-        std::copy_n(acc, images.size() * shape.output_row(), memory + images.begin * shape.output_row());
-      });
+  kernels::conv2d_integer(shape, x.data<std::uint8_t>().data(), input_map(x).zero_point, packed,
+                          [&](std::int64_t, Range images, const std::int32_t* acc) {
+                            std::copy_n(acc, images.size() * shape.output_row(),
+                                        memory + images.begin * shape.output_row());
+                          });
   return {sums, weight.qparams};
 }
 
@@ -181,6 +175,9 @@ Tensor real_results(const kernels::ConvShape& shape, const Tensor& sums, const k
 
 Tensor real_results(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                     const kernels::Requantization& requantization, Arena* arena) {
+  if (weight.qparams.is_per_group()) {
+    return group_reals(shape, x, weight, requantization, arena);
+  }
   return real_results(shape, integer_sums(shape, x, weight, arena).sums, requantization, arena);
 }
 

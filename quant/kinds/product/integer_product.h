@@ -24,6 +24,25 @@ Tensor numbers_of(const QuantizedWeight& weight, DType dtype, Arena* arena);
 QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
                                 const QuantizerSpec& spec, Arena* arena = nullptr);
 
+/// What each slice sees, all of which is included in `total` in the end, if that is not null.
+class SeenBySlice {
+ public:
+  SeenBySlice(std::int64_t slices, MinMax* total)
+      : by_slice_(total ? static_cast<std::size_t>(slices) : 0), total_(total) {}
+  ~SeenBySlice() {
+    for (const MinMax& seen : by_slice_) {
+      total_->include(seen);
+    }
+  }
+  SeenBySlice(const SeenBySlice&) = delete;
+  SeenBySlice& operator=(const SeenBySlice&) = delete;
+  MinMax* of(std::int64_t slice) { return total_ ? &by_slice_[static_cast<std::size_t>(slice)] : nullptr; }
+
+ private:
+  std::vector<MinMax> by_slice_;
+  MinMax* total_;
+};
+
 /// One mask bit an element of a product's result, for the straight-through gradient. The bits of each slice of images
 /// (conv_slices) start at a byte of their own, so that slices are written in parallel.
 class SliceMask {
@@ -45,6 +64,8 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const ker
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
                      MinMax* seen = nullptr);
 
+/// The map of the codes that a product reads. Throws Error for plain numbers.
+ScaleZero input_map(const Tensor& x);
 /// For pack_integer: the codes that `x` and weights with the codes `weight` can have.
 kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight);
 

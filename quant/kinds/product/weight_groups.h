@@ -1,0 +1,27 @@
+#pragma once
+
+#include "detent/quant/kinds/product/integer_product.h"
+
+/// Weights that have a scale a group of input channels (PerGroup), in the forward and backward pass of products: the
+/// functions of integer_product.h for them.
+namespace detent::quant {
+
+/// Whether weights of this shape get more than one scale a channel. A channel that is one group is computed as a
+/// channel.
+bool has_groups(const Shape& weight, const QuantizerSpec& spec);
+/// As quantize_weight. The largest scale of a channel is the one that is raised for its bias, which is in units of it.
+QuantizedWeight quantize_groups(const Tensor& weight, std::span<const float> bias, float input_scale,
+                                const QuantizerSpec& spec, Arena* arena);
+/// As numbers_of, f32.
+Tensor group_numbers(const QuantizedWeight& weight, Arena* arena);
+/// As integer_product.
+void group_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
+                   const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen);
+/// As integer_sums: the groups' sums as whole numbers of a fraction of the channel's largest scale.
+IntegerSums joined_group_sums(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
+                              Arena* arena);
+/// As real_results.
+Tensor group_reals(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
+                   const kernels::Requantization& requantization, Arena* arena);
+
+}  // namespace detent::quant
