@@ -35,10 +35,14 @@ Converted convert(const nn::Graph& prepared, const std::vector<std::string>& kee
   check_prepared(prepared, kinds);
   Converted result;
   runtime::Model& model = result.model;
-  model.inputs.push_back({.name = prepared.nodes()[0].name, .type = {.shape = prepared.input_shape()}});
   std::vector<runtime::ValueId> made(prepared.nodes().size());  // by value of the prepared graph
-  for (std::size_t index = 1; index < made.size(); ++index) {
+  for (std::size_t index = 0; index < made.size(); ++index) {
     const nn::Graph::Node& node = prepared.nodes()[index];
+    if (!node.module) {  // inputs come before all modules
+      made[index] = model.inputs.size();
+      model.inputs.push_back({.name = node.name, .type = {.shape = node.shape}});
+      continue;
+    }
     const Kind& kind = kind_of(node, kinds);
     std::vector<runtime::ValueId> inputs;
     std::vector<runtime::ValueType> types;

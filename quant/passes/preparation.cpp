@@ -31,8 +31,10 @@ Preparation::Preparation(const Graph& source, const QConfigMapping& mapping, con
       state_(state),
       made_(source.nodes().size()),
       is_done_(made_.size()) {
-  for (std::size_t index = 1; index < made_.size(); ++index) {
-    uses_[node(index).module.get()].push_back(index);
+  for (std::size_t index = 0; index < made_.size(); ++index) {
+    if (node(index).module) {
+      uses_[node(index).module.get()].push_back(index);
+    }
   }
 }
 
@@ -191,8 +193,11 @@ Graph Preparation::run() {
   check_is_float();
   nn::check_finite(source_, "prepare");
   check_names();
-  made_[0] = {false, result_.input(source_.input_shape())};
-  for (std::size_t index = 1; index < source_.nodes().size(); ++index) {
+  for (std::size_t index = 0; index < source_.nodes().size(); ++index) {
+    if (!node(index).module) {
+      made_[index] = {false, result_.input(node(index).shape)};
+      continue;
+    }
     if (is_done_[index]) {
       continue;
     }

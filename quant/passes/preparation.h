@@ -42,10 +42,10 @@ class Preparation {
   nn::Graph::Handle reals_of(nn::Graph::Handle source_value);
   /// The codes that a value of the result can have: those of the quantizer that made it.
   CodeRange codes_at(nn::Graph::Handle value) const;
-  /// Whether a module that changes no scale runs on codes: its input is codes, or the model's input.
+  /// Whether a module that changes no scale runs on codes: its input is codes, or an input of the model.
   bool reads_codes(std::size_t index) const {
     const nn::Graph::Handle input = node(index).inputs[0];
-    return made_[input.index].is_codes || input.index == 0;
+    return made_[input.index].is_codes || node(input).module == nullptr;
   }
 
   /// Adds `module` under the name of the first node of `chain`; it does the work of the whole chain.
