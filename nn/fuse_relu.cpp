@@ -35,8 +35,8 @@ Graph fuse_relu(const Graph& graph) {
   std::vector<Graph::Handle> made(graph.nodes().size(), Graph::Handle{0});
   std::vector<bool> is_done(graph.nodes().size(), false);
   std::map<const Module*, std::shared_ptr<Module>> fused_modules;
-  for (const Graph::Node& input : graph.inputs()) {
-    made[fused.nodes().size()] = fused.input(input.shape, input.name);
+  for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
+    made[i] = fused.input(graph.inputs()[i].shape, graph.inputs()[i].name);
   }
   for (std::size_t i = graph.inputs().size(); i < graph.nodes().size(); ++i) {
     if (is_done[i]) {

@@ -78,7 +78,8 @@ void describe(Section& in, train::QuantizeSettings& quantize) {
             "`\"static\"`: post-training, with ranges from a calibration set");
   in.form("weights", quantize.weights, read_weights, "`\"int8 per-channel symmetric\"`",
           "`int2` to `int8`; `per-channel`, `per-tensor` or `per-group n`; a range rule");
-  in.form("activations", quantize.activations, read_activations, "`\"uint8 per-tensor affine\"`", "`uint2` to `uint8`; a range rule");
+  in.form("activations", quantize.activations, read_activations, "`\"uint8 per-tensor affine\"`",
+          "`uint2` to `uint8`; a range rule");
   in.texts("keep_float", quantize.keep_float, "names or patterns (`*`) of modules that stay in float");
   in.whole(
       "calibration", quantize.calibration, kAtLeastOne,

@@ -187,11 +187,11 @@ Model model_from_description(const json& graph, StoredTensors& tensors, const Cu
   check(inputs.is_array() && nodes.is_array(), "graph: inputs and nodes: expected lists");
   for (const json& input : inputs) {
     check_keys(input, {"name", "type"}, "an input");
-    const std::string name = text_member(input, "name", "an input");
+    const std::string name = name_member(input, "an input");
     named_errors(name, [&] { values.add_input({name, type_of(member(input, "type", name), name, tensors)}); });
   }
   for (const json& node : nodes) {
-    const std::string name = text_member(node, "name", "a node");
+    const std::string name = name_member(node, "a node");
     named_errors(name, [&] {
       Node read{.name = name, .op = {}, .inputs = values.inputs_of(node, name)};
       read.output = type_of(member(node, "type", name), name, tensors);

@@ -190,12 +190,10 @@ class ModuleReader {
     gives_codes(output_bits);
   }
 
-  static Shape image_of(const kernels::ConvShape& shape) { return {shape.out_h(), shape.out_w(), shape.o}; }
-
   void conv() {
     const Layer layer = conv_layer(options_);
     const kernels::ConvShape shape = conv_shape(layer);
-    float_product(layer, shape, shape.weight_shape(), image_of(shape));
+    float_product(layer, shape, shape.weight_shape(), {shape.out_h(), shape.out_w(), shape.o});
   }
   void linear() {
     const Layer layer = linear_layer(options_);
@@ -205,7 +203,7 @@ class ModuleReader {
     check_keys(options_, {"layer", "int8"}, name_);
     const Layer layer = conv_layer(member(options_, "layer", name_));
     const kernels::ConvShape shape = conv_shape(layer);
-    int8_product(layer, shape, shape.weight_shape(), image_of(shape));
+    int8_product(layer, shape, shape.weight_shape(), {shape.out_h(), shape.out_w(), shape.o});
   }
   void int8_linear() {
     check_keys(options_, {"layer", "int8"}, name_);
@@ -283,10 +281,11 @@ class ModuleReader {
   void code_relu() {
     expect_codes();
     no_options("code_relu");
-    const std::int32_t zero_point = x().qparams->tensor().zero_point;
+    const std::int32_t zero_point = x().qparams->tensor().zero_point, qmax = x().qparams->codes.qmax;
     Tensor table = Tensor::empty({256}, DType::U8);
     for (std::int32_t q = 0; q < 256; ++q) {
-      table.data<std::uint8_t>()[static_cast<std::size_t>(q)] = static_cast<std::uint8_t>(std::max(q, zero_point));
+      table.data<std::uint8_t>()[static_cast<std::size_t>(q)] =
+          static_cast<std::uint8_t>(std::clamp(q, zero_point, qmax));
     }
     gives(Lookup{.table = std::move(table)}, x().shape);
     gives_same();
@@ -368,7 +367,7 @@ Model model_from_modules(const json& graph, StoredTensors& tensors, const Custom
   };
   std::map<std::string, Owner, std::less<>> owners;
   for (const json& node : nodes) {
-    const std::string name = text_member(node, "name", "a node");
+    const std::string name = name_member(node, "a node");
     named_errors(name, [&] {
       const bool shares = node.contains("shares");
       check_keys(node,

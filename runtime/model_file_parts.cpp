@@ -44,7 +44,9 @@ std::map<std::string, Tensor> StoredTensors::take_all(std::string_view value, st
 ScaleZero StoredTensors::take_map(std::string_view value, const std::string& which) {
   const Tensor scale = take(value, which + "_scale", DType::F32, Shape{1});
   const Tensor zero_point = take(value, which + "_zero_point", DType::S32, Shape{1});
-  return {scale.data<float>()[0], zero_point.data<std::int32_t>()[0]};
+  const ScaleZero map{scale.data<float>()[0], zero_point.data<std::int32_t>()[0]};
+  QParams::per_tensor(map, unsigned_codes(8)).validate();
+  return map;
 }
 
 void StoredTensors::check_all_taken() const {
@@ -153,11 +155,16 @@ void check_keys(const json& object, const std::set<std::string>& known, std::str
   }
 }
 
-void NamedValues::add_name(const std::string& name) {
+std::string name_member(const json& object, std::string_view where) {
+  std::string name = text_member(object, "name", where);
   const bool is_plain = std::ranges::all_of(
       name, [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.'; });
   check(!name.empty() && is_plain && name != "." && name != "..",
         "graph: a name is letters, digits, '_', '-' and '.', got ", in_message(json(name)));
+  return name;
+}
+
+void NamedValues::add_name(const std::string& name) {
   check(by_name_.emplace(name, by_name_.size()).second, "graph: there is a value named '", name, "' already");
 }
 

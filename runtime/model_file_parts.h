@@ -23,7 +23,7 @@ class StoredTensors {
   Tensor take(std::string_view value, std::string_view name, DType dtype, const std::optional<Shape>& shape = {});
   /// All below "parameters/<value>/<folder>/", by the rest of their names.
   std::map<std::string, Tensor> take_all(std::string_view value, std::string_view folder);
-  /// The map `<which>_scale`, `<which>_zero_point`: one of codes [0, 2^bits - 1].
+  /// The map `<which>_scale`, `<which>_zero_point`, of codes of at most 8 bits.
   ScaleZero take_map(std::string_view value, const std::string& which);
   /// Throws Error if there is one that nobody took.
   void check_all_taken() const;
@@ -44,6 +44,8 @@ std::shared_ptr<const QParams> weight_map(StoredTensors& tensors, std::string_vi
 /// object[key]. Throws Error, naming `where` and the key, if there is none or `object` is no object.
 const nlohmann::json& member(const nlohmann::json& object, const char* key, std::string_view where);
 std::string text_member(const nlohmann::json& object, const char* key, std::string_view where);
+/// object["name"], which is letters, digits, '_', '-' and '.'.
+std::string name_member(const nlohmann::json& object, std::string_view where);
 bool boolean_member(const nlohmann::json& object, const char* key, std::string_view where);
 double real_member(const nlohmann::json& object, const char* key, std::string_view where);
 /// An integer of at least `low` and at most kMaxElements.

@@ -119,8 +119,8 @@ struct CheckNode {
     const bool of_codes = out().is_codes();
     arity(1, of_codes ? 1 : 2);
     expect_one_kind();
-    check_extents("product", {s.h, s.w, s.c, s.o, s.kh, s.kw, s.stride_h, s.stride_w, s.padding.top, s.padding.left, s.padding.bottom, s.padding.right,
-                              s.dilation_h, s.dilation_w, s.groups});
+    check_extents("product", {s.h, s.w, s.c, s.o, s.kh, s.kw, s.stride_h, s.stride_w, s.padding.top, s.padding.left,
+                              s.padding.bottom, s.padding.right, s.dilation_h, s.dilation_w, s.groups});
     s.validate();
     check(s.n == 1, "product: expected the shape of one image, got one of ", s.n);
     expect_images("input", in().shape, {s.h, s.w, s.c});
@@ -189,7 +189,8 @@ struct CheckNode {
     const kernels::PoolShape& s = pool.shape;
     arity(1, 1);
     expect_one_kind();
-    check_extents("pool", {s.h, s.w, s.c, s.kh, s.kw, s.stride_h, s.stride_w, s.padding.top, s.padding.left, s.padding.bottom, s.padding.right});
+    check_extents("pool", {s.h, s.w, s.c, s.kh, s.kw, s.stride_h, s.stride_w, s.padding.top, s.padding.left,
+                           s.padding.bottom, s.padding.right});
     s.validate();
     check(s.n == 1, "pool: expected the shape of one image, got one of ", s.n);
     expect_images("input", in().shape, {s.h, s.w, s.c});

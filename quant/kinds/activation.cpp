@@ -1,5 +1,7 @@
 #include "detent/nn/modules/activation_layer.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -122,10 +124,11 @@ Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueT
 
 /// y_q = max(x_q, zero_point), as a table.
 Lowered lower_codes(const nn::Graph::Node&, std::span<const runtime::ValueType> inputs) {
-  const std::int32_t zero_point = inputs[0].qparams->tensor().zero_point;
+  const std::int32_t zero_point = inputs[0].qparams->tensor().zero_point, qmax = inputs[0].qparams->codes.qmax;
   Tensor table = Tensor::empty({256}, DType::U8);
   for (std::int32_t q = 0; q < 256; ++q) {
-    table.data<std::uint8_t>()[static_cast<std::size_t>(q)] = static_cast<std::uint8_t>(std::max(q, zero_point));
+    table.data<std::uint8_t>()[static_cast<std::size_t>(q)] =
+        static_cast<std::uint8_t>(std::clamp(q, zero_point, qmax));
   }
   return {.op = runtime::Lookup{.table = std::move(table)}};
 }

@@ -36,12 +36,13 @@ Converted convert(const nn::Graph& prepared, const std::vector<std::string>& kee
   Converted result;
   runtime::Model& model = result.model;
   std::vector<runtime::ValueId> made(prepared.nodes().size());  // by value of the prepared graph
-  for (const nn::Graph::Node& input : prepared.inputs()) {
-    made[model.inputs.size()] = model.inputs.size();
-    model.inputs.push_back({.name = input.name, .type = {.shape = input.shape}});
-  }
-  for (std::size_t index = prepared.inputs().size(); index < made.size(); ++index) {
+  for (std::size_t index = 0; index < made.size(); ++index) {
     const nn::Graph::Node& node = prepared.nodes()[index];
+    if (!node.module) {  // inputs come before all modules
+      made[index] = model.inputs.size();
+      model.inputs.push_back({.name = node.name, .type = {.shape = node.shape}});
+      continue;
+    }
     const Kind& kind = kind_of(node, kinds);
     std::vector<runtime::ValueId> inputs;
     std::vector<runtime::ValueType> types;

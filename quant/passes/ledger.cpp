@@ -41,8 +41,11 @@ std::vector<LedgerRow> ledger_of(const nn::Graph& prepared, const std::vector<st
   check_prepared(prepared, kinds);
   std::vector<LedgerRow> ledger;
   std::vector<bool> is_codes(prepared.nodes().size(), false);
-  for (std::size_t index = prepared.inputs().size(); index < is_codes.size(); ++index) {
+  for (std::size_t index = 0; index < is_codes.size(); ++index) {
     const nn::Graph::Node& node = prepared.nodes()[index];
+    if (!node.module) {
+      continue;
+    }
     const Kind& kind = kind_of(node, kinds);
     is_codes[index] = dynamic_cast<QuantizedOutput*>(node.module.get()) != nullptr ||
                       (kind.keeps_map && is_codes[node.inputs[0].index]);

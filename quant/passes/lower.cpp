@@ -16,13 +16,14 @@ using runtime::ValueId;
 class Fusion {
  public:
   Fusion(const nn::Graph& graph, const Kinds& kinds) {
-    for (const nn::Graph::Node& input : graph.inputs()) {
-      made_.push_back(model_.inputs.size());
-      readers_.push_back(0);
-      model_.inputs.push_back({.name = input.name, .type = {.shape = input.shape}});
-    }
-    for (std::size_t index = graph.inputs().size(); index < graph.nodes().size(); ++index) {
-      made_.push_back(add(graph, graph.nodes()[index], kinds));
+    for (const nn::Graph::Node& node : graph.nodes()) {
+      if (node.module) {
+        made_.push_back(add(graph, node, kinds));
+      } else {  // inputs come before all modules
+        made_.push_back(model_.inputs.size());
+        model_.inputs.push_back({.name = node.name, .type = {.shape = node.shape}});
+        readers_.push_back(0);
+      }
     }
     model_.output = made_[graph.output().index];
   }
@@ -90,12 +91,12 @@ class Fusion {
     return model_.value_of(model_.nodes.size() - 1);
   }
 
-  runtime::Node& node_of(ValueId value) { return model_.nodes[value - 1]; }
+  runtime::Node& node_of(ValueId value) { return model_.nodes[value - model_.inputs.size()]; }
 
   /// The operation of type O that gives `value`, if the value is read once.
   template <typename O>
   O* sole(ValueId value) {
-    return value > 0 && readers_[value] == 1 ? std::get_if<O>(&node_of(value).op) : nullptr;
+    return value >= model_.inputs.size() && readers_[value] == 1 ? std::get_if<O>(&node_of(value).op) : nullptr;
   }
   /// The same of a product to whose sums something can be added yet.
   runtime::Product* open_product(ValueId value) {
@@ -160,7 +161,7 @@ class Fusion {
     }
     runtime::Node fused = node_of(product);
     fused.inputs.push_back(other);
-    is_fused_[product - 1] = true;
+    is_fused_[product - model_.inputs.size()] = true;
     fused_ = append(std::move(fused), 1);
     return true;
   }

@@ -32,8 +32,10 @@ Preparation::Preparation(const Graph& source, const QConfigMapping& mapping, con
       state_(state),
       made_(source.nodes().size()),
       is_done_(made_.size()) {
-  for (std::size_t index = source.inputs().size(); index < made_.size(); ++index) {
-    uses_[node(index).module.get()].push_back(index);
+  for (std::size_t index = 0; index < made_.size(); ++index) {
+    if (node(index).module) {
+      uses_[node(index).module.get()].push_back(index);
+    }
   }
 }
 
@@ -191,10 +193,11 @@ Graph Preparation::run() {
   check_is_float();
   nn::check_finite(source_, "prepare");
   check_names();
-  for (const Graph::Node& input : source_.inputs()) {
-    made_[result_.nodes().size()] = {false, result_.input(input.shape, input.name)};
-  }
-  for (std::size_t index = source_.inputs().size(); index < source_.nodes().size(); ++index) {
+  for (std::size_t index = 0; index < source_.nodes().size(); ++index) {
+    if (!node(index).module) {
+      made_[index] = {false, result_.input(node(index).shape, node(index).name)};
+      continue;
+    }
     if (is_done_[index]) {
       continue;
     }

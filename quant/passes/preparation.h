@@ -45,7 +45,7 @@ class Preparation {
   /// Whether a module that changes no scale runs on codes: its input is codes, or an input of the model.
   bool reads_codes(std::size_t index) const {
     const nn::Graph::Handle input = node(index).inputs[0];
-    return made_[input.index].is_codes || input.index < source_.inputs().size();
+    return made_[input.index].is_codes || node(input).module == nullptr;
   }
 
   /// Adds `module` under the name of the first node of `chain`; it does the work of the whole chain.

@@ -110,6 +110,8 @@ const std::vector<Damage>& damages() {
       {"an unknown op", [](TensorFile&, json& g) { node_of(g, "max")["op"] = "sort"; }, "max: "},
       {"a missing field", [](TensorFile&, json& g) { node_of(g, "conv2").erase("relu"); }, "conv2 has no 'relu'"},
       {"a name twice", [](TensorFile&, json& g) { node_of(g, "max")["name"] = "conv2"; }, "'conv2'"},
+      {"a name that is none", [](TensorFile&, json& g) { node_of(g, "max")["name"] = "a/\n"; },
+       "a name is letters, digits, '_', '-' and '.', got \"a/\\n\""},
       {"an input that comes later", [](TensorFile&, json& g) { node_of(g, "conv1")["inputs"] = {"fc2"}; },
        "conv1: no node named \"fc2\" before it"},
       {"no inputs", [](TensorFile&, json& g) { node_of(g, "conv2")["inputs"] = json::array(); }, "conv2: "},

@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "detent/kernels/codes/quantize.h"
 #include "detent/nn/model_file.h"
 #include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/open_model.h"
+#include "detent/quant/passes/preparation.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -186,6 +188,73 @@ TEST(OwnModule, StaysInFloatBetweenQuantizedOnes) {
   for (std::size_t i = 0; i < 27; ++i) {
     EXPECT_EQ(planned.data<float>()[i], expected.data<float>()[i]) << "element " << i;
   }
+}
+
+/// y = min(x, 1): a module of one's own that has an int8 form. Its codes never pass that of 1.
+class Cap : public nn::Module {
+ public:
+  explicit Cap(bool on_codes) : on_codes_(on_codes) {}
+  std::string_view kind() const override { return on_codes_ ? "code_cap" : "my_cap"; }
+  nlohmann::json options() const override { return nlohmann::json::object(); }
+  Shape output_shape(std::span<const Shape> inputs) const override { return inputs[0]; }
+  nn::Variable forward(nn::Context& context, std::span<const nn::Variable> inputs) override {
+    Tensor y = inputs[0].value().clone();
+    if (const std::shared_ptr<const QParams>& map = inputs[0].value().qparams()) {
+      for (std::uint8_t& q : y.data<std::uint8_t>()) {
+        q = table_of(*map)[q];
+      }
+    } else {
+      for (float& x : y.data<float>()) {
+        x = std::min(x, 1.0F);
+      }
+    }
+    return context.tape.record("cap", y.with_qparams(inputs[0].value().qparams()), {inputs[0]},
+                               [](autograd::Backward& backward) { backward.grad(0, [&] { return backward.dy(); }); });
+  }
+  static std::vector<std::uint8_t> table_of(const QParams& map) {
+    std::vector<std::uint8_t> table(256);
+    for (int q = 0; q < 256; ++q) {
+      table[static_cast<std::size_t>(q)] =
+          static_cast<std::uint8_t>(std::min(std::min(q, map.codes.qmax), quantize(1.0F, map.tensor(), map.codes)));
+    }
+    return table;
+  }
+
+ private:
+  bool on_codes_;
+};
+struct FloatCap : Cap {
+  FloatCap() : Cap(false) {}
+  static std::shared_ptr<nn::Module> from_options(const nlohmann::json&) { return std::make_shared<FloatCap>(); }
+};
+struct CodeCap : Cap {
+  CodeCap() : Cap(true) {}
+  static std::shared_ptr<nn::Module> from_options(const nlohmann::json&) { return std::make_shared<CodeCap>(); }
+};
+
+TEST(OwnModule, HasAnInt8FormByItsRows) {
+  quant::Kind in_float = quant::kind_of_class<FloatCap>();
+  in_float.prepare = [](quant::Preparation& pass, std::size_t node, const quant::QConfig& config) {
+    quant::prepare_on_codes(pass, node, config, std::make_shared<CodeCap>());
+  };
+  quant::Kind on_codes = quant::kind_of_class<CodeCap>();
+  on_codes.is_prepared = true;
+  on_codes.keeps_map = true;
+  on_codes.lower = [](const nn::Graph::Node&, std::span<const runtime::ValueType> inputs) {
+    return quant::Lowered{.op = runtime::Lookup{.table = Tensor::from(Cap::table_of(*inputs[0].qparams), {256})}};
+  };
+  quant::Kinds kinds = quant::standard_kinds();
+  kinds.emplace("my_cap", in_float);
+  kinds.emplace("code_cap", on_codes);
+
+  const nn::Graph prepared = trained_qat(net_around(std::make_shared<FloatCap>()), kinds);
+  EXPECT_EQ(prepared.node("own").module->kind(), "code_cap");
+  const quant::Converted converted = quant::convert(prepared, {}, kinds);
+  for (const quant::LedgerRow& row : converted.ledger) {
+    EXPECT_EQ(row.precision, "int8") << row.name;
+  }
+  EXPECT_EQ(mismatches(prepared, converted.model), 0);
+  EXPECT_EQ(mismatches(prepared, test::through_file(converted.model)), 0) << "the file knows nothing of caps";
 }
 
 /// One convolution at two nodes; each use with what `after` puts behind it.

@@ -162,14 +162,13 @@ inline Model everything(std::uint64_t seed) {
   ModelBuilder b(seed);
   const ValueId x = b.quantize(b.input({11, 13, 3}), seed % 2 == 0 ? 8 : 6);
   const ValueId first = b.conv(x, {.o = 16, .kh = 3, .kw = 3, .padding = 1}, true);
-  const ValueId grouped =
-      b.conv(first, {.o = 16, .kh = 3, .kw = 3, .padding = 1, .groups = 4}, false, true, false);
-  const ValueId depthwise = b.conv(
-      first, {.o = 16, .kh = 5, .kw = 3, .padding = {4, 1}, .dilation_h = 2, .groups = 16}, seed % 3 == 0);
+  const ValueId grouped = b.conv(first, {.o = 16, .kh = 3, .kw = 3, .padding = 1, .groups = 4}, false, true, false);
+  const ValueId depthwise =
+      b.conv(first, {.o = 16, .kh = 5, .kw = 3, .padding = {4, 1}, .dilation_h = 2, .groups = 16}, seed % 3 == 0);
   const ValueId residual = b.sum(grouped, depthwise, seed % 2 == 1);
   const ValueId fused = b.max_pool(b.conv(residual, {.o = 19, .kh = 3, .kw = 3, .padding = 1}));
-  const ValueId strided = b.conv(
-      first, {.o = 7, .kh = 3, .kw = 3, .stride_h = 2, .stride_w = 2, .padding = 0}, true, false);
+  const ValueId strided =
+      b.conv(first, {.o = 7, .kh = 3, .kw = 3, .stride_h = 2, .stride_w = 2, .padding = 0}, true, false);
   const ValueId other = b.pool(strided, PoolKind::Max, {.kh = 2, .kw = 3, .padding = 1});
   const ValueId shrunk = b.pool(other, PoolKind::Average, {.kh = 2, .kw = 1});
   const ValueId joined = b.concat({fused, shrunk, b.lookup(fused, true)});
@@ -188,8 +187,8 @@ inline Model everything_in_float(std::uint64_t seed) {
   const ValueId x = b.input({10, 9, 3});
   const ValueId first = b.conv(x, {.o = 8, .kh = 3, .kw = 3, .padding = 1}, true);
   const ValueId branch = b.batch_norm(b.conv(first, {.o = 8, .kh = 1, .kw = 1}));
-  const ValueId residual = b.conv(first, {.o = 8, .kh = 3, .kw = 3, .padding = 1, .groups = 2},
-                                  seed % 2 == 0, true, true, 8, {branch});
+  const ValueId residual =
+      b.conv(first, {.o = 8, .kh = 3, .kw = 3, .padding = 1, .groups = 2}, seed % 2 == 0, true, true, 8, {branch});
   const ValueId sum = b.sum(residual, first, seed % 2 == 1);
   const ValueId joined =
       b.concat({b.max_pool(sum), b.pool(sum, PoolKind::Average, {.kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2})});
