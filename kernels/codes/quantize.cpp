@@ -9,21 +9,35 @@
 #include "detent/kernels/codes/rounding.h"
 
 namespace detent {
+namespace {
+
+constexpr float kSmallestScale = 0x1p-60F;
+
+std::int32_t zero_point_of(float low, float scale, CodeRange codes) {
+  const auto span = static_cast<float>(codes.qmax - codes.qmin);
+  return codes.qmin + kernels::round_clamped(-(low / scale), 0.0F, span);
+}
+
+}  // namespace
+
 ScaleZero choose_qparams(float min, float max, CodeRange codes, Scheme scheme) {
   check(std::isfinite(min) && std::isfinite(max) && min <= max,
         "choose_qparams: expected a finite range with min <= max, got [", min, ", ", max, "]");
   const float low = std::min(min, 0.0F);
   const float high = std::max(max, 0.0F);
-  constexpr float kSmallest = 0x1p-60F;
   constexpr float kLargest = std::numeric_limits<float>::max();
   if (scheme == Scheme::Symmetric) {
-    return {std::max(std::max(-low, high) / static_cast<float>(codes.qmax), kSmallest), 0};
+    return {std::max(std::max(-low, high) / static_cast<float>(codes.qmax), kSmallestScale), 0};
   }
   const float width = std::min(high - low, kLargest);
-  const float scale = std::max(width / static_cast<float>(codes.qmax - codes.qmin), kSmallest);
-  const auto span = static_cast<float>(codes.qmax - codes.qmin);
-  const std::int32_t zero_point = codes.qmin + kernels::round_clamped(-(low / scale), 0.0F, span);
-  return {scale, zero_point};
+  const float scale = std::max(width / static_cast<float>(codes.qmax - codes.qmin), kSmallestScale);
+  return {scale, zero_point_of(low, scale, codes)};
+}
+
+ScaleZero qparams_of_scale(float min, float scale, CodeRange codes, Scheme scheme) {
+  check(std::isfinite(scale) && scale >= kSmallestScale, "qparams: expected a finite scale of at least 2^-60, got ",
+        scale);
+  return {scale, scheme == Scheme::Symmetric ? 0 : zero_point_of(std::min(min, 0.0F), scale, codes)};
 }
 
 float scale_for_bias(float scale, float bias, float input_scale) {

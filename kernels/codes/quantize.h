@@ -19,6 +19,9 @@ namespace detent {
 /// scale is at least 2^-60, so that a product of two is a normal f32. REQUIRES: min <= max, both finite; throws Error
 /// otherwise.
 ScaleZero choose_qparams(float min, float max, CodeRange codes, Scheme scheme);
+/// The same with a scale that is given; where it is at least that of choose_qparams, the map covers [min, max] but for
+/// half a step at its ends. Throws Error for a scale that is not finite or below 2^-60.
+ScaleZero qparams_of_scale(float min, float scale, CodeRange codes, Scheme scheme);
 
 /// The largest |bias_s32|: a bias in units of s_x * s_w[o].
 inline constexpr std::int32_t kLargestBias = 1 << 30;

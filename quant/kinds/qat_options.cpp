@@ -33,6 +33,12 @@ RangeSpec moving_average(float constant) {
   return range;
 }
 
+std::string map_from(OptionReader& reader) {
+  std::string map = reader.text("map", "");
+  check(map.empty() || is_map_rule(map), "quantizer: map: there is no rule called '", map, "'; register it first");
+  return map;
+}
+
 }  // namespace
 
 json to_json(const QuantizerSpec& config, FakeQuant::State state) {
@@ -43,6 +49,9 @@ json to_json(const QuantizerSpec& config, FakeQuant::State state) {
     options["constant"] = constant_of(range);
   } else {
     options["observer"] = to_text(range);
+  }
+  if (!config.map.empty()) {
+    options["map"] = config.map;
   }
   return options;
 }
@@ -56,6 +65,7 @@ ActivationOptions activation_options_from_json(const json& options) {
   read.config.range = observer == kMinMaxName          ? RangeSpec{std::string(kMinMaxRule), {}}
                       : observer == kMovingAverageName ? moving_average(constant)
                                                        : parse_range(observer);
+  read.config.map = map_from(reader);
   read.state = fake_quant_state_from_name(reader.text("state", name_of(read.state)));
   reader.finish();
   QConfig{.activation = read.config}.validate();
@@ -67,6 +77,9 @@ json to_json(const QatOptions& options) {
   json weight{{"bits", config.weight.grid.bits}, {"granularity", with(to_text(config.weight.granularity), '-', '_')}};
   if (config.weight.range.is_said()) {
     weight["range"] = to_text(config.weight.range);
+  }
+  if (!config.weight.map.empty()) {
+    weight["map"] = config.weight.map;
   }
   return {{"weight", weight},
           {"activation", to_json(config.activation, options.state)},
@@ -83,6 +96,7 @@ QatOptions qat_options_from_json(const json& json) {
   if (const std::string range = weight.text("range", ""); !range.empty()) {
     read.qconfig.weight.range = parse_range(range);
   }
+  read.qconfig.weight.map = map_from(weight);
   weight.finish();
   const ActivationOptions activation = activation_options_from_json(object_at(json, "activation", "quantized layer"));
   read.qconfig.activation = activation.config;

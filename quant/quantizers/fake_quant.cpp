@@ -63,7 +63,7 @@ bool FakeQuant::widen(const MinMax& seen) {
 }
 
 void FakeQuant::set_range(const MinMax& range) {
-  const ScaleZero map = choose_qparams(range.min, range.max, codes(), config_.scheme);
+  const ScaleZero map = config_.map_of(range);
   min_.data<float>()[0] = range.min;
   max_.data<float>()[0] = range.max;
   scale_.data<float>()[0] = map.scale;

@@ -83,6 +83,7 @@ std::vector<std::string> words() {
   add(kGranularities);
   add(kSchemes);
   add(kGradients);
+  std::ranges::move(map_rule_names(), std::back_inserter(all));
   return all;
 }
 
@@ -125,6 +126,9 @@ bool take(std::string_view what, const Phrase& phrase, QuantizerSpec& spec) {
   } else if (const GradientWord* const gradient = row_of(kGradients, phrase.word)) {
     check_numbers(what, phrase, 0);
     spec.gradient = gradient->rule;
+  } else if (is_map_rule(phrase.word)) {
+    check_numbers(what, phrase, 0);
+    spec.map = phrase.word;
   } else if (find_range_rule(phrase.word) != nullptr) {
     spec.range = {phrase.word, phrase.numbers};
   } else {
@@ -169,7 +173,8 @@ Granularity parse_granularity(std::string_view text) {
 std::string to_text(const QuantizerSpec& spec) {
   std::string text = text_of(spec.grid) + " " + to_text(spec.granularity) + " ";
   text += std::ranges::find(kSchemes, spec.scheme, &SchemeWord::scheme)->word;
-  return text + (spec.range.is_said() ? " " + to_text(spec.range) : "");
+  text += spec.range.is_said() ? " " + to_text(spec.range) : "";
+  return text + (spec.map.empty() ? "" : " " + spec.map);
 }
 
 QuantizerSpec parse_weight_quantizer(std::string_view text) { return parse_quantizer("weights", text, int8_weights()); }
@@ -186,6 +191,15 @@ QuantizerSpec parse_activation_quantizer(std::string_view text) {
 
 bool is_quantizer_word(std::string_view word) {
   return grid_of(word).has_value() || std::ranges::count(words(), word) > 0;
+}
+
+void check_quantizer_name(std::string_view what, std::string_view name) {
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  const bool is_name = !name.empty() && is_letter(name[0]) && std::ranges::all_of(name, [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '-';
+  });
+  check(is_name, what, ": expected a name of lower-case letters, digits and '-', got '", name, "'");
+  check(!is_quantizer_word(name), what, ": the name '", name, "' is taken; choose another");
 }
 
 }  // namespace detent::quant

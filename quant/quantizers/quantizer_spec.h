@@ -4,6 +4,7 @@
 #include <string_view>
 #include <variant>
 
+#include "detent/quant/quantizers/map_rule.h"
 #include "detent/quant/quantizers/range_rule.h"
 
 /// What a quantizer is composed of: choices that do not depend on each other, each of a type of its own. Weights and
@@ -44,11 +45,13 @@ struct QuantizerSpec {
   Scheme scheme = Scheme::Affine;
   Granularity granularity = PerTensor{};
   RangeSpec range = {};
+  std::string map = {};  ///< the rule that makes a map of the range (map_rule.h); "": choose_qparams
   GradientRule gradient = GradientRule::StraightThrough;
 
   CodeRange codes() const { return grid.codes(); }
   bool is_per_tensor() const { return std::holds_alternative<PerTensor>(granularity); }
   RangeTarget range_target() const { return {codes(), scheme}; }
+  ScaleZero map_of(const MinMax& covered) const { return map_of_range(map, covered, codes(), scheme); }
   bool operator==(const QuantizerSpec&) const = default;
 };
 
@@ -63,6 +66,7 @@ inline QuantizerSpec uint8_activations() { return {}; }
 ///   granularity   per-tensor, per-channel, per-group n   what is not said below is as in `rest`
 ///   scheme        symmetric, affine
 ///   range         min-max, moving-average [c], percentile p, fixed lo hi, and rules of one's own
+///   map           power-of-two, and rules of one's own
 ///   gradient      straight-through
 ///
 /// Throws Error, beginning with `what`, that names the word, the nearest right one, and gives a corrected text.
@@ -81,5 +85,7 @@ QuantizerSpec parse_activation_quantizer(std::string_view text);
 
 /// Whether the text form has this word.
 bool is_quantizer_word(std::string_view word);
+/// Throws Error, beginning with `what`, unless `name` can be a new word: lower-case letters, digits and '-', not taken.
+void check_quantizer_name(std::string_view what, std::string_view name);
 
 }  // namespace detent::quant

@@ -26,17 +26,10 @@ Table& table() {
   return rules;
 }
 
-bool is_name(std::string_view name) {
-  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
-  return !name.empty() && is_letter(name[0]) &&
-         std::ranges::all_of(name, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '-'; });
-}
-
 }  // namespace
 
 void register_range_rule(RangeRuleKind kind) {
-  check(is_name(kind.name), "range rule: expected a name of lower-case letters, digits and '-', got '", kind.name, "'");
-  check(!is_quantizer_word(kind.name), "range rule: the name '", kind.name, "' is taken; choose another");
+  check_quantizer_name("range rule", kind.name);
   check(kind.make != nullptr, "range rule: '", kind.name, "' has no function that makes it");
   Table& rules = table();
   const std::lock_guard lock(rules.mutex);

@@ -2,6 +2,7 @@
 // integers.
 #include <cmath>
 
+#include "detent/kernels/codes/quantize.h"
 #include "detent/quant/quantizers/map_rule.h"
 #include "parts.h"
 
@@ -14,7 +15,7 @@ void add_coarse() {
     int exponent = 0;
     const float scale = choose_qparams(range.min, range.max, codes, scheme).scale;
     const float mantissa = std::ceil(std::frexp(scale, &exponent) * 16.0F) / 16.0F;
-    return quant::map_with_scale(range, std::ldexp(mantissa, exponent), codes, scheme);
+    return qparams_of_scale(range.min, std::ldexp(mantissa, exponent), codes, scheme);
   });
 }
 

@@ -42,7 +42,7 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   // Of the channels whose biases these are.
   const auto map_of_range = [&](const MinMax& r, std::span<const float> biases) {
     check(!r.empty(), "weights: no finite value in a channel; training has diverged");
-    ScaleZero map = choose_qparams(r.min, r.max, codes, spec.scheme);
+    ScaleZero map = spec.map_of(r);
     for (const float b : biases) {
       map.scale = scale_for_bias(map.scale, b, input_scale);
     }

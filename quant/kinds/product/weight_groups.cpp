@@ -81,7 +81,7 @@ QuantizedWeight quantize_groups(const Tensor& weight, std::span<const float> bia
       take_group(g);
       const MinMax range = range_of(spec.range, spec.range_target(), of_group);
       check(!range.empty(), "weights: no finite value in a group of channels; training has diverged");
-      scales[static_cast<std::size_t>(g)] = choose_qparams(range.min, range.max, spec.codes(), spec.scheme).scale;
+      scales[static_cast<std::size_t>(g)] = spec.map_of(range).scale;
     }
     if (!bias.empty()) {
       float& largest = *std::ranges::max_element(scales);
