@@ -195,20 +195,19 @@ const std::uint8_t* Int8Conv::Impl::padded_lines(const std::uint8_t* image, Rang
   const std::int64_t first = lines.begin * shape.stride_h - shape.padding.top;
   const std::int64_t count = (lines.size() - 1) * shape.stride_h + shape.dilation_h * (shape.kh - 1) + 1;
   const std::int64_t left = shape.padding.left * shape.c;
-  const std::int64_t right = shape.padding.right * shape.c;
   const std::int64_t line = shape.w * shape.c;
-  const std::int64_t padded_line = left + line + right;
-  const std::size_t bytes = static_cast<std::size_t>(count * padded_line) + sizeof(std::uint32_t);
+  const std::int64_t sides = shape.padding.w() * shape.c;
+  const std::size_t bytes = static_cast<std::size_t>(left + count * (line + sides)) + sizeof(std::uint32_t);
   auto* const padded = thread_scratch_of<std::uint8_t>(bytes, Scratch::ProductInput);
-  std::uint8_t* to = padded;
-  for (std::int64_t i = first; i < first + count; ++i, to += padded_line) {
+  std::fill_n(padded, left, x_zero_point);
+  std::uint8_t* to = padded + left;
+  for (std::int64_t i = first; i < first + count; ++i, to += line + sides) {
     if (i < 0 || i >= shape.h) {
-      std::fill_n(to, padded_line, x_zero_point);
+      std::fill_n(to, line + sides, x_zero_point);
       continue;
     }
-    std::fill_n(to, left, x_zero_point);
-    std::memcpy(to + left, image + i * line, static_cast<std::size_t>(line));
-    std::fill_n(to + left + line, right, x_zero_point);
+    std::memcpy(to, image + i * line, static_cast<std::size_t>(line));
+    std::fill_n(to + line, sides, x_zero_point);  // on the right of this line and on the left of the next
   }
   return padded;
 }
