@@ -2,6 +2,7 @@
 // detent::runtime, which has no tape, no optimizer and no recipe.
 #include <cstdio>
 
+#include "detent/core/philox.h"
 #include "detent/runtime/model_file.h"
 #include "detent/runtime/plan.h"
 

@@ -120,8 +120,8 @@ quant::QuantizerSpec supported_activations(std::string_view text) {
   return config.activation;
 }
 
-template <typename Quantizer, typename Parse>
-void read_quantizer(SectionReader& in, const std::string& key, Quantizer& quantizer, Parse parse) {
+template <typename Parse>
+void read_quantizer(SectionReader& in, const std::string& key, quant::QuantizerSpec& quantizer, Parse parse) {
   std::string text;
   if (const toml::node* node = in.find(key)) {
     in.text(key, text);
@@ -215,11 +215,11 @@ void read_data_name(SectionReader& in, std::string& name) {
   }
 }
 
-void read_weights(SectionReader& in, quant::WeightQuantizer& weights) {
+void read_weights(SectionReader& in, quant::QuantizerSpec& weights) {
   read_quantizer(in, "weights", weights, supported_weights);
 }
 
-void read_activations(SectionReader& in, quant::ActivationQuantizer& activations) {
+void read_activations(SectionReader& in, quant::QuantizerSpec& activations) {
   read_quantizer(in, "activations", activations, supported_activations);
 }
 

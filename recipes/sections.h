@@ -22,8 +22,8 @@ inline const NumberRange kShareBetween{.min = 0, .max = 1, .is_open_below = true
 void read_data_name(SectionReader& in, std::string& name);
 void read_normalize(SectionReader& in, data::Normalization& normalize);
 void read_augment(SectionReader& in, data::Augmentation& augment);
-void read_weights(SectionReader& in, quant::WeightQuantizer& weights);
-void read_activations(SectionReader& in, quant::ActivationQuantizer& activations);
+void read_weights(SectionReader& in, quant::QuantizerSpec& weights);
+void read_activations(SectionReader& in, quant::QuantizerSpec& activations);
 
 template <typename Section>
 void describe(Section& in, train::DataSettings& data) {

@@ -26,9 +26,9 @@ struct TrainPhase {
 
 /// What [train] and [data] say, and the seed.
 struct TrainOptions {
-  TrainSettings train;
-  data::Normalization normalization;
-  data::Augmentation augment;
+  TrainSettings train = {};
+  data::Normalization normalization = {};
+  data::Augmentation augment = {};
   std::uint64_t seed = 0;
   bool profile = false;                   ///< whether to tell where the time went, in a message at the end of the phase
   std::filesystem::path checkpoint = {};  ///< the file that is written after each epoch (checkpoint.h); empty: none

@@ -43,9 +43,8 @@ TEST(PlanAllocation, RunsAllocateNothing) {
     GTEST_SKIP() << "without VNNI units layers run by the general functions, which allocate";
   }
   test::ModelBuilder b(1);
-  const ValueId first =
-      b.conv(b.quantize(b.input({8, 8, 3})), {.o = 16, .kh = 3, .kw = 3, .padding_h = 1, .padding_w = 1}, true);
-  const ValueId second = b.conv(first, {.o = 16, .kh = 3, .kw = 3, .padding_h = 1, .padding_w = 1});
+  const ValueId first = b.conv(b.quantize(b.input({8, 8, 3})), {.o = 16, .kh = 3, .kw = 3, .padding = 1}, true);
+  const ValueId second = b.conv(first, {.o = 16, .kh = 3, .kw = 3, .padding = 1});
   const ValueId joined = b.concat({b.max_pool(b.sum(first, second, true)), b.lookup(b.max_pool(first), true)});
   const ValueId pooled = b.pool(b.lookup(joined, false), PoolKind::Average, {.kh = 4, .kw = 4});
   b.dequantize(b.linear(b.flatten(pooled), 10));

@@ -140,7 +140,7 @@ const Damage kDamages[] = {
      },
      "product1: expected codes to codes or f32 to f32, got codes to f32"},
     {"stride of 0", [](Model& m) { op_with<Product>(m).shape.stride_h = 0; }, "product1: conv2d: expected stride"},
-    {"padding beyond", [](Model& m) { op_with<Product>(m).shape.padding_w = kHuge; }, "expected numbers below 2^31"},
+    {"padding beyond", [](Model& m) { op_with<Product>(m).shape.padding.left = kHuge; }, "expected numbers below 2^31"},
     {"dilation beyond", [](Model& m) { op_with<Product>(m).shape.dilation_w = kHuge; }, "expected numbers below 2^31"},
     {"kernel beyond the image", [](Model& m) { op_with<Product>(m).shape.dilation_w = 1 << 30; },
      "product1: conv2d: kernel of 3 x 3"},
@@ -230,7 +230,7 @@ const Damage kDamages[] = {
 
     {"pool of stride 0", [](Model& m) { op_with<Pool>(m).shape.stride_w = 0; }, "pool4: "},
     {"pool of a batch", [](Model& m) { op_with<Pool>(m).shape.n = 5; }, "pool: expected the shape of one image"},
-    {"pool beyond", [](Model& m) { op_with<Pool>(m).shape.padding_h = kHuge; }, "expected numbers below 2^31"},
+    {"pool beyond", [](Model& m) { op_with<Pool>(m).shape.padding.top = kHuge; }, "expected numbers below 2^31"},
     {"pool of other images", [](Model& m) { op_with<Pool>(m).shape.c = 4; }, "pool4: input: expected images [8, 8, 4]"},
     {"pool to other images",
      [](Model& m) {

@@ -5,7 +5,7 @@
 #include "detent/core/philox.h"
 #include "detent/data/hdf5_dataset.h"
 #include "detent/evaluation/evaluate.h"
-#include "detent/quant/kinds/kinds.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/recipes/run.h"
 #include "detent/train/run_data.h"
 #include "tests/data/temp_folder.h"
@@ -74,7 +74,7 @@ TEST_F(Features, TrainAPerceptronThatShipsAsItTrained) {
 
 TEST_F(Features, AreNormalizedByWhatTheModelSays) {
   run(kPerceptron, {"train.epochs=1"});
-  const nn::Model model = nn::load_model(folder / "out/int8.h5", quant::module_kinds());
+  const quant::OpenedModel model = quant::open_model(folder / "out/int8.h5");
   const RunData data = open_model_data(model, folder / "clouds.h5");
   EXPECT_EQ(data.normalization.mean, 2.0F);
   EXPECT_EQ(data.test.example_shape(), Shape({6}));
@@ -87,7 +87,7 @@ TEST_F(Features, AreNotAugmented) {
 
 TEST_F(Features, OfAnotherLengthAreRefused) {
   run(kPerceptron, {"train.epochs=1"});
-  const nn::Model model = nn::load_model(folder / "out/int8.h5", quant::module_kinds());
+  const quant::OpenedModel model = quant::open_model(folder / "out/int8.h5");
   data::DataSource wide{.name = "wide", .train = clouds(30, "train"), .test = clouds(30, "test"), .description = ""};
   for (data::Dataset* part : {&wide.train, &wide.test}) {
     part->examples = part->examples.reshape({30, 3, 2});
