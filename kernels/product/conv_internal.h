@@ -7,7 +7,7 @@
 
 #include "detent/core/memory.h"
 #include "detent/kernels/product/conv.h"
-#include "detent/kernels/product/onednn.h"
+#include "detent/kernels/product/onednn/onednn.h"
 
 /// What the sources of the convolution share with each other.
 namespace detent::kernels {

@@ -1,6 +1,6 @@
 #include "detent/kernels/product/conv_internal.h"
 #include "detent/kernels/product/matmul_internal.h"
-#include "detent/kernels/product/onednn.h"
+#include "detent/kernels/product/onednn/onednn.h"
 
 namespace detent::kernels {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "detent/quant/kinds/function_of_codes.h"
+#include "detent/quant/kinds/ops/function_of_codes.h"
 #include "detent/quant/kinds/observed_output.h"
 #include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/kinds/rows.h"

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/io/option_reader.h"
-#include "detent/quant/kinds/quantized_ops.h"
+#include "detent/quant/kinds/ops/quantized_ops.h"
 #include "detent/quant/kinds/rows.h"
 #include "detent/quant/passes/preparation.h"
 

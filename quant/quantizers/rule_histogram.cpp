@@ -11,7 +11,8 @@ namespace {
 double squared_error(double begin, double end) { return (end * end * end - begin * begin * begin) / 3.0; }
 
 /// Values of a bin lie evenly in it. The ends move in as those of PyTorch's HistogramObserver do, by 1e-5 of the values
-/// at the end that skips more bins by it; but to the end of the way, since on it the error goes up and down.
+/// (or one value) at the end that skips more bins by it; but to the end of the way, since on it the error goes up and
+/// down.
 class HistogramRule : public RangeRule {
  public:
   explicit HistogramRule(CodeRange codes) : levels_(static_cast<double>(codes.qmax - codes.qmin + 1)) {}
@@ -24,24 +25,27 @@ class HistogramRule : public RangeRule {
   MinMax observe(const MinMax&, const MinMax&, std::int64_t) override {
     constexpr double kStep = 1e-5;
     constexpr std::int64_t kBinsPerTrial = 16;
-    const std::vector<double> below = cumulative();
-    const auto below_end_of = [&](std::int64_t bin) { return below[static_cast<std::size_t>(bin)]; };
-    const double total = below.back();
+    const std::vector<double> sums = cumulative();
+    const double total = sums.back();
+    const double step = std::max(1.0, kStep * total);
+    const auto up_to = [&](std::int64_t bin) { return sums[static_cast<std::size_t>(bin)]; };
     std::int64_t first = 0;
     std::int64_t last = ValueHistogram::kBins - 1;
     std::int64_t tried = ValueHistogram::kBins;
     Ends best{first, last, error(first, last)};
-    for (double alpha = 0.0, beta = 1.0; alpha < beta;) {
+    for (double below = 0.0, above = 0.0; below + above < total;) {  // values that are left out at most
       std::int64_t left = first;
       std::int64_t right = last;
-      while (left < last && below_end_of(left) < (alpha + kStep) * total) {
+      while (left < last && up_to(left) <= below + step) {
         ++left;
       }
-      while (right > first && below_end_of(right) > (beta - kStep) * total) {
+      while (right > first && total - up_to(right - 1) <= above + step) {
         --right;
       }
       const bool moves_left = left - first > last - right;
-      (moves_left ? alpha : beta) += moves_left ? kStep : -kStep;
+      const bool moves_none = left == first && right == last;
+      below += moves_left || moves_none ? step : 0.0;
+      above += moves_left ? 0.0 : step;
       (moves_left ? first : last) = moves_left ? left : right;
       if (last - first + 1 <= tried - kBinsPerTrial) {
         tried = last - first + 1;

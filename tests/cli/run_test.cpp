@@ -119,19 +119,19 @@ TEST_F(Run, ACheckThatFailsIsStatusOneAndNamed) {
 }
 
 TEST_F(Run, StrictConversionHonoursWhatThePreparedFileKeepsInFloat) {
-  const std::vector<std::string> with_sigmoid{"--set",
-                                              R"(model.layers=["conv 4 3x3", "sigmoid", "flatten", "linear 10"])"};
+  const std::vector<std::string> with_batch_norm{"--set",
+                                              R"(model.layers=["conv 4 3x3", "relu", "batchnorm", "flatten", "linear 10"])"};
   for (const bool is_kept : {true, false}) {
-    std::vector<std::string> words = with_sigmoid;
+    std::vector<std::string> words = with_batch_norm;
     if (is_kept) {
-      words.insert(words.end(), {"--set", R"(quantize.keep_float=["sig*"])", "--strict"});
+      words.insert(words.end(), {"--set", R"(quantize.keep_float=["bn*"])", "--strict"});
     }
     const Outcome outcome = run(words);
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     const Outcome convert = detent(folder_, {"convert", "out/qat.h5", "-o", "strict.h5", "--strict"});
     EXPECT_EQ(convert.status, is_kept ? 0 : 2) << convert.err;
     EXPECT_THAT(is_kept ? convert.out : convert.err,
-                HasSubstr(is_kept ? "kept in float as asked by 'sig*'" : "stay in float: sigmoid1 (activation)"));
+                HasSubstr(is_kept ? "kept in float as asked by 'bn*'" : "stay in float: bn1 (batch_norm)"));
   }
 }
 

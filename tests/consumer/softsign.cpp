@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "detent/io/option_reader.h"
-#include "detent/quant/kinds/function_of_codes.h"
+#include "detent/quant/kinds/ops/function_of_codes.h"
 #include "detent/quant/kinds/observed_output.h"
 #include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/passes/preparation.h"

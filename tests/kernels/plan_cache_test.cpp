@@ -7,7 +7,7 @@
 
 #include "detent/core/tensor.h"
 #include "detent/kernels/product/conv.h"
-#include "detent/kernels/product/onednn.h"
+#include "detent/kernels/product/onednn/onednn.h"
 
 namespace detent::kernels {
 namespace {

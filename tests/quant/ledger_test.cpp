@@ -8,6 +8,7 @@
 
 #include "detent/nn/model_file.h"
 #include "detent/quant/kinds/quantize.h"
+#include "detent/quant/passes/preparation.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -15,6 +16,16 @@ namespace {
 
 using test::random_images;
 using testing::HasSubstr;
+
+/// The standard kinds, of which sigmoid has no form on codes.
+const quant::Kinds& kinds() {
+  static const quant::Kinds all = [] {
+    quant::Kinds kinds = quant::standard_kinds();
+    kinds.at("activation").can_prepare = &quant::is_relu;
+    return kinds;
+  }();
+  return all;
+}
 
 /// conv - sigmoid - relu - dropout - sigmoid - conv - batch norm of a sum - linear.
 nn::Graph mixed_net() {
@@ -45,7 +56,7 @@ Rows float_rows(const std::vector<quant::LedgerRow>& ledger) {
 }
 
 nn::Graph calibrated(const nn::Graph& net, const quant::QConfigMapping& mapping) {
-  nn::Graph prepared = quant::prepare(net, mapping);
+  nn::Graph prepared = quant::prepare(net, mapping, kinds());
   test::infer(prepared, random_images(net.input_shape(), 8, 3, -1.0F, 1.0F));
   quant::freeze_observers(prepared);
   return prepared;
@@ -98,15 +109,15 @@ TEST(Ledger, SaysWhyBeforeTrainingAndAfterFiles) {
       EXPECT_EQ(float_rows(ledger), wish.rows) << when;
       EXPECT_EQ(error_of([&] { quant::check_strict(ledger); }) == "no error", passes) << when;
     };
-    expect(quant::ledger_of(quant::prepare_qat(net, wish.mapping), wish.at_conversion), "before training");
-    expect(quant::ledger_of(quant::prepare(net, wish.mapping), wish.at_conversion), "before calibration");
+    expect(quant::ledger_of(quant::prepare_qat(net, wish.mapping, kinds()), wish.at_conversion, kinds()), "before training");
+    expect(quant::ledger_of(quant::prepare(net, wish.mapping, kinds()), wish.at_conversion, kinds()), "before calibration");
     const nn::Graph prepared = calibrated(net, wish.mapping);
-    expect(quant::convert(prepared, wish.at_conversion).ledger, "converted");
+    expect(quant::convert(prepared, wish.at_conversion, kinds()).ledger, "converted");
     const TempFolder folder;
     const auto file = folder / "ledger.h5";
     nn::save_model({.graph = prepared, .kind = "qat"}, file);
     const nn::Model read = nn::load_model(file, quant::factories_of());
-    expect(quant::convert(read.graph, wish.at_conversion).ledger, "read from a file and converted");
+    expect(quant::convert(read.graph, wish.at_conversion, kinds()).ledger, "read from a file and converted");
   }
 }
 
@@ -117,14 +128,14 @@ TEST(Ledger, OfAGraphWithoutNotesTellsWhatItCan) {
     prepared.note({i}, "");
   }
   const std::string before = "kept in float when it was prepared", none = "!has no int8 form";
-  EXPECT_EQ(float_rows(quant::convert(prepared).ledger), (Rows{{"conv1", before},
+  EXPECT_EQ(float_rows(quant::convert(prepared, {}, kinds()).ledger), (Rows{{"conv1", before},
                                                                {"sigmoid1", none},
                                                                {"relu", before},
                                                                {"dropout", before},
                                                                {"sigmoid2", none},
                                                                {"norm", none},
                                                                {"flat", before}}));
-  EXPECT_EQ(error_of([&] { quant::check_strict(quant::convert(prepared, {"sig*", "norm"}).ledger); }), "no error");
+  EXPECT_EQ(error_of([&] { quant::check_strict(quant::convert(prepared, {"sig*", "norm"}, kinds()).ledger); }), "no error");
 }
 
 /// Two linear layers that read one real value, whose activations `a` and `b` configure.

@@ -42,7 +42,7 @@ nn::Graph calibrated(const nn::Graph& net, const quant::QConfigMapping& mapping)
 TEST(Prepare, FusesAndPutsInWhatConverts) {
   const nn::Graph net = initialized(test::everything_net());
   EXPECT_EQ(
-      kinds_of(quant::prepare_qat(net, quant::QConfigMapping())),
+      kinds_of(quant::prepare_qat(net, quant::QConfigMapping().set_name("sigmoid", std::nullopt))),
       (std::vector<std::string>{
           "input_quantize:quantize", "conv1:qat_conv2d", "depthwise:qat_conv2d", "depthwise_dequantize:dequantize",
           "sigmoid:activation", "sigmoid_quantize:quantize", "pointwise:qat_conv2d", "residual:qat_add",
@@ -50,8 +50,16 @@ TEST(Prepare, FusesAndPutsInWhatConverts) {
           "dropout:code_dropout", "fc1:qat_linear", "fc2:qat_linear", "fc2_dequantize:dequantize"}));
 }
 
-TEST(Convert, MakesIntegersOfAllButWhatHasNone) {
-  const nn::Graph prepared = calibrated(initialized(test::everything_net()), quant::QConfigMapping());
+TEST(Prepare, PutsAnyActivationOnCodes) {
+  const std::vector<std::string> kinds =
+      kinds_of(quant::prepare_qat(initialized(test::everything_net()), quant::QConfigMapping()));
+  EXPECT_THAT(kinds, testing::Contains("sigmoid:qat_activation"));
+  EXPECT_THAT(kinds, testing::Not(testing::Contains("depthwise_dequantize:dequantize")));
+}
+
+TEST(Convert, MakesIntegersOfAllButWhatIsKeptInFloat) {
+  const nn::Graph prepared =
+      calibrated(initialized(test::everything_net()), quant::QConfigMapping().set_name("sigmoid", std::nullopt));
   const quant::Converted converted = quant::convert(prepared);
   EXPECT_EQ(
       ops_of(converted.model),
@@ -70,10 +78,9 @@ TEST(Convert, MakesIntegersOfAllButWhatHasNone) {
                                       "code_relu", "flatten", "int8_linear", "int8_linear", "dequantize"}));
   for (const quant::LedgerRow& row : converted.ledger) {
     EXPECT_EQ(row.precision, row.name == "sigmoid" ? "float" : "int8") << row.name;
-    EXPECT_EQ(row.is_unasked_float, row.name == "sigmoid") << row.name;
+    EXPECT_FALSE(row.is_unasked_float) << row.name;
   }
-  EXPECT_THAT(error_of([&] { quant::check_strict(converted.ledger); }), HasSubstr("sigmoid (activation)"));
-  EXPECT_EQ(error_of([&] { quant::check_strict(quant::convert(prepared, {"sig*"}).ledger); }), "no error");
+  EXPECT_EQ(error_of([&] { quant::check_strict(converted.ledger); }), "no error");
   EXPECT_THAT(quant::to_text(converted.ledger),
               HasSubstr("u8 x s8 per channel, batch norm folded, relu fused, sums below 2^24"));
 }

@@ -7,7 +7,7 @@
 
 #include "detent/kernels/codes/quantize.h"
 #include "detent/quant/kinds/qat_product.h"
-#include "detent/quant/kinds/quantized_ops.h"
+#include "detent/quant/kinds/ops/quantized_ops.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {

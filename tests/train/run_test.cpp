@@ -59,7 +59,7 @@ TEST(Run, StrictIsKnownBeforeTrainingAndHonoursKeepFloat) {
   const TempFolder folder;
   data::write_idx_folder(folder / "digits", data::make_digits({.train = 320, .test = 110, .seed = 3}));
   std::string text = kTiny;
-  text.replace(text.find("\"batchnorm\", \"relu\""), 19, "\"sigmoid\"");
+  text.replace(text.find("\"batchnorm\", \"relu\""), 19, "\"relu\", \"batchnorm\"");
   Reporter silent;
   const auto run_with = [&](const std::string& out, const std::vector<std::string>& overrides, bool is_strict) {
     try {
@@ -71,10 +71,10 @@ TEST(Run, StrictIsKnownBeforeTrainingAndHonoursKeepFloat) {
     return std::string("no error");
   };
   const std::string refusal =
-      "tiny: [quantize] strict: these modules have no int8 form and stay in float: sigmoid1 (activation); name them in "
+      "tiny: [quantize] strict: these modules have no int8 form and stay in float: bn1 (batch_norm); name them in "
       "keep_float if that is meant";
   for (const std::string method : {"qat", "static"}) {
-    const std::string of_method = "quantize.method=" + method, kept = "quantize.keep_float=[\"sig*\"]";
+    const std::string of_method = "quantize.method=" + method, kept = "quantize.keep_float=[\"bn*\"]";
     EXPECT_EQ(run_with("refused", {of_method}, true), refusal) << method;
     EXPECT_EQ(run_with("refused", {of_method, "convert.strict=true"}, false), refusal) << method;
     EXPECT_FALSE(std::filesystem::exists(folder / "refused")) << method << ": something was done before the check";

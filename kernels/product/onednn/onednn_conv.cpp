@@ -1,4 +1,4 @@
-#include "detent/kernels/product/onednn_plan.h"
+#include "detent/kernels/product/onednn/onednn_plan.h"
 
 namespace detent::kernels::onednn {
 namespace {

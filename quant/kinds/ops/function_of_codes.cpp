@@ -1,4 +1,4 @@
-#include "detent/quant/kinds/function_of_codes.h"
+#include "detent/quant/kinds/ops/function_of_codes.h"
 
 #include <algorithm>
 #include <array>
@@ -7,7 +7,7 @@
 
 #include "detent/core/conversion.h"
 #include "detent/kernels/codes/quantize.h"
-#include "detent/quant/kinds/quantized_ops.h"
+#include "detent/quant/kinds/ops/quantized_ops.h"
 
 namespace detent::quant {
 namespace {

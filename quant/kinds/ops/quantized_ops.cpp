@@ -1,4 +1,4 @@
-#include "detent/quant/kinds/quantized_ops.h"
+#include "detent/quant/kinds/ops/quantized_ops.h"
 #include "detent/kernels/codes/quantize.h"
 
 #include <algorithm>

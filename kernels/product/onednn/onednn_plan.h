@@ -5,8 +5,8 @@
 #include <functional>
 #include <string>
 
-#include "detent/kernels/product/onednn.h"
-#include "detent/kernels/product/onednn_version.h"
+#include "detent/kernels/product/onednn/onednn.h"
+#include "detent/kernels/product/onednn/onednn_version.h"
 
 /// What the sources that speak to oneDNN share; nobody else includes it.
 namespace detent::kernels::onednn {

@@ -1,9 +1,9 @@
-#include "detent/kernels/product/onednn.h"
+#include "detent/kernels/product/onednn/onednn.h"
 
 #include <omp.h>
 
 #include "detent/core/memory.h"
-#include "detent/kernels/product/onednn_plan.h"
+#include "detent/kernels/product/onednn/onednn_plan.h"
 #include "detent/kernels/product/plan_cache.h"
 
 namespace detent::kernels {
