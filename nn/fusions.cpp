@@ -160,8 +160,8 @@ std::vector<Handle> Fusion::nodes() const {
 
 std::vector<Fusion> find_fusions(const Graph& graph, const MayFuse& may_fuse) { return Search(graph, may_fuse).run(); }
 
-bool is_relu(const Graph::Node& node) {
-  const auto* const activation = exactly<const ActivationLayer>(node.module.get());
+bool is_relu(const Module& module) {
+  const auto* const activation = exactly<const ActivationLayer>(&module);
   return activation != nullptr && activation->settings().function == kernels::Activation::Relu;
 }
 

@@ -33,7 +33,8 @@ using MayFuse = std::function<bool(const Graph::Node& taker, const Graph::Node& 
 /// takes in a max-pool alone. Of two products that are added, the later one takes the add in.
 std::vector<Fusion> find_fusions(const Graph& graph, const MayFuse& may_fuse);
 
-/// Whether the node is a ReLU.
-bool is_relu(const Graph::Node& node);
+/// Whether it is a ReLU.
+bool is_relu(const Module& module);
+inline bool is_relu(const Graph::Node& node) { return node.module && is_relu(*node.module); }
 
 }  // namespace detent::nn

@@ -56,7 +56,7 @@ struct BenchResult {
 /// precision, and Interrupted.
 BenchResult bench_step(const BenchOptions& options, evaluation::Reporter& reporter);
 
-/// Inference with quant::InferencePlan, from f32 images to f32 logits. An int8 model is made from a float one, where it
+/// Inference with runtime::Plan, from f32 images to f32 logits. An int8 model is made from a float one, where it
 /// is no int8 model yet, with ranges observed on the random data. Throws as bench_step.
 BenchResult bench_infer(const BenchOptions& options, evaluation::Reporter& reporter);
 

@@ -7,8 +7,8 @@
 
 #include "detent/autograd/ops.h"
 #include "detent/io/option_reader.h"
-#include "detent/quant/kinds/ops/function_of_codes.h"
 #include "detent/quant/kinds/observed_output.h"
+#include "detent/quant/kinds/ops/function_of_codes.h"
 #include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/kinds/rows.h"
 #include "detent/quant/passes/preparation.h"
@@ -108,7 +108,7 @@ nn::Variable QatActivation::forward(nn::Context& context, std::span<const nn::Va
 }
 
 void prepare_activation(Preparation& pass, std::size_t index, const QConfig& config) {
-  if (is_relu(*pass.node(index).module)) {
+  if (nn::is_relu(*pass.node(index).module)) {
     return prepare_on_codes(pass, index, config, std::make_shared<CodeRelu>());
   }
   auto layer = std::static_pointer_cast<nn::ActivationLayer>(

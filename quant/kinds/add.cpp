@@ -48,9 +48,9 @@ nn::Variable QatAdd::forward(nn::Context& context, std::span<const nn::Variable>
 namespace {
 
 void prepare_add(Preparation& pass, std::size_t index, const QConfig& config) {
-  const std::optional<std::size_t> relu = pass.fusable_relu(index);
+  const std::optional<nn::Graph::Handle> relu = pass.fusion(index).relu;
   const std::vector<nn::Graph::Handle>& inputs = pass.node(index).inputs;
-  pass.add(relu ? std::vector{index, *relu} : std::vector{index},
+  pass.add(relu ? std::vector{index, relu->index} : std::vector{index},
            std::make_shared<QatAdd>(config.activation, pass.state(), relu.has_value(), config.range),
            {pass.codes_of(inputs[0], config), pass.codes_of(inputs[1], config)}, true);
 }

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "detent/quant/kinds/ops/function_of_codes.h"
 #include "detent/quant/kinds/observed_output.h"
+#include "detent/quant/kinds/ops/function_of_codes.h"
 #include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/kinds/rows.h"
 #include "detent/quant/passes/preparation.h"

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/kernels/codes/quantize.h"
-#include "detent/quant/kinds/qat_options.h"
 #include "detent/quant/kinds/ops/quantized_ops.h"
+#include "detent/quant/kinds/qat_options.h"
 #include "detent/quant/quantizers/measure.h"
 
 /// What modules without weights whose result is quantized share.

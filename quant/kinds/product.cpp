@@ -53,12 +53,10 @@ std::shared_ptr<nn::Module> make_qat(const json& options) {
 template <typename Layer>
 void prepare(Preparation& pass, std::size_t index, const QConfig& config) {
   auto& source = module_of<Layer>(pass.node(index));
-  const Preparation::Fusion fusion = source.settings().relu ? Preparation::Fusion() : pass.fusion(index);
+  const nn::Fusion& fusion = pass.fusion(index);
   std::vector<std::size_t> chain{index};
-  for (const std::optional<std::size_t>& next : {fusion.batch_norm, fusion.relu}) {
-    if (next) {
-      chain.push_back(*next);
-    }
+  for (const nn::Graph::Handle taken : fusion.nodes()) {
+    chain.push_back(taken.index);
   }
   std::shared_ptr<nn::Module>& made = pass.stand_in(index);
   if (!made) {
@@ -68,11 +66,11 @@ void prepare(Preparation& pass, std::size_t index, const QConfig& config) {
     copy_slots(source, *layer);
     std::optional<FoldedBatchNorm> folded;
     if (fusion.batch_norm) {
-      auto batch_norm = std::static_pointer_cast<nn::BatchNorm>(pass.copy(*fusion.batch_norm));
+      auto batch_norm = std::static_pointer_cast<nn::BatchNorm>(pass.copy(fusion.batch_norm->index));
       const bool is_frozen = batch_norm->settings().frozen || pass.state() != FakeQuant::State::Observing;
       folded.emplace(std::move(batch_norm), is_frozen);
     }
-    QatOptions qat{.qconfig = config, .relu = source.settings().relu || fusion.relu, .state = pass.state()};
+    QatOptions qat{.qconfig = config, .relu = source.settings().relu || fusion.relu.has_value(), .state = pass.state()};
     made = std::make_shared<typename Names<Layer>::Qat>(std::move(layer), std::move(qat), std::move(folded));
   }
   const nn::Graph::Handle input = pass.codes_of(pass.node(index).inputs[0], config);

@@ -12,26 +12,19 @@ namespace detent::quant {
 using nn::Graph;
 using Handle = Graph::Handle;
 
-bool is_relu(const nn::Module& module) {
-  const auto* const activation = nn::exactly<const nn::ActivationLayer>(&module);
-  return activation != nullptr && activation->settings().function == kernels::Activation::Relu;
-}
-
-std::optional<std::size_t> sole_consumer(const Graph& graph, std::size_t index) {
-  const Handle handle{index};
-  if (graph.consumers(handle) != 1 || graph.output() == handle) {
-    return std::nullopt;
-  }
-  return graph.last_reader(handle).index;
-}
-
 Preparation::Preparation(const Graph& source, const QConfigMapping& mapping, const Kinds& kinds, FakeQuant::State state)
     : source_(source),
       mapping_(mapping),
       kinds_(kinds),
       state_(state),
       made_(source.nodes().size()),
-      is_done_(made_.size()) {
+      is_done_(made_.size()),
+      // A sum keeps its ReLU for its own form on codes, and pools work on codes as they are.
+      fusions_(nn::find_fusions(source, [&](const Graph::Node& taker, const Graph::Node& taken) {
+        const bool is_behind = nn::is_relu(taken) || nn::exactly<nn::BatchNorm>(taken.module.get()) != nullptr;
+        return is_behind && mapping.lookup(taken.name, taken.module->kind()) &&
+               mapping.lookup(taker.name, taker.module->kind());
+      })) {
   for (std::size_t index = 0; index < made_.size(); ++index) {
     if (node(index).module) {
       uses_[node(index).module.get()].push_back(index);
@@ -109,36 +102,6 @@ Handle Preparation::add(const std::vector<std::size_t>& chain, std::shared_ptr<n
   const Handle handle = result_.add(std::move(module), std::move(inputs), node(chain.front()).name);
   made_[chain.back()] = {gives_codes, handle};
   return handle;
-}
-
-std::optional<std::size_t> Preparation::fusable_relu(std::size_t index) const {
-  const std::optional<std::size_t> next = sole_consumer(source_, index);
-  return next && is_relu(*node(*next).module) && config(*next) ? next : std::nullopt;
-}
-
-std::optional<std::size_t> Preparation::fusable_batch_norm(std::size_t index) const {
-  const std::optional<std::size_t> next = sole_consumer(source_, index);
-  return next && nn::exactly<nn::BatchNorm>(node(*next).module.get()) && config(*next) ? next : std::nullopt;
-}
-
-Preparation::Fusion Preparation::fusion(std::size_t index) const {
-  const std::vector<std::size_t>& uses = this->uses(index);
-  Fusion fusion{.batch_norm = fusable_batch_norm(index)};
-  const bool is_alike = fusion.batch_norm && std::ranges::all_of(uses, [&](std::size_t use) {
-                          const auto other = fusable_batch_norm(use);
-                          return other && node(*other).module == node(*fusion.batch_norm).module;
-                        });
-  // A batch norm that stands elsewhere, too, is not this module's alone.
-  if (!is_alike || this->uses(*fusion.batch_norm).size() != uses.size()) {
-    fusion.batch_norm.reset();
-  }
-  const auto relu_of = [&](std::size_t use) {
-    return fusable_relu(fusion.batch_norm ? *fusable_batch_norm(use) : use);
-  };
-  if (std::ranges::all_of(uses, [&](std::size_t use) { return relu_of(use).has_value(); })) {
-    fusion.relu = relu_of(index);
-  }
-  return fusion;
 }
 
 void Preparation::keep_float(std::size_t index) {

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "detent/nn/fusions.h"
 #include "detent/quant/passes/copy_module.h"
 #include "detent/quant/quantizers/fake_quant.h"
 
@@ -11,11 +12,6 @@ namespace detent::quant {
 
 /// The note of a float module that no rule of the mapping keeps in float.
 inline constexpr std::string_view kNoInt8Form = "has no int8 form";
-
-/// Whether it is an activation whose function is ReLU.
-bool is_relu(const nn::Module& module);
-/// The one node that reads the value of node `index`, if there is only one and the value is not the graph's output.
-std::optional<std::size_t> sole_consumer(const nn::Graph& graph, std::size_t index);
 
 /// The pass in progress: what became of the values of the source graph.
 class Preparation {
@@ -51,13 +47,8 @@ class Preparation {
   /// Adds `module` under the name of the first node of `chain`; it does the work of the whole chain.
   nn::Graph::Handle add(const std::vector<std::size_t>& chain, std::shared_ptr<nn::Module> module,
                         std::vector<nn::Graph::Handle> inputs, bool gives_codes);
-  /// The nodes that are fused into node `index`, at all nodes of its module alike.
-  struct Fusion {
-    std::optional<std::size_t> batch_norm = {}, relu = {};
-  };
-  Fusion fusion(std::size_t index) const;
-  /// The ReLU that alone reads node `index`, if it may be fused.
-  std::optional<std::size_t> fusable_relu(std::size_t index) const;
+  /// What node `index` takes in: of a product the batch norm and the ReLU behind it, of an add the ReLU.
+  const nn::Fusion& fusion(std::size_t index) const { return fusions_[index]; }
   /// Keeps node `index` as it is, on real numbers.
   void keep_float(std::size_t index);
 
@@ -78,15 +69,15 @@ class Preparation {
   void check_uses(std::size_t index) const;
   std::string reason_of_float(std::size_t index) const;
   std::string free_name(const std::string& name) const;
-  std::optional<std::size_t> fusable_batch_norm(std::size_t index) const;
 
   const nn::Graph& source_;
   const QConfigMapping& mapping_;
   const Kinds& kinds_;
   FakeQuant::State state_;
   nn::Graph result_;
-  std::vector<Made> made_;     // by value of the source graph
-  std::vector<bool> is_done_;  // by node of the source graph: it stands in the result, by itself or fused
+  std::vector<Made> made_;           // by value of the source graph
+  std::vector<bool> is_done_;        // by node of the source graph: it stands in the result, by itself or fused
+  std::vector<nn::Fusion> fusions_;  // by node of the source graph
   std::map<const nn::Module*, std::vector<std::size_t>> uses_;
   std::map<const nn::Module*, std::shared_ptr<nn::Module>> stand_ins_;
 };

@@ -119,8 +119,8 @@ TEST_F(Run, ACheckThatFailsIsStatusOneAndNamed) {
 }
 
 TEST_F(Run, StrictConversionHonoursWhatThePreparedFileKeepsInFloat) {
-  const std::vector<std::string> with_batch_norm{"--set",
-                                              R"(model.layers=["conv 4 3x3", "relu", "batchnorm", "flatten", "linear 10"])"};
+  const std::vector<std::string> with_batch_norm{
+      "--set", R"(model.layers=["conv 4 3x3", "relu", "batchnorm", "flatten", "linear 10"])"};
   for (const bool is_kept : {true, false}) {
     std::vector<std::string> words = with_batch_norm;
     if (is_kept) {

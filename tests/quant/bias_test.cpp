@@ -230,7 +230,9 @@ TEST(Bias, OfAFileIsCheckedWhenItIsLoaded) {
     test::through_file(int8);
     FAIL() << "taken";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("conv2: bias: element 4: expected a number in [-1073741824, 1073741824], got -1073741825"), std::string::npos)
+    EXPECT_NE(std::string(error.what())
+                  .find("conv2: bias: element 4: expected a number in [-1073741824, 1073741824], got -1073741825"),
+              std::string::npos)
         << error.what();
   }
 }

@@ -6,9 +6,9 @@
 #include <filesystem>
 #include <map>
 
+#include "detent/nn/fusions.h"
 #include "detent/nn/model_file.h"
 #include "detent/quant/kinds/quantize.h"
-#include "detent/quant/passes/preparation.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -21,7 +21,7 @@ using testing::HasSubstr;
 const quant::Kinds& kinds() {
   static const quant::Kinds all = [] {
     quant::Kinds kinds = quant::standard_kinds();
-    kinds.at("activation").can_prepare = &quant::is_relu;
+    kinds.at("activation").can_prepare = [](const nn::Module& module) { return nn::is_relu(module); };
     return kinds;
   }();
   return all;
@@ -109,8 +109,10 @@ TEST(Ledger, SaysWhyBeforeTrainingAndAfterFiles) {
       EXPECT_EQ(float_rows(ledger), wish.rows) << when;
       EXPECT_EQ(error_of([&] { quant::check_strict(ledger); }) == "no error", passes) << when;
     };
-    expect(quant::ledger_of(quant::prepare_qat(net, wish.mapping, kinds()), wish.at_conversion, kinds()), "before training");
-    expect(quant::ledger_of(quant::prepare(net, wish.mapping, kinds()), wish.at_conversion, kinds()), "before calibration");
+    expect(quant::ledger_of(quant::prepare_qat(net, wish.mapping, kinds()), wish.at_conversion, kinds()),
+           "before training");
+    expect(quant::ledger_of(quant::prepare(net, wish.mapping, kinds()), wish.at_conversion, kinds()),
+           "before calibration");
     const nn::Graph prepared = calibrated(net, wish.mapping);
     expect(quant::convert(prepared, wish.at_conversion, kinds()).ledger, "converted");
     const TempFolder folder;
@@ -129,13 +131,16 @@ TEST(Ledger, OfAGraphWithoutNotesTellsWhatItCan) {
   }
   const std::string before = "kept in float when it was prepared", none = "!has no int8 form";
   EXPECT_EQ(float_rows(quant::convert(prepared, {}, kinds()).ledger), (Rows{{"conv1", before},
-                                                               {"sigmoid1", none},
-                                                               {"relu", before},
-                                                               {"dropout", before},
-                                                               {"sigmoid2", none},
-                                                               {"norm", none},
-                                                               {"flat", before}}));
-  EXPECT_EQ(error_of([&] { quant::check_strict(quant::convert(prepared, {"sig*", "norm"}, kinds()).ledger); }), "no error");
+                                                                            {"sigmoid1", none},
+                                                                            {"relu", before},
+                                                                            {"dropout", before},
+                                                                            {"sigmoid2", none},
+                                                                            {"norm", none},
+                                                                            {"flat", before}}));
+  EXPECT_EQ(error_of([&] {
+              quant::check_strict(quant::convert(prepared, {"sig*", "norm"}, kinds()).ledger);
+            }),
+            "no error");
 }
 
 /// Two linear layers that read one real value, whose activations `a` and `b` configure.

@@ -22,7 +22,8 @@ const quant::Converted& everything() {
   static const quant::Converted converted = [] {
     nn::Graph net = test::everything_net();
     net.initialize(1);
-    nn::Graph prepared = quant::prepare(net, quant::QConfigMapping().set_name("fc2", std::nullopt).set_name("sigmoid", std::nullopt));
+    nn::Graph prepared =
+        quant::prepare(net, quant::QConfigMapping().set_name("fc2", std::nullopt).set_name("sigmoid", std::nullopt));
     test::infer(prepared, test::random_images({12, 12, 3}, 8, 1, -1.0F, 1.0F));
     quant::freeze_observers(prepared);
     return quant::convert(prepared);

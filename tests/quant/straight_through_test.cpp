@@ -6,8 +6,8 @@
 #include <functional>
 
 #include "detent/kernels/codes/quantize.h"
-#include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/kinds/ops/quantized_ops.h"
+#include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
