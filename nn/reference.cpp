@@ -28,8 +28,8 @@ std::string modules_reference() {
          section("global_avg_pool2d", "The mean of each channel of images `[H, W, C]`.", none) +
          section<Dropout::Options>("dropout", "In training, elements are dropped at random and the others scaled up.") +
          section("flatten", "`[...]` to a vector, as the elements lie: the channel is the fastest.", none) +
-         section("add", "The sum of two inputs of one shape.", none) +
-         section<Concat::Options>("concat", "Its inputs one behind the other along the last axis, the channels.");
+         section<Concat::Options>("concat", "Its inputs one behind the other along the last axis, the channels.") +
+         section("add", "The sum of two inputs of one shape.", none);
 }
 
 }  // namespace detent::nn

@@ -148,6 +148,7 @@ const Layers& standard_layers() {
       {"tanh", {"tanh", make_activation}},
       {"gelu", {"gelu", make_activation}},
       {"hard_swish", {"swish", make_activation}},
+      {"silu", {"silu", make_activation}},
       {"dropout", {"drop", make_dropout}},
       {"flatten", {"flatten", make_plain<nn::Flatten>}},
       {"add", {"add", make_plain<nn::Add>}},

@@ -36,6 +36,8 @@ double function_of(const Activation& a, double x) {
       return x * (1 + std::erf(x / std::sqrt(2.0))) / 2;
     case kernels::Activation::HardSwish:
       return x * std::clamp(x + 3, 0.0, 6.0) / 6;
+    case kernels::Activation::Silu:
+      return x / (1 + std::exp(-x));
   }
   fail("reference: an activation that it does not know");
 }

@@ -31,6 +31,11 @@ template <typename T>
   return above > top ? top : above;
 }
 
+template <typename T>
+T sigmoid(T x) {
+  return T{1} / (T{1} + std::exp(-x));
+}
+
 /// Phi, the distribution of the standard normal.
 template <typename T>
 T normal_distribution(T x) {
@@ -46,10 +51,14 @@ T normal_density(T x) {
 }  // namespace
 
 const Names<Activation>& activation_names() {
-  static const Names<Activation> names{
-      {"relu", Activation::Relu},           {"relu6", Activation::Relu6}, {"leaky_relu", Activation::LeakyRelu},
-      {"sigmoid", Activation::Sigmoid},     {"tanh", Activation::Tanh},   {"gelu", Activation::Gelu},
-      {"hard_swish", Activation::HardSwish}};
+  static const Names<Activation> names{{"relu", Activation::Relu},
+                                       {"relu6", Activation::Relu6},
+                                       {"leaky_relu", Activation::LeakyRelu},
+                                       {"sigmoid", Activation::Sigmoid},
+                                       {"tanh", Activation::Tanh},
+                                       {"gelu", Activation::Gelu},
+                                       {"hard_swish", Activation::HardSwish},
+                                       {"silu", Activation::Silu}};
   return names;
 }
 
@@ -61,7 +70,7 @@ Activation activation_from_name(std::string_view name) {
       return kind;
     }
   }
-  fail("activation: expected one of relu, relu6, leaky_relu, sigmoid, tanh, gelu, hard_swish, got '", name, "'");
+  fail("activation: expected one of relu, relu6, leaky_relu, sigmoid, tanh, gelu, hard_swish, silu, got '", name, "'");
 }
 
 bool gradient_uses_output(Activation kind) {
@@ -82,13 +91,15 @@ void activation_forward(Activation kind, std::int64_t elements, const T* x, T* y
       return apply([a](T v) { return v > T{0} ? v : a * v; });
     }
     case Activation::Sigmoid:
-      return apply([](T v) { return T{1} / (T{1} + std::exp(-v)); });
+      return apply([](T v) { return sigmoid(v); });
     case Activation::Tanh:
       return apply([](T v) { return std::tanh(v); });
     case Activation::Gelu:
       return apply([](T v) { return v * normal_distribution(v); });
     case Activation::HardSwish:
       return apply([](T v) { return v * clip(v + T{3}, T{6}) / T{6}; });
+    case Activation::Silu:
+      return apply([](T v) { return v * sigmoid(v); });
   }
 }
 
@@ -115,6 +126,11 @@ void activation_backward(Activation kind, std::int64_t elements, const T* saved,
         const T inner = g * (x / T{3} + T{0.5});
         const T right = x < T{3} ? inner : g;
         return x > T{-3} ? right : T{0};
+      });
+    case Activation::Silu:
+      return apply([](T x, T g) {
+        const T s = sigmoid(x);
+        return g * s * (T{1} + x * (T{1} - s));
       });
   }
 }

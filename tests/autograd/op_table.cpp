@@ -225,7 +225,7 @@ std::vector<OpRow> elementwise_rows() {
   for (const Kind& kind :
        {Kind{Activation::Relu, "Relu"}, Kind{Activation::Relu6, "ReluSix"}, Kind{Activation::LeakyRelu, "LeakyRelu"},
         Kind{Activation::Sigmoid, "Sigmoid"}, Kind{Activation::Tanh, "Tanh"}, Kind{Activation::Gelu, "Gelu"},
-        Kind{Activation::HardSwish, "HardSwish"}}) {
+        Kind{Activation::HardSwish, "HardSwish"}, Kind{Activation::Silu, "Silu"}}) {
     rows.push_back({"activation", kind.variant,
                     [function = kind.function](RandomStream& random) {
                       return unary(off_kinks(random, random_shape(random), 8, {-3, 0, 3, 6}),

@@ -15,7 +15,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kSlope = 0.125;
 
 const std::vector<Activation> kAll{Activation::Relu, Activation::Relu6, Activation::LeakyRelu, Activation::Sigmoid,
-                                   Activation::Tanh, Activation::Gelu,  Activation::HardSwish};
+                                   Activation::Tanh, Activation::Gelu,  Activation::HardSwish, Activation::Silu};
 
 double reference(Activation kind, double x) {
   switch (kind) {
@@ -33,6 +33,8 @@ double reference(Activation kind, double x) {
       return x * std::erfc(-x / std::sqrt(2.0)) / 2;
     case Activation::HardSwish:
       return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
+    case Activation::Silu:
+      return x / (1 + std::exp(-x));
   }
   return 0;
 }
@@ -57,7 +59,7 @@ TEST(ActivationTest, NamesGoBothWays) {
     EXPECT_EQ(activation_from_name(name_of(kind)), kind) << name_of(kind);
   }
   EXPECT_EQ(name_of(Activation::HardSwish), "hard_swish");
-  EXPECT_THAT(error_of([] { activation_from_name("swish"); }), HasSubstr("hard_swish, got 'swish'"));
+  EXPECT_THAT(error_of([] { activation_from_name("swish"); }), HasSubstr("silu, got 'swish'"));
 }
 
 TEST(ActivationTest, ForwardIsTheFormula) {
