@@ -25,6 +25,7 @@ class HistogramRule : public RangeRule {
   MinMax observe(const MinMax&, const MinMax&, std::int64_t) override {
     constexpr double kStep = 1e-5;
     constexpr std::int64_t kBinsPerTrial = 16;
+    find_occupied();
     const std::vector<double> sums = cumulative();
     const double total = sums.back();
     const double step = std::max(1.0, kStep * total);
@@ -65,6 +66,19 @@ class HistogramRule : public RangeRule {
     double error;
   };
 
+  /// A channel's weights are few: most bins are empty.
+  struct Bin {
+    double number, count;
+  };
+  void find_occupied() {
+    occupied_.clear();
+    for (std::size_t bin = 0; bin < histogram_.counts().size(); ++bin) {
+      if (const double count = histogram_.counts()[bin]; count != 0.0) {
+        occupied_.push_back({static_cast<double>(bin), count});
+      }
+    }
+  }
+
   /// Values up to the upper edge of each bin.
   std::vector<double> cumulative() const {
     std::vector<double> sums;
@@ -83,13 +97,9 @@ class HistogramRule : public RangeRule {
     }
     const double part = width * static_cast<double>(last - first + 1) / levels_;
     const auto level_of = [&](double x) { return std::clamp(std::floor(x / part), 0.0, levels_ - 1.0); };
-    const std::span<const double> counts = histogram_.counts();
     double sum = 0.0;
-    for (std::size_t bin = 0; bin < counts.size(); ++bin) {
-      if (counts[bin] == 0.0) {
-        continue;
-      }
-      const double begin = (static_cast<double>(bin) - static_cast<double>(first)) * width;
+    for (const Bin& bin : occupied_) {
+      const double begin = (bin.number - static_cast<double>(first)) * width;
       const double end = begin + width;
       const double level = level_of(begin);
       const double end_level = level_of(end);
@@ -99,13 +109,14 @@ class HistogramRule : public RangeRule {
       const double error = level == end_level ? squared_error(from, to)
                                               : squared_error(from, part / 2.0) + (end_level - level - 1.0) * whole +
                                                     squared_error(-part / 2.0, to);
-      sum += counts[bin] / width * error;
+      sum += bin.count / width * error;
     }
     return sum;
   }
 
   double levels_;
   ValueHistogram histogram_;
+  std::vector<Bin> occupied_;  // of the histogram
 };
 
 }  // namespace
