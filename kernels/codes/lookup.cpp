@@ -44,17 +44,30 @@ DETENT_VBMI void lookup_vbmi(const std::uint8_t* table, const std::uint8_t* x, s
 
 }  // namespace
 
-CodeTable make_code_table(const std::function<double(double)>& f, ScaleZero from, ScaleZero to, CodeRange codes) {
-  CodeTable table{};
-  for (std::size_t q = 0; q < table.size(); ++q) {
-    const double real = f(double{dequantize(static_cast<std::int32_t>(q), from)});
-    table[q] = static_cast<std::uint8_t>(detent::quantize(static_cast<float>(real), to, codes));
+CodeReals reals_of_codes(ScaleZero from) {
+  CodeReals reals{};
+  for (std::size_t q = 0; q < reals.size(); ++q) {
+    reals[q] = double{dequantize(static_cast<std::int32_t>(q), from)};
   }
+  return reals;
+}
+
+CodeTable make_code_table(const CodeReals& reals, ScaleZero to, CodeRange codes) {
+  CodeTable table{};
+  std::ranges::transform(reals, table.begin(), [&](double real) {
+    return static_cast<std::uint8_t>(detent::quantize(static_cast<float>(real), to, codes));
+  });
   return table;
 }
 
+CodeTable make_code_table(const std::function<double(double)>& f, ScaleZero from, ScaleZero to, CodeRange codes) {
+  CodeReals reals = reals_of_codes(from);
+  std::ranges::transform(reals, reals.begin(), f);
+  return make_code_table(reals, to, codes);
+}
+
 CodeTable requantization_table(ScaleZero from, ScaleZero to, CodeRange codes) {
-  return make_code_table([](double real) { return real; }, from, to, codes);
+  return make_code_table(reals_of_codes(from), to, codes);
 }
 
 bool is_identity(const CodeTable& table, std::int32_t largest) {

@@ -12,6 +12,13 @@ namespace detent::kernels {
 /// y_q = table[x_q]
 using CodeTable = std::array<std::uint8_t, 256>;
 
+/// What each of 256 codes means, or becomes, in double.
+using CodeReals = std::array<double, 256>;
+/// reals[q] = dequantize(q, from)
+CodeReals reals_of_codes(ScaleZero from);
+/// table[q] = quantize(float(reals[q]), to). NaN gives qmin.
+CodeTable make_code_table(const CodeReals& reals, ScaleZero to, CodeRange codes);
+
 /// table[q] = quantize(float(f(double(dequantize(q, from)))), to), f evaluated in double and rounded to f32 once.
 CodeTable make_code_table(const std::function<double(double)>& f, ScaleZero from, ScaleZero to, CodeRange codes);
 

@@ -125,19 +125,17 @@ Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueT
 /// y_q = max(x_q, zero_point), as a table.
 Lowered lower_codes(const nn::Graph::Node&, std::span<const runtime::ValueType> inputs) {
   const std::int32_t zero_point = inputs[0].qparams->tensor().zero_point, qmax = inputs[0].qparams->codes.qmax;
-  Tensor table = Tensor::empty({256}, DType::U8);
+  kernels::CodeTable table{};
   for (std::int32_t q = 0; q < 256; ++q) {
-    table.data<std::uint8_t>()[static_cast<std::size_t>(q)] =
-        static_cast<std::uint8_t>(std::clamp(q, zero_point, qmax));
+    table[static_cast<std::size_t>(q)] = static_cast<std::uint8_t>(std::clamp(q, zero_point, qmax));
   }
-  return {.op = runtime::Lookup{.table = std::move(table)}};
+  return {.op = lookup_of(table)};
 }
 
 Lowered lower_table(const nn::Graph::Node& node, std::span<const runtime::ValueType> inputs) {
   auto& module = module_of<QatActivation>(node);
-  const kernels::CodeTable table = table_of(function_of(module.layer().settings()), inputs[0].qparams->tensor(),
-                                            module.output().map(), module.output().codes());
-  return {.op = runtime::Lookup{.table = Tensor::from(std::vector<std::uint8_t>(table.begin(), table.end()), {256})},
+  return {.op = lookup_of(table_of(function_of(module.layer().settings()), inputs[0].qparams->tensor(),
+                                   module.output().map(), module.output().codes())),
           .kind = "int8_activation",
           .how = "a table of 256 codes"};
 }

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "detent/io/option_reader.h"
-#include "detent/quant/kinds/ops/function_of_codes.h"
 #include "detent/quant/kinds/observed_output.h"
+#include "detent/quant/kinds/ops/function_of_codes.h"
 #include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/passes/preparation.h"
 #include "parts.h"
@@ -100,10 +100,8 @@ void add_softsign(quant::Kinds& kinds) {
   on_codes.is_prepared = true;
   on_codes.lower = [](const nn::Graph::Node& node, std::span<const runtime::ValueType> inputs) {
     quant::FakeQuant& output = quant::module_of<QatSoftsign>(node).output();
-    const kernels::CodeTable table =
-        quant::table_of(&softsign, inputs[0].qparams->tensor(), output.map(), output.codes());
     return quant::Lowered{
-        .op = runtime::Lookup{.table = Tensor::from(std::vector<std::uint8_t>(table.begin(), table.end()), {256})},
+        .op = quant::lookup_of(quant::table_of(&softsign, inputs[0].qparams->tensor(), output.map(), output.codes())),
         .how = "a table of 256 codes"};
   };
   kinds.emplace("softsign", in_float);

@@ -4,6 +4,7 @@
 #include <array>
 #include <bitset>
 #include <cmath>
+#include <vector>
 
 #include "detent/core/conversion.h"
 #include "detent/kernels/codes/quantize.h"
@@ -12,36 +13,34 @@
 namespace detent::quant {
 namespace {
 
-using Reals = std::array<double, 256>;
+using kernels::CodeReals;
 
 /// The function at what each code means.
 struct Values {
-  Reals y = {}, derivative = {};
+  CodeReals y = {}, derivative = {};
 };
 
 Values values_of(const FunctionOfOne& function, ScaleZero from, bool with_derivative) {
-  Reals x;
-  for (std::int32_t q = 0; q < 256; ++q) {
-    x[static_cast<std::size_t>(q)] = dequantize(q, from);
-  }
+  const CodeReals x = kernels::reals_of_codes(from);
   Values values;
   function(x, values.y, with_derivative ? std::span<double>(values.derivative) : std::span<double>());
   return values;
 }
 
-kernels::CodeTable codes_of(const Reals& y, ScaleZero to, CodeRange codes) {
-  kernels::CodeTable table{};
-  std::ranges::transform(y, table.begin(), [&](double value) {
-    return static_cast<std::uint8_t>(quantize(static_cast<float>(value), to, codes));
-  });
-  return table;
-}
-
 /// The range of what the codes that stand in `x` become.
-MinMax range_of(const Reals& y, std::span<const std::uint8_t> x) {
+MinMax range_of(const CodeReals& y, std::span<const std::uint8_t> x) {
+  const auto elements = static_cast<std::int64_t>(x.size());
+  const Slices slices = element_slices(elements);
+  std::vector<std::bitset<256>> by_slice(static_cast<std::size_t>(slices.count));
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    const Range range = elements_of(slices[slice], elements);
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      by_slice[static_cast<std::size_t>(slice)].set(x[static_cast<std::size_t>(i)]);
+    }
+  });
   std::bitset<256> is_there;
-  for (const std::uint8_t q : x) {
-    is_there.set(q);
+  for (const std::bitset<256>& of_slice : by_slice) {
+    is_there |= of_slice;
   }
   MinMax range;
   for (std::size_t q = 0; q < y.size(); ++q) {
@@ -71,7 +70,11 @@ std::array<float, 256> factors_of(const Values& values, ScaleZero to, CodeRange 
 }  // namespace
 
 kernels::CodeTable table_of(const FunctionOfOne& function, ScaleZero from, ScaleZero to, CodeRange codes) {
-  return codes_of(values_of(function, from, false).y, to, codes);
+  return kernels::make_code_table(values_of(function, from, false).y, to, codes);
+}
+
+runtime::Lookup lookup_of(const kernels::CodeTable& table) {
+  return {.table = Tensor::from(std::vector<std::uint8_t>(table.begin(), table.end()), {256})};
 }
 
 Variable function_of_codes(std::string_view name, const Variable& x, const FunctionOfOne& function,
@@ -82,12 +85,15 @@ Variable function_of_codes(std::string_view name, const Variable& x, const Funct
   if (seen != nullptr) {
     seen->include(range_of(values.y, x_q));
   }
-  const kernels::CodeTable table = codes_of(values.y, map->tensor(), map->codes);
+  const kernels::CodeTable table = kernels::make_code_table(values.y, map->tensor(), map->codes);
   Tensor y = Tensor::empty(x.shape(), DType::U8, x.tape().arena());
   std::uint8_t* const y_q = y.data<std::uint8_t>().data();
   for_each_slice(y.elements(), [&](Range slice) {
     kernels::lookup(table.data(), x_q.data() + slice.begin, 1, slice.size(), y_q + slice.begin, slice.size());
   });
+  if (!x.needs_grad()) {
+    return x.tape().constant(y.with_qparams(map));
+  }
   // dx = dy * f'(x), which is a number a code
   return x.tape().record(
       name, y.with_qparams(map), {x},

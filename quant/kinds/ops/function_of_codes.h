@@ -5,6 +5,7 @@
 
 #include "detent/autograd/tape.h"
 #include "detent/kernels/codes/lookup.h"
+#include "detent/runtime/model.h"
 
 /// Any function of one value, on codes: a table of 256 codes, which training and the converted model both read.
 namespace detent::quant {
@@ -17,6 +18,9 @@ using FunctionOfOne = std::function<void(std::span<const double> x, std::span<do
 
 /// table[q] = quantize(float(f(dequantize(q, from))), to): f in double, rounded to f32 once. NaN gives qmin.
 kernels::CodeTable table_of(const FunctionOfOne& function, ScaleZero from, ScaleZero to, CodeRange codes);
+
+/// The operation that ships of it.
+runtime::Lookup lookup_of(const kernels::CodeTable& table);
 
 /// y_q = table_of(...)[x_q]; `name` is a literal, for messages. dx = dy * f'(x) where the code before clamping lies in
 /// [qmin, qmax], else 0. `seen`, if not null, gets the range of the finite f(x).

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "detent/core/conversion.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/layers/dropout.h"
 
@@ -11,18 +12,10 @@ namespace {
 
 using autograd::Backward;
 
-/// Slices of a flat array whose borders are whole bytes of its mask.
-constexpr std::int64_t kBlock = 64;
-constexpr std::int64_t kBlocksPerSlice = 1024;
-
-Range elements_of(Range blocks, std::int64_t elements) {
-  return {blocks.begin * kBlock, std::min(blocks.end * kBlock, elements)};
-}
-
 /// Runs body(elements, seen) over slices; `seen`, if wanted, gets the union of what the slices saw.
 template <typename Body>
 void for_slices(std::int64_t elements, MinMax* seen, Body&& body) {
-  const Slices slices = slice_rows((elements + kBlock - 1) / kBlock, kBlocksPerSlice);
+  const Slices slices = element_slices(elements);  // borders are whole bytes of a mask
   std::vector<MinMax> by_slice(static_cast<std::size_t>(slices.count));
   parallel_slices(slices.count, [&](std::int64_t slice) {
     body(elements_of(slices[slice], elements), seen ? &by_slice[static_cast<std::size_t>(slice)] : nullptr);
