@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include "detent/core/memory.h"
+#include "detent/core/processor.h"
 #include "detent/kernels/product/onednn/onednn_plan.h"
 #include "detent/kernels/product/plan_cache.h"
 
@@ -27,6 +28,20 @@ class SingleThread {
   }
   int before_;
 };
+
+/// Rules out for oneDNN what a limit rules out for our kernels. It takes no limit once it has made a primitive, or has
+/// a stricter one from the environment; both are well.
+void limit_units(const ProcessorUnits& units) {
+  using Isa = dnnl::cpu_isa;
+  const Isa most = units.avx512_bf16   ? Isa::all
+                   : units.avx512_vnni ? Isa::avx512_core_vnni
+                   : units.avx512      ? Isa::avx512_core
+                   : units.avx2        ? Isa::avx2
+                                       : Isa::sse41;
+  if (most != Isa::all) {
+    dnnl_set_max_cpu_isa(static_cast<dnnl_cpu_isa_t>(most));
+  }
+}
 
 dnnl::stream& stream() {
   thread_local dnnl::stream stream(engine());
@@ -83,7 +98,10 @@ void reorder(const Desc& from_desc, const void* from, const Desc& to_desc, void*
 
 // Never destroyed: threads may outlive static destruction, and oneDNN's own statics end in no known order.
 const dnnl::engine& engine() {
-  static const auto& engine = *new dnnl::engine(dnnl::engine::kind::cpu, 0);
+  static const auto& engine = *[] {
+    limit_units(processor_units());
+    return new dnnl::engine(dnnl::engine::kind::cpu, 0);
+  }();
   return engine;
 }
 
@@ -208,23 +226,8 @@ const char* implementation(const Plan& plan) { return plan.implementation.c_str(
 
 }  // namespace onednn
 
-namespace {
+bool has_int8_units() { return processor_units().avx512_vnni; }
 
-bool has_isa(dnnl::cpu_isa wanted) {
-  const auto mask = static_cast<unsigned>(wanted);
-  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & mask) == mask;
-}
-
-}  // namespace
-
-bool has_int8_units() {
-  static const bool has = has_isa(dnnl::cpu_isa::avx512_core_vnni);
-  return has;
-}
-
-bool has_bf16_units() {
-  static const bool has = has_isa(dnnl::cpu_isa::avx512_core_bf16);
-  return has;
-}
+bool has_bf16_units() { return processor_units().avx512_bf16; }
 
 }  // namespace detent::kernels
