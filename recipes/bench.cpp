@@ -8,6 +8,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "detent/core/processor.h"
 #include "detent/evaluation/metrics.h"
 #include "detent/report/profile_table.h"
 
@@ -88,6 +89,7 @@ nlohmann::json to_json(const BenchResult& result) {
       {"examples_per_second", static_cast<double>(result.batch) / median},
       {"share_of_peak", result.share_of_peak()},
       {"ideal_ms", 1e3 * result.ideal_seconds},
+      {"processor", class_of(processor_units())},
       {"peak", {{"fp32", result.peak.f32 / 1e9}, {"bf16", result.peak.bf16 / 1e9}, {"int8", result.peak.int8 / 1e9}}},
       {"peak_memory_bytes", result.peak_memory_bytes}};
   if (result.arena_bytes) {
@@ -115,6 +117,7 @@ std::string to_text(const BenchResult& result) {
   add("examples", fmt::format("{:.0f} a second", static_cast<double>(result.batch) / median));
   add("share of peak", fmt::format("{:.1f} %  (the products at the peak of their types: {:.4g} ms)",
                                    100.0 * result.share_of_peak(), 1e3 * result.ideal_seconds));
+  add("processor", std::string(class_of(processor_units())));
   add("peak", fmt::format("{:.0f} fp32, {:.0f} bf16, {:.0f} int8, in 10^9 operations a second", result.peak.f32 / 1e9,
                           result.peak.bf16 / 1e9, result.peak.int8 / 1e9));
   add("memory", mebibytes(result.peak_memory_bytes) + " of the process at most" +

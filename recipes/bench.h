@@ -67,7 +67,7 @@ void time_runs(
     const std::function<void()>& when_warm = [] {});
 
 /// what, model, precision, batch, threads, runs, median_ms, p90_ms, p99_ms, cpu_ms, examples_per_second, share_of_peak,
-/// ideal_ms, peak {fp32, bf16, int8} in 10^9 operations a second, peak_memory_bytes; of a step saved_activation_bytes,
+/// ideal_ms, processor (class_of its units), peak {fp32, bf16, int8} in 10^9 operations a second, peak_memory_bytes; of a step saved_activation_bytes,
 /// arena_bytes, and with a profile that of profile_table.h.
 nlohmann::json to_json(const BenchResult& result);
 /// The same for people.

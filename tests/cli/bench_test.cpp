@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "detent/core/processor.h"
 #include "tests/cli/process.h"
 
 namespace detent::cli {
@@ -33,6 +34,7 @@ void expect_sane(const json& result) {
   EXPECT_GT(result["share_of_peak"], 0.0);
   EXPECT_NEAR(result["share_of_peak"].get<double>() * result["median_ms"].get<double>(), result["ideal_ms"], 1e-9);
   EXPECT_GT(result["peak_memory_bytes"], 1'000'000);
+  EXPECT_EQ(result["processor"], class_of(processor_units()));
   for (const char* type : {"fp32", "bf16", "int8"}) {
     EXPECT_GT(result["peak"][type], 0.0) << type;
   }
@@ -110,7 +112,8 @@ TEST(Bench, PrintsForPeople) {
   const Outcome outcome =
       detent(folder, {"bench", "step", "--model", "mnist-mlp", "--batch", "8", "--runs", "2", "--profile"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  for (const char* text : {"training step of mnist-mlp in fp32, batch 8", "median", "share of peak", "bytes saved"}) {
+  for (const char* text :
+       {"training step of mnist-mlp in fp32, batch 8", "median", "share of peak", "processor", "bytes saved"}) {
     EXPECT_THAT(outcome.out, HasSubstr(text));
   }
 }
