@@ -1,6 +1,8 @@
 #include "detent/recipes/bench.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
@@ -11,6 +13,23 @@ namespace {
 
 const std::vector<std::string> kBenchmarks{"step", "infer"};
 
+/// "56x56x1"
+Shape image_of(const std::string& text) {
+  std::vector<std::int64_t> extents;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::int64_t extent = 0; extents.size() < 3; ++at) {
+    const auto [next, error] = std::from_chars(at, end, extent);
+    if (error != std::errc() || extent < 1 || extent > 1 << 14 || (next != end) != (extents.size() < 2) ||
+        (next != end && *next != 'x')) {
+      fail("bench: --image: expected height x width x channels, such as 56x56x1, got '", text, "'");
+    }
+    extents.push_back(extent);
+    at = next;
+  }
+  return Shape(extents);
+}
+
 int bench(const Arguments& arguments) {
   const std::string what = arguments.positionals()[0];
   check(what == "step" || what == "infer", "bench: unknown benchmark '", what, "'", hint(what, kBenchmarks),
@@ -19,8 +38,11 @@ int bench(const Arguments& arguments) {
   check(model.has_value(), "bench: --model is missing; for example: detent bench ", what, " --model mnist-cnn");
   check(what == "infer" || !model->ends_with(".h5"), "bench step: --model: expected a recipe, got the model file '",
         *model, "'; a step is of a recipe, and detent bench infer takes model files");
+  const auto image_text = arguments.text("image");
+  const std::optional<Shape> image = image_text ? std::optional(image_of(*image_text)) : std::nullopt;
   const recipes::BenchOptions options{.model = *model,
                                       .precision = arguments.text("precision").value_or("fp32"),
+                                      .image = image,
                                       .batch = arguments.whole("batch", 0, 1, 1 << 20),
                                       .threads = threads_of(arguments),
                                       .runs = arguments.whole("runs", 0, 1, 1'000'000),
@@ -49,6 +71,7 @@ Command bench_command() {
                           "detent bench infer --model runs/mnist-cnn/int8.h5 --precision int8 --batch 1 --json",
                .options = {{"model", "MODEL", "A recipe, by name or file; for infer also a model file (*.h5)"},
                            {"precision", "TYPE", "step: fp32, bf16, fp16 or qat; infer: fp32 or int8 (default: fp32)"},
+                           {"image", "HxWxC", "Size of the images of a recipe (default: that of its data)"},
                            {"batch", "N", "Examples of a batch (default: the recipe's, 128 for a model file)"},
                            threads_option(),
                            {"runs", "N", "Timed runs (default: as many as take two seconds, at least 20)"},

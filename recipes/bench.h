@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "detent/core/profiler.h"
+#include "detent/core/shape.h"
 #include "detent/evaluation/progress.h"
 #include "detent/kernels/product/peak.h"
 
@@ -15,12 +16,13 @@
 namespace detent::recipes {
 
 struct BenchOptions {
-  std::string model = {};      ///< a recipe, by name or file; for inference also a model file (*.h5)
-  std::string precision = {};  ///< a step: "fp32", "bf16", "fp16", "qat"; inference: "fp32", "int8"
-  std::int64_t batch = 0;      ///< 0: the recipe's; 128 for a model file
-  int threads = 1;             ///< of the pool that the caller runs in
-  std::int64_t runs = 0;       ///< how many are timed; 0: as many as take two seconds, but 20 to 20,000
-  bool profile = false;        ///< of a step: measure modules and phases, too
+  std::string model = {};           ///< a recipe, by name or file; for inference also a model file (*.h5)
+  std::string precision = {};       ///< a step: "fp32", "bf16", "fp16", "qat"; inference: "fp32", "int8"
+  std::optional<Shape> image = {};  ///< a recipe's input [H, W, C]; else that of its data
+  std::int64_t batch = 0;           ///< 0: the recipe's; 128 for a model file
+  int threads = 1;                  ///< of the pool that the caller runs in
+  std::int64_t runs = 0;            ///< how many are timed; 0: as many as take two seconds, but 20 to 20,000
+  bool profile = false;             ///< of a step: measure modules and phases, too
 };
 
 struct BenchResult {
@@ -67,8 +69,8 @@ void time_runs(
     const std::function<void()>& when_warm = [] {});
 
 /// what, model, precision, batch, threads, runs, median_ms, p90_ms, p99_ms, cpu_ms, examples_per_second, share_of_peak,
-/// ideal_ms, processor (class_of its units), peak {fp32, bf16, int8} in 10^9 operations a second, peak_memory_bytes; of a step saved_activation_bytes,
-/// arena_bytes, and with a profile that of profile_table.h.
+/// ideal_ms, processor (class_of its units), peak {fp32, bf16, int8} in 10^9 operations a second, peak_memory_bytes; of
+/// a step saved_activation_bytes, arena_bytes, and with a profile that of profile_table.h.
 nlohmann::json to_json(const BenchResult& result);
 /// The same for people.
 std::string to_text(const BenchResult& result);

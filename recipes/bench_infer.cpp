@@ -19,12 +19,13 @@ struct Source {
   std::int64_t batch = kBatchOfFiles;
 };
 
-Source open(const std::string& model) {
+Source open(const std::string& model, const std::optional<Shape>& image) {
   if (model.ends_with(".h5")) {
+    check(!image, "bench infer: --image: ", model, " has images of its own size; name a recipe");
     return {.model = quant::open_model(model)};
   }
   const Recipe recipe = load_recipe(model);
-  return {.model = {.kind = "fp32", .content = float_graph_of(recipe)},
+  return {.model = {.kind = "fp32", .content = float_graph_of(recipe, image)},
           .mapping = recipe.qconfig_mapping(),
           .batch = recipe.train.batch};
 }
@@ -50,7 +51,7 @@ BenchResult bench_infer(const BenchOptions& options, evaluation::Reporter& repor
   const bool is_int8 = options.precision == "int8";
   check(is_int8 || options.precision == "fp32", "bench infer: --precision: expected fp32 or int8, got '",
         options.precision, "'");
-  const Source source = open(options.model);
+  const Source source = open(options.model, options.image);
   check(is_int8 || source.model.kind == "fp32", "bench infer: ", options.model, " is a ", source.model.kind,
         " model; use --precision int8, or name its fp32.h5");
   const runtime::Model model = is_int8 ? quantized(source) : quant::lower(*source.model.graph());

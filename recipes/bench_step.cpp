@@ -31,7 +31,7 @@ BenchResult bench_step(const BenchOptions& options, evaluation::Reporter& report
     overrides.push_back("train.precision=" + options.precision);
   }
   const Recipe recipe = load_recipe(options.model, overrides);
-  nn::Graph graph = float_graph_of(recipe);
+  nn::Graph graph = float_graph_of(recipe, options.image);
   const std::int64_t batch_size = options.batch > 0 ? options.batch : recipe.train.batch;
   const std::vector<data::Batch> batches =
       training_batches(kBatches, batch_size, graph.input_shape(), graph.output_shape().elements());

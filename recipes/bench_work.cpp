@@ -36,10 +36,10 @@ bool is_integer(const nn::Module& module) { return module.kind().starts_with("qa
 
 }  // namespace
 
-nn::Graph float_graph_of(const Recipe& recipe) {
-  Shape image{28, 28, 1};
+nn::Graph float_graph_of(const Recipe& recipe, const std::optional<Shape>& wanted) {
+  Shape image = wanted.value_or(Shape{data::kDigitSize, data::kDigitSize, 1});
   std::int64_t classes = 10;
-  if (recipe.data.name != "mnist" && recipe.data.name != "digits") {
+  if (!wanted && recipe.data.name != "mnist" && recipe.data.name != "digits") {
     const train::RunData data = train::open_run_data(recipe.data, std::nullopt);
     image = data.train.example_shape();
     classes = data.train.classes;

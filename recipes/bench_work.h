@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "detent/core/tensor.h"
@@ -12,8 +13,9 @@
 /// What the benchmarks of steps and of inference share.
 namespace detent::recipes {
 
-/// The float graph of a recipe with initial weights. Data sets named "mnist" and "digits" need not be there.
-nn::Graph float_graph_of(const Recipe& recipe);
+/// The float graph of a recipe with initial weights, for images of the shape `image` and 10 classes, or, without one,
+/// for the recipe's data. Data sets named "mnist" and "digits" need not be there.
+nn::Graph float_graph_of(const Recipe& recipe, const std::optional<Shape>& image);
 
 /// Images f32 [batch, ...shape] of pixel values p / 255, and labels s32 [batch]: random, but always the same.
 Tensor random_images(std::int64_t batch, const Shape& shape);

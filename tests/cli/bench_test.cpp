@@ -118,6 +118,15 @@ TEST(Bench, PrintsForPeople) {
   }
 }
 
+TEST(Bench, TakesImagesOfAnySize) {
+  const json small = bench({"infer", "--model", "mnist-mobilenet", "--image", "16x20x3", "--batch", "2"});
+  const json large = bench({"infer", "--model", "mnist-mobilenet", "--image", "32x20x3", "--batch", "2"});
+  const auto work = [](const json& result) {
+    return result["ideal_ms"].get<double>() * result["peak"]["fp32"].get<double>();
+  };
+  EXPECT_NEAR(work(large) / work(small), 2.0, 0.01);
+}
+
 TEST(Bench, WrongCallsAreOneClearLine) {
   const TempFolder folder;
   const auto expect_refused = [&](const std::vector<std::string>& words, const std::string& line) {
@@ -128,6 +137,10 @@ TEST(Bench, WrongCallsAreOneClearLine) {
     EXPECT_EQ(outcome.err, "detent: " + line + "\n");
     EXPECT_EQ(outcome.out, "");
   };
+  for (const std::string image : {"56", "56x56", "56x56x1x1", "56x56x", "56x0x1", "x56x1", "56x56x1 "}) {
+    expect_refused({"infer", "--model", "mnist-cnn", "--image", image},
+                   "bench: --image: expected height x width x channels, such as 56x56x1, got '" + image + "'");
+  }
   expect_refused({"stpe", "--model", "mnist-mlp"},
                  "bench: unknown benchmark 'stpe'; did you mean 'step'? `detent bench --help` lists them");
   expect_refused({"step"}, "bench: --model is missing; for example: detent bench step --model mnist-cnn");
