@@ -95,13 +95,13 @@ using SumsConsumer = std::function<void(std::int64_t slice, Range images, const 
 Slices conv_slices(const ConvShape& shape);
 
 /// acc = sum (x_q - x_zero_point) * w_q in s32, exactly, on every processor: with VNNI as u8 x s8 products; without it
-/// (where the processor's 16-bit sums would saturate) as f32 products of integers in chunks of depth <= 512, whose sums
-/// stay below 2^24. Padding is with x_zero_point. Each slice's sums are handed to `consume` while they are in cache.
-/// REQUIRES: the codes are those that the weight was packed for.
+/// (where the processor's 16-bit sums of such products would saturate) as products of 16-bit numbers. Padding is with
+/// x_zero_point. Each slice's sums are handed to `consume` while they are in cache. REQUIRES: the codes are those that
+/// the weight was packed for.
 void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point,
                     const PackedWeight& weight, const SumsConsumer& consume);
 
-/// Whether integer products run on VNNI units, or on the exact f32 path.
+/// Whether the processor has VNNI units of 512 bits.
 bool has_int8_units();
 /// Whether bf16 products run on bf16 units.
 bool has_bf16_units();

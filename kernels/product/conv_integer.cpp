@@ -2,16 +2,12 @@
 
 #include "detent/core/vectorized.h"
 #include "detent/kernels/product/conv_internal.h"
+#include "detent/kernels/product/int8/product.h"
 
 namespace detent::kernels {
 namespace {
 
 using onednn::Product;
-
-/// f32 sums of this many products of codes stay below 2^24, so they are exact: 512 * 255 * 127 = 16,581,120.
-constexpr std::int64_t kExactDepth = 512;
-/// Elements of the matrix of input patches that the exact path makes at a time.
-constexpr std::int64_t kPatchElements = 128 * 1024;
 
 DETENT_VECTORIZED void subtract_row(std::int32_t* acc, const std::int32_t* row, std::int64_t count,
                                     std::int64_t columns) {
@@ -22,61 +18,18 @@ DETENT_VECTORIZED void subtract_row(std::int32_t* acc, const std::int32_t* row, 
   }
 }
 
-DETENT_VECTORIZED void add_exact_sums(const float* sums, std::int64_t count, std::int32_t* acc) {
-  for (std::int64_t o = 0; o < count; ++o) {
-    acc[o] += static_cast<std::int32_t>(sums[o]);
+/// The sums of some images on tiles.
+void tile_sums(const ConvShape& s, const std::uint8_t* x_q, std::int64_t images, std::int32_t zero_point,
+               const Int8Product& product, const std::int32_t* start, std::int32_t* acc) {
+  const Int8Results results{.kernels = &int8_unit().sums, .start = start, .bytes = sizeof(std::int32_t)};
+  auto* const y = reinterpret_cast<std::uint8_t*>(acc);
+  if (is_linear(s)) {
+    product.run_rows(x_q, images, {0, product.blocks()}, results, y);
+    return;
   }
-}
-
-/// The codes that output pixel `pixel` of `image` sees in group `group`, less their zero point: [KH, KW, C / groups].
-void gather_patch(const ConvShape& s, const std::uint8_t* image, std::int32_t zero_point, std::int64_t pixel,
-                  std::int64_t group, float* patch) {
-  const std::int64_t channels = s.c / s.groups;
-  const std::int64_t top = pixel / s.out_w() * s.stride_h - s.padding.top;
-  const std::int64_t left = pixel % s.out_w() * s.stride_w - s.padding.left;
-  for (std::int64_t i = 0; i < s.kh; ++i) {
-    const std::int64_t row = top + i * s.dilation_h;
-    for (std::int64_t j = 0; j < s.kw; ++j, patch += channels) {
-      const std::int64_t column = left + j * s.dilation_w;
-      if (row < 0 || row >= s.h || column < 0 || column >= s.w) {
-        std::fill_n(patch, channels, 0.0F);
-        continue;
-      }
-      const std::uint8_t* codes = image + (row * s.w + column) * s.c + group * channels;
-      for (std::int64_t c = 0; c < channels; ++c) {
-        patch[c] = static_cast<float>(codes[c] - zero_point);
-      }
-    }
-  }
-}
-
-/// One slice without VNNI: patches times weights in f32, in chunks whose sums are exact, added up in s32.
-void exact_sums(const ConvShape& s, Range images, const std::uint8_t* x_q, std::int32_t zero_point, const float* weight,
-                std::int32_t* acc) {
-  const std::int64_t depth = s.depth();
-  const std::int64_t outputs = s.o / s.groups;
-  const std::int64_t image_pixels = s.out_h() * s.out_w();
-  const std::int64_t pixels = images.size() * image_pixels;
-  const std::int64_t block = std::clamp<std::int64_t>(kPatchElements / depth, 1, pixels);
-  float* patches = thread_scratch_of<float>(static_cast<std::size_t>(block * depth), Scratch::ProductInput);
-  float* sums = thread_scratch_of<float>(static_cast<std::size_t>(block * outputs), Scratch::ProductConversion);
-  std::fill_n(acc, pixels * s.o, 0);
-  for (std::int64_t group = 0; group < s.groups; ++group) {
-    for (std::int64_t first = 0; first < pixels; first += block) {
-      const std::int64_t count = std::min(block, pixels - first);
-      for (std::int64_t p = 0; p < count; ++p) {
-        const std::int64_t image = images.begin + (first + p) / image_pixels;
-        gather_patch(s, x_q + image * s.input_row(), zero_point, (first + p) % image_pixels, group,
-                     patches + p * depth);
-      }
-      for (std::int64_t k = 0; k < depth; k += kExactDepth) {
-        onednn::sgemm_nt(count, std::min(kExactDepth, depth - k), outputs, patches + k, depth,
-                         weight + group * outputs * depth + k, depth, sums, outputs);
-        for (std::int64_t p = 0; p < count; ++p) {
-          add_exact_sums(sums + p * outputs, outputs, acc + (first + p) * s.o + group * outputs);
-        }
-      }
-    }
+  for (std::int64_t i = 0; i < images; ++i) {
+    product.run_image(x_q + i * s.input_row(), static_cast<std::uint8_t>(zero_point), {0, s.out_h()}, results,
+                      y + i * s.output_row() * results.bytes);
   }
 }
 
@@ -139,11 +92,10 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
   impl->dtype = DType::S8;
   impl->product = Product::Integer;
   if (!has_int8_units()) {
-    impl->bytes = static_cast<std::size_t>(shape.weight_elements()) * sizeof(float);
-    const auto data = allocate_aligned(impl->bytes);
-    std::copy_n(weight, shape.weight_elements(), reinterpret_cast<float*>(data.get()));
-    impl->layout = WeightLayout::Exact;
-    impl->data = data;
+    impl->tiles = std::make_shared<Int8Product>(shape, weight);
+    impl->bytes = impl->tiles->weight_bytes();
+    impl->layout = WeightLayout::Tiles;
+    impl->data = impl->tiles->weight();
     return PackedWeight(std::move(impl));
   }
   if (is_linear(shape)) {
@@ -172,11 +124,14 @@ void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_
   const PackedWeight::Impl& packed = packed_for("conv2d_integer", weight, Product::Integer, shape, DType::S8);
   const Slices slices = conv_slices(shape);
   const std::size_t most_sums = static_cast<std::size_t>((slices.rows / slices.count + 1) * shape.output_row());
-  if (packed.layout == WeightLayout::Exact) {
+  if (packed.layout == WeightLayout::Tiles) {
+    const std::vector<std::int32_t> start = packed.tiles->start(x_zero_point);
     parallel_slices(slices.count, [&](std::int64_t slice) {
+      const Range images = slices[slice];
       auto* acc = thread_scratch_of<std::int32_t>(most_sums, Scratch::ProductSums);
-      exact_sums(shape, slices[slice], x_q, x_zero_point, reinterpret_cast<const float*>(packed.data.get()), acc);
-      consume(slice, slices[slice], acc);
+      tile_sums(shape, x_q + images.begin * shape.input_row(), images.size(), x_zero_point, *packed.tiles, start.data(),
+                acc);
+      consume(slice, images, acc);
     });
     return;
   }

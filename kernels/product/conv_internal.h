@@ -12,11 +12,13 @@
 /// What the sources of the convolution share with each other.
 namespace detent::kernels {
 
+class Int8Product;
+
 /// How the numbers of a packed weight lie in memory.
 ///   Plain     O I, as the caller had it (linear layers, f32 and bf16)
 ///   Blocked   oneDNN's layout for the product
-///   Exact     O I of f32 that hold codes (integer products without VNNI)
-enum class WeightLayout : std::uint8_t { Plain, Blocked, Exact };
+///   Tiles     for the tiles of Int8Product (integer products)
+enum class WeightLayout : std::uint8_t { Plain, Blocked, Tiles };
 
 struct PackedWeight::Impl {
   ConvShape shape;  // with n = 1
@@ -24,8 +26,9 @@ struct PackedWeight::Impl {
   onednn::Product product = onednn::Product::Forward;
   WeightLayout layout = WeightLayout::Plain;
   std::shared_ptr<const std::byte> data;
-  std::size_t bytes = 0;           // of data
-  std::vector<std::int32_t> sums;  // of an output's codes; only for integer linear layers
+  std::size_t bytes = 0;                               // of data
+  std::vector<std::int32_t> sums;                      // of an output's codes; only for integer linear layers
+  std::shared_ptr<const Int8Product> tiles = nullptr;  // whose weights `data` is
 };
 
 /// The implementation of `weight`, checked to be packed for this product, shape and type.

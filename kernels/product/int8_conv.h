@@ -18,14 +18,14 @@ class Int8Conv {
   /// Weight codes O KH KW I in [-127, 127]; `shape.n` does not matter. `pool`: 2 x 2, stride 2, unpadded, of whole
   /// windows as PoolShape has it.
   ///
-  /// Gives an undefined Int8Conv where only the general functions will do: without VNNI units; with groups; with
-  /// columns of the kernel apart (dilation_w > 1 < kw); where a code before clamping could pass 2^30; where the pool
-  /// has no window. Throws Error where conv2d_integer would.
+  /// Gives an undefined Int8Conv where only the general functions will do: with groups; with columns of the kernel
+  /// apart (dilation_w > 1 < kw); where a code before clamping could pass 2^30; where the pool has no window. Throws
+  /// Error where conv2d_integer would.
   static Int8Conv make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                        const Requantization& requantization, bool pool = false);
 
   /// For `observe`: of a convolution whose weights, or maps, change from step to step. Undefined also for linear
-  /// layers, and where the outputs are no multiple of 16 or a real value might not be finite.
+  /// layers, and where the outputs do not fill vectors (a multiple of 16 does) or a real value might not be finite.
   static Int8Conv make_observed(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                                 const Requantization& requantization);
 

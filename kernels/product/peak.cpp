@@ -8,6 +8,7 @@
 
 #include "detent/core/error.h"
 #include "detent/core/intrinsics.h"
+#include "detent/core/processor.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/product/conv.h"
 
@@ -25,8 +26,8 @@ constexpr double kSeconds = 0.03;
 
 // A loop, and the operations that one round of it does. The result of `run` keeps the loop from being removed.
 struct Loop {
-  float (*run)();
-  double operations;
+  float (*run)() = nullptr;
+  double operations = 0.0;
 };
 
 float plain_f32() {
@@ -106,8 +107,32 @@ __attribute__((target("avx512f,avx512bf16"))) float avx512_bf16() {
   return lanes[0];
 }
 
-__attribute__((target("avx512f,avx512vnni"))) float avx512_int8() {
+/// What a round adds to a sum of codes times weights, as the units of kernels/product/int8/tile_*.cpp do. Written out
+/// so that compilers do not move products of the same numbers out of the loop.
+struct Vnni {
+  [[gnu::always_inline]] __attribute__((target("avx512f"))) static void add(__m512i& sum, __m512i factor) {
+    asm("vpdpbusd %1, %1, %0" : "+v"(sum) : "v"(factor));
+  }
+  [[gnu::always_inline]] __attribute__((target("avx2"))) static void add(__m256i& sum, __m256i factor) {
+    asm("%{vex%} vpdpbusd %1, %1, %0" : "+x"(sum) : "x"(factor));
+  }
+};
+
+struct Pairs {
+  [[gnu::always_inline]] __attribute__((target("avx512f,avx512bw"))) static void add(__m512i& sum, __m512i factor) {
+    __m512i product;
+    asm("vpmaddwd %2, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(sum), "=&v"(product) : "v"(factor));
+  }
+  [[gnu::always_inline]] __attribute__((target("avx2"))) static void add(__m256i& sum, __m256i factor) {
+    __m256i product;
+    asm("vpmaddwd %2, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(product) : "x"(factor));
+  }
+};
+
+template <typename Products>
+__attribute__((target("avx512f,avx512bw"))) float avx512_int8() {
   __m512i sums[kChains];
+#pragma GCC unroll 12
   for (int i = 0; i < kChains; ++i) {
     sums[i] = _mm512_set1_epi32(i);
   }
@@ -115,10 +140,11 @@ __attribute__((target("avx512f,avx512vnni"))) float avx512_int8() {
   for (int round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
     for (__m512i& sum : sums) {
-      sum = _mm512_dpbusd_epi32(sum, factor, factor);
+      Products::add(sum, factor);
     }
   }
   __m512i total = sums[0];
+#pragma GCC unroll 12
   for (int i = 1; i < kChains; ++i) {
     total = _mm512_add_epi32(total, sums[i]);
   }
@@ -126,20 +152,57 @@ __attribute__((target("avx512f,avx512vnni"))) float avx512_int8() {
   _mm512_store_si512(lanes, total);
   return static_cast<float>(lanes[0]);
 }
+
+template <typename Products>
+__attribute__((target("avx2"))) float avx2_int8() {
+  __m256i sums[kChains];
+#pragma GCC unroll 12
+  for (int i = 0; i < kChains; ++i) {
+    sums[i] = _mm256_set1_epi32(i);
+  }
+  const __m256i factor = _mm256_set1_epi32(0x01010101);
+  for (int round = 0; round < kRounds; ++round) {
+#pragma GCC unroll 12
+    for (__m256i& sum : sums) {
+      Products::add(sum, factor);
+    }
+  }
+  __m256i total = sums[0];
+#pragma GCC unroll 12
+  for (int i = 1; i < kChains; ++i) {
+    total = _mm256_add_epi32(total, sums[i]);
+  }
+  return static_cast<float>(_mm256_cvtsi256_si32(total));
+}
 #endif
 
 constexpr double loop_operations(int lanes, int products) { return 2.0 * lanes * products * kChains * kRounds; }
 
 Loop f32_loop() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) {
+  if (processor_units().avx512) {
     return {avx512_f32, loop_operations(16, 1)};
   }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+  if (processor_units().avx2) {
     return {avx2_f32, loop_operations(8, 1)};
   }
 #endif
   return {plain_f32, loop_operations(1, 1)};
+}
+
+/// No loop where plain C++ computes the products.
+Loop int8_loop() {
+#if defined(__x86_64__)
+  const ProcessorUnits& has = processor_units();
+  if (has.avx512) {
+    return has.avx512_vnni ? Loop{avx512_int8<Vnni>, loop_operations(16, 4)}
+                           : Loop{avx512_int8<Pairs>, loop_operations(16, 2)};
+  }
+  if (has.avx2) {
+    return has.avx2_vnni ? Loop{avx2_int8<Vnni>, loop_operations(8, 4)} : Loop{avx2_int8<Pairs>, loop_operations(8, 2)};
+  }
+#endif
+  return {};
 }
 
 double measure(const Loop& loop, int threads) {
@@ -166,13 +229,13 @@ Peak measure_peak(int threads) {
   peak.f32 = measure(f32_loop(), threads);
   peak.bf16 = peak.int8 = peak.f32;
 #if defined(__x86_64__)
-  if (has_bf16_units() && __builtin_cpu_supports("avx512bf16")) {
+  if (has_bf16_units()) {
     peak.bf16 = measure({avx512_bf16, loop_operations(16, 2)}, threads);
   }
-  if (has_int8_units() && __builtin_cpu_supports("avx512vnni")) {
-    peak.int8 = measure({avx512_int8, loop_operations(16, 4)}, threads);
-  }
 #endif
+  if (const Loop loop = int8_loop(); loop.run != nullptr) {
+    peak.int8 = measure(loop, threads);
+  }
   return peak;
 }
 

@@ -1,0 +1,246 @@
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "detent/kernels/product/int8/tile.h"
+
+/// The tiles as templates over a vector unit. A source that makes them for a unit defines DETENT_TILE, the attributes
+/// of functions for that unit (which cannot depend on a template's parameter), and includes this file after it. A unit
+/// has
+///   Vector, Seen     s32 of its lanes; ranges of reals: see requantize_tile.h
+///   kLanes           outputs of a vector
+///   kCodeBytes       see Int8Unit
+///   kPixels          [V - 1]: the most pixels of a tile, as registers allow
+///   kWindows         [V - 1]: the most windows of a pooled tile
+///   zero, load, store, broadcast (of four bytes), largest, add_products (of a group's codes and weights)
+namespace detent::kernels {
+namespace {
+
+/// Adds the products of kLines lines of kColumns pixels to `acc`, pixel by pixel of V vectors.
+template <typename Unit, int kLines, int kColumns, int V>
+DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines * kColumns][V]) {
+#pragma GCC unroll 32
+  for (int p = 0; p < kLines * kColumns; ++p) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      acc[p][v] = Unit::load(t.start + Unit::kLanes * v);
+    }
+  }
+  const std::int8_t* weight = t.weight;
+  const std::int64_t stride = t.pixel_stride;
+  for (std::int64_t row = 0; row < t.kernel_rows; ++row) {
+    const std::uint8_t* x = t.x + row * t.kernel_row_stride;
+    const std::uint8_t* const end = x + 4 * t.groups;
+    for (; x != end; x += 4, weight += 4 * Unit::kLanes * V) {
+      typename Unit::Vector w[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        w[v] = Unit::load(weight + 4 * Unit::kLanes * v);
+      }
+#pragma GCC unroll 2
+      for (int line = 0; line < kLines; ++line) {
+        const std::uint8_t* const pixels = x + line * t.line_stride;
+#pragma GCC unroll 32
+        for (int column = 0; column < kColumns; ++column) {
+          const typename Unit::Vector codes = Unit::broadcast(pixels + column * stride);
+#pragma GCC unroll 4
+          for (int v = 0; v < V; ++v) {
+            Unit::add_products(acc[line * kColumns + column][v], codes, w[v]);
+          }
+        }
+      }
+    }
+  }
+}
+
+/// Copies the first `count` of up to kBytes bytes: in powers of two, since a loop would become a call, around which
+/// sums leave their registers.
+template <int kBytes>
+DETENT_TILE void copy_part(std::uint8_t* to, const std::uint8_t* from, std::int64_t count) {
+  if (count >= kBytes) {
+    std::memcpy(to, from, kBytes);
+    return;
+  }
+  if constexpr (kBytes > 1) {
+    constexpr int kHalf = static_cast<int>(std::bit_ceil(static_cast<unsigned>(kBytes)) / 2);
+    if (count >= kHalf) {
+      std::memcpy(to, from, kHalf);
+      to += kHalf;
+      from += kHalf;
+      count -= kHalf;
+    }
+    copy_part<kHalf>(to, from, count);
+  }
+}
+
+/// Clamps and stores the rounded codes of as many pixels, from kFirst on, as one vector holds.
+template <typename Unit, int kFirst, int P, int V>
+DETENT_TILE void store_vector(const Int8Tile& t, const typename Unit::Vector (&q)[P][V]) {
+  constexpr int kBytes = V * Unit::kLanes;
+  constexpr int kPixels = std::min(4 / V, P - kFirst);
+  typename Unit::Vector four[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    four[i] = i < kPixels * V ? q[kFirst + i / V][i % V] : Unit::zero();
+  }
+  const typename Unit::Vector codes = clamp_and_pack(four, t.requantization);
+  std::uint8_t* const y = t.y + kFirst * t.y_stride;
+  if (kPixels * V == 4 && t.outputs == kBytes && (kPixels == 1 || t.y_stride == kBytes)) {
+    Unit::store(y, codes);
+    return;
+  }
+  alignas(64) std::uint8_t bytes[4 * Unit::kLanes];
+  Unit::store(bytes, codes);
+#pragma GCC unroll 4
+  for (int i = 0; i < kPixels; ++i) {
+    copy_part<kBytes>(y + i * t.y_stride, bytes + i * kBytes, t.outputs);
+  }
+}
+
+/// Not a loop, so that sums surely stay in registers.
+template <typename Unit, int P, int V, int... kVectors>
+DETENT_TILE void store_vectors(const Int8Tile& t, const typename Unit::Vector (&q)[P][V],
+                               std::integer_sequence<int, kVectors...>) {
+  (store_vector<Unit, kVectors*(4 / V), P, V>(t, q), ...);
+}
+
+template <typename Unit, int P, int V>
+DETENT_TILE void store_codes(const Int8Tile& t, const typename Unit::Vector (&q)[P][V]) {
+  constexpr int kTogether = 4 / V;
+  store_vectors<Unit, P, V>(t, q, std::make_integer_sequence<int, (P + kTogether - 1) / kTogether>());
+}
+
+template <typename Unit, bool kBias, int P, int V>
+DETENT_TILE void requantize_and_store(const Int8Tile& t, typename Unit::Vector (&acc)[P][V]) {
+#pragma GCC unroll 32
+  for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      acc[p][v] = requantize_vector<kBias>(acc[p][v], t.requantization, Unit::kLanes * v);
+    }
+  }
+  store_codes<Unit, P, V>(t, acc);
+}
+
+template <typename Unit, bool kBias>
+struct Codes {
+  static constexpr const auto& kMost = Unit::kPixels;
+  template <int P, int V>
+  DETENT_TILE_KERNEL static void tile(const Int8Tile& t) {
+    typename Unit::Vector acc[P][V];
+    multiply<Unit, 1, P, V>(t, acc);
+    requantize_and_store<Unit, kBias, P, V>(t, acc);
+  }
+};
+
+template <typename Unit>
+struct Observed {
+  static constexpr const auto& kMost = Unit::kPixels;
+  template <int P, int V>
+  DETENT_TILE_KERNEL static void tile(const Int8Tile& t) {
+    typename Unit::Vector acc[P][V];
+    multiply<Unit, 1, P, V>(t, acc);
+    const TileObservation& o = t.observation;
+    typename Unit::Seen seen(o.seen);
+#pragma GCC unroll 32
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        const typename Unit::Seen::Mask mask = observe_vector(acc[p][v], t.requantization, o, Unit::kLanes * v, seen);
+        std::memcpy(o.mask + p * o.mask_stride + static_cast<int>(sizeof(mask)) * v, &mask, sizeof(mask));
+      }
+    }
+    store_codes<Unit, P, V>(t, acc);
+    seen.store(o.seen);
+  }
+};
+
+template <typename Unit, bool kBias>
+struct Pooled {
+  static constexpr const auto& kMost = Unit::kWindows;
+  template <int P, int V>
+  DETENT_TILE_KERNEL static void tile(const Int8Tile& t) {
+    typename Unit::Vector acc[4 * P][V];
+    multiply<Unit, 2, 2 * P, V>(t, acc);
+    typename Unit::Vector largest[P][V];
+#pragma GCC unroll 32
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        largest[p][v] = Unit::largest(Unit::largest(acc[2 * p][v], acc[2 * p + 1][v]),
+                                      Unit::largest(acc[2 * P + 2 * p][v], acc[2 * P + 2 * p + 1][v]));
+      }
+    }
+    requantize_and_store<Unit, kBias, P, V>(t, largest);
+  }
+};
+
+template <typename Unit, int V>
+DETENT_TILE void store_sums(const Int8Tile& t, int pixel, const typename Unit::Vector (&sums)[V]) {
+  constexpr int kBytes = 4 * Unit::kLanes;
+  std::uint8_t* const y = t.y + pixel * t.y_stride;
+#pragma GCC unroll 4
+  for (int v = 0; v < V - 1; ++v) {
+    Unit::store(y + kBytes * v, sums[v]);
+  }
+  std::uint8_t* const last = y + kBytes * (V - 1);
+  if (t.outputs == Unit::kLanes * V) {
+    Unit::store(last, sums[V - 1]);
+    return;
+  }
+  alignas(64) std::uint8_t bytes[kBytes];
+  Unit::store(bytes, sums[V - 1]);
+  copy_part<kBytes>(last, bytes, 4 * t.outputs - kBytes * (V - 1));
+}
+
+template <typename Unit>
+struct Sums {
+  static constexpr const auto& kMost = Unit::kPixels;
+  template <int P, int V>
+  DETENT_TILE_KERNEL static void tile(const Int8Tile& t) {
+    typename Unit::Vector acc[P][V];
+    multiply<Unit, 1, P, V>(t, acc);
+    store_pixels<P, V>(t, acc, std::make_integer_sequence<int, P>());
+  }
+
+ private:
+  template <int P, int V, int... kPixel>
+  DETENT_TILE static void store_pixels(const Int8Tile& t, const typename Unit::Vector (&acc)[P][V],
+                                       std::integer_sequence<int, kPixel...>) {
+    (store_sums<Unit, V>(t, kPixel, acc[kPixel]), ...);
+  }
+};
+
+template <typename Kind, int V, std::size_t... P>
+constexpr std::array<Int8Kernel, sizeof...(P)> row_of(std::index_sequence<P...>) {
+  return {&Kind::template tile<static_cast<int>(P) + 1, V>...};
+}
+
+template <typename Kind, std::size_t kRow>
+constexpr auto kRowOf = row_of<Kind, static_cast<int>(kRow) + 1>(std::make_index_sequence<Kind::kMost[kRow]>());
+
+template <typename Kind>
+Int8Kernels kernels_of() {
+  const auto rows = []<std::size_t... kRow>(std::index_sequence<kRow...>)->Int8Kernels {
+    return {kRowOf<Kind, kRow>...};
+  };
+  return rows(std::make_index_sequence<Kind::kMost.size()>());
+}
+
+template <typename Unit>
+Int8Unit unit_of() {
+  return {.lanes = Unit::kLanes,
+          .code_bytes = Unit::kCodeBytes,
+          .codes = kernels_of<Codes<Unit, false>>(),
+          .biased_codes = kernels_of<Codes<Unit, true>>(),
+          .observed = kernels_of<Observed<Unit>>(),
+          .pooled = kernels_of<Pooled<Unit, false>>(),
+          .biased_pooled = kernels_of<Pooled<Unit, true>>(),
+          .sums = kernels_of<Sums<Unit>>()};
+}
+
+}  // namespace
+}  // namespace detent::kernels
