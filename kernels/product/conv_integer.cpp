@@ -2,6 +2,7 @@
 
 #include "detent/core/vectorized.h"
 #include "detent/kernels/product/conv_internal.h"
+#include "detent/kernels/product/depthwise/depthwise.h"
 
 namespace detent::kernels {
 namespace {
@@ -138,6 +139,14 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
   impl->shape.n = 1;
   impl->dtype = DType::S8;
   impl->product = Product::Integer;
+  if (depthwise::serves(shape)) {
+    depthwise::Codes packed = depthwise::pack_codes(shape, weight);
+    impl->bytes = packed.bytes;
+    impl->layout = WeightLayout::Depthwise;
+    impl->data = std::move(packed.data);
+    impl->sums = std::move(packed.sums);
+    return PackedWeight(std::move(impl));
+  }
   if (!has_int8_units()) {
     impl->bytes = static_cast<std::size_t>(shape.weight_elements()) * sizeof(float);
     const auto data = allocate_aligned(impl->bytes);
@@ -177,6 +186,18 @@ void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_
       auto* acc = thread_scratch_of<std::int32_t>(most_sums, Scratch::ProductSums);
       exact_sums(shape, slices[slice], x_q, x_zero_point, reinterpret_cast<const float*>(packed.data.get()), acc);
       consume(slice, slices[slice], acc);
+    });
+    return;
+  }
+  if (packed.layout == WeightLayout::Depthwise) {
+    parallel_slices(slices.count, [&](std::int64_t index) {
+      const Range images = slices[index];
+      ConvShape slice = shape;
+      slice.n = images.size();
+      auto* acc = thread_scratch_of<std::int32_t>(most_sums, Scratch::ProductSums);
+      depthwise::integer_sums(slice, x_q + images.begin * shape.input_row(), x_zero_point, packed.data.get(),
+                              packed.sums, acc);
+      consume(index, images, acc);
     });
     return;
   }

@@ -16,7 +16,8 @@ namespace detent::kernels {
 ///   Plain     O I, as the caller had it (linear layers, f32 and bf16)
 ///   Blocked   oneDNN's layout for the product
 ///   Exact     O I of f32 that hold codes (integer products without VNNI)
-enum class WeightLayout : std::uint8_t { Plain, Blocked, Exact };
+///   Depthwise see depthwise/depthwise.h
+enum class WeightLayout : std::uint8_t { Plain, Blocked, Exact, Depthwise };
 
 struct PackedWeight::Impl {
   ConvShape shape;  // with n = 1
@@ -25,7 +26,7 @@ struct PackedWeight::Impl {
   WeightLayout layout = WeightLayout::Plain;
   std::shared_ptr<const std::byte> data;
   std::size_t bytes = 0;           // of data
-  std::vector<std::int32_t> sums;  // of an output's codes; only for integer linear layers
+  std::vector<std::int32_t> sums;  // of an output's codes; only for integer linear layers, and depthwise
 };
 
 /// The implementation of `weight`, checked to be packed for this product, shape and type.

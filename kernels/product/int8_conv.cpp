@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "detent/kernels/product/conv_internal.h"
+#include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/int8_tile.h"
 
 namespace detent::kernels {
@@ -171,6 +172,10 @@ std::shared_ptr<Int8Conv::Impl> Int8Conv::Impl::make(const ConvShape& shape, con
 Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                         const Requantization& r, bool pool) {
   Int8Conv result;
+  if (!pool && depthwise::serves(shape) && !r.codes.is_signed()) {
+    result.depthwise_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r);
+    return result;
+  }
   result.impl_ = Impl::make(shape, weight, x_zero_point, r, pool, false);
   return result;
 }
@@ -180,7 +185,9 @@ Int8Conv Int8Conv::make_observed(const ConvShape& shape, const std::int8_t* weig
   // A sum and its bias stay below 2^32.
   const bool are_finite = std::ranges::all_of(r.real_scale, [](float scale) { return scale < 1e28F; });
   Int8Conv result;
-  if (are_finite && shape.o % kLanes == 0 && !kernels::is_linear(shape)) {
+  if (are_finite && shape.o % kLanes == 0 && depthwise::serves(shape) && !r.codes.is_signed()) {
+    result.depthwise_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r);
+  } else if (are_finite && shape.o % kLanes == 0 && !kernels::is_linear(shape)) {
     const std::shared_ptr<Impl> impl = Impl::make(shape, weight, x_zero_point, r, false, true);
     if (impl) {
       impl->real_scale = r.real_scale;
@@ -277,6 +284,10 @@ void Int8Conv::Impl::run_image(const std::uint8_t* x, Range lines, std::uint8_t*
 
 void Int8Conv::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
                        MinMax* seen) const {
+  if (depthwise_) {
+    depthwise_->observe(x_q, images, y_q, mask, seen);
+    return;
+  }
   const Impl& impl = *impl_;
   const ConvShape& shape = impl.shape;
   float lanes[2 * kLanes];
@@ -325,11 +336,18 @@ void Int8Conv::Impl::run_linear(const std::uint8_t* x, std::int64_t images, Rang
 }
 
 std::int64_t Int8Conv::parts() const {
+  if (depthwise_) {
+    return depthwise_->parts();
+  }
   const ConvShape& shape = impl_->shape;
   return impl_->is_linear ? impl_->blocks.count : impl_->pool ? shape.out_h() / 2 : shape.out_h();
 }
 
 void Int8Conv::run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const {
+  if (depthwise_) {
+    depthwise_->run(x_q, images, parts, y_q);
+    return;
+  }
   const Impl& impl = *impl_;
   if (impl.is_linear) {
     impl.run_linear(x_q, images, parts, y_q);
@@ -343,10 +361,16 @@ void Int8Conv::run(const std::uint8_t* x_q, std::int64_t images, Range parts, st
 }
 
 std::size_t Int8Conv::bytes() const {
+  if (depthwise_) {
+    return depthwise_->bytes();
+  }
   return impl_->weight_bytes + impl_->start.size() * (sizeof(std::int32_t) + 2 * sizeof(float));
 }
 
 std::vector<std::span<std::byte>> Int8Conv::packed_memory_for_tests() const {
+  if (depthwise_) {
+    return depthwise_->packed_memory_for_tests();
+  }
   auto& impl = const_cast<Impl&>(*impl_);
   return {{impl.weight.get(), impl.weight_bytes},
           std::as_writable_bytes(std::span(impl.multiplier)),
