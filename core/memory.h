@@ -48,6 +48,7 @@ enum class Scratch : std::uint8_t {
   ProductInput,
   ProductGradient,
   ProductSums,
+  ProductLines,
   Primitive,  ///< oneDNN's own
 };
 

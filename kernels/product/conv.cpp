@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "detent/kernels/product/conv_internal.h"
+#include "detent/kernels/product/depthwise/depthwise.h"
 
 namespace detent::kernels {
 namespace {
@@ -49,10 +50,27 @@ PackedWeight pack_plain(const ConvShape& shape, DType dtype, Product product, co
                                                                                     .sums = {}}));
 }
 
+PackedWeight pack_depthwise(const ConvShape& shape, DType dtype, Product product, const std::byte* weight) {
+  ConvShape one = shape;
+  one.n = 1;
+  const depthwise::Weight packed = product == Product::Forward ? depthwise::pack_forward(shape, dtype, weight)
+                                                               : depthwise::pack_backward(shape, dtype, weight);
+  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
+                                                                                    .dtype = dtype,
+                                                                                    .product = product,
+                                                                                    .layout = WeightLayout::Depthwise,
+                                                                                    .data = packed.data,
+                                                                                    .bytes = packed.bytes,
+                                                                                    .sums = {}}));
+}
+
 PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype, Product product,
                         const std::byte* weight, std::shared_ptr<const void> owner) {
   shape.validate();
   check(dtype == DType::F32 || dtype == DType::BF16, op, ": expected a weight of f32 or bf16, got ", dtype);
+  if (depthwise::serves(shape)) {
+    return pack_depthwise(shape, dtype, product, weight);
+  }
   if (dtype == DType::BF16 && !has_bf16_units()) {
     return pack_float(op, shape, DType::F32, product, widened(weight, shape.weight_elements()).get(), nullptr);
   }
@@ -119,12 +137,25 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
   shape.validate();
   check(dtype == DType::F32 || dtype == DType::BF16, "conv2d: expected inputs of f32 or bf16, got ", dtype);
   check(out == DType::F32 || out == dtype, "conv2d: expected results of f32 or ", dtype, ", got ", out);
-  if (dtype == DType::BF16 && !has_bf16_units()) {
+  const bool is_depthwise = depthwise::serves(shape);
+  if (!is_depthwise && dtype == DType::BF16 && !has_bf16_units()) {
     forward_as_f32(shape, x, weight, bias, relu, out, y);
     return;
   }
   const PackedWeight::Impl& packed = packed_for("conv2d", weight, Product::Forward, shape, dtype);
   const Slices slices = conv_slices(shape);
+  const std::int64_t x_bytes = shape.input_row() * static_cast<std::int64_t>(size_of(dtype));
+  const std::int64_t y_bytes = shape.output_row() * static_cast<std::int64_t>(size_of(out));
+  if (is_depthwise) {
+    parallel_slices(slices.count, [&](std::int64_t index) {
+      const Range images = slices[index];
+      ConvShape slice = shape;
+      slice.n = images.size();
+      depthwise::forward(slice, dtype, x + images.begin * x_bytes, packed.data.get(), bias, relu, out,
+                         y + images.begin * y_bytes);
+    });
+    return;
+  }
   const bool has_bias = bias != nullptr;
   const SlicePlans plans(slices, [&](std::int64_t images) -> onednn::PlanPointer {
     if (is_linear(shape)) {
@@ -145,8 +176,6 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
     return onednn::conv_plan(
         slice, {.product = Product::Forward, .dtype = dtype, .out = out, .has_bias = has_bias, .relu = relu});
   });
-  const std::int64_t x_bytes = shape.input_row() * static_cast<std::int64_t>(size_of(dtype));
-  const std::int64_t y_bytes = shape.output_row() * static_cast<std::int64_t>(size_of(out));
   parallel_slices(slices.count, [&](std::int64_t slice) {
     const Range images = slices[slice];
     onednn::run(

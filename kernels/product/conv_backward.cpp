@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "detent/kernels/product/conv_internal.h"
+#include "detent/kernels/product/depthwise/depthwise.h"
 
 namespace detent::kernels {
 namespace {
@@ -26,6 +27,7 @@ class ImageBackward {
   ImageBackward(const ConvShape& shape, const ConvBackward& backward)
       : shape_(shape),
         b_(backward),
+        is_depthwise_(depthwise::serves(shape)),
         slices_(conv_slices(shape)),
         partials_{slices_.count, wants_sums() ? std::min(slices_.count, kMostPartials) : slices_.count},
         x_bytes_(shape.input_row() * static_cast<std::int64_t>(size_of(b_.dtype))),
@@ -33,11 +35,17 @@ class ImageBackward {
         dy_bytes_(shape.output_row() * static_cast<std::int64_t>(size_of(b_.dtype))) {
     if (b_.dx != nullptr) {
       weight_ = &packed_for("conv2d_backward", b_.weight, Product::BackwardData, shape, b_.dtype);
+    }
+    if (b_.dx != nullptr && !is_depthwise_) {
       dx_plans_.emplace(backward_plans(shape, slices_, Product::BackwardData, b_.dtype, b_.dx_dtype));
     }
     if (b_.dw != nullptr) {
-      dw_plans_.emplace(backward_plans(shape, slices_, Product::BackwardWeights, b_.dtype, DType::F32));
-      dw_elements_ = static_cast<std::int64_t>(onednn::weight_bytes((*dw_plans_)[slices_[0]]) / sizeof(float));
+      if (is_depthwise_) {
+        dw_elements_ = depthwise::weight_sums(shape);
+      } else {
+        dw_plans_.emplace(backward_plans(shape, slices_, Product::BackwardWeights, b_.dtype, DType::F32));
+        dw_elements_ = static_cast<std::int64_t>(onednn::weight_bytes((*dw_plans_)[slices_[0]]) / sizeof(float));
+      }
       dw_memory_ = op_buffer(static_cast<std::size_t>(partials_.count * dw_elements_) * sizeof(float));
     }
     if (b_.db != nullptr) {
@@ -54,7 +62,11 @@ class ImageBackward {
     });
     if (b_.dw != nullptr) {
       add_partials(dw(0), partials_.count, dw_elements_);
-      onednn::unpack_weight((*dw_plans_)[slices_[0]], dw(0), b_.dw);
+      if (is_depthwise_) {
+        depthwise::unpack_sums(shape_, dw(0), b_.dw);
+      } else {
+        onednn::unpack_weight((*dw_plans_)[slices_[0]], dw(0), b_.dw);
+      }
     }
     if (b_.db != nullptr) {
       add_partials(db(0), partials_.count, shape_.o);
@@ -67,6 +79,12 @@ class ImageBackward {
   float* dw(std::int64_t partial) const { return reinterpret_cast<float*>(dw_memory_.get()) + partial * dw_elements_; }
   float* db(std::int64_t partial) const { return reinterpret_cast<float*>(db_memory_.get()) + partial * shape_.o; }
 
+  ConvShape slice_shape(Range images) const {
+    ConvShape slice = shape_;
+    slice.n = images.size();
+    return slice;
+  }
+
   void run_slice(std::int64_t slice, std::int64_t partial, bool is_first) const {
     const Range images = slices_[slice];
     const std::byte* dy = nullptr;
@@ -78,7 +96,12 @@ class ImageBackward {
       dy = made;
     }
     if (b_.dx != nullptr) {
-      onednn::run((*dx_plans_)[images], {.a = dy, .b = weight_->data.get(), .y = b_.dx + images.begin * dx_bytes_});
+      std::byte* const dx = b_.dx + images.begin * dx_bytes_;
+      if (is_depthwise_) {
+        depthwise::backward_data(slice_shape(images), b_.dtype, dy, weight_->data.get(), b_.dx_dtype, dx);
+      } else {
+        onednn::run((*dx_plans_)[images], {.a = dy, .b = weight_->data.get(), .y = dx});
+      }
     }
     if (b_.dw != nullptr) {
       run_weights(images, dy, dw(partial), is_first);
@@ -102,7 +125,11 @@ class ImageBackward {
     }
     float* target =
         is_first ? sum : thread_scratch_of<float>(static_cast<std::size_t>(dw_elements_), Scratch::ProductSums);
-    onednn::run((*dw_plans_)[images], {.a = x, .b = dy, .y = target});
+    if (is_depthwise_) {
+      depthwise::backward_weight(slice_shape(images), b_.dtype, dy, x, target);
+    } else {
+      onednn::run((*dw_plans_)[images], {.a = x, .b = dy, .y = target});
+    }
     if (!is_first) {
       add_to(sum, target, dw_elements_);
     }
@@ -110,6 +137,7 @@ class ImageBackward {
 
   const ConvShape shape_;
   const ConvBackward& b_;
+  const bool is_depthwise_;
   const Slices slices_;
   const Slices partials_;
   const std::int64_t x_bytes_, dx_bytes_, dy_bytes_;
@@ -166,7 +194,7 @@ void conv2d_backward(const ConvShape& shape, const ConvBackward& b) {
   if (b.dx == nullptr && b.dw == nullptr && b.db == nullptr) {
     return;
   }
-  if (b.dtype == DType::BF16 && !has_bf16_units()) {
+  if (b.dtype == DType::BF16 && !has_bf16_units() && !depthwise::serves(shape)) {
     backward_as_f32(shape, b);
   } else if (is_linear(shape)) {
     linear_backward(shape, b);

@@ -2,6 +2,7 @@
 
 #include "detent/core/vectorized.h"
 #include "detent/kernels/product/conv_internal.h"
+#include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/int8/product.h"
 
 namespace detent::kernels {
@@ -91,6 +92,14 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
   impl->shape.n = 1;
   impl->dtype = DType::S8;
   impl->product = Product::Integer;
+  if (depthwise::serves(shape)) {
+    depthwise::Codes packed = depthwise::pack_codes(shape, weight);
+    impl->bytes = packed.bytes;
+    impl->layout = WeightLayout::Depthwise;
+    impl->data = std::move(packed.data);
+    impl->sums = std::move(packed.sums);
+    return PackedWeight(std::move(impl));
+  }
   if (!has_int8_units()) {
     impl->tiles = std::make_shared<Int8Product>(shape, weight);
     impl->bytes = impl->tiles->weight_bytes();
@@ -132,6 +141,18 @@ void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_
       tile_sums(shape, x_q + images.begin * shape.input_row(), images.size(), x_zero_point, *packed.tiles, start.data(),
                 acc);
       consume(slice, images, acc);
+    });
+    return;
+  }
+  if (packed.layout == WeightLayout::Depthwise) {
+    parallel_slices(slices.count, [&](std::int64_t index) {
+      const Range images = slices[index];
+      ConvShape slice = shape;
+      slice.n = images.size();
+      auto* acc = thread_scratch_of<std::int32_t>(most_sums, Scratch::ProductSums);
+      depthwise::integer_sums(slice, x_q + images.begin * shape.input_row(), x_zero_point, packed.data.get(),
+                              packed.sums, acc);
+      consume(index, images, acc);
     });
     return;
   }

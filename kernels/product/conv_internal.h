@@ -18,7 +18,8 @@ class Int8Product;
 ///   Plain     O I, as the caller had it (linear layers, f32 and bf16)
 ///   Blocked   oneDNN's layout for the product
 ///   Tiles     for the tiles of Int8Product (integer products)
-enum class WeightLayout : std::uint8_t { Plain, Blocked, Tiles };
+///   Depthwise see depthwise/depthwise.h
+enum class WeightLayout : std::uint8_t { Plain, Blocked, Tiles, Depthwise };
 
 struct PackedWeight::Impl {
   ConvShape shape;  // with n = 1
@@ -27,7 +28,7 @@ struct PackedWeight::Impl {
   WeightLayout layout = WeightLayout::Plain;
   std::shared_ptr<const std::byte> data;
   std::size_t bytes = 0;                               // of data
-  std::vector<std::int32_t> sums;                      // of an output's codes; only for integer linear layers
+  std::vector<std::int32_t> sums;                      // of an output's codes; only for integer linear layers, and depthwise
   std::shared_ptr<const Int8Product> tiles = nullptr;  // whose weights `data` is
 };
 

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "detent/kernels/product/conv_internal.h"
+#include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/int8/product.h"
 
 namespace detent::kernels {
@@ -93,6 +94,10 @@ std::shared_ptr<Int8Conv::Impl> Int8Conv::Impl::make(const ConvShape& shape, con
 Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                         const Requantization& r, bool pool) {
   Int8Conv result;
+  if (!pool && depthwise::serves(shape) && !r.codes.is_signed()) {
+    result.depthwise_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r);
+    return result;
+  }
   result.impl_ = Impl::make(shape, weight, x_zero_point, r, pool, false);
   return result;
 }
@@ -102,7 +107,9 @@ Int8Conv Int8Conv::make_observed(const ConvShape& shape, const std::int8_t* weig
   // A sum and its bias stay below 2^32.
   const bool are_finite = std::ranges::all_of(r.real_scale, [](float scale) { return scale < 1e28F; });
   Int8Conv result;
-  if (are_finite && shape.o % int8_unit().lanes == 0 && !kernels::is_linear(shape)) {
+  if (are_finite && shape.o % kSeenLanes == 0 && depthwise::serves(shape) && !r.codes.is_signed()) {
+    result.depthwise_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r);
+  } else if (are_finite && shape.o % int8_unit().lanes == 0 && !kernels::is_linear(shape)) {
     const std::shared_ptr<Impl> impl = Impl::make(shape, weight, x_zero_point, r, false, true);
     if (impl) {
       impl->real_scale = r.real_scale;
@@ -127,6 +134,10 @@ Int8Results Int8Conv::Impl::results() const {
 
 void Int8Conv::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
                        MinMax* seen) const {
+  if (depthwise_) {
+    depthwise_->observe(x_q, images, y_q, mask, seen);
+    return;
+  }
   const Impl& impl = *impl_;
   const ConvShape& shape = impl.shape;
   float lanes[2 * kSeenLanes];
@@ -150,11 +161,18 @@ void Int8Conv::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_
 }
 
 std::int64_t Int8Conv::parts() const {
+  if (depthwise_) {
+    return depthwise_->parts();
+  }
   const ConvShape& shape = impl_->shape;
   return impl_->is_linear ? impl_->product.blocks() : impl_->pool ? shape.out_h() / 2 : shape.out_h();
 }
 
 void Int8Conv::run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const {
+  if (depthwise_) {
+    depthwise_->run(x_q, images, parts, y_q);
+    return;
+  }
   const Impl& impl = *impl_;
   const Int8Results results = impl.results();
   if (impl.is_linear) {
@@ -169,10 +187,16 @@ void Int8Conv::run(const std::uint8_t* x_q, std::int64_t images, Range parts, st
 }
 
 std::size_t Int8Conv::bytes() const {
+  if (depthwise_) {
+    return depthwise_->bytes();
+  }
   return impl_->product.weight_bytes() + impl_->start.size() * (sizeof(std::int32_t) + 2 * sizeof(float));
 }
 
 std::vector<std::span<std::byte>> Int8Conv::packed_memory_for_tests() const {
+  if (depthwise_) {
+    return depthwise_->packed_memory_for_tests();
+  }
   auto& impl = const_cast<Impl&>(*impl_);
   return {{impl.product.weight().get(), impl.product.weight_bytes()},
           std::as_writable_bytes(std::span(impl.multiplier)),

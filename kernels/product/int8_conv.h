@@ -9,6 +9,10 @@
 
 namespace detent::kernels {
 
+namespace depthwise {
+class Int8Layer;
+}
+
 /// A convolution or linear layer of fixed weights and maps, from codes to codes, for inference: sums stay in registers
 /// until they are requantized, and a max-pool of 2 x 2 that follows is done on them there (requantization is monotone,
 /// so the largest sum gives the largest code). The codes are exactly those of conv2d_integer, requantize and
@@ -18,9 +22,9 @@ class Int8Conv {
   /// Weight codes O KH KW I in [-127, 127]; `shape.n` does not matter. `pool`: 2 x 2, stride 2, unpadded, of whole
   /// windows as PoolShape has it.
   ///
-  /// Gives an undefined Int8Conv where only the general functions will do: with groups; with columns of the kernel
-  /// apart (dilation_w > 1 < kw); where a code before clamping could pass 2^30; where the pool has no window. Throws
-  /// Error where conv2d_integer would.
+  /// Gives an undefined Int8Conv where only the general functions will do: with groups, except depthwise convolutions
+  /// without a pool on processors with AVX2; with columns of the kernel apart (dilation_w > 1 < kw); where a code before
+  /// clamping could pass 2^30; where the pool has no window. Throws Error where conv2d_integer would.
   static Int8Conv make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                        const Requantization& requantization, bool pool = false);
 
@@ -29,7 +33,7 @@ class Int8Conv {
   static Int8Conv make_observed(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                                 const Requantization& requantization);
 
-  bool defined() const { return impl_ != nullptr; }
+  bool defined() const { return impl_ != nullptr || depthwise_ != nullptr; }
   /// A run may be cut into this many parts: lines of the result, for linear layers blocks of outputs.
   std::int64_t parts() const;
   /// y_q of `parts` of each of `images` images. REQUIRES: images >= 1.
@@ -46,6 +50,7 @@ class Int8Conv {
 
  private:
   std::shared_ptr<const Impl> impl_;
+  std::shared_ptr<const depthwise::Int8Layer> depthwise_;
 };
 
 }  // namespace detent::kernels

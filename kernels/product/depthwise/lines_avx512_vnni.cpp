@@ -1,0 +1,47 @@
+#include "detent/kernels/product/depthwise/line_kernels.h"
+
+#if defined(DETENT_HAS_LINE_KERNELS)
+#include "detent/core/intrinsics.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")
+#include "detent/kernels/product/depthwise/line_loops.h"
+#include "detent/kernels/product/depthwise/unit_avx512.h"
+
+namespace detent::kernels::depthwise {
+namespace {
+
+/// Codes in 8 bits, four taps a lane.
+struct Quads : Avx512 {
+  static constexpr int kTaps = 4;
+
+  static void interleave(const std::uint8_t* x, const std::int64_t* offsets, I (&codes)[kTaps]) {
+    const I a = _mm512_loadu_si512(x + offsets[0]), b = _mm512_loadu_si512(x + offsets[1]);
+    const I c = _mm512_loadu_si512(x + offsets[2]), d = _mm512_loadu_si512(x + offsets[3]);
+    const I ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
+    const I cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
+    codes[0] = _mm512_unpacklo_epi16(ab_low, cd_low);
+    codes[1] = _mm512_unpackhi_epi16(ab_low, cd_low);
+    codes[2] = _mm512_unpacklo_epi16(ab_high, cd_high);
+    codes[3] = _mm512_unpackhi_epi16(ab_high, cd_high);
+  }
+  static I add_products(I sum, I codes, I weight) { return _mm512_dpbusd_epi32(sum, codes, weight); }
+  static void store_bytes(std::uint8_t* y, const I (&q)[kTaps], std::int64_t count) {
+    const I bytes = _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+    _mm512_mask_storeu_epi8(y, ~std::uint64_t{0} >> (64 - count), bytes);
+  }
+  static std::uint64_t bits(const Flags (&flags)[kTaps]) {
+    const auto words = [&](int v) {
+      return _mm512_packs_epi32(_mm512_movm_epi32(flags[v]), _mm512_movm_epi32(flags[v + 1]));
+    };
+    return _mm512_movepi8_mask(_mm512_packs_epi16(words(0), words(2)));
+  }
+};
+
+}  // namespace
+
+constinit const LineKernels kAvx512VnniKernels = kernels_of<Quads>();
+
+}  // namespace detent::kernels::depthwise
+#pragma GCC pop_options
+#endif
