@@ -48,6 +48,7 @@ enum class Scratch : std::uint8_t {
   ProductInput,
   ProductGradient,
   ProductSums,
+  ProductPadded,
   Primitive,  ///< oneDNN's own
 };
 

@@ -27,6 +27,23 @@ PackedWeight pack_blocked(const ConvShape& shape, DType dtype, Product product, 
                                                                     .sums = {}}));
 }
 
+PackedWeight pack_direct(const ConvShape& shape, DType dtype, Product product, const std::byte* weight,
+                         std::shared_ptr<const DirectConv> direct) {
+  ConvShape one = shape;
+  one.n = 1;
+  const std::size_t bytes = direct->weight_bytes();
+  auto data = allocate_aligned(bytes);
+  direct->pack(weight, data.get());
+  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
+                                                                                    .dtype = dtype,
+                                                                                    .product = product,
+                                                                                    .layout = WeightLayout::Direct,
+                                                                                    .data = data,
+                                                                                    .bytes = bytes,
+                                                                                    .sums = {},
+                                                                                    .direct = std::move(direct)}));
+}
+
 PackedWeight pack_plain(const ConvShape& shape, DType dtype, Product product, const std::byte* weight,
                         std::shared_ptr<const void> owner) {
   ConvShape one = shape;
@@ -55,6 +72,11 @@ PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype
   check(dtype == DType::F32 || dtype == DType::BF16, op, ": expected a weight of f32 or bf16, got ", dtype);
   if (dtype == DType::BF16 && !has_bf16_units()) {
     return pack_float(op, shape, DType::F32, product, widened(weight, shape.weight_elements()).get(), nullptr);
+  }
+  if (DirectConv::is_preferred(shape, dtype, product == Product::BackwardData)) {
+    return pack_direct(
+        shape, dtype, product, weight,
+        product == Product::Forward ? DirectConv::make_forward(shape, dtype) : DirectConv::make_backward(shape, dtype));
   }
   return is_linear(shape) ? pack_plain(shape, dtype, product, weight, std::move(owner))
                           : pack_blocked(shape, dtype, product, weight);
@@ -125,6 +147,16 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
   }
   const PackedWeight::Impl& packed = packed_for("conv2d", weight, Product::Forward, shape, dtype);
   const Slices slices = conv_slices(shape);
+  const std::int64_t x_bytes = shape.input_row() * static_cast<std::int64_t>(size_of(dtype));
+  const std::int64_t y_bytes = shape.output_row() * static_cast<std::int64_t>(size_of(out));
+  if (packed.direct) {
+    parallel_slices(slices.count, [&](std::int64_t slice) {
+      const Range images = slices[slice];
+      packed.direct->run(x + images.begin * x_bytes, images.size(), {0, packed.direct->parts()}, packed.data.get(),
+                         {.bias = bias, .relu = relu, .out = out}, y + images.begin * y_bytes);
+    });
+    return;
+  }
   const bool has_bias = bias != nullptr;
   const SlicePlans plans(slices, [&](std::int64_t images) -> onednn::PlanPointer {
     if (is_linear(shape)) {
@@ -145,8 +177,6 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
     return onednn::conv_plan(
         slice, {.product = Product::Forward, .dtype = dtype, .out = out, .has_bias = has_bias, .relu = relu});
   });
-  const std::int64_t x_bytes = shape.input_row() * static_cast<std::int64_t>(size_of(dtype));
-  const std::int64_t y_bytes = shape.output_row() * static_cast<std::int64_t>(size_of(out));
   parallel_slices(slices.count, [&](std::int64_t slice) {
     const Range images = slices[slice];
     onednn::run(

@@ -33,7 +33,9 @@ class ImageBackward {
         dy_bytes_(shape.output_row() * static_cast<std::int64_t>(size_of(b_.dtype))) {
     if (b_.dx != nullptr) {
       weight_ = &packed_for("conv2d_backward", b_.weight, Product::BackwardData, shape, b_.dtype);
-      dx_plans_.emplace(backward_plans(shape, slices_, Product::BackwardData, b_.dtype, b_.dx_dtype));
+      if (!weight_->direct) {
+        dx_plans_.emplace(backward_plans(shape, slices_, Product::BackwardData, b_.dtype, b_.dx_dtype));
+      }
     }
     if (b_.dw != nullptr) {
       dw_plans_.emplace(backward_plans(shape, slices_, Product::BackwardWeights, b_.dtype, DType::F32));
@@ -78,7 +80,12 @@ class ImageBackward {
       dy = made;
     }
     if (b_.dx != nullptr) {
-      onednn::run((*dx_plans_)[images], {.a = dy, .b = weight_->data.get(), .y = b_.dx + images.begin * dx_bytes_});
+      std::byte* const dx = b_.dx + images.begin * dx_bytes_;
+      if (const DirectConv* const direct = weight_->direct.get()) {
+        direct->run(dy, images.size(), {0, direct->parts()}, weight_->data.get(), {.out = b_.dx_dtype}, dx);
+      } else {
+        onednn::run((*dx_plans_)[images], {.a = dy, .b = weight_->data.get(), .y = dx});
+      }
     }
     if (b_.dw != nullptr) {
       run_weights(images, dy, dw(partial), is_first);

@@ -7,6 +7,7 @@
 
 #include "detent/core/memory.h"
 #include "detent/kernels/product/conv.h"
+#include "detent/kernels/product/direct/direct_conv.h"
 #include "detent/kernels/product/onednn/onednn.h"
 
 /// What the sources of the convolution share with each other.
@@ -16,7 +17,8 @@ namespace detent::kernels {
 ///   Plain     O I, as the caller had it (linear layers, f32 and bf16)
 ///   Blocked   oneDNN's layout for the product
 ///   Exact     O I of f32 that hold codes (integer products without VNNI)
-enum class WeightLayout : std::uint8_t { Plain, Blocked, Exact };
+///   Direct    DirectConv's layout
+enum class WeightLayout : std::uint8_t { Plain, Blocked, Exact, Direct };
 
 struct PackedWeight::Impl {
   ConvShape shape;  // with n = 1
@@ -24,8 +26,9 @@ struct PackedWeight::Impl {
   onednn::Product product = onednn::Product::Forward;
   WeightLayout layout = WeightLayout::Plain;
   std::shared_ptr<const std::byte> data;
-  std::size_t bytes = 0;           // of data
-  std::vector<std::int32_t> sums;  // of an output's codes; only for integer linear layers
+  std::size_t bytes = 0;                               // of data
+  std::vector<std::int32_t> sums;                      // of an output's codes; only for integer linear layers
+  std::shared_ptr<const DirectConv> direct = nullptr;  // of the layout Direct
 };
 
 /// The implementation of `weight`, checked to be packed for this product, shape and type.
