@@ -48,7 +48,11 @@ enum class Scratch : std::uint8_t {
   ProductInput,
   ProductGradient,
   ProductSums,
+<<<<<<< HEAD
   ProductLines,
+=======
+  ProductPadded,
+>>>>>>> hF
   Primitive,  ///< oneDNN's own
 };
 

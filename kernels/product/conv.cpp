@@ -28,6 +28,23 @@ PackedWeight pack_blocked(const ConvShape& shape, DType dtype, Product product, 
                                                                     .sums = {}}));
 }
 
+PackedWeight pack_direct(const ConvShape& shape, DType dtype, Product product, const std::byte* weight,
+                         std::shared_ptr<const DirectConv> direct) {
+  ConvShape one = shape;
+  one.n = 1;
+  const std::size_t bytes = direct->weight_bytes();
+  auto data = allocate_aligned(bytes);
+  direct->pack(weight, data.get());
+  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
+                                                                                    .dtype = dtype,
+                                                                                    .product = product,
+                                                                                    .layout = WeightLayout::Direct,
+                                                                                    .data = data,
+                                                                                    .bytes = bytes,
+                                                                                    .sums = {},
+                                                                                    .direct = std::move(direct)}));
+}
+
 PackedWeight pack_plain(const ConvShape& shape, DType dtype, Product product, const std::byte* weight,
                         std::shared_ptr<const void> owner) {
   ConvShape one = shape;
@@ -73,6 +90,11 @@ PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype
   }
   if (dtype == DType::BF16 && !has_bf16_units()) {
     return pack_float(op, shape, DType::F32, product, widened(weight, shape.weight_elements()).get(), nullptr);
+  }
+  if (DirectConv::is_preferred(shape, dtype, product == Product::BackwardData)) {
+    return pack_direct(
+        shape, dtype, product, weight,
+        product == Product::Forward ? DirectConv::make_forward(shape, dtype) : DirectConv::make_backward(shape, dtype));
   }
   return is_linear(shape) ? pack_plain(shape, dtype, product, weight, std::move(owner))
                           : pack_blocked(shape, dtype, product, weight);
@@ -146,6 +168,7 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
   const Slices slices = conv_slices(shape);
   const std::int64_t x_bytes = shape.input_row() * static_cast<std::int64_t>(size_of(dtype));
   const std::int64_t y_bytes = shape.output_row() * static_cast<std::int64_t>(size_of(out));
+<<<<<<< HEAD
   if (is_depthwise) {
     parallel_slices(slices.count, [&](std::int64_t index) {
       const Range images = slices[index];
@@ -153,6 +176,13 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
       slice.n = images.size();
       depthwise::forward(slice, dtype, x + images.begin * x_bytes, packed.data.get(), bias, relu, out,
                          y + images.begin * y_bytes);
+=======
+  if (packed.direct) {
+    parallel_slices(slices.count, [&](std::int64_t slice) {
+      const Range images = slices[slice];
+      packed.direct->run(x + images.begin * x_bytes, images.size(), {0, packed.direct->parts()}, packed.data.get(),
+                         {.bias = bias, .relu = relu, .out = out}, y + images.begin * y_bytes);
+>>>>>>> hF
     });
     return;
   }

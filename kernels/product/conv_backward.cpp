@@ -36,7 +36,7 @@ class ImageBackward {
     if (b_.dx != nullptr) {
       weight_ = &packed_for("conv2d_backward", b_.weight, Product::BackwardData, shape, b_.dtype);
     }
-    if (b_.dx != nullptr && !is_depthwise_) {
+    if (b_.dx != nullptr && !is_depthwise_ && !weight_->direct) {
       dx_plans_.emplace(backward_plans(shape, slices_, Product::BackwardData, b_.dtype, b_.dx_dtype));
     }
     if (b_.dw != nullptr) {
@@ -99,6 +99,8 @@ class ImageBackward {
       std::byte* const dx = b_.dx + images.begin * dx_bytes_;
       if (is_depthwise_) {
         depthwise::backward_data(slice_shape(images), b_.dtype, dy, weight_->data.get(), b_.dx_dtype, dx);
+      } else if (const DirectConv* const direct = weight_->direct.get()) {
+        direct->run(dy, images.size(), {0, direct->parts()}, weight_->data.get(), {.out = b_.dx_dtype}, dx);
       } else {
         onednn::run((*dx_plans_)[images], {.a = dy, .b = weight_->data.get(), .y = dx});
       }

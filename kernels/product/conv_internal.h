@@ -7,6 +7,7 @@
 
 #include "detent/core/memory.h"
 #include "detent/kernels/product/conv.h"
+#include "detent/kernels/product/direct/direct_conv.h"
 #include "detent/kernels/product/onednn/onednn.h"
 
 /// What the sources of the convolution share with each other.
@@ -19,7 +20,8 @@ class Int8Product;
 ///   Blocked   oneDNN's layout for the product
 ///   Tiles     for the tiles of Int8Product (integer products)
 ///   Depthwise see depthwise/depthwise.h
-enum class WeightLayout : std::uint8_t { Plain, Blocked, Tiles, Depthwise };
+///   Direct    DirectConv's layout
+enum class WeightLayout : std::uint8_t { Plain, Blocked, Tiles, Depthwise, Direct };
 
 struct PackedWeight::Impl {
   ConvShape shape;  // with n = 1
@@ -30,6 +32,7 @@ struct PackedWeight::Impl {
   std::size_t bytes = 0;                               // of data
   std::vector<std::int32_t> sums;                      // of an output's codes; only for integer linear layers, and depthwise
   std::shared_ptr<const Int8Product> tiles = nullptr;  // whose weights `data` is
+  std::shared_ptr<const DirectConv> direct = nullptr;  // of the layout Direct
 };
 
 /// The implementation of `weight`, checked to be packed for this product, shape and type.
