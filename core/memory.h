@@ -48,11 +48,8 @@ enum class Scratch : std::uint8_t {
   ProductInput,
   ProductGradient,
   ProductSums,
-<<<<<<< HEAD
   ProductLines,
-=======
   ProductPadded,
->>>>>>> hF
   Primitive,  ///< oneDNN's own
 };
 

@@ -168,7 +168,6 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
   const Slices slices = conv_slices(shape);
   const std::int64_t x_bytes = shape.input_row() * static_cast<std::int64_t>(size_of(dtype));
   const std::int64_t y_bytes = shape.output_row() * static_cast<std::int64_t>(size_of(out));
-<<<<<<< HEAD
   if (is_depthwise) {
     parallel_slices(slices.count, [&](std::int64_t index) {
       const Range images = slices[index];
@@ -176,13 +175,14 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
       slice.n = images.size();
       depthwise::forward(slice, dtype, x + images.begin * x_bytes, packed.data.get(), bias, relu, out,
                          y + images.begin * y_bytes);
-=======
+    });
+    return;
+  }
   if (packed.direct) {
     parallel_slices(slices.count, [&](std::int64_t slice) {
       const Range images = slices[slice];
       packed.direct->run(x + images.begin * x_bytes, images.size(), {0, packed.direct->parts()}, packed.data.get(),
                          {.bias = bias, .relu = relu, .out = out}, y + images.begin * y_bytes);
->>>>>>> hF
     });
     return;
   }

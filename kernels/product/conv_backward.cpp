@@ -3,6 +3,7 @@
 
 #include "detent/kernels/product/conv_internal.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
+#include "detent/kernels/product/weight_gradient/weight_gradient.h"
 
 namespace detent::kernels {
 namespace {
@@ -40,8 +41,11 @@ class ImageBackward {
       dx_plans_.emplace(backward_plans(shape, slices_, Product::BackwardData, b_.dtype, b_.dx_dtype));
     }
     if (b_.dw != nullptr) {
+      own_dw_ = is_depthwise_ ? std::nullopt : WeightGradient::make(shape, b_.dtype);
       if (is_depthwise_) {
         dw_elements_ = depthwise::weight_sums(shape);
+      } else if (own_dw_) {
+        dw_elements_ = own_dw_->sum_elements();
       } else {
         dw_plans_.emplace(backward_plans(shape, slices_, Product::BackwardWeights, b_.dtype, DType::F32));
         dw_elements_ = static_cast<std::int64_t>(onednn::weight_bytes((*dw_plans_)[slices_[0]]) / sizeof(float));
@@ -64,6 +68,8 @@ class ImageBackward {
       add_partials(dw(0), partials_.count, dw_elements_);
       if (is_depthwise_) {
         depthwise::unpack_sums(shape_, dw(0), b_.dw);
+      } else if (own_dw_) {
+        own_dw_->store(dw(0), b_.dw);
       } else {
         onednn::unpack_weight((*dw_plans_)[slices_[0]], dw(0), b_.dw);
       }
@@ -125,6 +131,13 @@ class ImageBackward {
       b_.make_x(images, made);
       x = made;
     }
+    if (own_dw_) {
+      if (is_first) {
+        std::fill_n(sum, dw_elements_, 0.0F);
+      }
+      own_dw_->add(images.size(), x, dy, sum);
+      return;
+    }
     float* target =
         is_first ? sum : thread_scratch_of<float>(static_cast<std::size_t>(dw_elements_), Scratch::ProductSums);
     if (is_depthwise_) {
@@ -145,6 +158,7 @@ class ImageBackward {
   const std::int64_t x_bytes_, dx_bytes_, dy_bytes_;
   const PackedWeight::Impl* weight_ = nullptr;
   std::optional<SlicePlans> dx_plans_, dw_plans_;
+  std::optional<WeightGradient> own_dw_;
   std::int64_t dw_elements_ = 0;
   std::shared_ptr<std::byte> dw_memory_, db_memory_;
 };
