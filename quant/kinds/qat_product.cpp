@@ -144,8 +144,8 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   const std::vector<float> factor = batch_norm_->training_factor();
   const ScaleZero input = x.value().qparams()->tensor();
   const QuantizedWeight quantized = quantized_weight(input, factor, folded_bias(), arena);
-  const auto [sums, unit] = integer_sums(shape, x.value(), quantized, arena);
-  const SumStatistics statistics(shape, sums, input, unit, factor, *batch_norm_);
+  const ProductSums sums(shape, x.value(), quantized, arena);
+  const SumStatistics statistics(sums, input, factor, *batch_norm_);
   statistics.update_running(*batch_norm_, values_of(bias().value));
 
   // y = (sum * slope[o] + intercept[o]) in reals: requantized with `slope / s_x` in the place of the weights' scales.
@@ -154,20 +154,20 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
     return kernels::make_requantization(input, slopes, statistics.intercepts(), shape.o, map, output_.codes(),
                                         options_.relu);
   };
-  const auto reals = [&, &sums = sums] { return real_results(shape, sums, requantization({}), arena); };
+  const auto reals = [&] { return sums.reals(requantization({}), arena); };
   Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
   const bool observe_first =
       output_.is_observing() && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
   if (observe_first) {
     MinMax seen;
-    requantize_sums(shape, sums, requantization({}), y, nullptr, &seen);
+    sums.requantize(requantization({}), y, nullptr, &seen);
     output_.observe(seen, x.shape()[0], reals);
   }
   output_.check_range(name());
   const std::shared_ptr<const QParams> y_map = output_.qparams();
   SliceMask mask(shape, arena);
   MinMax seen;
-  requantize_sums(shape, sums, requantization(output_.map()), y, &mask, &seen);
+  sums.requantize(requantization(output_.map()), y, &mask, &seen);
   if (!observe_first) {
     output_.observe(seen, x.shape()[0], reals);
   }

@@ -27,9 +27,12 @@ void make_dy(const ProductGradient& gradient, const Affine& affine, const Tensor
   const G* const from = dy.data<G>().data() + first;
   T* const dst = reinterpret_cast<T*>(out);
   if (gradient.normalized) {
-    const std::int32_t* const sums = gradient.normalized->sums.data<std::int32_t>().data() + first;
-    kernels::masked_affine(from, gradient.mask.of(slice), sums, rows, shape.o, affine.a.data(), affine.b.data(),
-                           affine.c.data(), dst);
+    gradient.normalized->sums.visit(slice, [&](std::int64_t, Range part, const std::int32_t* acc) {
+      const std::int64_t skipped = (part.begin - images.begin) * shape.output_row();
+      kernels::masked_affine(from + skipped, gradient.mask.of(slice) + skipped / 8, acc,
+                             part.size() * shape.out_h() * shape.out_w(), shape.o, affine.a.data(), affine.b.data(),
+                             affine.c.data(), dst + skipped);
+    });
   } else {
     kernels::masked_scale(from, gradient.mask.of(slice), rows, shape.o, affine.a.data(), dst);
   }
@@ -56,12 +59,11 @@ GradientSums gradient_sums(const ProductGradient& gradient, const G* dy) {
   const Slices slices = kernels::conv_slices(shape);
   const auto outputs = static_cast<std::size_t>(shape.o);
   std::vector<double> partial(static_cast<std::size_t>(slices.count) * 2 * outputs, 0.0);
-  const std::int32_t* const sums = gradient.normalized->sums.data<std::int32_t>().data();
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    const std::int64_t first = slices[slice].begin * shape.output_row();
-    const std::int64_t rows = slices[slice].size() * shape.out_h() * shape.out_w();
+  gradient.normalized->sums.visit_all([&](std::int64_t slice, Range images, const std::int32_t* acc) {
+    const std::int64_t skipped = (images.begin - slices[slice].begin) * shape.output_row();
     double* const g = partial.data() + static_cast<std::size_t>(slice) * 2 * outputs;
-    kernels::masked_sums(dy + first, gradient.mask.of(slice), sums + first, rows, shape.o, g, g + outputs);
+    kernels::masked_sums(dy + images.begin * shape.output_row(), gradient.mask.of(slice) + skipped / 8, acc,
+                         images.size() * shape.out_h() * shape.out_w(), shape.o, g, g + outputs);
   });
   GradientSums total{std::vector<double>(outputs, 0.0), std::vector<double>(outputs, 0.0)};
   for (std::size_t slice = 0; slice < static_cast<std::size_t>(slices.count); ++slice) {

@@ -3,7 +3,6 @@
 #include <optional>
 #include <vector>
 
-#include "detent/quant/kinds/product/integer_product.h"
 #include "detent/quant/kinds/product/sum_statistics.h"
 
 /// The backward pass of QatConv2d and QatLinear.
@@ -21,7 +20,7 @@ struct FrozenFold {
 
 /// A batch norm with the batch's statistics.
 struct NormalizedSums {
-  Tensor sums;  ///< s32
+  ProductSums sums;
   SumStatistics statistics;
   std::vector<float> factor;
 };

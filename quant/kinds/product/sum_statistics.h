@@ -3,8 +3,8 @@
 #include <span>
 #include <vector>
 
-#include "detent/kernels/product/conv.h"
 #include "detent/quant/kinds/product/folded_batch_norm.h"
+#include "detent/quant/kinds/product/product_sums.h"
 
 namespace detent::quant {
 
@@ -12,8 +12,8 @@ namespace detent::quant {
 /// given without the batch norm's factor. Sums are integers, so the moments are taken from the exact result.
 class SumStatistics {
  public:
-  SumStatistics(const kernels::ConvShape& shape, const Tensor& sums, ScaleZero input, const QParams& weight,
-                std::span<const float> factor, const FoldedBatchNorm& batch_norm);
+  SumStatistics(const ProductSums& sums, ScaleZero input, std::span<const float> factor,
+                const FoldedBatchNorm& batch_norm);
 
   /// The normalized result is y = sum * slope[o] + intercept[o], slope > 0 and at least |intercept| * 2^-60.
   /// Slopes as the scales of weights that an input with scale s_x would have: slope[o] / s_x.
