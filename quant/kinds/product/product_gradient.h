@@ -20,9 +20,11 @@ struct FrozenFold {
 
 /// A batch norm with the batch's statistics.
 struct NormalizedSums {
-  ProductSums sums;
   SumStatistics statistics;
   std::vector<float> factor;
+  // One of them: in 8 bits where bf16 gradients are asked for, else made again.
+  std::optional<NarrowSums> narrow;
+  std::optional<ProductSums> exact;
 };
 
 /// What backward keeps of a quantized product: codes (a quarter of the float memory) and one bit an element.

@@ -1,17 +1,34 @@
 #pragma once
 
+#include <span>
+#include <vector>
+
+#include "detent/kernels/codes/straight_through.h"
 #include "detent/quant/kinds/product/integer_product.h"
 
 namespace detent::quant {
 
-/// The sums of a product of codes, s32 [N, OH, OW, O], for those who need them more than once: batch statistics, and
-/// the gradient through them. They are not kept but made again each time, a few images at a time in cache: the codes
-/// that they come from are kept anyway, and products of codes are the cheap ones. Only the sums of weights that have
-/// groups, which are several products each, are kept. Cheap to copy.
+/// Sums of 8 bits, for the gradient alone: sum = center[o] + step[o] * narrow, of the range that an output's sums have.
+/// A sum counts there with its share of the batch norm's correction, so that the error is below that of a gradient in
+/// bf16.
+struct NarrowSums {
+  Tensor codes;  ///< s8 [N, OH, OW, O]
+  std::vector<float> center, step;
+
+  /// `moments` of each output.
+  NarrowSums(const kernels::ConvShape& shape, std::span<const kernels::SumMoments> moments, Arena* arena);
+};
+
+/// The sums of a product of codes, s32 [N, OH, OW, O], for those who need them more than once: batch statistics, the
+/// codes that are normalized with them, and exact gradients. They are made again each time from the codes, which are
+/// kept anyway, a few images at a time in cache. Cheap to copy.
 class ProductSums {
  public:
-  /// REQUIRES: the memory of `x` and `weight` does not change while this is in use.
+  /// REQUIRES: the memory of `x` and `weight` does not change while this is in use. Sums of weights that have groups,
+  /// which are several products each, are kept.
   ProductSums(const kernels::ConvShape& shape, Tensor x, const QuantizedWeight& weight, Arena* arena);
+  /// Keeps the sums from now on, if that costs less than to make them again: for a forward pass.
+  void keep_if_cheaper(Arena* arena);
 
   const kernels::ConvShape& shape() const { return shape_; }
   /// A unit of the sums is s_x * unit().scale_of(o).
@@ -23,8 +40,10 @@ class ProductSums {
   /// The same for all slices, in parallel.
   void visit_all(const kernels::SumsConsumer& consume) const;
 
-  /// y_q of the sums: as integer_product, whose weights' scales the `requantization` need not have.
-  void requantize(const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen) const;
+  /// y_q of the sums: as integer_product, whose weights' scales the `requantization` need not have. Fills `narrow`,
+  /// unless it is null.
+  void requantize(const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen,
+                  NarrowSums* narrow) const;
   /// As real_results.
   Tensor reals(const kernels::Requantization& requantization, Arena* arena) const;
 
@@ -34,7 +53,7 @@ class ProductSums {
   Tensor codes_;  // of the weight
   QParams unit_;
   kernels::PackedWeight packed_;
-  Tensor kept_;  // s32, of weights with groups alone
+  Tensor kept_;  // s32, or undefined
 };
 
 }  // namespace detent::quant

@@ -21,20 +21,18 @@ SumStatistics::SumStatistics(const ProductSums& sums, ScaleZero input, std::span
   const kernels::ConvShape& shape = sums.shape();
   const auto outputs = static_cast<std::size_t>(shape.o);
   const Slices slices = kernels::conv_slices(shape);
-  std::vector<double> partial(static_cast<std::size_t>(slices.count) * 2 * outputs, 0.0);
+  std::vector<kernels::SumMoments> partial(static_cast<std::size_t>(slices.count) * outputs);
   sums.visit_all([&](std::int64_t slice, Range images, const std::int32_t* acc) {
-    double* const sum = partial.data() + static_cast<std::size_t>(slice) * 2 * outputs;
-    kernels::moments(acc, images.size() * shape.out_h() * shape.out_w(), shape.o, sum, sum + outputs);
+    kernels::include_moments(acc, images.size() * shape.out_h() * shape.out_w(), shape.o,
+                             partial.data() + static_cast<std::size_t>(slice) * outputs);
   });
+  moments_.resize(outputs);
   for (std::size_t o = 0; o < outputs; ++o) {
-    double sum = 0.0;
-    double squares = 0.0;
     for (std::size_t slice = 0; slice < static_cast<std::size_t>(slices.count); ++slice) {
-      sum += partial[slice * 2 * outputs + o];
-      squares += partial[(slice * 2 + 1) * outputs + o];
+      moments_[o].include(partial[slice * outputs + o]);
     }
-    const double mean = sum / static_cast<double>(count_);
-    const double variance = std::max(squares / static_cast<double>(count_) - mean * mean, 0.0);
+    const double mean = moments_[o].sum / static_cast<double>(count_);
+    const double variance = std::max(moments_[o].squares / static_cast<double>(count_) - mean * mean, 0.0);
     const double unit = static_cast<double>(input.scale) * sums.unit().scale_of(o) / factor[o];
     const double deviation = std::sqrt(variance * unit * unit + batch_norm.module().settings().epsilon);
     // Of gamma's sign, which is the factor's, so that the slope is positive; never 0, so that codes can be made.

@@ -22,6 +22,8 @@ class SumStatistics {
   /// Moves the running statistics. `layer_bias` is part of the mean, though it cancels out of y.
   void update_running(FoldedBatchNorm& batch_norm, std::span<const float> layer_bias) const;
 
+  /// Of the sums themselves.
+  std::span<const kernels::SumMoments> moments() const { return moments_; }
   std::int64_t count() const { return count_; }
   double mean_sum(std::size_t o) const { return mean_sum_[o]; }
   /// gamma / sqrt(variance of u + epsilon)
@@ -31,6 +33,7 @@ class SumStatistics {
 
  private:
   std::int64_t count_ = 0;
+  std::vector<kernels::SumMoments> moments_;
   std::vector<double> mean_sum_, mean_, variance_, gain_, normalizer_;
   std::vector<double> slope_;
   std::vector<float> intercept_;
