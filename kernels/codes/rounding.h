@@ -8,8 +8,8 @@
 
 #include "detent/kernels/codes/quantize.h"
 
-/// How quantize.cpp and requantize.cpp round: their shared inline functions, in forms that compilers vectorize. Private
-/// to these two sources.
+/// How quantize.cpp, requantize.cpp and straight_through.cpp round: their shared inline functions, in forms that
+/// compilers vectorize. Private to these sources.
 namespace detent::kernels {
 
 /// rne(x) clamped to [low, high], of which NaN gives low. The bounds are integers, so clamping may come first, and then

@@ -7,7 +7,9 @@
 #include "detent/core/float16.h"
 #include "detent/core/intrinsics.h"
 #include "detent/core/memory.h"
+#include "detent/core/processor.h"
 #include "detent/core/vectorized.h"
+#include "detent/kernels/codes/rounding.h"
 
 namespace detent::kernels {
 namespace {
@@ -15,27 +17,45 @@ namespace {
 // Elements are worked on in blocks of whole rows, or of parts of a long row: the bits of a block become bytes and the
 // constants of the outputs a table as long as the block, so that the arithmetic is plain vector loops.
 constexpr std::int64_t kBlock = 512;
+/// Terms that are added up in f32 before they go to a double.
+constexpr std::int64_t kPeriodsInF32 = 32;
 using Open = std::array<std::uint8_t, kBlock + 64>;  // not 0 where the gradient passes
 
-#ifdef __x86_64__
-__attribute__((target("avx512bw"))) void open_by_vectors(const std::uint8_t* bits, std::int64_t count,
-                                                         std::uint8_t* open) {
+#if defined(__x86_64__) && defined(__GNUC__)
+__attribute__((target("avx512f,avx512bw"))) void open_by_512(const std::uint8_t* bits, std::int64_t count,
+                                                             std::uint8_t* open) {
   for (std::int64_t i = 0; i < count; i += 64) {
     __mmask64 mask = 0;
     __builtin_memcpy(&mask, bits + i / 8, static_cast<std::size_t>(std::min<std::int64_t>(8, (count - i + 7) / 8)));
     _mm512_storeu_si512(open + i, _mm512_movm_epi8(mask));
   }
 }
-bool has_mask_vectors() { return __builtin_cpu_supports("avx512bw") != 0; }
+
+__attribute__((target("avx2"))) void open_by_256(const std::uint8_t* bits, std::int64_t count, std::uint8_t* open) {
+  const __m256i byte_of_lane = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+  const __m256i bit_of_lane = _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201ULL));
+  for (std::int64_t i = 0; i < count; i += 32) {
+    std::int32_t mask = 0;
+    __builtin_memcpy(&mask, bits + i / 8, static_cast<std::size_t>(std::min<std::int64_t>(4, (count - i + 7) / 8)));
+    const __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(mask), byte_of_lane);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(open + i),
+                        _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit_of_lane), bit_of_lane));
+  }
+}
+
+using OpenByVectors = void (*)(const std::uint8_t*, std::int64_t, std::uint8_t*);
+OpenByVectors open_by_vectors() {
+  return processor_units().avx512 ? &open_by_512 : processor_units().avx2 ? &open_by_256 : nullptr;
+}
 #else
-void open_by_vectors(const std::uint8_t*, std::int64_t, std::uint8_t*) {}
-bool has_mask_vectors() { return false; }
+using OpenByVectors = void (*)(const std::uint8_t*, std::int64_t, std::uint8_t*);
+OpenByVectors open_by_vectors() { return nullptr; }
 #endif
 
 void open_block(const std::uint8_t* mask, std::int64_t first, std::int64_t count, Open& open) {
-  static const bool by_vectors = has_mask_vectors();
-  if (by_vectors && first % 8 == 0) {
-    open_by_vectors(mask + first / 8, count, open.data());
+  static const OpenByVectors by_vectors = open_by_vectors();
+  if (by_vectors != nullptr && first % 8 == 0) {
+    by_vectors(mask + first / 8, count, open.data());
     return;
   }
   for (std::int64_t i = 0; i < count; ++i) {
@@ -61,36 +81,45 @@ DETENT_VECTORIZED void pass_winners(const std::uint8_t* __restrict argmax, std::
   }
 }
 
-template <typename G, typename T>
+template <typename G, typename S, typename T>
 DETENT_VECTORIZED void affine_block(const G* __restrict dy, const std::uint8_t* __restrict open,
-                                    const std::int32_t* __restrict acc, const float* __restrict a,
-                                    const float* __restrict b, const float* __restrict c, std::int64_t count,
-                                    T* __restrict dst) {
+                                    const S* __restrict acc, const float* __restrict a, const float* __restrict b,
+                                    const float* __restrict c, std::int64_t count, T* __restrict dst) {
   for (std::int64_t i = 0; i < count; ++i) {
     const float g = promote(dy[i]);
     demote((a[i] * (open[i] != 0 ? g : 0.0F) + b[i] * static_cast<float>(acc[i])) + c[i], &dst[i]);
   }
 }
 
-template <typename G>
-DETENT_VECTORIZED void sums_row(const G* __restrict dy, const std::uint8_t* __restrict open,
-                                const std::int32_t* __restrict acc, std::int64_t count, double* __restrict sum_g,
-                                double* __restrict sum_g_acc) {
+template <typename G, typename S>
+DETENT_VECTORIZED void sums_block(const G* __restrict dy, const std::uint8_t* __restrict open, const S* __restrict acc,
+                                  std::int64_t count, float* __restrict sum_g, float* __restrict sum_g_acc) {
   for (std::int64_t i = 0; i < count; ++i) {
     const float g = promote(dy[i]);
-    const double passed = open[i] != 0 ? static_cast<double>(g) : 0.0;
+    const float passed = open[i] != 0 ? g : 0.0F;
     sum_g[i] += passed;
-    sum_g_acc[i] += passed * static_cast<double>(acc[i]);
+    sum_g_acc[i] += passed * static_cast<float>(acc[i]);
   }
 }
 
 DETENT_VECTORIZED
-void moments_row(const std::int32_t* __restrict acc, std::int64_t count, double* __restrict sum,
-                 double* __restrict sum_squares) {
+void moments_block(const std::int32_t* __restrict acc, std::int64_t count, double* __restrict sum,
+                   double* __restrict squares, std::int32_t* __restrict smallest, std::int32_t* __restrict largest) {
   for (std::int64_t i = 0; i < count; ++i) {
-    const double value = static_cast<double>(acc[i]);
+    const auto value = static_cast<double>(acc[i]);
     sum[i] += value;
-    sum_squares[i] += value * value;
+    squares[i] += value * value;
+    smallest[i] = std::min(smallest[i], acc[i]);
+    largest[i] = std::max(largest[i], acc[i]);
+  }
+}
+
+DETENT_VECTORIZED void narrow_block(const std::int32_t* __restrict acc, std::int64_t count,
+                                    const float* __restrict center, const float* __restrict inverse_step,
+                                    std::int8_t* __restrict narrow) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    narrow[i] = static_cast<std::int8_t>(
+        round_clamped((static_cast<float>(acc[i]) - center[i]) * inverse_step[i], -127.0F, 127.0F));
   }
 }
 
@@ -121,6 +150,12 @@ void for_each_block(const std::uint8_t* mask, std::int64_t rows, std::int64_t ou
 std::int64_t period_of(std::int64_t outputs) {
   const std::int64_t unit = outputs * (8 / std::gcd(outputs, std::int64_t{8}));
   return unit * std::max<std::int64_t>(1, kBlock / unit);
+}
+
+void add_to_doubles(const float* terms, std::int64_t count, double* sums) {
+  for (std::int64_t o = 0; o < count; ++o) {
+    sums[o] += static_cast<double>(terms[o]);
+  }
 }
 
 /// `count` tables of one period each, filled with the constants over and over.
@@ -173,9 +208,9 @@ void masked_scale_of_winners(const PoolShape& pool, const G* dy, const std::uint
   }
 }
 
-template <typename G, typename T>
-void masked_affine(const G* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
-                   std::int64_t outputs, const float* a, const float* b, const float* c, T* dst) {
+template <typename G, typename S, typename T>
+void masked_affine(const G* dy, const std::uint8_t* mask, const S* acc, std::int64_t rows, std::int64_t outputs,
+                   const float* a, const float* b, const float* c, T* dst) {
   const std::int64_t period = period_of(outputs);
   const auto tables = make_tables<3>({a, b, c}, outputs, period);
   for_each_block(mask, rows, outputs, period,
@@ -185,23 +220,53 @@ void masked_affine(const G* dy, const std::uint8_t* mask, const std::int32_t* ac
                  });
 }
 
-template <typename G>
-void masked_sums(const G* dy, const std::uint8_t* mask, const std::int32_t* acc, std::int64_t rows,
-                 std::int64_t outputs, double* sum_g, double* sum_g_acc) {
-  Open open;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t o = 0; o < outputs; o += kBlock) {
-      const std::int64_t i = r * outputs + o;
-      const std::int64_t count = std::min(kBlock, outputs - o);
-      open_block(mask, i, count, open);
-      sums_row(raw(dy) + i, open.data(), acc + i, count, sum_g + o, sum_g_acc + o);
+template <typename G, typename S>
+void masked_sums(const G* dy, const std::uint8_t* mask, const S* acc, std::int64_t rows, std::int64_t outputs,
+                 double* sum_g, double* sum_g_acc) {
+  // Each place of a period has sums of its own, so that no addition waits for the one before it.
+  const std::int64_t period = period_of(outputs);
+  float* const g = thread_scratch_of<float>(2 * static_cast<std::size_t>(period), Scratch::StraightThroughTables);
+  float* const g_acc = g + period;
+  const std::int64_t most_rows = kPeriodsInF32 * (period / outputs);
+  for (std::int64_t row = 0; row < rows; row += most_rows) {
+    const std::int64_t first = row * outputs;
+    std::fill_n(g, 2 * period, 0.0F);
+    for_each_block(mask + first / 8, std::min(most_rows, rows - row), outputs, period,
+                   [&](std::int64_t i, std::int64_t column, std::int64_t count, const std::uint8_t* open) {
+                     sums_block(raw(dy) + first + i, open, acc + first + i, count, g + column, g_acc + column);
+                   });
+    for (std::int64_t column = 0; column < period; column += outputs) {
+      add_to_doubles(g + column, outputs, sum_g);
+      add_to_doubles(g_acc + column, outputs, sum_g_acc);
     }
   }
 }
 
-void moments(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, double* sum, double* sum_squares) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    moments_row(acc + r * outputs, outputs, sum, sum_squares);
+void include_moments(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, SumMoments* moments) {
+  const std::int64_t period = period_of(outputs);
+  const auto count = static_cast<std::size_t>(period);
+  double* const sum = thread_scratch_of<double>(3 * count, Scratch::StraightThroughTables);
+  double* const squares = sum + period;
+  auto* const smallest = reinterpret_cast<std::int32_t*>(squares + period);
+  std::int32_t* const largest = smallest + period;
+  const SumMoments none;
+  std::fill_n(sum, 2 * count, 0.0);
+  std::fill_n(smallest, count, none.smallest);
+  std::fill_n(largest, count, none.largest);
+  for (std::int64_t i = 0; i < rows * outputs; i += period) {
+    moments_block(acc + i, std::min(period, rows * outputs - i), sum, squares, smallest, largest);
+  }
+  for (std::int64_t i = 0; i < period; ++i) {
+    moments[i % outputs].include({sum[i], squares[i], smallest[i], largest[i]});
+  }
+}
+
+void narrow_sums(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, const float* center,
+                 const float* inverse_step, std::int8_t* narrow) {
+  const std::int64_t period = period_of(outputs);
+  const auto tables = make_tables<2>({center, inverse_step}, outputs, period);
+  for (std::int64_t i = 0; i < rows * outputs; i += period) {
+    narrow_block(acc + i, std::min(period, rows * outputs - i), tables[0], tables[1], narrow + i);
   }
 }
 
@@ -210,23 +275,29 @@ void centered(const std::uint8_t* codes, std::int64_t elements, std::int32_t zer
   center(codes, elements, zero_point, raw(x));
 }
 
-#define DETENT_STRAIGHT_THROUGH(G, T)                                                                         \
-  template void masked_scale(const G*, const std::uint8_t*, std::int64_t, std::int64_t, const float*, T*);    \
-  template void masked_affine(const G*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t, \
-                              const float*, const float*, const float*, T*);
+#define DETENT_THROUGH_SUMS(G, S, T)                                                                             \
+  template void masked_affine(const G*, const std::uint8_t*, const S*, std::int64_t, std::int64_t, const float*, \
+                              const float*, const float*, T*);
+#define DETENT_STRAIGHT_THROUGH(G, T)                                                                      \
+  template void masked_scale(const G*, const std::uint8_t*, std::int64_t, std::int64_t, const float*, T*); \
+  DETENT_THROUGH_SUMS(G, std::int32_t, T)                                                                  \
+  DETENT_THROUGH_SUMS(G, std::int8_t, T)
 DETENT_STRAIGHT_THROUGH(float, float)
 DETENT_STRAIGHT_THROUGH(float, bfloat16)
 DETENT_STRAIGHT_THROUGH(bfloat16, float)
 DETENT_STRAIGHT_THROUGH(bfloat16, bfloat16)
 #undef DETENT_STRAIGHT_THROUGH
-template void masked_scale_of_winners(const PoolShape&, const float*, const std::uint8_t*, const std::uint8_t*,
-                                      std::int64_t, const float*, float*);
-template void masked_scale_of_winners(const PoolShape&, const bfloat16*, const std::uint8_t*, const std::uint8_t*,
-                                      std::int64_t, const float*, float*);
-template void masked_sums(const float*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t, double*,
-                          double*);
-template void masked_sums(const bfloat16*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t,
-                          double*, double*);
+#undef DETENT_THROUGH_SUMS
+#define DETENT_BY_GRADIENT(G)                                                                                        \
+  template void masked_scale_of_winners(const PoolShape&, const G*, const std::uint8_t*, const std::uint8_t*,        \
+                                        std::int64_t, const float*, float*);                                         \
+  template void masked_sums(const G*, const std::uint8_t*, const std::int32_t*, std::int64_t, std::int64_t, double*, \
+                            double*);                                                                                \
+  template void masked_sums(const G*, const std::uint8_t*, const std::int8_t*, std::int64_t, std::int64_t, double*,  \
+                            double*);
+DETENT_BY_GRADIENT(float)
+DETENT_BY_GRADIENT(bfloat16)
+#undef DETENT_BY_GRADIENT
 template void centered(const std::uint8_t*, std::int64_t, std::int32_t, float*);
 template void centered(const std::uint8_t*, std::int64_t, std::int32_t, bfloat16*);
 

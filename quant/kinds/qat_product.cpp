@@ -29,6 +29,9 @@ Tensor scaled_rows(const Tensor& weight, std::span<const float> factor, Arena* a
   return result;
 }
 
+/// The type of the backward products where `wanted` is asked for: without units for bf16 that is only slower.
+DType products_dtype(DType wanted) { return kernels::has_bf16_units() ? wanted : DType::F32; }
+
 }  // namespace
 
 QatProduct::QatProduct(QatOptions options, std::optional<FoldedBatchNorm> batch_norm)
@@ -126,8 +129,11 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   if (!saves) {
     return context.tape.constant(std::move(y));
   }
-  ProductGradient gradient{
-      .shape = shape, .dtype = options_.qconfig.backward, .x = x.value(), .weight = quantized, .mask = std::move(mask)};
+  ProductGradient gradient{.shape = shape,
+                           .dtype = products_dtype(options_.qconfig.backward),
+                           .x = x.value(),
+                           .weight = quantized,
+                           .mask = std::move(mask)};
   if (batch_norm_) {
     gradient.fold = FrozenFold(*batch_norm_, factor, weight().value, bias().value);
   }
@@ -144,8 +150,10 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   const std::vector<float> factor = batch_norm_->training_factor();
   const ScaleZero input = x.value().qparams()->tensor();
   const QuantizedWeight quantized = quantized_weight(input, factor, folded_bias(), arena);
-  const auto [sums, unit] = integer_sums(shape, x.value(), quantized, arena);
-  const SumStatistics statistics(shape, sums, input, unit, factor, *batch_norm_);
+  const ProductSums sums(shape, x.value(), quantized, arena);
+  ProductSums sums_at_hand = sums;  // of this pass
+  sums_at_hand.keep_if_cheaper(arena);
+  const SumStatistics statistics(sums_at_hand, input, factor, *batch_norm_);
   statistics.update_running(*batch_norm_, values_of(bias().value));
 
   // y = (sum * slope[o] + intercept[o]) in reals: requantized with `slope / s_x` in the place of the weights' scales.
@@ -154,29 +162,36 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
     return kernels::make_requantization(input, slopes, statistics.intercepts(), shape.o, map, output_.codes(),
                                         options_.relu);
   };
-  const auto reals = [&, &sums = sums] { return real_results(shape, sums, requantization({}), arena); };
+  const auto reals = [&] { return sums_at_hand.reals(requantization({}), arena); };
   Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
   const bool observe_first =
       output_.is_observing() && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
   if (observe_first) {
     MinMax seen;
-    requantize_sums(shape, sums, requantization({}), y, nullptr, &seen);
+    sums_at_hand.requantize(requantization({}), y, nullptr, &seen, nullptr);
     output_.observe(seen, x.shape()[0], reals);
   }
   output_.check_range(name());
   const std::shared_ptr<const QParams> y_map = output_.qparams();
   SliceMask mask(shape, arena);
   MinMax seen;
-  requantize_sums(shape, sums, requantization(output_.map()), y, &mask, &seen);
+  NormalizedSums normalized{statistics, factor, {}, {}};
+  if (options_.qconfig.backward == DType::BF16) {
+    normalized.narrow.emplace(shape, statistics.moments(), arena);
+  } else {
+    normalized.exact.emplace(sums);
+  }
+  sums_at_hand.requantize(requantization(output_.map()), y, &mask, &seen,
+                          normalized.narrow ? &*normalized.narrow : nullptr);
   if (!observe_first) {
     output_.observe(seen, x.shape()[0], reals);
   }
   ProductGradient gradient{.shape = shape,
-                           .dtype = options_.qconfig.backward,
+                           .dtype = products_dtype(options_.qconfig.backward),
                            .x = x.value(),
                            .weight = quantized,
                            .mask = std::move(mask),
-                           .normalized = NormalizedSums{sums, statistics, factor}};
+                           .normalized = std::move(normalized)};
   return context.tape.record(
       kind(), y.with_qparams(y_map), inputs_on_tape(context, x),
       [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });

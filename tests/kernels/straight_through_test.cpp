@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <vector>
 
 #include "detent/core/philox.h"
@@ -16,6 +17,7 @@ struct Case {
   std::int64_t rows, outputs;
   std::vector<G> dy;
   std::vector<std::int32_t> acc;
+  std::vector<std::int8_t> narrow;
   std::vector<std::uint8_t> mask;
   std::vector<float> a, b, c;
 
@@ -28,6 +30,7 @@ struct Case {
     for (std::int64_t i = 0; i < r * o; ++i) {
       dy.push_back(G(random.normal()));
       acc.push_back(static_cast<std::int32_t>(random.index(20001)) - 10000);
+      narrow.push_back(static_cast<std::int8_t>(static_cast<int>(random.index(255)) - 127));
     }
     for (std::int64_t i = 0; i < o; ++i) {
       a.push_back(random.normal());
@@ -38,19 +41,39 @@ struct Case {
   float gated(std::size_t i) const { return mask[i / 8] >> (i % 8) & 1 ? static_cast<float>(dy[i]) : 0.0F; }
 };
 
+/// Within f32's rounding of the sum of magnitudes.
+template <typename G, typename S>
+void check_sums(const Case<G>& t, const std::vector<S>& acc) {
+  const auto outputs = static_cast<std::size_t>(t.outputs);
+  std::vector<double> g(outputs, 1.0), g_acc(outputs, 2.0);
+  masked_sums(t.dy.data(), t.mask.data(), acc.data(), t.rows, t.outputs, g.data(), g_acc.data());
+  for (std::size_t o = 0; o < outputs; ++o) {
+    double want_g = 1.0, want_g_acc = 2.0, size_g = 0.0, size_g_acc = 0.0;
+    for (std::size_t i = o; i < acc.size(); i += outputs) {
+      const double passed = static_cast<double>(t.gated(i));
+      want_g += passed;
+      want_g_acc += passed * acc[i];
+      size_g += std::abs(passed);
+      size_g_acc += std::abs(passed * acc[i]);
+    }
+    ASSERT_NEAR(g[o], want_g, 1e-6 * size_g) << "sum of " << t.rows << " rows, output " << o;
+    ASSERT_NEAR(g_acc[o], want_g_acc, 1e-6 * size_g_acc) << "sum with acc of " << t.rows << " rows, output " << o;
+  }
+}
+
 template <typename G, typename T>
 void check_all() {
   for (const std::int64_t outputs : {1, 3, 8, 10, 32, 64, 100, 128, 500, 513, 1030}) {
-    for (const std::int64_t rows : {1, 2, 7, 130}) {
+    for (const std::int64_t rows : {1, 2, 7, 130, 1700}) {
       const Case<G> t(rows, outputs);
       const auto n = static_cast<std::size_t>(rows * outputs);
       std::vector<T> scaled(n), affine(n);
       masked_scale(t.dy.data(), t.mask.data(), rows, outputs, t.a.data(), scaled.data());
       masked_affine(t.dy.data(), t.mask.data(), t.acc.data(), rows, outputs, t.a.data(), t.b.data(), t.c.data(),
                     affine.data());
-      std::vector<double> g(static_cast<std::size_t>(outputs)), g_acc(g.size()), expected_g(g.size()),
-          expected_g_acc(g.size());
-      masked_sums(t.dy.data(), t.mask.data(), t.acc.data(), rows, outputs, g.data(), g_acc.data());
+      std::vector<T> narrow_affine(n);
+      masked_affine(t.dy.data(), t.mask.data(), t.narrow.data(), rows, outputs, t.a.data(), t.b.data(), t.c.data(),
+                    narrow_affine.data());
       for (std::size_t i = 0; i < n; ++i) {
         const std::size_t o = i % static_cast<std::size_t>(outputs);
         const auto want = static_cast<float>(T(t.gated(i) * t.a[o]));
@@ -58,11 +81,12 @@ void check_all() {
         const float sum = t.a[o] * t.gated(i) + t.b[o] * static_cast<float>(t.acc[i]);
         ASSERT_EQ(static_cast<float>(affine[i]), static_cast<float>(T(sum + t.c[o])))
             << "affine, outputs " << outputs << ", element " << i;
-        expected_g[o] += static_cast<double>(t.gated(i));
-        expected_g_acc[o] += static_cast<double>(t.gated(i)) * t.acc[i];
+        const float narrow_sum = t.a[o] * t.gated(i) + t.b[o] * static_cast<float>(t.narrow[i]);
+        ASSERT_EQ(static_cast<float>(narrow_affine[i]), static_cast<float>(T(narrow_sum + t.c[o])))
+            << "affine of s8, outputs " << outputs << ", element " << i;
       }
-      EXPECT_EQ(g, expected_g) << "outputs " << outputs;
-      EXPECT_EQ(g_acc, expected_g_acc) << "outputs " << outputs;
+      check_sums(t, t.acc);
+      check_sums(t, t.narrow);
     }
   }
 }
@@ -91,12 +115,32 @@ TEST(StraightThroughKernels, CenteredCodesAreExact) {
   }
 }
 
-TEST(StraightThroughKernels, MomentsAreSumsInRowOrder) {
-  const std::vector<std::int32_t> acc{1, -2, 3, 40000, 5, -6};
-  std::vector<double> sum(2), squares(2);
-  moments(acc.data(), 3, 2, sum.data(), squares.data());
-  EXPECT_EQ(sum, (std::vector<double>{9, 39992}));
-  EXPECT_EQ(squares, (std::vector<double>{35, 1600000040}));
+TEST(StraightThroughKernels, MomentsAgreeWithPlainLoops) {
+  for (const std::int64_t outputs : {1, 3, 16, 50, 513}) {
+    for (const std::int64_t rows : {1, 2, 130}) {
+      const Case<float> t(rows, outputs);
+      std::vector<SumMoments> got(static_cast<std::size_t>(outputs)), want(got.size());
+      include_moments(t.acc.data(), rows, outputs, got.data());
+      for (std::size_t i = 0; i < t.acc.size(); ++i) {
+        const double value = t.acc[i];
+        want[i % want.size()].include({value, value * value, t.acc[i], t.acc[i]});
+      }
+      for (std::size_t o = 0; o < want.size(); ++o) {  // whole numbers below 2^53: exact in any order
+        EXPECT_EQ(got[o].sum, want[o].sum) << outputs << " outputs, output " << o;
+        EXPECT_EQ(got[o].squares, want[o].squares) << outputs << " outputs, output " << o;
+        EXPECT_EQ(got[o].smallest, want[o].smallest) << outputs << " outputs, output " << o;
+        EXPECT_EQ(got[o].largest, want[o].largest) << outputs << " outputs, output " << o;
+      }
+    }
+  }
+}
+
+TEST(StraightThroughKernels, NarrowSumsAreRoundedToNearestEven) {
+  const std::vector<std::int32_t> acc{10, 100, 11, 104, 12, 1000, 13, -1000};
+  const std::vector<float> center{10.0F, 100.0F}, inverse_step{0.5F, 0.25F};
+  std::vector<std::int8_t> narrow(acc.size());
+  narrow_sums(acc.data(), 4, 2, center.data(), inverse_step.data(), narrow.data());
+  EXPECT_EQ(narrow, (std::vector<std::int8_t>{0, 0, 0, 1, 1, 127, 2, -127}));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "detent/kernels/product/int8_conv.h"
+#include "detent/quant/kinds/product/product_sums.h"
 #include "detent/quant/kinds/product/weight_groups.h"
 
 namespace detent::quant {
@@ -105,20 +106,15 @@ kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight) {
   return {.x = x.qparams()->codes.qmax, .weight = weight.qmax};
 }
 
-void integer_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
-                     const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen) {
-  if (weight.qparams.is_per_group()) {
-    group_product(shape, x, weight, requantization, y, mask, seen);
-    return;
-  }
-  const std::int8_t* const codes = weight.codes.data<std::int8_t>().data();
-  const kernels::Int8Conv layer =
-      kernels::Int8Conv::make_observed(shape, codes, input_map(x).zero_point, requantization);
+namespace {
+
+/// By Int8Conv, where it serves; says whether it did.
+bool product_in_registers(const kernels::ConvShape& shape, const Tensor& x, const Tensor& weight,
+                          const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen) {
+  const kernels::Int8Conv layer = kernels::Int8Conv::make_observed(shape, weight.data<std::int8_t>().data(),
+                                                                   input_map(x).zero_point, requantization);
   if (!layer.defined()) {
-    const kernels::PackedWeight packed =
-        kernels::pack_integer(shape, codes, weight.codes.owner(), product_codes(x, weight.qparams.codes));
-    integer_product(shape, x, packed, requantization, y, mask, seen);
-    return;
+    return false;
   }
   const Slices slices = kernels::conv_slices(shape);
   SeenBySlice seen_by_slice(slices.count, seen);
@@ -128,57 +124,38 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Qua
     layer.observe(x.data<std::uint8_t>().data() + images.begin * shape.input_row(), images.size(),
                   y_q + images.begin * shape.output_row(), mask ? mask->of(slice) : nullptr, seen_by_slice.of(slice));
   });
+  return true;
+}
+
+}  // namespace
+
+void integer_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
+                     const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen) {
+  if (weight.qparams.is_per_group()) {
+    group_product(shape, x, weight, requantization, y, mask, seen);
+  } else if (!product_in_registers(shape, x, weight.codes, requantization, y, mask, seen)) {
+    const kernels::PackedWeight packed = kernels::pack_integer(
+        shape, weight.codes.data<std::int8_t>().data(), weight.codes.owner(), product_codes(x, weight.qparams.codes));
+    integer_product(shape, x, packed, requantization, y, mask, seen);
+  }
+}
+
+void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Tensor& weight,
+                     const kernels::PackedWeight& packed, const kernels::Requantization& requantization, Tensor& y,
+                     SliceMask* mask, MinMax* seen) {
+  if (!product_in_registers(shape, x, weight, requantization, y, mask, seen)) {
+    integer_product(shape, x, packed, requantization, y, mask, seen);
+  }
 }
 
 Tensor numbers_of(const QuantizedWeight& weight, DType dtype, Arena* arena) {
   return (weight.qparams.is_per_group() ? group_numbers(weight, arena) : weight.codes).as(dtype, arena);
 }
 
-IntegerSums integer_sums(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
-                         Arena* arena) {
-  if (weight.qparams.is_per_group()) {
-    return joined_group_sums(shape, x, weight, arena);
-  }
-  const kernels::PackedWeight packed = kernels::pack_integer(
-      shape, weight.codes.data<std::int8_t>().data(), weight.codes.owner(), product_codes(x, weight.qparams.codes));
-  Tensor sums = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.o}, DType::S32, arena);
-  std::int32_t* const memory = sums.data<std::int32_t>().data();
-  kernels::conv2d_integer(shape, x.data<std::uint8_t>().data(), input_map(x).zero_point, packed,
-                          [&](std::int64_t, Range images, const std::int32_t* acc) {
-                            std::copy_n(acc, images.size() * shape.output_row(),
-                                        memory + images.begin * shape.output_row());
-                          });
-  return {sums, weight.qparams};
-}
-
-void requantize_sums(const kernels::ConvShape& shape, const Tensor& sums, const kernels::Requantization& requantization,
-                     Tensor& y, SliceMask* mask, MinMax* seen) {
-  const Slices slices = kernels::conv_slices(shape);
-  Epilogue epilogue{shape, requantization, y.data<std::uint8_t>().data(), mask, SeenBySlice(slices.count, seen)};
-  const std::int32_t* const memory = sums.data<std::int32_t>().data();
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    epilogue(slice, slices[slice], memory + slices[slice].begin * shape.output_row());
-  });
-}
-
-Tensor real_results(const kernels::ConvShape& shape, const Tensor& sums, const kernels::Requantization& requantization,
-                    Arena* arena) {
-  Tensor reals = Tensor::empty(sums.shape(), DType::F32, arena);
-  const Slices slices = kernels::conv_slices(shape);
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    const std::int64_t first = slices[slice].begin * shape.output_row();
-    kernels::real_values(sums.data<std::int32_t>().data() + first, slices[slice].size() * shape.out_h() * shape.out_w(),
-                         requantization, reals.data<float>().data() + first);
-  });
-  return reals;
-}
-
 Tensor real_results(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                     const kernels::Requantization& requantization, Arena* arena) {
-  if (weight.qparams.is_per_group()) {
-    return group_reals(shape, x, weight, requantization, arena);
-  }
-  return real_results(shape, integer_sums(shape, x, weight, arena).sums, requantization, arena);
+  return weight.qparams.is_per_group() ? group_reals(shape, x, weight, requantization, arena)
+                                       : ProductSums(shape, x, weight, arena).reals(requantization, arena);
 }
 
 std::int64_t sum_bound(const Tensor& weight_codes, ScaleZero input, std::span<const std::int32_t> bias) {

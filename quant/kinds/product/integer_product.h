@@ -73,21 +73,12 @@ kernels::ProductCodes product_codes(const Tensor& x, CodeRange weight);
 void integer_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                      const kernels::Requantization& requantization, Tensor& y, SliceMask* mask = nullptr,
                      MinMax* seen = nullptr);
-
-/// The sums themselves, s32 [N, OH, OW, O]: what batch statistics are taken from. A unit of them is s_x *
-/// unit.scale[o].
-struct IntegerSums {
-  Tensor sums;
-  QParams unit;
-};
-IntegerSums integer_sums(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight, Arena* arena);
-/// The second half of integer_product, from sums in memory.
-void requantize_sums(const kernels::ConvShape& shape, const Tensor& sums, const kernels::Requantization& requantization,
-                     Tensor& y, SliceMask* mask, MinMax* seen);
+/// The same of weights without groups that were packed already, whose codes are `weight`.
+void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Tensor& weight,
+                     const kernels::PackedWeight& packed, const kernels::Requantization& requantization, Tensor& y,
+                     SliceMask* mask, MinMax* seen);
 
 /// The real results that a requantization sees, f32 [N, OH, OW, O]: what range rules that need values are shown.
-Tensor real_results(const kernels::ConvShape& shape, const Tensor& sums, const kernels::Requantization& requantization,
-                    Arena* arena);
 Tensor real_results(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                     const kernels::Requantization& requantization, Arena* arena);
 

@@ -26,10 +26,17 @@ void make_dy(const ProductGradient& gradient, const Affine& affine, const Tensor
   const std::int64_t rows = images.size() * shape.out_h() * shape.out_w();
   const G* const from = dy.data<G>().data() + first;
   T* const dst = reinterpret_cast<T*>(out);
-  if (gradient.normalized) {
-    const std::int32_t* const sums = gradient.normalized->sums.data<std::int32_t>().data() + first;
-    kernels::masked_affine(from, gradient.mask.of(slice), sums, rows, shape.o, affine.a.data(), affine.b.data(),
-                           affine.c.data(), dst);
+  const auto through_sums = [&](Range part, const auto* sums) {
+    const std::int64_t skipped = (part.begin - images.begin) * shape.output_row();
+    kernels::masked_affine(from + skipped, gradient.mask.of(slice) + skipped / 8, sums,
+                           part.size() * shape.out_h() * shape.out_w(), shape.o, affine.a.data(), affine.b.data(),
+                           affine.c.data(), dst + skipped);
+  };
+  if (gradient.normalized && gradient.normalized->narrow) {
+    through_sums(images, gradient.normalized->narrow->codes.data<std::int8_t>().data() + first);
+  } else if (gradient.normalized) {
+    gradient.normalized->exact->visit(
+        slice, [&](std::int64_t, Range part, const std::int32_t* acc) { through_sums(part, acc); });
   } else {
     kernels::masked_scale(from, gradient.mask.of(slice), rows, shape.o, affine.a.data(), dst);
   }
@@ -56,19 +63,29 @@ GradientSums gradient_sums(const ProductGradient& gradient, const G* dy) {
   const Slices slices = kernels::conv_slices(shape);
   const auto outputs = static_cast<std::size_t>(shape.o);
   std::vector<double> partial(static_cast<std::size_t>(slices.count) * 2 * outputs, 0.0);
-  const std::int32_t* const sums = gradient.normalized->sums.data<std::int32_t>().data();
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    const std::int64_t first = slices[slice].begin * shape.output_row();
-    const std::int64_t rows = slices[slice].size() * shape.out_h() * shape.out_w();
+  const auto take = [&](std::int64_t slice, Range images, const auto* sums) {
+    const std::int64_t skipped = (images.begin - slices[slice].begin) * shape.output_row();
     double* const g = partial.data() + static_cast<std::size_t>(slice) * 2 * outputs;
-    kernels::masked_sums(dy + first, gradient.mask.of(slice), sums + first, rows, shape.o, g, g + outputs);
-  });
+    kernels::masked_sums(dy + images.begin * shape.output_row(), gradient.mask.of(slice) + skipped / 8, sums,
+                         images.size() * shape.out_h() * shape.out_w(), shape.o, g, g + outputs);
+  };
+  const std::optional<NarrowSums>& narrow = gradient.normalized->narrow;
+  if (narrow) {
+    parallel_slices(slices.count, [&](std::int64_t slice) {
+      take(slice, slices[slice], narrow->codes.data<std::int8_t>().data() + slices[slice].begin * shape.output_row());
+    });
+  } else {
+    gradient.normalized->exact->visit_all(take);
+  }
   GradientSums total{std::vector<double>(outputs, 0.0), std::vector<double>(outputs, 0.0)};
   for (std::size_t slice = 0; slice < static_cast<std::size_t>(slices.count); ++slice) {
     for (std::size_t o = 0; o < outputs; ++o) {
       total.g[o] += partial[slice * 2 * outputs + o];
       total.g_sum[o] += partial[(slice * 2 + 1) * outputs + o];
     }
+  }
+  for (std::size_t o = 0; narrow && o < outputs; ++o) {
+    total.g_sum[o] = double{narrow->center[o]} * total.g[o] + double{narrow->step[o]} * total.g_sum[o];
   }
   return total;
 }
@@ -115,8 +132,11 @@ Affine through_statistics(const ProductGradient& gradient, const GradientSums& s
     const double mean_g = sums.g[o] / count;
     const double mean_g_xhat = k * (sums.g_sum[o] - m * sums.g[o]) / count;
     affine.a.push_back(static_cast<float>(a));
-    affine.b.push_back(static_cast<float>(-a * k * mean_g_xhat));
-    affine.c.push_back(static_cast<float>(a * (k * m * mean_g_xhat - mean_g)));
+    const double b = -a * k * mean_g_xhat;
+    const double c = a * (k * m * mean_g_xhat - mean_g);
+    const std::optional<NarrowSums>& narrow = gradient.normalized->narrow;
+    affine.b.push_back(static_cast<float>(narrow ? b * double{narrow->step[o]} : b));
+    affine.c.push_back(static_cast<float>(narrow ? c + b * double{narrow->center[o]} : c));
   }
   return affine;
 }

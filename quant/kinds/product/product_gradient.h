@@ -3,7 +3,6 @@
 #include <optional>
 #include <vector>
 
-#include "detent/quant/kinds/product/integer_product.h"
 #include "detent/quant/kinds/product/sum_statistics.h"
 
 /// The backward pass of QatConv2d and QatLinear.
@@ -21,9 +20,11 @@ struct FrozenFold {
 
 /// A batch norm with the batch's statistics.
 struct NormalizedSums {
-  Tensor sums;  ///< s32
   SumStatistics statistics;
   std::vector<float> factor;
+  // One of them: in 8 bits where bf16 gradients are asked for, else made again.
+  std::optional<NarrowSums> narrow;
+  std::optional<ProductSums> exact;
 };
 
 /// What backward keeps of a quantized product: codes (a quarter of the float memory) and one bit an element.

@@ -15,28 +15,25 @@ constexpr double kSmallestSlope = 0x1p-60;
 
 }  // namespace
 
-SumStatistics::SumStatistics(const kernels::ConvShape& shape, const Tensor& sums, ScaleZero input,
-                             const QParams& weight, std::span<const float> factor, const FoldedBatchNorm& batch_norm)
-    : count_(shape.n * shape.out_h() * shape.out_w()) {
+SumStatistics::SumStatistics(const ProductSums& sums, ScaleZero input, std::span<const float> factor,
+                             const FoldedBatchNorm& batch_norm)
+    : count_(sums.shape().n * sums.shape().out_h() * sums.shape().out_w()) {
+  const kernels::ConvShape& shape = sums.shape();
   const auto outputs = static_cast<std::size_t>(shape.o);
   const Slices slices = kernels::conv_slices(shape);
-  std::vector<double> partial(static_cast<std::size_t>(slices.count) * 2 * outputs, 0.0);
-  const std::int32_t* const memory = sums.data<std::int32_t>().data();
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    double* const sum = partial.data() + static_cast<std::size_t>(slice) * 2 * outputs;
-    kernels::moments(memory + slices[slice].begin * shape.output_row(),
-                     slices[slice].size() * shape.out_h() * shape.out_w(), shape.o, sum, sum + outputs);
+  std::vector<kernels::SumMoments> partial(static_cast<std::size_t>(slices.count) * outputs);
+  sums.visit_all([&](std::int64_t slice, Range images, const std::int32_t* acc) {
+    kernels::include_moments(acc, images.size() * shape.out_h() * shape.out_w(), shape.o,
+                             partial.data() + static_cast<std::size_t>(slice) * outputs);
   });
+  moments_.resize(outputs);
   for (std::size_t o = 0; o < outputs; ++o) {
-    double sum = 0.0;
-    double squares = 0.0;
     for (std::size_t slice = 0; slice < static_cast<std::size_t>(slices.count); ++slice) {
-      sum += partial[slice * 2 * outputs + o];
-      squares += partial[(slice * 2 + 1) * outputs + o];
+      moments_[o].include(partial[slice * outputs + o]);
     }
-    const double mean = sum / static_cast<double>(count_);
-    const double variance = std::max(squares / static_cast<double>(count_) - mean * mean, 0.0);
-    const double unit = static_cast<double>(input.scale) * weight.scale_of(o) / factor[o];
+    const double mean = moments_[o].sum / static_cast<double>(count_);
+    const double variance = std::max(moments_[o].squares / static_cast<double>(count_) - mean * mean, 0.0);
+    const double unit = static_cast<double>(input.scale) * sums.unit().scale_of(o) / factor[o];
     const double deviation = std::sqrt(variance * unit * unit + batch_norm.module().settings().epsilon);
     // Of gamma's sign, which is the factor's, so that the slope is positive; never 0, so that codes can be made.
     const double gamma = std::copysign(std::max(std::abs(static_cast<double>(batch_norm.gamma(o))), kSmallestGamma),

@@ -17,7 +17,12 @@ Tensor group_numbers(const QuantizedWeight& weight, Arena* arena);
 /// As integer_product.
 void group_product(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                    const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen);
-/// As integer_sums: the groups' sums as whole numbers of a fraction of the channel's largest scale.
+/// Sums, s32 [N, OH, OW, O], of which a unit is s_x * unit.scale[o].
+struct IntegerSums {
+  Tensor sums;
+  QParams unit;
+};
+/// The groups' sums, joined as whole numbers of a fraction of the channel's largest scale.
 IntegerSums joined_group_sums(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                               Arena* arena);
 /// As real_results.

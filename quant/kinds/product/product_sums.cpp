@@ -1,0 +1,115 @@
+#include "detent/quant/kinds/product/product_sums.h"
+
+#include <algorithm>
+
+#include "detent/core/processor.h"
+#include "detent/quant/kinds/product/weight_groups.h"
+
+namespace detent::quant {
+namespace {
+
+/// Sums of a part: with the codes and gradients beside them they stay in a core's second cache.
+constexpr std::int64_t kPartBytes = 256 * 1024;
+
+std::int64_t images_per_part(const kernels::ConvShape& shape) {
+  const std::int64_t images =
+      std::max<std::int64_t>(1, kPartBytes / (shape.output_row() * std::int64_t{sizeof(std::int32_t)}));
+  return shape.output_row() % 8 == 0 ? images : (images + 7) / 8 * 8;
+}
+
+/// Products of codes in the time in which one s32 sum is written to memory and read back.
+std::int64_t products_of_memory() {
+  const ProcessorUnits& units = processor_units();
+  return units.avx512_vnni ? 320 : units.avx2_vnni ? 160 : 64;
+}
+
+}  // namespace
+
+NarrowSums::NarrowSums(const kernels::ConvShape& shape, std::span<const kernels::SumMoments> moments, Arena* arena)
+    : codes(Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.o}, DType::S8, arena)) {
+  for (const kernels::SumMoments& m : moments) {
+    center.push_back(static_cast<float>((static_cast<double>(m.smallest) + m.largest) / 2.0));
+    step.push_back(static_cast<float>((static_cast<double>(m.largest) - m.smallest) / 254.0));
+  }
+}
+
+ProductSums::ProductSums(const kernels::ConvShape& shape, Tensor x, const QuantizedWeight& weight, Arena* arena)
+    : shape_(shape), x_(std::move(x)), codes_(weight.codes), unit_(weight.qparams) {
+  if (weight.qparams.is_per_group()) {
+    IntegerSums joined = joined_group_sums(shape_, x_, weight, arena);
+    kept_ = std::move(joined.sums);
+    unit_ = std::move(joined.unit);
+  } else {
+    packed_ = kernels::pack_integer(shape_, codes_.data<std::int8_t>().data(), codes_.owner(),
+                                    product_codes(x_, unit_.codes));
+  }
+}
+
+void ProductSums::visit(std::int64_t slice, const kernels::SumsConsumer& consume) const {
+  const Range images = kernels::conv_slices(shape_)[slice];
+  const std::int64_t most = images_per_part(shape_);
+  for (std::int64_t begin = images.begin; begin < images.end; begin += most) {
+    kernels::ConvShape part = shape_;
+    part.n = std::min(most, images.end - begin);
+    if (kept_.defined()) {
+      consume(slice, {begin, begin + part.n}, kept_.data<std::int32_t>().data() + begin * part.output_row());
+      continue;
+    }
+    kernels::conv2d_integer(part, x_.data<std::uint8_t>().data() + begin * part.input_row(), input_map(x_).zero_point,
+                            packed_, [&](std::int64_t, Range range, const std::int32_t* acc) {
+                              consume(slice, {begin + range.begin, begin + range.end}, acc);
+                            });
+  }
+}
+
+void ProductSums::visit_all(const kernels::SumsConsumer& consume) const {
+  parallel_slices(kernels::conv_slices(shape_).count, [&](std::int64_t slice) { visit(slice, consume); });
+}
+
+void ProductSums::keep_if_cheaper(Arena* arena) {
+  if (kept_.defined() || shape_.depth() < products_of_memory()) {
+    return;
+  }
+  Tensor sums = Tensor::empty({shape_.n, shape_.out_h(), shape_.out_w(), shape_.o}, DType::S32, arena);
+  visit_all([&](std::int64_t, Range images, const std::int32_t* acc) {
+    std::copy_n(acc, images.size() * shape_.output_row(),
+                sums.data<std::int32_t>().data() + images.begin * shape_.output_row());
+  });
+  kept_ = std::move(sums);
+}
+
+void ProductSums::requantize(const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen,
+                             NarrowSums* narrow) const {
+  if (!kept_.defined() && narrow == nullptr) {
+    integer_product(shape_, x_, codes_, packed_, requantization, y, mask, seen);
+    return;
+  }
+  std::vector<float> inverse_step;
+  for (std::size_t o = 0; narrow != nullptr && o < narrow->step.size(); ++o) {
+    inverse_step.push_back(narrow->step[o] > 0.0F ? 1.0F / narrow->step[o] : 0.0F);
+  }
+  const Slices slices = kernels::conv_slices(shape_);
+  SeenBySlice seen_by_slice(slices.count, seen);
+  visit_all([&](std::int64_t slice, Range images, const std::int32_t* acc) {
+    const std::int64_t first = images.begin * shape_.output_row();
+    const std::int64_t skipped = first - slices[slice].begin * shape_.output_row();
+    const std::int64_t rows = images.size() * shape_.out_h() * shape_.out_w();
+    kernels::requantize(acc, rows, requantization, y.data<std::uint8_t>().data() + first,
+                        mask ? mask->of(slice) + skipped / 8 : nullptr, seen_by_slice.of(slice));
+    if (narrow != nullptr) {
+      kernels::narrow_sums(acc, rows, shape_.o, narrow->center.data(), inverse_step.data(),
+                           narrow->codes.data<std::int8_t>().data() + first);
+    }
+  });
+}
+
+Tensor ProductSums::reals(const kernels::Requantization& requantization, Arena* arena) const {
+  Tensor reals = Tensor::empty({shape_.n, shape_.out_h(), shape_.out_w(), shape_.o}, DType::F32, arena);
+  visit_all([&](std::int64_t, Range images, const std::int32_t* acc) {
+    kernels::real_values(acc, images.size() * shape_.out_h() * shape_.out_w(), requantization,
+                         reals.data<float>().data() + images.begin * shape_.output_row());
+  });
+  return reals;
+}
+
+}  // namespace detent::quant
