@@ -42,7 +42,7 @@ struct Avx512Seen {
 };
 
 DETENT_AVX512 inline __mmask16 observe_vector(__m512i& sum, const TileRequantization& r, const TileObservation& o,
-                                            int first, Avx512Seen& seen) {
+                                              int first, Avx512Seen& seen) {
   const __m512 positive = _mm512_set1_ps(o.positive);
   const __m512 value = _mm512_add_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(r.bias + first));
   const __m512 code =

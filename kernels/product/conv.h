@@ -76,9 +76,9 @@ struct ProductCodes {
   /// Throws Error, which says so and how to mend it, for a sum of more products.
   void check_depth(std::int64_t depth) const;
 };
-/// For conv2d_integer. `codes` says which codes weight and input have. A linear layer's weight with an `owner` is used
-/// as it is, which suits a weight that changes every step; without one it is put into a layout whose products are some
-/// percent faster. Throws Error if sums might not fit s32: see ProductCodes.
+/// For conv2d_integer. `codes` says which codes weight and input have. A linear layer's weight with an `owner` may be
+/// used as it is, which suits a weight that changes every step; without one it is put into a layout whose products are
+/// some percent faster. Throws Error if sums might not fit s32: see ProductCodes.
 PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight,
                           std::shared_ptr<const void> owner = nullptr, ProductCodes codes = {});
 

@@ -19,6 +19,10 @@ DETENT_VECTORIZED void subtract_row(std::int32_t* acc, const std::int32_t* row, 
   }
 }
 
+/// oneDNN's products, which need VNNI of 512 bits, are left to linear layers, whose weights they take unpacked, and to
+/// groups, whose channels tiles would copy.
+bool runs_on_tiles(const ConvShape& shape) { return !has_int8_units() || (!is_linear(shape) && shape.groups == 1); }
+
 /// The sums of some images on tiles.
 void tile_sums(const ConvShape& s, const std::uint8_t* x_q, std::int64_t images, std::int32_t zero_point,
                const Int8Product& product, const std::int32_t* start, std::int32_t* acc) {
@@ -100,7 +104,7 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
     impl->sums = std::move(packed.sums);
     return PackedWeight(std::move(impl));
   }
-  if (!has_int8_units()) {
+  if (runs_on_tiles(shape)) {
     impl->tiles = std::make_shared<Int8Product>(shape, weight);
     impl->bytes = impl->tiles->weight_bytes();
     impl->layout = WeightLayout::Tiles;

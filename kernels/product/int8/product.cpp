@@ -90,8 +90,9 @@ const Code* window_lines(const ConvShape& s, const std::uint8_t* image, std::uin
   return windows;
 }
 
-/// Runs the kernels of a row of Int8Kernels on tiles of `count` pixels, of sizes that differ by one at most.
-void run_tiles(Int8Tile tile, std::int64_t count, std::span<const Int8Kernel> kernels, std::int64_t x_step) {
+/// Runs the kernels of a row of Int8Kernels on tiles of `count` pixels, of sizes that differ by one at most. Leaves
+/// `tile` behind the last one.
+void run_tiles(Int8Tile& tile, std::int64_t count, std::span<const Int8Kernel> kernels, std::int64_t x_step) {
   const auto most = static_cast<std::int64_t>(kernels.size());
   const std::int64_t tiles = (count + most - 1) / most;
   const std::int64_t size = count / tiles;
@@ -224,22 +225,21 @@ void Int8Product::run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Ra
   const std::int64_t pixels = is_one_line ? lines.size() * width : width;
   for (std::int64_t group = 0; group < shape_.groups; ++group) {
     const Lines from = lines_of(x, x_zero_point, seen, group);
-    for (std::int64_t i = 0; i < line_count; ++i) {
-      for (std::int64_t block = 0; block < blocks_.count; ++block) {
-        Int8Tile tile = tile_of(group, block, results, y + (lines.begin + i) * width * shape_.o * results.bytes);
+    for (std::int64_t block = 0; block < blocks_.count; ++block) {
+      Int8Tile tile = tile_of(group, block, results, y + lines.begin * width * shape_.o * results.bytes);
+      tile.pixel_stride = from.pixel;
+      tile.line_stride = shape_.stride_h * from.line;
+      tile.kernel_row_stride = shape_.dilation_h * from.line;
+      if (observation != nullptr) {
+        const std::int64_t first = blocks_[block].begin * unit_->lanes;
+        tile.observation = *observation;
+        tile.observation.real_scale += first;
+        tile.observation.mask += observation->mask_stride == 0 ? 0 : first / 8;
+      }
+      const auto kernels = (*results.kernels)[static_cast<std::size_t>(blocks_[block].size() - 1)];
+      for (std::int64_t i = 0; i < line_count; ++i) {
         tile.x = from.first + i * step * shape_.stride_h * from.line;
-        tile.pixel_stride = from.pixel;
-        tile.line_stride = shape_.stride_h * from.line;
-        tile.kernel_row_stride = shape_.dilation_h * from.line;
-        if (observation != nullptr) {
-          const std::int64_t first = blocks_[block].begin * unit_->lanes;
-          tile.observation = *observation;
-          tile.observation.real_scale += first;
-          tile.observation.mask += i * width * observation->mask_stride;
-          tile.observation.mask += observation->mask_stride == 0 ? 0 : first / 8;
-        }
-        run_tiles(tile, pixels, (*results.kernels)[static_cast<std::size_t>(blocks_[block].size() - 1)],
-                  step * from.pixel);
+        run_tiles(tile, pixels, kernels, step * from.pixel);
       }
     }
   }

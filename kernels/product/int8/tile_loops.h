@@ -29,12 +29,15 @@ DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines
       acc[p][v] = Unit::load(t.start + Unit::kLanes * v);
     }
   }
+  constexpr int kNear = 8;
   const std::int8_t* weight = t.weight;
   const std::int64_t stride = t.pixel_stride;
   for (std::int64_t row = 0; row < t.kernel_rows; ++row) {
     const std::uint8_t* x = t.x + row * t.kernel_row_stride;
     const std::uint8_t* const end = x + 4 * t.groups;
-    for (; x != end; x += 4, weight += 4 * Unit::kLanes * V) {
+    // A second pointer for many pixels: their distances from one would take more registers than there are.
+    const std::uint8_t* far = x + kNear * stride;
+    for (; x != end; x += 4, far += 4, weight += 4 * Unit::kLanes * V) {
       typename Unit::Vector w[V];
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
@@ -42,10 +45,11 @@ DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines
       }
 #pragma GCC unroll 2
       for (int line = 0; line < kLines; ++line) {
-        const std::uint8_t* const pixels = x + line * t.line_stride;
+        const std::int64_t first = line * t.line_stride;
 #pragma GCC unroll 32
         for (int column = 0; column < kColumns; ++column) {
-          const typename Unit::Vector codes = Unit::broadcast(pixels + column * stride);
+          const std::uint8_t* const pixel = column < kNear ? x + column * stride : far + (column - kNear) * stride;
+          const typename Unit::Vector codes = Unit::broadcast(pixel + first);
 #pragma GCC unroll 4
           for (int v = 0; v < V; ++v) {
             Unit::add_products(acc[line * kColumns + column][v], codes, w[v]);

@@ -215,13 +215,6 @@ void run(const Plan& plan, const Operands& operands) {
         plan.implementation);
 }
 
-void sgemm_nt(std::int64_t m, std::int64_t k, std::int64_t n, const float* a, std::int64_t lda, const float* b,
-              std::int64_t ldb, float* y, std::int64_t ldy) {
-  const SingleThread single_thread;
-  const auto status = dnnl::sgemm('N', 'T', m, n, k, 1.0F, a, lda, b, ldb, 0.0F, y, ldy);
-  check(status == dnnl::status::success, "matmul: oneDNN's sgemm failed with status ", static_cast<int>(status));
-}
-
 const char* implementation(const Plan& plan) { return plan.implementation.c_str(); }
 
 }  // namespace onednn

@@ -68,10 +68,6 @@ struct Operands {
 };
 void run(const Plan& plan, const Operands& operands);
 
-/// y [m, n] = a [m, k] b^T, b [n, k] in memory, f32, on the calling thread, on any processor.
-void sgemm_nt(std::int64_t m, std::int64_t k, std::int64_t n, const float* a, std::int64_t lda, const float* b,
-              std::int64_t ldb, float* y, std::int64_t ldy);
-
 /// The name of oneDNN's implementation, for benchmarks and tests.
 const char* implementation(const Plan& plan);
 
