@@ -27,7 +27,8 @@ class ImageBackward {
   ImageBackward(const ConvShape& shape, const ConvBackward& backward)
       : shape_(shape),
         b_(backward),
-        is_depthwise_(depthwise::serves(shape)),
+        dx_is_depthwise_(depthwise::serves(shape, Product::BackwardData, backward.dtype)),
+        dw_is_depthwise_(depthwise::serves(shape, Product::BackwardWeights, backward.dtype)),
         slices_(conv_slices(shape)),
         partials_{slices_.count, wants_sums() ? std::min(slices_.count, kMostPartials) : slices_.count},
         x_bytes_(shape.input_row() * static_cast<std::int64_t>(size_of(b_.dtype))),
@@ -36,11 +37,11 @@ class ImageBackward {
     if (b_.dx != nullptr) {
       weight_ = &packed_for("conv2d_backward", b_.weight, Product::BackwardData, shape, b_.dtype);
     }
-    if (b_.dx != nullptr && !is_depthwise_) {
+    if (b_.dx != nullptr && !dx_is_depthwise_) {
       dx_plans_.emplace(backward_plans(shape, slices_, Product::BackwardData, b_.dtype, b_.dx_dtype));
     }
     if (b_.dw != nullptr) {
-      if (is_depthwise_) {
+      if (dw_is_depthwise_) {
         dw_elements_ = depthwise::weight_sums(shape);
       } else {
         dw_plans_.emplace(backward_plans(shape, slices_, Product::BackwardWeights, b_.dtype, DType::F32));
@@ -62,7 +63,7 @@ class ImageBackward {
     });
     if (b_.dw != nullptr) {
       add_partials(dw(0), partials_.count, dw_elements_);
-      if (is_depthwise_) {
+      if (dw_is_depthwise_) {
         depthwise::unpack_sums(shape_, dw(0), b_.dw);
       } else {
         onednn::unpack_weight((*dw_plans_)[slices_[0]], dw(0), b_.dw);
@@ -97,7 +98,7 @@ class ImageBackward {
     }
     if (b_.dx != nullptr) {
       std::byte* const dx = b_.dx + images.begin * dx_bytes_;
-      if (is_depthwise_) {
+      if (dx_is_depthwise_) {
         depthwise::backward_data(slice_shape(images), b_.dtype, dy, weight_->data.get(), b_.dx_dtype, dx);
       } else {
         onednn::run((*dx_plans_)[images], {.a = dy, .b = weight_->data.get(), .y = dx});
@@ -125,7 +126,7 @@ class ImageBackward {
     }
     float* target =
         is_first ? sum : thread_scratch_of<float>(static_cast<std::size_t>(dw_elements_), Scratch::ProductSums);
-    if (is_depthwise_) {
+    if (dw_is_depthwise_) {
       depthwise::backward_weight(slice_shape(images), b_.dtype, dy, x, target);
     } else {
       onednn::run((*dw_plans_)[images], {.a = x, .b = dy, .y = target});
@@ -137,7 +138,7 @@ class ImageBackward {
 
   const ConvShape shape_;
   const ConvBackward& b_;
-  const bool is_depthwise_;
+  const bool dx_is_depthwise_, dw_is_depthwise_;
   const Slices slices_;
   const Slices partials_;
   const std::int64_t x_bytes_, dx_bytes_, dy_bytes_;
@@ -194,7 +195,7 @@ void conv2d_backward(const ConvShape& shape, const ConvBackward& b) {
   if (b.dx == nullptr && b.dw == nullptr && b.db == nullptr) {
     return;
   }
-  if (b.dtype == DType::BF16 && !has_bf16_units() && !depthwise::serves(shape)) {
+  if (b.dtype == DType::BF16 && !has_bf16_units() && !depthwise::serves(shape, Product::BackwardData, b.dtype)) {
     backward_as_f32(shape, b);
   } else if (is_linear(shape)) {
     linear_backward(shape, b);
