@@ -85,7 +85,7 @@ PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype
                         const std::byte* weight, std::shared_ptr<const void> owner) {
   shape.validate();
   check(dtype == DType::F32 || dtype == DType::BF16, op, ": expected a weight of f32 or bf16, got ", dtype);
-  if (depthwise::serves(shape)) {
+  if (depthwise::serves(shape, product, dtype)) {
     return pack_depthwise(shape, dtype, product, weight);
   }
   if (dtype == DType::BF16 && !has_bf16_units()) {
@@ -159,7 +159,7 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
   shape.validate();
   check(dtype == DType::F32 || dtype == DType::BF16, "conv2d: expected inputs of f32 or bf16, got ", dtype);
   check(out == DType::F32 || out == dtype, "conv2d: expected results of f32 or ", dtype, ", got ", out);
-  const bool is_depthwise = depthwise::serves(shape);
+  const bool is_depthwise = depthwise::serves(shape, Product::Forward, dtype);
   if (!is_depthwise && dtype == DType::BF16 && !has_bf16_units()) {
     forward_as_f32(shape, x, weight, bias, relu, out, y);
     return;

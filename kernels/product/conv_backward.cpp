@@ -28,7 +28,8 @@ class ImageBackward {
   ImageBackward(const ConvShape& shape, const ConvBackward& backward)
       : shape_(shape),
         b_(backward),
-        is_depthwise_(depthwise::serves(shape)),
+        dx_is_depthwise_(depthwise::serves(shape, Product::BackwardData, backward.dtype)),
+        dw_is_depthwise_(depthwise::serves(shape, Product::BackwardWeights, backward.dtype)),
         slices_(conv_slices(shape)),
         partials_{slices_.count, wants_sums() ? std::min(slices_.count, kMostPartials) : slices_.count},
         x_bytes_(shape.input_row() * static_cast<std::int64_t>(size_of(b_.dtype))),
@@ -37,12 +38,12 @@ class ImageBackward {
     if (b_.dx != nullptr) {
       weight_ = &packed_for("conv2d_backward", b_.weight, Product::BackwardData, shape, b_.dtype);
     }
-    if (b_.dx != nullptr && !is_depthwise_ && !weight_->direct) {
+    if (b_.dx != nullptr && !dx_is_depthwise_ && !weight_->direct) {
       dx_plans_.emplace(backward_plans(shape, slices_, Product::BackwardData, b_.dtype, b_.dx_dtype));
     }
     if (b_.dw != nullptr) {
-      own_dw_ = is_depthwise_ ? std::nullopt : WeightGradient::make(shape, b_.dtype);
-      if (is_depthwise_) {
+      own_dw_ = WeightGradient::make(shape, b_.dtype);
+      if (dw_is_depthwise_) {
         dw_elements_ = depthwise::weight_sums(shape);
       } else if (own_dw_) {
         dw_elements_ = own_dw_->sum_elements();
@@ -66,7 +67,7 @@ class ImageBackward {
     });
     if (b_.dw != nullptr) {
       add_partials(dw(0), partials_.count, dw_elements_);
-      if (is_depthwise_) {
+      if (dw_is_depthwise_) {
         depthwise::unpack_sums(shape_, dw(0), b_.dw);
       } else if (own_dw_) {
         own_dw_->store(dw(0), b_.dw);
@@ -103,7 +104,7 @@ class ImageBackward {
     }
     if (b_.dx != nullptr) {
       std::byte* const dx = b_.dx + images.begin * dx_bytes_;
-      if (is_depthwise_) {
+      if (dx_is_depthwise_) {
         depthwise::backward_data(slice_shape(images), b_.dtype, dy, weight_->data.get(), b_.dx_dtype, dx);
       } else if (const DirectConv* const direct = weight_->direct.get()) {
         direct->run(dy, images.size(), {0, direct->parts()}, weight_->data.get(), {.out = b_.dx_dtype}, dx);
@@ -140,7 +141,7 @@ class ImageBackward {
     }
     float* target =
         is_first ? sum : thread_scratch_of<float>(static_cast<std::size_t>(dw_elements_), Scratch::ProductSums);
-    if (is_depthwise_) {
+    if (dw_is_depthwise_) {
       depthwise::backward_weight(slice_shape(images), b_.dtype, dy, x, target);
     } else {
       onednn::run((*dw_plans_)[images], {.a = x, .b = dy, .y = target});
@@ -152,7 +153,7 @@ class ImageBackward {
 
   const ConvShape shape_;
   const ConvBackward& b_;
-  const bool is_depthwise_;
+  const bool dx_is_depthwise_, dw_is_depthwise_;
   const Slices slices_;
   const Slices partials_;
   const std::int64_t x_bytes_, dx_bytes_, dy_bytes_;
@@ -210,7 +211,7 @@ void conv2d_backward(const ConvShape& shape, const ConvBackward& b) {
   if (b.dx == nullptr && b.dw == nullptr && b.db == nullptr) {
     return;
   }
-  if (b.dtype == DType::BF16 && !has_bf16_units() && !depthwise::serves(shape)) {
+  if (b.dtype == DType::BF16 && !has_bf16_units() && !depthwise::serves(shape, Product::BackwardData, b.dtype)) {
     backward_as_f32(shape, b);
   } else if (is_linear(shape)) {
     linear_backward(shape, b);

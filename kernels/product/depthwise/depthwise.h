@@ -8,6 +8,7 @@
 #include "detent/kernels/codes/quantize.h"
 #include "detent/kernels/product/conv.h"
 #include "detent/kernels/product/depthwise/line_kernels.h"
+#include "detent/kernels/product/onednn/onednn.h"
 
 /// Depthwise convolutions (groups == c == o) on vectors over channels. Private to kernels/product. All of it works on
 /// the calling thread.
@@ -15,6 +16,10 @@ namespace detent::kernels::depthwise {
 
 /// Whether these kernels compute `shape` here: a depthwise convolution of several channels, on a processor with AVX2.
 bool serves(const ConvShape& shape);
+
+/// Whether a product of floats of `dtype` is faster here than oneDNN's, by measurement: all in bf16 without units for
+/// it; else dx in f32 or with a stride, and the forward product in f32 without a stride on AVX-512.
+bool serves(const ConvShape& shape, onednn::Product product, DType dtype);
 
 /// Weights of f32 or bf16 as f32 numbers [tap][channels, filled up to vectors].
 struct Weight {

@@ -242,6 +242,20 @@ bool serves(const ConvShape& s) {
   return s.groups > 1 && s.groups == s.c && s.groups == s.o && line_kernels() != nullptr;
 }
 
+bool serves(const ConvShape& s, onednn::Product product, DType dtype) {
+  if (!serves(s)) {
+    return false;
+  }
+  if (dtype == DType::BF16 && !has_bf16_units()) {
+    return true;
+  }
+  const bool has_stride = s.stride_h > 1 || s.stride_w > 1;
+  if (product == onednn::Product::BackwardData) {
+    return dtype == DType::F32 || has_stride;
+  }
+  return product == onednn::Product::Forward && dtype == DType::F32 && !has_stride && line_kernels()->floats == 16;
+}
+
 Weight pack_forward(const ConvShape& shape, DType dtype, const std::byte* weight) {
   std::vector<std::int64_t> taps(static_cast<std::size_t>(shape.kh * shape.kw));
   std::iota(taps.begin(), taps.end(), 0);

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "detent/kernels/codes/rounding.h"
+#include "detent/kernels/codes/round_vector.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define DETENT_HAS_LINE_KERNELS 1

@@ -1,3 +1,5 @@
+#pragma once
+
 #include <algorithm>
 #include <cstring>
 
@@ -173,7 +175,7 @@ void codes_line(const CodeLine& line, const CodeConstants& c, std::uint8_t* y) {
                    const std::int64_t first = constants + v * U::kFloats;
                    const typename U::F value = U::add(U::to_float(sums[v]), U::load(c.bias + first));
                    const typename U::F code = U::add(U::multiply(value, U::load(c.multiplier + first)), zero_point);
-                   q[v] = U::round(U::smaller(U::larger(code, lower), upper));
+                   q[v] = U::nearest(U::smaller(U::larger(code, lower), upper));
                  }
                  U::store_bytes(y + at, q, stored);
                });
@@ -197,7 +199,7 @@ void observed_line(const CodeLine& line, const CodeConstants& c, const Observati
                    const typename U::F value = U::add(U::to_float(sums[v]), U::load(c.bias + first));
                    const typename U::F code = U::add(U::multiply(value, U::load(c.multiplier + first)), zero_point);
                    passes[v] = U::both(U::greater(value, positive), U::within(code, low, high));
-                   q[v] = U::round(U::smaller(U::larger(code, lower), upper));
+                   q[v] = U::nearest(U::smaller(U::larger(code, lower), upper));
                    const typename U::F real = U::larger(U::multiply(value, U::load(c.real_scale + first)), positive);
                    least = U::smaller(least, real, exist);
                    most = U::larger(most, real, exist);

@@ -31,7 +31,7 @@ struct Avx2 {
   static F larger(F a, F b) { return _mm256_max_ps(a, b); }
   static F smaller(F a, F b) { return _mm256_min_ps(a, b); }
   static F to_float(I x) { return _mm256_cvtepi32_ps(x); }
-  static I round(F x) { return _mm256_cvtps_epi32(_mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)); }
+  static I nearest(F x) { return round_lanes(x); }
   static Flags greater(F a, F b) { return _mm256_cmp_ps(a, b, _CMP_GT_OQ); }
   static Flags within(F x, F low, F high) {
     return _mm256_and_ps(_mm256_cmp_ps(x, low, _CMP_GE_OQ), _mm256_cmp_ps(x, high, _CMP_LE_OQ));

@@ -1,3 +1,5 @@
+#pragma once
+
 #include <cstdint>
 
 #include "detent/core/intrinsics.h"
@@ -29,7 +31,7 @@ struct Avx512 {
   static F larger(F a, F b, Flags where) { return _mm512_mask_max_ps(a, where, a, b); }
   static F smaller(F a, F b, Flags where) { return _mm512_mask_min_ps(a, where, a, b); }
   static F to_float(I x) { return _mm512_cvtepi32_ps(x); }
-  static I round(F x) { return _mm512_cvt_roundps_epi32(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  static I nearest(F x) { return round_lanes(x); }
   static Flags greater(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
   static Flags within(F x, F low, F high) {
     return _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(x, low, _CMP_GE_OQ), x, high, _CMP_LE_OQ);
