@@ -101,7 +101,8 @@ void Plan::Impl::make_layers() {
       continue;
     }
     const auto request = [&](ValueId output) {
-      return StepRequest{.node = node, .inputs = inputs, .output = values[output], .whole = whole, .arena = &arena};
+      return StepRequest{
+          .node = node, .inputs = inputs, .output = values[output], .whole = whole, .batch = batch, .arena = &arena};
     };
     MadeStep pooled;
     ValueId pooled_value = value;

@@ -1,6 +1,8 @@
 #include <algorithm>
 
+#include "detent/core/memory.h"
 #include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/product/direct/direct_conv.h"
 #include "detent/kernels/product/group_product.h"
 #include "detent/kernels/product/int8_conv.h"
 #include "detent/runtime/plan_step.h"
@@ -111,6 +113,39 @@ class GroupStep : public ProductStep {
   kernels::Requantization requantization_;
 };
 
+/// A product of floats, its bias, sum and ReLU in one kernel.
+class DirectStep : public ProductStep {
+ public:
+  DirectStep(std::shared_ptr<const kernels::DirectConv> conv, const Product& product, const StepRequest& request)
+      : ProductStep(product, request),
+        conv_(std::move(conv)),
+        weight_(allocate_aligned(conv_->weight_bytes())),
+        bias_(product.bias.defined() ? product.bias.clone() : Tensor()),
+        relu_(product.relu) {
+    conv_->pack(product.weight.raw(), weight_.get());
+  }
+  std::int64_t parts() const override { return conv_->parts(); }
+  void run(Range images, std::int64_t task, Range parts) const override {
+    conv_->run(in<std::byte>(images, task), images.size(), parts, weight_.get(),
+               {.bias = bias_.defined() ? bias_.data<float>().data() : nullptr,
+                .other = inputs().size() > 1 ? in<float>(images, task, 1) : nullptr,
+                .relu = relu_},
+               out<std::byte>(images, task));
+  }
+  std::size_t bytes() const override { return conv_->weight_bytes(); }
+  PackedMemory packed_memory() override {
+    return {{weight_.get(), conv_->weight_bytes()},
+            bias_.defined() ? std::as_writable_bytes(bias_.data<float>()) : std::span<std::byte>()};
+  }
+
+ private:
+  std::shared_ptr<const kernels::DirectConv> conv_;
+  std::shared_ptr<std::byte> weight_;
+  Tensor bias_;
+  bool relu_;
+};
+
+/// What DirectConv does not serve, whole batches, and linear layers of many rows.
 class FloatProductStep : public ProductStep {
  public:
   FloatProductStep(const Product& product, const StepRequest& request)
@@ -157,6 +192,14 @@ kernels::Int8Conv int8_conv(const Product& product, const StepRequest& request, 
 
 MadeStep make_product(const Product& product, const StepRequest& request) {
   if (!request.inputs[0]->type->is_codes()) {
+    const kernels::ConvShape& shape = product.shape;
+    const bool is_linear = shape.h == 1 && shape.w == 1 && shape.is_matmul();
+    auto direct = request.whole || (is_linear && request.batch > 1)
+                      ? nullptr
+                      : kernels::DirectConv::make_forward(shape, DType::F32);
+    if (direct) {
+      return std::make_unique<DirectStep>(std::move(direct), product, request);
+    }
     return std::make_unique<FloatProductStep>(product, request);
   }
   if (product.weight.qparams()->is_per_group()) {

@@ -79,6 +79,7 @@ struct StepRequest {
   const PlanValue& output;
   /// Float arithmetic runs on the whole batch by the calls that a graph's modules make.
   bool whole = false;
+  std::int64_t batch = 1;  ///< of the plan
   Arena* arena = nullptr;  ///< of custom operations
 };
 
