@@ -190,19 +190,29 @@ DETENT_VECTORIZED void avg_image(const PoolShape& shape, const T* x, T* y) {
   }
 }
 
-template <typename T>
+template <typename T, bool kTiles>
 DETENT_VECTORIZED void avg_image_backward(const PoolShape& shape, const T* dy, T* dx) {
   const PoolShape s = shape;
-  const auto count = static_cast<T>(s.window());
-  std::fill_n(dx, s.input_row(), T{0});
+  using Key = decltype(promote(T{}));
+  const auto count = static_cast<Key>(s.window());
+  if constexpr (!kTiles) {
+    std::fill_n(dx, s.input_row(), T{});
+  }
   for (std::int64_t oh = 0; oh < s.out_h(); ++oh) {
     for (std::int64_t ow = 0; ow < s.out_w(); ++ow) {
       const T* __restrict gradient = dy + (oh * s.out_w() + ow) * s.c;
+      const T* share = nullptr;  // of the window's first pixel, where no other window sees it
       for_each_pixel(s, oh, ow, [&](std::int64_t pixel, std::int64_t) {
         T* __restrict in = dx + pixel;
-        for (std::int64_t c = 0; c < s.c; ++c) {
-          in[c] += gradient[c] / count;
+        if (kTiles && share != nullptr) {
+          std::copy_n(share, s.c, in);
+          return;
         }
+        for (std::int64_t c = 0; c < s.c; ++c) {
+          const Key mine = promote(gradient[c]) / count;
+          demote(kTiles ? mine : promote(in[c]) + mine, &in[c]);
+        }
+        share = in;
       });
     }
   }
@@ -291,8 +301,12 @@ void avg_pool_forward(const PoolShape& shape, const T* x, T* y) {
 template <typename T>
 void avg_pool_backward(const PoolShape& shape, const T* dy, T* dx) {
   shape.validate();
+  const bool store = tiles(shape);
   for_each_image(shape, sizeof(T), [&](std::int64_t image) {
-    avg_image_backward(shape, dy + image * shape.output_row(), dx + image * shape.input_row());
+    const auto* in = raw(dy + image * shape.output_row());
+    auto* out = raw(dx + image * shape.input_row());
+    using Raw = std::remove_pointer_t<decltype(out)>;
+    store ? avg_image_backward<Raw, true>(shape, in, out) : avg_image_backward<Raw, false>(shape, in, out);
   });
 }
 
@@ -337,5 +351,6 @@ template void avg_pool_forward(const PoolShape&, const float*, float*);
 template void avg_pool_forward(const PoolShape&, const double*, double*);
 template void avg_pool_backward(const PoolShape&, const float*, float*);
 template void avg_pool_backward(const PoolShape&, const double*, double*);
+template void avg_pool_backward(const PoolShape&, const bfloat16*, bfloat16*);
 
 }  // namespace detent::kernels

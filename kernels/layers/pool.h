@@ -48,7 +48,8 @@ void max_pool_backward(const PoolShape& shape, const T* dy, const std::uint8_t* 
 template <typename T>
 void avg_pool_forward(const PoolShape& shape, const T* x, T* y);
 
-/// dx = at every pixel the sum of dy / (kh * kw) of the windows that see it. Overwrites. T is float or double.
+/// dx = at every pixel the sum of dy / (kh * kw) of the windows that see it. Overwrites. T is float, double or
+/// bfloat16, in which each addition is rounded.
 template <typename T>
 void avg_pool_backward(const PoolShape& shape, const T* dy, T* dx);
 

@@ -181,6 +181,27 @@ TEST(AvgPool, ForwardAndBackwardCountPadding) {
   check_avg<double>(1e-14);
 }
 
+TEST(AvgPool, BackwardInBfloat16IsRoundedAtEachAddition) {
+  for (const PoolShape& s : kShapes) {
+    SCOPED_TRACE(describe(s));
+    std::vector<bfloat16> dy;
+    for (const float g : testing::random_reals<float>(s.n * s.output_row(), 10)) {
+      dy.push_back(bfloat16(g));
+    }
+    std::vector<double> expected(static_cast<std::size_t>(s.n * s.input_row())), size(expected.size());
+    for_each_in_window(s, [&](std::size_t out, std::size_t in, std::int64_t) {
+      const double share = static_cast<double>(static_cast<float>(dy[out])) / static_cast<double>(s.window());
+      expected[in] += share;
+      size[in] += std::abs(share);
+    });
+    std::vector<bfloat16> dx(expected.size(), bfloat16(99.0F));
+    avg_pool_backward(s, dy.data(), dx.data());
+    for (std::size_t i = 0; i < dx.size(); ++i) {
+      ASSERT_NEAR(static_cast<double>(static_cast<float>(dx[i])), expected[i], 0.01 * size[i]) << "element " << i;
+    }
+  }
+}
+
 TEST(AvgPool, CodesAreTheRequantizedSums) {
   const ScaleZero input{0.05F, 31};
   const ScaleZero output{0.043F, 29};

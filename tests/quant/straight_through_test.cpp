@@ -66,7 +66,7 @@ struct Gradients {
 };
 
 /// What goes after the layer.
-enum class After { Nothing, MaxPool, ReshapeAndMaxPool };
+enum class After { Nothing, MaxPool, ReshapeAndMaxPool, Sum, ReshapeAndSum };
 
 Gradients actual(Case& c, After after = After::Nothing, const std::function<void()>& before_backward = {}) {
   for (nn::Slot& slot : c.layer->slots()) {
@@ -79,7 +79,12 @@ Gradients actual(Case& c, After after = After::Nothing, const std::function<void
   const Variable x = tape.variable(c.x);
   Variable y = c.layer->forward(context, std::vector{x});
   Tensor seed = c.seed;
-  if (after != After::Nothing) {
+  if (after == After::Sum || after == After::ReshapeAndSum) {
+    const auto map =
+        std::make_shared<const QParams>(QParams::per_tensor(choose_qparams(-1.0F, 1.0F, {}, Scheme::Affine), {}));
+    y = after == After::Sum ? y : autograd::reshape(y, y.shape());
+    y = quant::add_codes(y, quant::quantize_op(tape.constant(c.seed), map), map, true, nullptr);
+  } else if (after != After::Nothing) {
     y = after == After::MaxPool ? y : autograd::reshape(y, y.shape());
     y = autograd::max_pool2d(y, {.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2});
     seed = test::random_images(y.shape().row(), y.shape()[0], 31, -1.0F, 1.0F);
@@ -218,6 +223,49 @@ TEST_P(StraightThrough, ThroughAMaxPoolIsThatOfTheDenseGradient) {
     expect_close("gamma", winners.gamma, pixels.gamma.to(DType::F64), tolerance);
     expect_close("beta", winners.beta, pixels.beta.to(DType::F64), tolerance);
   }
+}
+
+void expect_same(const Case& c, const Gradients& got, const Gradients& want) {
+  expect_close("x", got.x, want.x.to(DType::F64), 0.0);
+  expect_close("weight", got.weight, want.weight.to(DType::F64), 0.0);
+  expect_close("bias", got.bias, want.bias.to(DType::F64), 0.0);
+  if (c.norm != Norm::None) {
+    expect_close("gamma", got.gamma, want.gamma.to(DType::F64), 0.0);
+    expect_close("beta", got.beta, want.beta.to(DType::F64), 0.0);
+  }
+}
+
+TEST_P(StraightThrough, ThroughASumIsThatOfTheDenseGradient) {
+  // Of one mask that joins both, where the sum follows at once and images are whole bytes of masks.
+  const auto [norm, relu, dtype] = GetParam();
+  for (const Shape& image : {Shape{8, 8, 3}, Shape{7, 7, 3}}) {
+    Case one(norm, relu, dtype, 21, image), two(norm, relu, dtype, 21, image);
+    expect_same(one, actual(one, After::Sum), actual(two, After::ReshapeAndSum));
+  }
+}
+
+TEST_P(StraightThrough, IsTheSameOnAnyNumberOfThreads) {
+  const auto [norm, relu, dtype] = GetParam();
+  Case one(norm, relu, dtype, 150, {20, 19, 3}), two(norm, relu, dtype, 150, {20, 19, 3});
+  Gradients alone, shared;
+  ThreadPool(1).run([&] { alone = actual(one); });
+  ThreadPool(2).run([&] { shared = actual(two); });
+  expect_same(one, shared, alone);
+}
+
+TEST_P(StraightThrough, KeepsCodesAndMask) {
+  // And of batch statistics with bf16 gradients 8 bits of each sum; nothing of the size of the sums themselves.
+  const auto [norm, relu, dtype] = GetParam();
+  Case c(norm, relu, dtype, 64, {16, 16, 3});
+  Arena arena;
+  Tape tape(&arena);
+  nn::Context context{.tape = tape, .training = true};
+  const std::size_t before = arena.bytes_in_use();
+  const Variable y = c.layer->forward(context, std::vector{tape.variable(c.x)});
+  const auto elements = static_cast<std::size_t>(y.value().elements());
+  const std::size_t narrow = norm == Norm::Batch && dtype == DType::BF16 ? elements : 0;
+  constexpr std::size_t kConstants = 8192;  // weights' codes, and what the arena rounds up
+  EXPECT_LE(arena.bytes_in_use() - before, elements + elements / 8 + narrow + kConstants);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StraightThrough,

@@ -2,10 +2,12 @@
 #include "detent/kernels/codes/quantize.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "detent/core/conversion.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/layers/dropout.h"
+#include "detent/quant/kinds/ops/masked_gradient.h"
 
 namespace detent::quant {
 namespace {
@@ -38,17 +40,22 @@ std::uint8_t* bits(Tensor& mask, Range range) {
   return mask.defined() ? mask.data<std::uint8_t>().data() + range.begin / 8 : nullptr;
 }
 
-Tensor masked(const Tensor& gradient, const Tensor& mask, Arena* arena) {
-  const Tensor dy = gradient.as(DType::F32, arena);
-  Tensor dx = Tensor::empty(dy.shape(), DType::F32, arena);
-  for_slices(dy.elements(), nullptr, [&](Range range, MinMax*) {
-    kernels::apply_mask(part(dy.data<float>(), range), mask.data<std::uint8_t>().data() + range.begin / 8,
-                        part(dx.data<float>(), range).data());
-  });
+/// Of dy's type, f32 or bf16.
+Tensor masked(const Tensor& dy, const Tensor& mask, Arena* arena) {
+  Tensor dx = Tensor::empty(dy.shape(), dy.dtype(), arena);
+  const auto apply = [&]<typename T>(T) {
+    for_slices(dy.elements(), nullptr, [&](Range range, MinMax*) {
+      kernels::apply_mask(part(dy.data<T>(), range), mask.data<std::uint8_t>().data() + range.begin / 8,
+                          part(dx.data<T>(), range).data());
+    });
+  };
+  dy.dtype() == DType::BF16 ? apply(bfloat16()) : apply(float());
   return dx;
 }
 
 }  // namespace
+
+Tensor MaskedGradient::dense(Arena* arena) const { return masked(dy, mask, arena); }
 
 ScaleZero map_of(const Tensor& codes, std::string_view what) {
   check(codes.qparams() != nullptr, what, ": expected codes, got plain ", codes.dtype(), " numbers");
@@ -148,9 +155,8 @@ Variable add_codes(const Variable& a, const Variable& b, const std::shared_ptr<c
                             part(y.data<std::uint8_t>(), range).data(), bits(mask, range), slice_seen);
   });
   return a.tape().record("add", y.with_qparams(map), {a, b}, [mask](Backward& backward) {
-    const Tensor g = masked(backward.dy(), mask, backward.arena());
-    backward.grad(0, [&] { return g; });
-    backward.grad(1, [&] { return g; });
+    backward.grad(0, [&] { return std::make_unique<MaskedGradient>(backward.dy(), mask); });
+    backward.grad(1, [&] { return std::make_unique<MaskedGradient>(backward.dy(), mask); });
   });
 }
 
@@ -165,15 +171,17 @@ Variable average_codes(const Variable& x, const kernels::PoolShape& shape, const
   kernels::avg_pool_codes(shape, x.value().data<std::uint8_t>().data(), input.zero_point, requantization,
                           y.data<std::uint8_t>().data(), mask.defined() ? mask.data<std::uint8_t>().data() : nullptr,
                           seen);
-  return x.tape().record("average pool", y.with_qparams(map), {x},
-                         [mask, shape, input_shape = x.shape()](Backward& backward) {
-                           backward.grad(0, [&] {
-                             const Tensor g = masked(backward.dy(), mask, backward.arena());
-                             Tensor dx = Tensor::empty(input_shape, DType::F32, backward.arena());
-                             kernels::avg_pool_backward(shape, g.data<float>().data(), dx.data<float>().data());
-                             return dx;
-                           });
-                         });
+  return x.tape().record(
+      "average pool", y.with_qparams(map), {x}, [mask, shape, input_shape = x.shape()](Backward& backward) {
+        backward.grad(0, [&] {
+          const Tensor g = masked(backward.dy(), mask, backward.arena());
+          Tensor dx = Tensor::empty(input_shape, g.dtype(), backward.arena());
+          g.dtype() == DType::BF16
+              ? kernels::avg_pool_backward(shape, g.data<bfloat16>().data(), dx.data<bfloat16>().data())
+              : kernels::avg_pool_backward(shape, g.data<float>().data(), dx.data<float>().data());
+          return dx;
+        });
+      });
 }
 
 }  // namespace detent::quant

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 
 #include "detent/kernels/product/int8_conv.h"
 #include "detent/quant/kinds/product/product_sums.h"
@@ -87,6 +88,20 @@ SliceMask::SliceMask(const kernels::ConvShape& shape, Arena* arena) {
   }
   slice_bytes_ = kernels::mask_bytes(images * shape.output_row());
   bits_ = Tensor::empty({slices.count * slice_bytes_}, DType::U8, arena);
+}
+
+SliceMask SliceMask::joined(const kernels::ConvShape& shape, const Tensor& bits, Arena* arena) const {
+  const Slices slices = kernels::conv_slices(shape);
+  const std::int64_t row = shape.output_row() / 8;
+  SliceMask result;
+  result.slice_bytes_ = slice_bytes_;
+  result.bits_ = Tensor::empty(bits_.shape(), DType::U8, arena);
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    const Range images = slices[slice];
+    std::transform(of(slice), of(slice) + images.size() * row, bits.data<std::uint8_t>().data() + images.begin * row,
+                   result.of(slice), std::bit_and<std::uint8_t>());
+  });
+  return result;
 }
 
 void integer_product(const kernels::ConvShape& shape, const Tensor& x, const kernels::PackedWeight& weight,

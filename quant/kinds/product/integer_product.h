@@ -49,6 +49,9 @@ class SliceMask {
  public:
   SliceMask() = default;
   SliceMask(const kernels::ConvShape& shape, Arena* arena);
+  /// Those bits of this one that are set in `bits` as well, one an element of all images without a break. REQUIRES: an
+  /// image has a multiple of 8 elements.
+  SliceMask joined(const kernels::ConvShape& shape, const Tensor& bits, Arena* arena) const;
   bool defined() const { return bits_.defined(); }
   std::uint8_t* of(std::int64_t slice) { return bits_.data<std::uint8_t>().data() + slice * slice_bytes_; }
   const std::uint8_t* of(std::int64_t slice) const { return bits_.data<std::uint8_t>().data() + slice * slice_bytes_; }

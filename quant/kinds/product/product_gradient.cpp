@@ -6,6 +6,7 @@
 #include "detent/autograd/pooled_gradient.h"
 #include "detent/kernels/codes/straight_through.h"
 #include "detent/kernels/product/conv_pooled.h"
+#include "detent/quant/kinds/ops/masked_gradient.h"
 
 namespace detent::quant {
 namespace {
@@ -231,20 +232,31 @@ FrozenFold::FrozenFold(const FoldedBatchNorm& batch_norm, std::vector<float> fac
 }
 
 void ProductGradient::run(autograd::Backward& backward) const {
+  const auto* const masked = backward.lazy_dy<MaskedGradient>();
+  if (masked != nullptr && shape.output_row() % 8 == 0) {
+    ProductGradient joined = *this;
+    joined.mask = mask.joined(shape, masked->mask, backward.arena());
+    joined.run(backward, masked->dy);
+  } else {
+    run(backward, {});
+  }
+}
+
+void ProductGradient::run(autograd::Backward& backward, Tensor dy) const {
   Arena* const arena = backward.arena();
   const auto outputs = static_cast<std::size_t>(shape.o);
   ProductGradients products(*this, backward.needs(kX), arena);
   GradientSums sums;
-  const autograd::PooledGradient* const pooled = backward.lazy_dy<autograd::PooledGradient>();
-  if (normalized) {
-    const Tensor& dy = backward.dy();
-    sums = dy.dtype() == DType::BF16 ? gradient_sums(*this, dy.data<bfloat16>().data())
-                                     : gradient_sums(*this, dy.data<float>().data());
-    multiply(*this, through_statistics(*this, sums), dy, products, arena);
-  } else if (pooled != nullptr && kernels::visits_winners(shape, pooled->shape)) {
+  const auto* const pooled = backward.lazy_dy<autograd::PooledGradient>();
+  if (pooled != nullptr && !normalized && kernels::visits_winners(shape, pooled->shape)) {
     multiply(*this, scales_alone(*this), *pooled, products, arena);
   } else {
-    multiply(*this, scales_alone(*this), backward.dy(), products, arena);
+    dy = dy.defined() ? dy : backward.dy();
+    if (normalized) {
+      sums = dy.dtype() == DType::BF16 ? gradient_sums(*this, dy.data<bfloat16>().data())
+                                       : gradient_sums(*this, dy.data<float>().data());
+    }
+    multiply(*this, normalized ? through_statistics(*this, sums) : scales_alone(*this), dy, products, arena);
   }
   Tensor& dw = products.dw;
   std::vector<float>& db = products.db;

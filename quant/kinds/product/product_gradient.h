@@ -39,6 +39,10 @@ struct ProductGradient {
 
   /// Gives the gradients of the inputs x, weight, bias, gamma, beta, those that are wanted.
   void run(autograd::Backward& backward) const;
+
+ private:
+  /// The same from `dy`, or where it is undefined from the gradient of the result.
+  void run(autograd::Backward& backward, Tensor dy) const;
 };
 
 }  // namespace detent::quant
