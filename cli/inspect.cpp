@@ -51,8 +51,13 @@ Shown show(const std::string& file) {
   if (const runtime::Model* const model = shown.model.model()) {
     shown.parameters = runtime::parameter_count(*model);
     shown.summary = runtime::summary(*model);
-    const TensorFile content = runtime::to_file({.model = *model});
+    TensorFile content = runtime::to_file({.model = *model});
     shown.graph = nlohmann::json::parse(content.text("graph"));
+    for (const runtime::Node& node : model->nodes) {  // codes of few bits share bytes in the file
+      if (const auto* const product = std::get_if<runtime::Product>(&node.op)) {
+        content.tensors["parameters/" + node.name + "/weight"] = product->weight;
+      }
+    }
     for (const auto& [path, tensor] : content.tensors) {
       std::string name = path.substr(path.find('/') + 1);
       std::replace(name.begin(), name.end(), '/', '.');

@@ -7,12 +7,35 @@
 `codes` what each node is expected to give; every node is recomputed and compared. Exit status 1 if any code differs.
 """
 import json
+import math
 import sys
 
 import h5py
 import numpy as np
 
 f32 = np.float32
+
+
+def tensors_of(file):
+    """name -> array of everything in an HDF5 file, small tensors that lie end to end among it."""
+    arrays = {}
+    file.visititems(lambda name, item: arrays.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    if "small/index" in arrays:
+        ends = {}
+        for line in arrays.pop("small/index")[0].decode().splitlines():
+            what, name = line.split("] ", 1)
+            dtype, extents = what.split("[")
+            shape = [int(extent) for extent in extents.split(",") if extent]
+            begin = ends.get(dtype, 0)
+            ends[dtype] = begin + math.prod(shape)
+            arrays[name] = arrays[f"small/{dtype}"][begin : ends[dtype]].reshape(shape)
+    return arrays
+
+
+def codes_of_nibbles(packed, elements):
+    """Weights of at most 4 bits lie two to a byte, the even one in the low four bits."""
+    codes = np.stack([packed & 15, packed >> 4], axis=-1).reshape(-1)[:elements].astype(np.int32)
+    return np.where(codes < 8, codes, codes - 16)
 
 
 def windows(x, kernel, stride, padding, fill):
@@ -64,7 +87,10 @@ def codes_of_node(node, slots, inputs):
             raise SystemExit(f"{node['name']}: groups and dilation are left as an exercise")
         image = x.astype(np.int32).reshape(geometry["image"]) - x_zp
         patches = windows(image, geometry["kernel"], geometry["stride"], geometry["padding"], 0)
-        weight = slots["weight"].astype(np.int32).reshape(geometry["outputs"], *patches.shape[2:])
+        weight = slots["weight"]
+        if node["weight_bits"] <= 4:
+            weight = codes_of_nibbles(weight, geometry["outputs"] * math.prod(patches.shape[2:]))
+        weight = weight.astype(np.int32).reshape(geometry["outputs"], *patches.shape[2:])
         acc = np.tensordot(patches, weight, axes=([2, 3, 4], [1, 2, 3])).astype(np.int32)
         y = product(acc, slots, node["relu"], qmax).reshape(shape)
     elif op == "add":
@@ -79,15 +105,16 @@ def codes_of_node(node, slots, inputs):
 
 def main(model_path, example_path):
     with h5py.File(model_path, "r") as model, h5py.File(example_path, "r") as example:
+        tensors, expected_tensors = tensors_of(model), tensors_of(example)
         graph = json.loads(model.attrs["graph"])
-        values = {"input": (example["image"][()], None, None)}
+        values = {"input": (expected_tensors["image"], None, None)}
         compared = differing = 0
         for node in graph["nodes"]:
-            group = model.get(f"parameters/{node['name']}", {})
-            slots = {name: data[()] for name, data in group.items()}
+            begin = f"parameters/{node['name']}/"
+            slots = {name[len(begin) :]: data for name, data in tensors.items() if name.startswith(begin)}
             values[node["name"]] = codes_of_node(node, slots, [values[name] for name in node["inputs"]])
-            if node["name"] in example["codes"]:
-                expected, actual = example["codes"][node["name"]][()], values[node["name"]][0]
+            if f"codes/{node['name']}" in expected_tensors:
+                expected, actual = expected_tensors[f"codes/{node['name']}"], values[node["name"]][0]
                 differ = int(np.count_nonzero(expected != actual)) if expected.shape == actual.shape else expected.size
                 print(f"{node['name']}: {expected.size} codes, {differ} differ")
                 compared, differing = compared + expected.size, differing + differ

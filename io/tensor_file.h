@@ -18,6 +18,8 @@ namespace detent {
 ///
 ///   /text/<name>           an attribute whose text is longer than 32 KB: a data set of one string
 ///
+///   /small/<type>, /small/index   where there are many small tensors: these, end to end (tensor_file_small.h)
+///
 /// Element types are HDF5's own: f32, f64 as IEEE little-endian, u8, s8, s32 as integers, bf16 and f16 as 16-bit
 /// unsigned integers with an attribute `dtype`. The same content gives the same bytes: no time stamps are stored and
 /// objects are written in the order of their names. The format is that of HDF5 1.10, where metadata are checksummed

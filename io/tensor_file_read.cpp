@@ -6,6 +6,7 @@
 #include "detent/core/utf8.h"
 #include "detent/io/tensor_file.h"
 #include "detent/io/tensor_file_hdf5.h"
+#include "detent/io/tensor_file_small.h"
 
 namespace detent {
 namespace {
@@ -38,7 +39,16 @@ class Reader {
         content_.attributes.emplace(valid_utf8(name), std::move(*value));
       }
     }
+    const std::optional<std::string> index = small_index(root);
+    has_small_ = index.has_value();
     read_group(root, "", 0);
+    if (index) {
+      try {
+        unpack_small(*index, only_, content_.tensors);
+      } catch (const Error& error) {
+        fail("read '", path_, "': '", kSmallIndex, "' is damaged: ", error.what());
+      }
+    }
   }
 
  private:
@@ -57,6 +67,40 @@ class Reader {
     check(get(name.data(), name.size()) == length, "read '", path_, "': a name is damaged: ", library_reason());
     name.pop_back();
     return name;
+  }
+
+  bool has_hard_link(hid_t group, const std::string& name) const {
+    const htri_t exists = H5Lexists(group, name.c_str(), H5P_DEFAULT);
+    made(exists, "'" + name + "'");
+    H5L_info_t link;
+    if (exists == 0) {
+      return false;
+    }
+    done(H5Lget_info(group, name.c_str(), &link, H5P_DEFAULT), "'" + name + "'");
+    return link.type == H5L_TYPE_HARD;
+  }
+
+  /// What says where small tensors lie; nothing in files that have none, or something else of that name.
+  std::optional<std::string> small_index(hid_t root) const {
+    if (!has_hard_link(root, std::string(kSmallGroup.substr(0, kSmallGroup.size() - 1)))) {
+      return std::nullopt;
+    }
+    const std::string name(kSmallIndex), what = "data set '" + name + "'";
+    Handle group(made(H5Oopen(root, std::string(kSmallGroup).c_str(), H5P_DEFAULT), "'" + name + "'"), H5Oclose);
+    if (H5Iget_type(group) != H5I_GROUP || !has_hard_link(root, name)) {
+      return std::nullopt;
+    }
+    Handle set(made(H5Oopen(root, name.c_str(), H5P_DEFAULT), what), H5Oclose);
+    if (H5Iget_type(set) != H5I_DATASET) {
+      return std::nullopt;
+    }
+    Handle type(made(H5Dget_type(set), what), H5Tclose);
+    Handle space(made(H5Dget_space(set), what), H5Sclose);
+    if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 || H5Sget_simple_extent_npoints(space) != 1) {
+      return std::nullopt;
+    }
+    check_storage(set, what, static_cast<double>(H5Tget_size(type)));
+    return text_of(set, type, what);
   }
 
   void read_group(hid_t group, const std::string& prefix, int depth) {
@@ -84,7 +128,7 @@ class Reader {
           read_group(object, path + "/", depth + 1);
           break;
         case H5I_DATASET:
-          if (only_.empty() || std::ranges::find(only_, path) != only_.end()) {
+          if (only_.empty() || is_of_small(path) || std::ranges::find(only_, path) != only_.end()) {
             read_data_set(object, path);
           }
           break;
@@ -96,10 +140,13 @@ class Reader {
 
   /// Whether `path` is to be read, or is on the way to what is.
   bool is_wanted(const std::string& path) const {
-    return only_.empty() || std::ranges::any_of(only_, [&](const std::string& wanted) {
+    return only_.empty() || is_of_small(path) || std::ranges::any_of(only_, [&](const std::string& wanted) {
              return wanted == path || wanted.starts_with(path + "/");
            });
   }
+
+  /// Whether `path` holds small tensors of any name, or is the group of what does.
+  bool is_of_small(const std::string& path) const { return has_small_ && (path + "/").starts_with(kSmallGroup); }
 
   void read_data_set(hid_t set, const std::string& name) {
     const std::string what = "data set '" + name + "'";
@@ -111,7 +158,7 @@ class Reader {
         (kind == H5T_FLOAT || kind == H5T_INTEGER || kind == H5T_ENUM) && H5Sget_simple_extent_type(space) != H5S_NULL;
     const bool is_long_text = kind == H5T_STRING && name.starts_with(kTextGroup) && H5Tis_variable_str(type) == 0;
     if (!has_numbers && !is_long_text) {
-      check(only_.empty(), "read '", path_, "': ", what, ": expected numbers, it holds ",
+      check(only_.empty() || is_of_small(name), "read '", path_, "': ", what, ": expected numbers, it holds ",
             kind == H5T_STRING ? "texts" : "none");
       return;
     }
@@ -166,10 +213,15 @@ class Reader {
     if (shape.elements() != 1) {
       return;  // another program's
     }
+    content_.attributes.emplace(name.substr(kTextGroup.size()), valid_utf8(text_of(set, type, what)));
+  }
+
+  /// The one string of a data set.
+  std::string text_of(hid_t set, hid_t type, const std::string& what) const {
     std::string text(H5Tget_size(type), '\0');
     done(H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), what);
     text.resize(std::min(text.size(), text.find('\0')));
-    content_.attributes.emplace(name.substr(kTextGroup.size()), valid_utf8(text));
+    return text;
   }
 
   Tensor read_as(hid_t set, const std::string& what, const Shape& shape, DType dtype, hid_t memory_type) const {
@@ -278,6 +330,7 @@ class Reader {
   TensorFile& content_;
   double file_bytes_ = 0;
   std::size_t objects_ = 0;
+  bool has_small_ = false;
 };
 
 }  // namespace

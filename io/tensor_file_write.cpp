@@ -10,6 +10,7 @@
 #include "detent/io/atomic_file.h"
 #include "detent/io/tensor_file.h"
 #include "detent/io/tensor_file_hdf5.h"
+#include "detent/io/tensor_file_small.h"
 
 // Layout, beyond what the header says:
 //   - Everything is written with the file format of HDF5 1.10, whose every piece of metadata carries a checksum, so a
@@ -17,6 +18,9 @@
 //     scalars and data sets without elements cannot be chunked and lie, checksummed too, in their object header.
 //   - An attribute is at most 64 KB in HDF5. A text longer than kLongestAttribute is the one string of a data set
 //     /text/<name> instead.
+//   - Small tensors lie end to end, as tensor_file_small.h says. The text that says where repeats itself and is
+//   deflated.
+//   - Attributes lie in the object header, however many there are: a heap for them would be larger than they are.
 //   - The file is built in memory and written by AtomicFile, so that a full disk is met by plain writes and not inside
 //     the library, which does not recover from it.
 namespace detent {
@@ -29,6 +33,7 @@ static_assert(std::endian::native == std::endian::little, "tensor memory is writ
 constexpr std::size_t kLongestAttribute = 32 * 1024;
 constexpr hsize_t kLargestChunk = hsize_t{4} << 20;
 constexpr std::size_t kGrowth = 256 * 1024;
+constexpr unsigned kMostInlineAttributes = 65535;
 
 /// Where the superblock keeps the address of the end of the file: version 2 and 3, section II.A of the format.
 constexpr std::size_t kEndOfFileAddress = 28;
@@ -86,12 +91,28 @@ class Writer {
     Handle access(made(H5Pcreate(H5P_FILE_ACCESS)), H5Pclose);
     done(H5Pset_fapl_core(access, kGrowth, false));
     done(image.serve(access));
+    done(H5Pset_meta_block_size(access, 0));  // pieces follow each other: blocks of them would stay partly empty
+    done(H5Pset_small_data_block_size(access, 0));
     done(H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110));
     Handle creation(made(H5Pcreate(H5P_FILE_CREATE)), H5Pclose);
     done(H5Pset_obj_track_times(creation, false));
+    done(H5Pset_attr_phase_change(creation, kMostInlineAttributes, 0));
     Handle file(made(H5Fcreate("image", H5F_ACC_TRUNC, creation, access)), H5Fclose);
     for (const auto& [name, tensor] : content.tensors) {
+      check_name(name);
+      check(tensor.defined(), "write '", path_, "': tensor '", name, "' is undefined");
+    }
+    const SmallTensors small = packed(content.tensors);
+    for (const auto& [name, tensor] : content.tensors) {
+      if (small.index.empty() || !is_small(name, tensor)) {
+        add_tensor(file, name, tensor);
+      }
+    }
+    for (const auto& [name, tensor] : small.sets) {
       add_tensor(file, name, tensor);
+    }
+    if (!small.index.empty()) {
+      add_text(file, std::string(kSmallIndex), small.index, Storage::Deflated);
     }
     for (const auto& [name, value] : content.attributes) {
       check(!name.empty() && name.find('\0') == name.npos, "write '", path_, "': an attribute has no name");
@@ -107,11 +128,23 @@ class Writer {
   }
   void done(herr_t status) const { made(status); }
 
-  /// Makes the groups on the way to `name`. The library would make them too, but with time stamps.
-  void add_groups(hid_t file, const std::string& name) const {
+  SmallTensors packed(const std::map<std::string, Tensor>& tensors) const {
+    try {
+      return pack_small(tensors);
+    } catch (const Error& error) {
+      fail("write '", path_, "': ", error.what());
+    }
+  }
+
+  void check_name(const std::string& name) const {
     check(!name.empty() && name.find('\0') == name.npos && ("/" + name + "/").find("//") == name.npos &&
               ("/" + name + "/").find("/./") == name.npos,
           "write '", path_, "': '", name, "' cannot be a path in the file");
+  }
+
+  /// Makes the groups on the way to `name`. The library would make them too, but with time stamps.
+  void add_groups(hid_t file, const std::string& name) const {
+    check_name(name);
     Handle creation(made(H5Pcreate(H5P_GROUP_CREATE)), H5Pclose);
     done(H5Pset_obj_track_times(creation, false));
     for (std::size_t slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1)) {
@@ -122,9 +155,11 @@ class Writer {
     }
   }
 
+  enum class Storage { Plain, Deflated };
+
   /// A data set with `memory` in it. It is chunked and checksummed if it has a dimension and elements.
   Handle add_data_set(hid_t file, const std::string& name, const Shape& shape, hid_t file_type, hid_t memory_type,
-                      const void* memory) const {
+                      const void* memory, Storage storage = Storage::Plain) const {
     add_groups(file, name);
     std::vector<hsize_t> extents(shape.extents().begin(), shape.extents().end());
     Handle space(made(extents.empty() ? H5Screate(H5S_SCALAR)
@@ -132,6 +167,7 @@ class Writer {
                  H5Sclose);
     Handle creation(made(H5Pcreate(H5P_DATASET_CREATE)), H5Pclose);
     done(H5Pset_obj_track_times(creation, false));
+    done(H5Pset_dset_no_attrs_hint(creation, true));  // no room is kept for attributes to come
     if (extents.empty() || shape.elements() == 0) {
       done(H5Pset_layout(creation, H5D_COMPACT));
     } else {
@@ -143,6 +179,9 @@ class Writer {
         }
       }
       done(H5Pset_chunk(creation, static_cast<int>(extents.size()), extents.data()));
+      if (storage == Storage::Deflated && H5Zfilter_avail(H5Z_FILTER_DEFLATE) > 0) {
+        done(H5Pset_deflate(creation, 9));
+      }
       done(H5Pset_fletcher32(creation));
     }
     Handle set(made(H5Dcreate2(file, name.c_str(), file_type, space, H5P_DEFAULT, creation, H5P_DEFAULT)), H5Dclose);
@@ -153,7 +192,6 @@ class Writer {
   }
 
   void add_tensor(hid_t file, const std::string& name, const Tensor& tensor) const {
-    check(tensor.defined(), "write '", path_, "': tensor '", name, "' is undefined");
     const StoredType type = stored_type(tensor.dtype());
     const Handle set = add_data_set(file, name, tensor.shape(), type.file, type.memory, tensor.raw());
     if (is_16_bit_real(tensor.dtype())) {
@@ -169,12 +207,17 @@ class Writer {
     return type;
   }
 
+  void add_text(hid_t file, const std::string& name, const std::string& text, Storage storage) const {
+    const Handle type = string_type(text.size());
+    add_data_set(file, name, {1}, type, type, text.c_str(), storage);
+  }
+
   void add_attribute(hid_t object, const std::string& name, const std::string& text) const {
     check(text.find('\0') == text.npos, "write '", path_, "': attribute '", name, "' has a zero byte in its text");
-    const Handle type = string_type(text.size());
     if (text.size() > kLongestAttribute) {
-      add_data_set(object, std::string(kTextGroup) + name, {1}, type, type, text.c_str());
+      add_text(object, std::string(kTextGroup) + name, text, Storage::Plain);
     } else {
+      const Handle type = string_type(text.size());
       add_value(object, name, type, type, text.c_str());
     }
   }

@@ -95,8 +95,9 @@ Model from_file(TensorFile file, const ModuleKinds& kinds) {
           "not a model of Detent: the attribute 'format' is not '", kModelFormat, "'");
     Model model{.graph = {}, .kind = file.text("kind")};
     check_kind(model.kind);
-    check(file.integer("version") == kModelVersion, "version: expected ", kModelVersion, ", got ",
-          file.integer("version"), ": it was written by another version of the program");
+    const std::int64_t version = file.integer("version");
+    check(1 <= version && version <= kModelVersion, "version: expected 1 to ", kModelVersion, ", got ", version,
+          ": it was written by another version of the program");
     model.graph = graph_of(file, kinds);
     set_slots(model.graph, file.tensors);
     for (const char* name : kOwnAttributes) {

@@ -5,14 +5,15 @@
 
 /// Graphs as files. (Int8 models: runtime/model_file.h.)
 ///
-///   attributes   format = "detent-model", version = 1, kind = "fp32" | "qat",
+///   attributes   format = "detent-model", version = 2, kind = "fp32" | "qat",
 ///                graph = the JSON of to_json(graph), and any others
 ///   tensors      parameters/<node>/<slot>: every slot of every module, weights and state alike, in its own type, under
 ///                the module's first node; beside `parameters/` any others, such as a checkpoint's optimizer state
 namespace detent::nn {
 
 inline constexpr std::string_view kModelFormat = "detent-model";
-inline constexpr std::int64_t kModelVersion = 1;
+/// Version 1 had no small tensors that lie together (io/tensor_file.h). It is read.
+inline constexpr std::int64_t kModelVersion = 2;
 
 /// A graph, and what stands beside it in its file.
 struct Model {

@@ -76,18 +76,21 @@ struct NodeReader {
     allow(is_integer ? std::set<std::string>{"geometry", "relu", "bias", "weight_bits", "per_channel", "group"}
                      : std::set<std::string>{"geometry", "relu", "bias"});
     Product product{.shape = conv_shape(member(node, "geometry", name), name),
-                    .weight = tensors.take(name, "weight", is_integer ? DType::S8 : DType::F32),
+                    .weight = {},
                     .bias = {},
                     .relu = boolean_member(node, "relu", name)};
+    const std::int64_t bits = is_integer ? integer_member(node, "weight_bits", name, 2) : 32;
+    product.weight =
+        is_integer ? tensors.take_weight(name, product.shape, bits) : tensors.take(name, "weight", DType::F32);
     if (boolean_member(node, "bias", name)) {
       product.bias = tensors.take(name, "bias", is_integer ? DType::S32 : DType::F32, Shape{product.shape.o});
     }
     if (is_integer) {
       const std::int64_t group = node.contains("group") ? integer_member(node, "group", name, 1) : 0;
       const std::int64_t channels = product.shape.c / product.shape.groups;
-      product.weight = product.weight.with_qparams(
-          weight_map(tensors, name, product.shape.o, boolean_member(node, "per_channel", name),
-                     integer_member(node, "weight_bits", name, 2), group, group == 0 ? 1 : groups_of(channels, group)));
+      product.weight = product.weight.with_qparams(weight_map(tensors, name, product.shape.o,
+                                                              boolean_member(node, "per_channel", name), bits, group,
+                                                              group == 0 ? 1 : groups_of(channels, group)));
       const ScaleZero map = tensors.take_map(name, "input");
       check(!inputs.empty() && inputs[0].is_codes() && inputs[0].qparams->tensor() == map,
             "the input's scale and zero point are not those that the layer was converted for");
@@ -218,10 +221,10 @@ ModelFile from_file(TensorFile file, const CustomFactory& custom) {
     check(file.text("kind") == "int8", "kind: expected an int8 model, got '", file.text("kind"),
           "', which nn::load_model reads");
     const std::int64_t version = file.integer("version");
-    check(version == 1 || version == 2, "version: expected 1 or 2, got ", version,
+    check(1 <= version && version <= kVersion, "version: expected 1 to ", kVersion, ", got ", version,
           ": it was written by another version of the program");
     const json graph = parse_description("graph", file.text("graph"));
-    StoredTensors tensors(file.tensors);
+    StoredTensors tensors(file.tensors, version >= 3);
     ModelFile read{.model = version == 1 ? model_from_modules(graph, tensors, custom)
                                          : model_from_description(graph, tensors, custom)};
     tensors.check_all_taken();

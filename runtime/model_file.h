@@ -8,7 +8,7 @@
 
 /// Models as files.
 ///
-///   attributes   format = "detent-model", version = 2, kind = "int8", graph = JSON (below), and any others
+///   attributes   format = "detent-model", version = 3, kind = "int8", graph = JSON (below), and any others
 ///   tensors      parameters/<value>/<name>, value: the name of a node or an input
 ///
 ///   graph   {"inputs": [{"name", "type": TYPE}], "nodes": [NODE], "output": name}
@@ -24,13 +24,19 @@
 ///     custom       "kind", "options"
 ///
 ///   of every value of codes   output_scale f32 [1], output_zero_point s32 [1]
-///   product      weight f32, and bias f32 [O] where there is one; of codes: weight s8, weight_scale f32 and
+///   product      weight f32, and bias f32 [O] where there is one; of codes: weight s8 (of 4 bits and fewer: u8,
+///   below), weight_scale f32 and
 ///                weight_zero_point s32 [O] or [1], bias s32 [O], input_scale f32 [1], input_zero_point s32 [1]
 ///   lookup       table u8
 ///   batch_norm   mean, variance; weight, bias where it is affine: f32 [C]
 ///   custom       module/<name>: what it owns
 ///
-/// Version 1, which earlier versions of the program wrote, held a graph of modules (docs/file-format.md). It is read.
+/// Weights of at most 4 bits lie two to a byte, u8 [ceil(elements / 2)]: the code of an even index in the low four
+/// bits, that of the next in the high ones, in two's complement; after an odd number of them come four bits of 0. In
+/// memory they are s8.
+///
+/// Version 2 had one byte a code and no tensors that lie together (io/tensor_file.h). Version 1, which still earlier
+/// versions of the program wrote, held a graph of modules (docs/file-format.md). Both are read.
 namespace detent::runtime {
 
 /// A model, and what stands beside it in its file: how it was made, how its inputs are normalized.
@@ -56,9 +62,9 @@ using CustomFactory = std::function<MadeCustom(const CustomDescription& describe
 /// The file's content. Tensors share the model's memory. Throws Error for attributes that have a name of the format's
 /// own.
 TensorFile to_file(const ModelFile& model);
-/// The model that a file of either version holds, validated. `custom` makes its custom operations; without it they are
-/// refused. Throws Error, naming the file, for another format, version or kind, a description that is no model's,
-/// tensors that are missing, surplus, or of another shape or type than it asks for, and as Model::validate.
+/// The model that a file of any of these versions holds, validated. `custom` makes its custom operations; without it
+/// they are refused. Throws Error, naming the file, for another format, version or kind, a description that is no
+/// model's, tensors that are missing, surplus, or of another shape or type than it asks for, and as Model::validate.
 ModelFile from_file(TensorFile file, const CustomFactory& custom = {});
 
 /// to_file, written whole or not at all.

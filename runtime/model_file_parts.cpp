@@ -12,6 +12,39 @@ std::string path_of(std::string_view value, std::string_view name) {
   return std::string(kParameters) + std::string(value) + "/" + std::string(name);
 }
 
+Tensor pack_codes(const Tensor& codes) {
+  const std::span<const std::int8_t> wide = codes.data<std::int8_t>();
+  Tensor bytes = Tensor::zeros({(codes.elements() + 1) / 2}, DType::U8);
+  const std::span<std::uint8_t> packed = bytes.data<std::uint8_t>();
+  for (std::size_t i = 0; i < wide.size(); ++i) {
+    packed[i / 2] |= static_cast<std::uint8_t>((wide[i] & 0xF) << (i % 2 * 4));
+  }
+  return bytes;
+}
+
+Tensor unpack_codes(const Tensor& bytes, const Shape& shape, std::string_view where) {
+  const std::int64_t elements = shape.elements();
+  const Shape needed{elements / 2 + elements % 2};
+  check(bytes.dtype() == DType::U8 && bytes.shape() == needed, where, ": expected ", DType::U8, " ", needed, ", ",
+        shape, " codes of 4 bits, got ", bytes.dtype(), " ", bytes.shape());
+  const std::span<const std::uint8_t> packed = bytes.data<std::uint8_t>();
+  check(elements % 2 == 0 || packed.back() < 0x10, where, ": expected 0 after the last code");
+  Tensor codes = Tensor::empty(shape, DType::S8);
+  const std::span<std::int8_t> wide = codes.data<std::int8_t>();
+  for (std::size_t i = 0; i < wide.size(); ++i) {
+    const int code = packed[i / 2] >> (i % 2 * 4) & 0xF;
+    wide[i] = static_cast<std::int8_t>(code < 8 ? code : code - 16);
+  }
+  return codes;
+}
+
+Tensor StoredTensors::take_weight(std::string_view value, const kernels::ConvShape& product, std::int64_t bits) {
+  if (!packs_codes_ || !shares_bytes(bits)) {
+    return take(value, "weight", DType::S8);
+  }
+  return unpack_codes(take(value, "weight", DType::U8), product.weight_shape(), path_of(value, "weight"));
+}
+
 bool StoredTensors::has(std::string_view value, std::string_view name) const {
   return tensors_.contains(path_of(value, name));
 }

@@ -8,19 +8,33 @@
 /// What reading and writing share. Private to model_file*.cpp.
 namespace detent::runtime {
 
+/// Of the files that are written. 3: small tensors may lie together (io/tensor_file.h), codes of few bits share bytes.
+inline constexpr std::int64_t kVersion = 3;
 inline constexpr std::string_view kParameters = "parameters/";
 
 /// "parameters/conv1/weight"
 std::string path_of(std::string_view value, std::string_view name);
 
+/// Whether two codes of `bits` bits share a byte in files of this version.
+constexpr bool shares_bytes(std::int64_t bits) { return bits <= 4; }
+/// Codes s8 in [-8, 7], two to a byte, u8 [ceil(elements / 2)]: the even ones in the low four bits, two's complement.
+/// The upper half of an odd tail is 0.
+Tensor pack_codes(const Tensor& codes);
+/// The inverse. Throws Error, naming `where`, unless `bytes` has as many as `shape` needs and the odd tail is 0.
+Tensor unpack_codes(const Tensor& bytes, const Shape& shape, std::string_view where);
+
 /// The tensors of a file, each of which some node must ask for.
 class StoredTensors {
  public:
-  explicit StoredTensors(const std::map<std::string, Tensor>& tensors) : tensors_(tensors) {}
+  /// `packs_codes`: codes of few bits share bytes, as from version 3 on.
+  StoredTensors(const std::map<std::string, Tensor>& tensors, bool packs_codes)
+      : tensors_(tensors), packs_codes_(packs_codes) {}
 
   bool has(std::string_view value, std::string_view name) const;
   /// Throws Error unless it is there, with this type and, where one is given, shape.
   Tensor take(std::string_view value, std::string_view name, DType dtype, const std::optional<Shape>& shape = {});
+  /// The weights s8 of a product of `bits` bits, one code a byte whichever way they are stored.
+  Tensor take_weight(std::string_view value, const kernels::ConvShape& product, std::int64_t bits);
   /// All below "parameters/<value>/<folder>/", by the rest of their names.
   std::map<std::string, Tensor> take_all(std::string_view value, std::string_view folder);
   /// The map `<which>_scale`, `<which>_zero_point`, of codes of at most 8 bits.
@@ -30,6 +44,7 @@ class StoredTensors {
 
  private:
   const std::map<std::string, Tensor>& tensors_;
+  bool packs_codes_;
   std::set<std::string> taken_;
 };
 

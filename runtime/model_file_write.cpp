@@ -7,8 +7,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t kVersion = 2;
-
 Tensor scale_tensor(float scale) { return Tensor::full({1}, DType::F32, static_cast<double>(scale)); }
 Tensor zero_point_tensor(std::int32_t zero_point) { return Tensor::full({1}, DType::S32, zero_point); }
 
@@ -87,9 +85,11 @@ class Writer {
                              {"groups", s.groups}};
     described["relu"] = product.relu;
     described["bias"] = product.bias.defined();
-    store(node.name, "weight", product.weight);
+    const std::shared_ptr<const QParams>& map = product.weight.qparams();
+    const bool packs = map != nullptr && shares_bytes(bits_of(map->codes));
+    store(node.name, "weight", packs ? pack_codes(product.weight) : product.weight);
     store(node.name, "bias", product.bias);
-    if (const std::shared_ptr<const QParams>& map = product.weight.qparams()) {
+    if (map != nullptr) {
       described["weight_bits"] = bits_of(map->codes);
       described["per_channel"] = map->is_per_channel();
       if (map->is_per_group()) {

@@ -28,7 +28,7 @@ std::filesystem::path temporary(const std::string& name) {
 TEST(ModelFile, HoldsEverythingAndNothingElse) {
   const TensorFile file = to_file(trained_model());
   EXPECT_EQ(file.text("format"), "detent-model");
-  EXPECT_EQ(file.integer("version"), 1);
+  EXPECT_EQ(file.integer("version"), 2);
   EXPECT_EQ(file.text("kind"), "fp32");
   std::vector<std::string> names;
   for (const auto& [name, tensor] : file.tensors) {
@@ -97,8 +97,8 @@ INSTANTIATE_TEST_SUITE_P(
         Damage{"other_format", [](TensorFile& f) { f.attributes["format"] = std::string("keras"); },
                "not a model of Detent"},
         Damage{"numeric_format", [](TensorFile& f) { f.attributes["format"] = 1.5; }, "not a model of Detent"},
-        Damage{"other_version", [](TensorFile& f) { f.attributes["version"] = std::int64_t{2}; },
-               "version: expected 1, got 2"},
+        Damage{"other_version", [](TensorFile& f) { f.attributes["version"] = std::int64_t{3}; },
+               "version: expected 1 to 2, got 3"},
         Damage{"no_version", [](TensorFile& f) { f.attributes.erase("version"); }, "version"},
         Damage{"other_kind", [](TensorFile& f) { f.attributes["kind"] = std::string("int4"); },
                "kind: expected fp32 or qat, got 'int4'"},

@@ -102,8 +102,8 @@ const std::vector<Damage>& damages() {
   static const std::vector<Damage> all{
       {"another format", [](TensorFile& f, json&) { f.attributes["format"] = std::string("other"); },
        "not a model of Detent"},
-      {"a version to come", [](TensorFile& f, json&) { f.attributes["version"] = std::int64_t{3}; },
-       "version: expected 1 or 2, got 3"},
+      {"a version to come", [](TensorFile& f, json&) { f.attributes["version"] = std::int64_t{4}; },
+       "version: expected 1 to 3, got 4"},
       {"no nodes", [](TensorFile&, json& g) { g.erase("nodes"); }, "the description has no 'nodes'"},
       {"an unknown key", [](TensorFile&, json& g) { g["more"] = 1; }, "unknown key 'more'"},
       {"an unknown key of a node", [](TensorFile&, json& g) { node_of(g, "conv2")["dtype"] = "s4"; },
@@ -149,7 +149,7 @@ const std::vector<Damage>& damages() {
        "max: expected at most 2147483647 elements"},
       {"bits", [](TensorFile&, json& g) { node_of(g, "conv2")["type"]["bits"] = 9; }, "conv2: bits: expected 2 to 8"},
       {"weight bits", [](TensorFile&, json& g) { node_of(g, "conv2")["weight_bits"] = 33; }, "conv2: weight_bits"},
-      {"weights out of range", [](TensorFile&, json& g) { node_of(g, "conv2")["weight_bits"] = 4; }, "conv2: weight"},
+      {"weights out of range", [](TensorFile&, json& g) { node_of(g, "conv2")["weight_bits"] = 5; }, "conv2: weight"},
       {"a missing tensor", [](TensorFile& f, json&) { f.tensors.erase("parameters/conv2/weight"); },
        "conv2: no tensor 'parameters/conv2/weight'"},
       {"a surplus tensor",
@@ -197,6 +197,62 @@ TEST(ShippedFile, DamageIsRefusedByName) {
     EXPECT_THAT(error, HasSubstr(damage.message)) << damage.what;
     EXPECT_EQ(std::ranges::count(error, '\n'), 0) << damage.what;
   }
+}
+
+/// A linear layer of 3 x 5 weights of 4 bits, whose codes are [-7, 7] in turn.
+runtime::Model four_bits() {
+  nn::Graph net;
+  net.output(net.linear(net.input({5}), {.out_features = 3, .name = "fc"}));
+  net.initialize(1);
+  quant::QConfig qconfig;
+  qconfig.weight.grid.bits = 4;
+  nn::Graph prepared = quant::prepare(net, quant::QConfigMapping(qconfig));
+  test::infer(prepared, test::random_images({5}, 8, 1, -1.0F, 1.0F));
+  quant::freeze_observers(prepared);
+  runtime::Model model = quant::convert(prepared).model;
+  for (runtime::Node& node : model.nodes) {
+    if (auto* const product = std::get_if<runtime::Product>(&node.op)) {
+      for (std::size_t i = 0; i < 15; ++i) {
+        product->weight.data<std::int8_t>()[i] = static_cast<std::int8_t>(static_cast<int>(i) - 7);
+      }
+    }
+  }
+  return model;
+}
+
+TEST(ShippedFile, WeightsOf4BitsTakeHalfAByte) {
+  const std::string path = "parameters/fc/weight";
+  const TensorFile file = runtime::to_file({.model = four_bits()});
+  // -7, -6 | -5, -4 | -3, -2 | -1, 0 | 1, 2 | 3, 4 | 5, 6 | 7
+  EXPECT_THAT(file.tensor(path).data<std::uint8_t>(),
+              ::testing::ElementsAre(0xA9, 0xCB, 0xED, 0x0F, 0x21, 0x43, 0x65, 0x07));
+  const auto weight_of = [](const runtime::ModelFile& read) {
+    const auto node = std::ranges::find(read.model.nodes, "fc", &runtime::Node::name);
+    return std::get<runtime::Product>(node->op).weight;
+  };
+  const Tensor weight = weight_of(runtime::from_file(file));
+  ASSERT_EQ(weight.elements(), 15);
+  Tensor wide = Tensor::empty({3, 5}, DType::S8);
+  for (std::size_t i = 0; i < 15; ++i) {
+    EXPECT_EQ(weight.data<std::int8_t>()[i], static_cast<int>(i) - 7) << i;
+    wide.data<std::int8_t>()[i] = weight.data<std::int8_t>()[i];
+  }
+  TensorFile older = file;  // version 2 has a byte for each
+  older.attributes["version"] = std::int64_t{2};
+  EXPECT_THAT(error_of([&] { runtime::from_file(older); }), HasSubstr("expected s8"));
+  older.tensors[path] = wide;
+  EXPECT_EQ(weight_of(runtime::from_file(older)).data<std::int8_t>()[14], 7);
+
+  const auto error_with = [&](const Tensor& bytes) {
+    TensorFile damaged = file;
+    damaged.tensors[path] = bytes;
+    return error_of([&] { runtime::from_file(damaged); });
+  };
+  EXPECT_THAT(error_with(wide), HasSubstr("fc: parameters/fc/weight: expected u8"));
+  EXPECT_THAT(error_with(Tensor::zeros({7}, DType::U8)), HasSubstr("expected u8 [8]"));
+  EXPECT_THAT(error_with(Tensor::zeros({9}, DType::U8)), HasSubstr("expected u8 [8]"));
+  EXPECT_THAT(error_with(Tensor::full({8}, DType::U8, 0x11)), HasSubstr("expected 0 after the last code"));
+  EXPECT_THAT(error_with(Tensor::full({8}, DType::U8, 0x08)), HasSubstr("fc: weight")) << "-8 is no code";
 }
 
 TEST(ShippedFile, DescriptionsThatAreNoJsonAreRefused) {
