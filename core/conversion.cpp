@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "detent/core/float16.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 
 namespace detent {
 namespace {

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>

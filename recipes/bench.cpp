@@ -8,7 +8,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 #include "detent/evaluation/metrics.h"
 #include "detent/report/profile_table.h"
 

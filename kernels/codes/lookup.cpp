@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 #include "detent/kernels/codes/quantize.h"
 
 namespace detent::kernels {

@@ -5,7 +5,7 @@
 
 #include "detent/core/conversion.h"
 #include "detent/core/dtype.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 #include "detent/kernels/codes/rounding.h"
 
 namespace detent {

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "detent/core/memory.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 #include "detent/kernels/codes/quantize.h"
 #include "detent/kernels/codes/rounding.h"
 

@@ -2,7 +2,7 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 #include "detent/kernels/codes/requantize_tile.h"
 
 #define DETENT_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))

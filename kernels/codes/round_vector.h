@@ -1,6 +1,6 @@
 #pragma once
 
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 #include "detent/kernels/codes/rounding.h"
 
 /// rne of the lanes of a vector, s32. REQUIRES: they fit. Private to the kernels that make codes in registers.

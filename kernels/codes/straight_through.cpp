@@ -5,10 +5,10 @@
 #include <numeric>
 
 #include "detent/core/float16.h"
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 #include "detent/core/memory.h"
-#include "detent/core/processor.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/units.h"
+#include "detent/core/processor/vectorized.h"
 #include "detent/kernels/codes/rounding.h"
 
 namespace detent::kernels {

@@ -5,7 +5,7 @@
 #include <numbers>
 
 #include "detent/core/conversion.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 #include "detent/kernels/layers/elementwise.h"
 
 namespace detent::kernels {

@@ -5,7 +5,7 @@
 
 #include "detent/core/error.h"
 #include "detent/core/threads/parallel.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
 namespace {

@@ -2,7 +2,7 @@
 
 #include "detent/core/conversion.h"
 #include "detent/core/error.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 #include "detent/kernels/layers/elementwise.h"
 
 namespace detent::kernels {

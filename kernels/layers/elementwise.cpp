@@ -7,7 +7,7 @@
 #include "detent/core/conversion.h"
 #include "detent/core/float16.h"
 #include "detent/core/threads/parallel.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
 namespace {

@@ -10,7 +10,7 @@
 #include "detent/core/float16.h"
 #include "detent/core/memory.h"
 #include "detent/core/threads/parallel.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "detent/core/float16.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
 namespace {

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
 namespace {

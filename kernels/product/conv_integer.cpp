@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 #include "detent/kernels/product/conv_internal.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/int8/product.h"

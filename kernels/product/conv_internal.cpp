@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
 namespace {

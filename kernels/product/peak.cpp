@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "detent/core/error.h"
-#include "detent/core/intrinsics.h"
-#include "detent/core/processor.h"
+#include "detent/core/processor/intrinsics.h"
+#include "detent/core/processor/units.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/product/conv.h"
 

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstring>
 
-#include "detent/core/intrinsics.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/intrinsics.h"
+#include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 #include "tests/cli/process.h"
 
 namespace detent::cli {

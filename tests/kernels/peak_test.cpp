@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "detent/core/error.h"
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/product/conv.h"
 

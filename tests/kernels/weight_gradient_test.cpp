@@ -2,7 +2,7 @@
 // processor has: DETENT_MAX_CPU_ISA chooses among them.
 #include "detent/kernels/product/weight_gradient/weight_gradient.h"
 
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 #include "tests/kernels/products.h"
 
 namespace detent::kernels {

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/depthwise/line_kernels.h"
 #include "detent/kernels/product/depthwise/line_ring.h"

@@ -1,7 +1,7 @@
 #include "detent/kernels/product/depthwise/line_kernels.h"
 
 #if defined(DETENT_HAS_LINE_KERNELS)
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,fma")

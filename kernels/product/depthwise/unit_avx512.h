@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 
 // AVX-512 for the templates of line_loops.h; see there for how it is included.
 

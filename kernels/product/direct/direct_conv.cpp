@@ -5,7 +5,7 @@
 #include <numeric>
 
 #include "detent/core/memory.h"
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 #include "detent/kernels/product/conv_internal.h"
 
 namespace detent::kernels {

@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 #include "detent/kernels/product/direct/direct_tile.h"
 
 /// The tile of a unit, for the sources that say what a unit is: they define DETENT_DIRECT_TARGET, the attribute of

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "detent/core/memory.h"
-#include "detent/core/vectorized.h"
+#include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
 namespace {

@@ -1,6 +1,6 @@
 #include "detent/kernels/product/int8/tile.h"
 
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 
 #define DETENT_TILE_KERNEL
 #define DETENT_TILE inline

@@ -3,7 +3,7 @@
 #include <omp.h>
 
 #include "detent/core/memory.h"
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 #include "detent/kernels/product/onednn/onednn_plan.h"
 #include "detent/kernels/product/plan_cache.h"
 

@@ -2,7 +2,7 @@
 
 #if defined(DETENT_HAS_WEIGHT_TILES)
 
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 
 #define DETENT_TILE __attribute__((target("avx2,fma")))
 #include "detent/kernels/product/weight_gradient/tile_kernels.h"

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "detent/core/intrinsics.h"
+#include "detent/core/processor/intrinsics.h"
 
 #define DETENT_TILE __attribute__((target("avx512f,avx512bw,avx512vl")))
 #include "detent/kernels/product/weight_gradient/tile_kernels.h"

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "detent/core/memory.h"
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 
 namespace detent::kernels {
 namespace {

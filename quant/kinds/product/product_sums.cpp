@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 #include "detent/quant/kinds/product/weight_groups.h"
 
 namespace detent::quant {

@@ -1,4 +1,4 @@
-#include "detent/core/processor.h"
+#include "detent/core/processor/units.h"
 
 #include <algorithm>
 #include <cstdlib>
