@@ -11,6 +11,8 @@ namespace detent::runtime {
 struct PlanOptions {
   /// Every value of the model is kept, so that `value` can show it. A value that the plan would have kept in registers
   /// (a product's before a max-pool) is then computed besides; all others are those of the very steps that run without.
+  /// But in a model without any codes, whose products else run on kernels that add in an order of their own, float
+  /// values are then those of the graph's modules, bit for bit.
   bool keeps_values = false;
 };
 

@@ -83,7 +83,7 @@ void Plan::Impl::make_layers() {
   for (ValueId value = 0; value < model.values(); ++value) {
     values.push_back({&model.type(value), &places[value]});
   }
-  const bool whole = model.is_integer();
+  const bool whole = model.is_integer() || options.keeps_values;
   const std::vector<std::optional<std::size_t>> pools = pools_behind(model);
   std::vector<bool> is_done(model.nodes.size(), false);
   for (std::size_t i = 0; i < model.nodes.size(); ++i) {

@@ -113,6 +113,9 @@ class GroupStep : public ProductStep {
   kernels::Requantization requantization_;
 };
 
+/// A multiply-add of floats takes about as long as so many of codes.
+constexpr std::int64_t kWorkOfFloat = 4;
+
 /// A product of floats, its bias, sum and ReLU in one kernel.
 class DirectStep : public ProductStep {
  public:
@@ -125,6 +128,7 @@ class DirectStep : public ProductStep {
     conv_->pack(product.weight.raw(), weight_.get());
   }
   std::int64_t parts() const override { return conv_->parts(); }
+  std::int64_t work() const override { return kWorkOfFloat * ProductStep::work(); }
   void run(Range images, std::int64_t task, Range parts) const override {
     conv_->run(in<std::byte>(images, task), images.size(), parts, weight_.get(),
                {.bias = bias_.defined() ? bias_.data<float>().data() : nullptr,

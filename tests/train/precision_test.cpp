@@ -79,7 +79,7 @@ TEST(Precision, LowPrecisionsReachTheLossOfSinglePrecision) {
     nn::Graph graph = small_net();
     TrainStep step(graph, {.precision = precision}, 1);
     double loss = 0.0;
-    for (std::uint64_t i = 0; i < 120; ++i) {
+    for (std::uint64_t i = 0; i < 60; ++i) {
       loss = step.run(batch.examples, batch.labels, 5e-3, i).loss;
     }
     return loss;
