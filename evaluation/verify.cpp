@@ -60,11 +60,11 @@ std::vector<std::int32_t> predictions(const Tensor& output) {
 
 Verifier::Verifier(nn::Graph prepared, runtime::Model int8)
     : prepared_(std::move(prepared)), int8_(std::move(int8)), layer_of_(prepared_.nodes().size()) {
-  check(int8_.inputs.size() == prepared_.inputs().size(), "verify: the models have other inputs: ",
-        prepared_.inputs().size(), " and ", int8_.inputs.size());
+  check(int8_.inputs.size() == prepared_.inputs().size(),
+        "verify: the models have other inputs: ", prepared_.inputs().size(), " and ", int8_.inputs.size());
   for (std::size_t i = 0; i < int8_.inputs.size(); ++i) {
-    check(prepared_.inputs()[i].shape == int8_.inputs[i].type.shape, "verify: the models have other inputs: ",
-          prepared_.inputs()[i].shape, " and ", int8_.inputs[i].type.shape);
+    check(prepared_.inputs()[i].shape == int8_.inputs[i].type.shape,
+          "verify: the models have other inputs: ", prepared_.inputs()[i].shape, " and ", int8_.inputs[i].type.shape);
   }
   for (const runtime::Node& node : int8_.nodes) {
     const std::optional<nn::Graph::Handle> other = prepared_.find(node.name);
@@ -96,7 +96,8 @@ void Verifier::feed(std::span<const Tensor> inputs) {
     }
   };
   std::vector<nn::Variable> on_tape;
-  std::ranges::transform(inputs, std::back_inserter(on_tape), [&](const Tensor& input) { return tape.constant(input); });
+  std::ranges::transform(inputs, std::back_inserter(on_tape),
+                         [&](const Tensor& input) { return tape.constant(input); });
   const Tensor expected_output = prepared_.forward(context, on_tape, keep).value();
   runtime::Plan& plan = plan_for(examples);
   const Tensor actual_output = plan.run(inputs);

@@ -5,8 +5,8 @@
 #include <numeric>
 
 #include "detent/core/float16.h"
-#include "detent/core/processor/intrinsics.h"
 #include "detent/core/memory.h"
+#include "detent/core/processor/intrinsics.h"
 #include "detent/core/processor/units.h"
 #include "detent/core/processor/vectorized.h"
 #include "detent/kernels/codes/rounding.h"

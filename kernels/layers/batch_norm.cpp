@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "detent/core/error.h"
-#include "detent/core/threads/parallel.h"
 #include "detent/core/processor/vectorized.h"
+#include "detent/core/threads/parallel.h"
 
 namespace detent::kernels {
 namespace {

@@ -6,8 +6,8 @@
 
 #include "detent/core/conversion.h"
 #include "detent/core/float16.h"
-#include "detent/core/threads/parallel.h"
 #include "detent/core/processor/vectorized.h"
+#include "detent/core/threads/parallel.h"
 
 namespace detent::kernels {
 namespace {

@@ -9,8 +9,8 @@
 #include "detent/core/dtype.h"
 #include "detent/core/float16.h"
 #include "detent/core/memory.h"
-#include "detent/core/threads/parallel.h"
 #include "detent/core/processor/vectorized.h"
+#include "detent/core/threads/parallel.h"
 
 namespace detent::kernels {
 namespace {

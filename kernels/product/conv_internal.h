@@ -29,8 +29,8 @@ struct PackedWeight::Impl {
   onednn::Product product = onednn::Product::Forward;
   WeightLayout layout = WeightLayout::Plain;
   std::shared_ptr<const std::byte> data;
-  std::size_t bytes = 0;                               // of data
-  std::vector<std::int32_t> sums;                      // of an output's codes; only for integer linear layers, and depthwise
+  std::size_t bytes = 0;           // of data
+  std::vector<std::int32_t> sums;  // of an output's codes; only for integer linear layers, and depthwise
   std::shared_ptr<const Int8Product> tiles = nullptr;  // whose weights `data` is
   std::shared_ptr<const DirectConv> direct = nullptr;  // of the layout Direct
 };

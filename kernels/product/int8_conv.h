@@ -23,8 +23,8 @@ class Int8Conv {
   /// windows as PoolShape has it.
   ///
   /// Gives an undefined Int8Conv where only the general functions will do: with groups, except depthwise convolutions
-  /// without a pool on processors with AVX2; with columns of the kernel apart (dilation_w > 1 < kw); where a code before
-  /// clamping could pass 2^30; where the pool has no window. Throws Error where conv2d_integer would.
+  /// without a pool on processors with AVX2; with columns of the kernel apart (dilation_w > 1 < kw); where a code
+  /// before clamping could pass 2^30; where the pool has no window. Throws Error where conv2d_integer would.
   static Int8Conv make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                        const Requantization& requantization, bool pool = false);
 
