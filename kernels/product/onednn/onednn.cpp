@@ -33,14 +33,14 @@ class SingleThread {
 /// a stricter one from the environment; both are well.
 void limit_units(const ProcessorUnits& units) {
   using Isa = dnnl::cpu_isa;
-  const Isa most = units.avx512_bf16   ? Isa::isa_default
-                   : units.avx512_vnni ? Isa::avx512_core_vnni
-                   : units.avx512      ? Isa::avx512_core
-                   : units.avx2        ? Isa::avx2
-                                       : Isa::sse41;
-  if (most != Isa::isa_default) {
-    dnnl_set_max_cpu_isa(static_cast<dnnl_cpu_isa_t>(most));
+  if (units.avx512_bf16) {
+    return;
   }
+  const Isa most = units.avx512_vnni ? Isa::avx512_core_vnni
+                   : units.avx512    ? Isa::avx512_core
+                   : units.avx2      ? Isa::avx2
+                                     : Isa::sse41;
+  dnnl_set_max_cpu_isa(static_cast<dnnl_cpu_isa_t>(most));
 }
 
 dnnl::stream& stream() {
