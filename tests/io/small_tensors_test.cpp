@@ -114,7 +114,8 @@ TEST(SmallTensors, AnIndexThatDoesNotFitIsRefused) {
 TEST(SmallTensors, CostAtMostFivePercent) {
   TensorFile file;
   for (int i = 0; i < 9; ++i) {
-    const std::string node = "parameters/conv" + std::to_string(i) + "/";
+    std::string node("parameters/conv");
+    node.append(std::to_string(i)).append("/");
     const std::int64_t channels = i % 2 == 0 ? 64 : 32;
     file.tensors[node + "weight"] = Tensor::full({channels, 3, 3, 8}, DType::S8, i);
     file.tensors[node + "bias"] = Tensor::full({channels}, DType::S32, 1000.0 + i);
