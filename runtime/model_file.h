@@ -25,8 +25,8 @@
 ///
 ///   of every value of codes   output_scale f32 [1], output_zero_point s32 [1]
 ///   product      weight f32, and bias f32 [O] where there is one; of codes: weight s8 (of 4 bits and fewer: u8,
-///   below), weight_scale f32 and
-///                weight_zero_point s32 [O] or [1], bias s32 [O], input_scale f32 [1], input_zero_point s32 [1]
+///                below), weight_scale f32 and weight_zero_point s32 [O] or [1], bias s32 [O], input_scale f32 [1],
+///                input_zero_point s32 [1]
 ///   lookup       table u8
 ///   batch_norm   mean, variance; weight, bias where it is affine: f32 [C]
 ///   custom       module/<name>: what it owns

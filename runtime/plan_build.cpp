@@ -43,8 +43,7 @@ std::vector<std::optional<std::size_t>> pools_behind(const Model& model) {
 /// Whether a node is a convolution of floats.
 bool is_float_convolution(const Model& model, const Node& node) {
   const auto* const product = std::get_if<Product>(&node.op);
-  return product != nullptr && !model.type(node.inputs[0]).is_codes() &&
-         !(product->shape.h == 1 && product->shape.w == 1 && product->shape.is_matmul());
+  return product != nullptr && !model.type(node.inputs[0]).is_codes() && !product->shape.is_linear();
 }
 
 Slices tasks_of(const Model& model, std::int64_t batch) {

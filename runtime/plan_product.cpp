@@ -197,8 +197,7 @@ kernels::Int8Conv int8_conv(const Product& product, const StepRequest& request, 
 MadeStep make_product(const Product& product, const StepRequest& request) {
   if (!request.inputs[0]->type->is_codes()) {
     const kernels::ConvShape& shape = product.shape;
-    const bool is_linear = shape.h == 1 && shape.w == 1 && shape.is_matmul();
-    auto direct = request.whole || (is_linear && request.batch > 1)
+    auto direct = request.whole || (shape.is_linear() && request.batch > 1)
                       ? nullptr
                       : kernels::DirectConv::make_forward(shape, DType::F32);
     if (direct) {

@@ -6,7 +6,7 @@ namespace detent {
 
 /// Vector units that kernels written for them may use: those that the processor has, less those that a limit rules out.
 struct ProcessorUnits {
-  bool avx2 = false;         ///< 256 bits, with fused multiply-add and conversion of f16
+  bool avx2 = false;         ///< 256 bits, with fused multiply-add
   bool avx2_vnni = false;    ///< AVX-VNNI: products of 8-bit codes, four a lane, in 256 bits
   bool avx512 = false;       ///< 512 bits: F, BW, DQ, VL
   bool avx512_vnni = false;  ///< products of 8-bit codes, four a lane, in 512 bits

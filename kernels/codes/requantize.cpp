@@ -280,15 +280,23 @@ struct Addition {
   Inside inside;
 };
 
+struct Added {
+  float a, b;  // less their zero points
+  float sum;   // in units of the result
+};
+
+inline Added added(std::uint8_t a_q, std::uint8_t b_q, const Addition& t) {
+  const auto a = static_cast<float>(static_cast<std::int32_t>(a_q) - t.a_zero);
+  const auto b = static_cast<float>(static_cast<std::int32_t>(b_q) - t.b_zero);
+  return {a, b, a * t.a_multiplier + b * t.b_multiplier};
+}
+
 /// The codes alone of what add_block gives.
 DETENT_VECTORIZED void add_codes(const std::uint8_t* __restrict a_q, const std::uint8_t* __restrict b_q, std::int64_t n,
                                  const Addition& r, std::uint8_t* __restrict y) {
   const Addition t = r;
   for (std::int64_t i = 0; i < n; ++i) {
-    const auto a = static_cast<float>(static_cast<std::int32_t>(a_q[i]) - t.a_zero);
-    const auto b = static_cast<float>(static_cast<std::int32_t>(b_q[i]) - t.b_zero);
-    const float sum = a * t.a_multiplier + b * t.b_multiplier;
-    y[i] = static_cast<std::uint8_t>(round_clamped(sum + t.zero_point, t.lower, t.upper));
+    y[i] = static_cast<std::uint8_t>(round_clamped(added(a_q[i], b_q[i], t).sum + t.zero_point, t.lower, t.upper));
   }
 }
 
@@ -298,9 +306,7 @@ DETENT_VECTORIZED void add_block(const std::uint8_t* __restrict a_q, const std::
   std::uint8_t* __restrict flags = block->inside;
   float* __restrict reals = block->real;
   for (std::int64_t i = 0; i < n; ++i) {
-    const auto a = static_cast<float>(static_cast<std::int32_t>(a_q[i]) - t.a_zero);
-    const auto b = static_cast<float>(static_cast<std::int32_t>(b_q[i]) - t.b_zero);
-    const float sum = a * t.a_multiplier + b * t.b_multiplier;
+    const auto [a, b, sum] = added(a_q[i], b_q[i], t);
     const float code = sum + t.zero_point;
     y[i] = static_cast<std::uint8_t>(round_clamped(code, t.lower, t.upper));
     flags[i] = static_cast<std::uint8_t>((code >= t.inside.low) & (code <= t.inside.high) & (sum > t.positive));

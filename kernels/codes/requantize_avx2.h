@@ -4,11 +4,11 @@
 
 #include "detent/core/processor/intrinsics.h"
 #include "detent/kernels/codes/requantize_tile.h"
+#include "detent/kernels/codes/round_vector.h"
 
 #define DETENT_AVX2 __attribute__((target("avx2")))
 
 /// requantize() of sums in registers of 256 bits: see requantize_tile.h, whose functions these are the twins of.
-/// Conversions round to the nearest integer, ties to the even one, as the processor's control word has it by default.
 namespace detent::kernels {
 
 /// rne((float(sum) + bias) * multiplier + zero_point) of 8 outputs, s32.
@@ -19,7 +19,7 @@ DETENT_AVX2 inline __m256i requantize_vector(__m256i sum, const TileRequantizati
     value = _mm256_add_ps(value, _mm256_loadu_ps(r.bias + first));
   }
   value = _mm256_mul_ps(value, _mm256_loadu_ps(r.multiplier + first));
-  return _mm256_cvtps_epi32(_mm256_add_ps(value, _mm256_set1_ps(r.zero_point)));
+  return round_lanes(_mm256_add_ps(value, _mm256_set1_ps(r.zero_point)));
 }
 
 DETENT_AVX2 inline __m256i clamp_and_pack(const __m256i (&q)[4], const TileRequantization& r) {
@@ -54,7 +54,7 @@ DETENT_AVX2 inline std::uint8_t observe_vector(__m256i& sum, const TileRequantiz
   const __m256 real = _mm256_max_ps(_mm256_mul_ps(value, _mm256_loadu_ps(o.real_scale + first)), positive);
   seen.low = _mm256_min_ps(seen.low, real);
   seen.high = _mm256_max_ps(seen.high, real);
-  sum = _mm256_cvtps_epi32(code);
+  sum = round_lanes(code);
   return static_cast<std::uint8_t>(_mm256_movemask_ps(passes));
 }
 

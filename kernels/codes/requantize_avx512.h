@@ -4,6 +4,7 @@
 
 #include "detent/core/processor/intrinsics.h"
 #include "detent/kernels/codes/requantize_tile.h"
+#include "detent/kernels/codes/round_vector.h"
 
 #define DETENT_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
 
@@ -18,7 +19,7 @@ DETENT_AVX512 inline __m512i requantize_vector(__m512i sum, const TileRequantiza
     value = _mm512_add_ps(value, _mm512_loadu_ps(r.bias + first));
   }
   value = _mm512_add_ps(_mm512_mul_ps(value, _mm512_loadu_ps(r.multiplier + first)), _mm512_set1_ps(r.zero_point));
-  return _mm512_cvt_roundps_epi32(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  return round_lanes(value);
 }
 
 DETENT_AVX512 inline __m512i clamp_and_pack(const __m512i (&q)[4], const TileRequantization& r) {
@@ -53,7 +54,7 @@ DETENT_AVX512 inline __mmask16 observe_vector(__m512i& sum, const TileRequantiza
   const __m512 real = _mm512_max_ps(_mm512_mul_ps(value, _mm512_loadu_ps(o.real_scale + first)), positive);
   seen.low = _mm512_min_ps(seen.low, real);
   seen.high = _mm512_max_ps(seen.high, real);
-  sum = _mm512_cvt_roundps_epi32(code, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+  sum = round_lanes(code);
   return mask;
 }
 

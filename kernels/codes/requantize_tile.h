@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "detent/core/qparams.h"
 #include "detent/kernels/codes/rounding.h"
 
 /// requantize() of sums that lie in registers, the same operations in the same order: what the twins for each vector
@@ -32,6 +33,20 @@ struct TileObservation {
 
 /// Where the largest values begin in TileObservation::seen.
 inline constexpr int kSeenLanes = 16;
+
+/// The memory of TileObservation::seen, which has seen nothing yet.
+struct SeenByLane {
+  float lanes[2 * kSeenLanes];
+  SeenByLane() {
+    std::fill_n(lanes, kSeenLanes, MinMax{}.min);
+    std::fill_n(lanes + kSeenLanes, kSeenLanes, MinMax{}.max);
+  }
+  void include_in(MinMax& seen) const {
+    for (int lane = 0; lane < kSeenLanes; ++lane) {
+      seen.include({lanes[lane] + 0.0F, lanes[kSeenLanes + lane] + 0.0F});  // -0 to 0, as requantize does
+    }
+  }
+};
 
 /// Eight numbers for processors without the vector units, which compilers may still vectorize.
 template <typename T>

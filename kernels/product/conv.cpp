@@ -10,45 +10,42 @@ namespace {
 
 using onednn::Product;
 
+PackedWeight packed_weight(const ConvShape& shape, DType dtype, Product product, WeightLayout layout,
+                           std::shared_ptr<const std::byte> data, std::size_t bytes,
+                           std::shared_ptr<const DirectConv> direct = nullptr) {
+  PackedWeight::Impl impl{.shape = shape,
+                          .dtype = dtype,
+                          .product = product,
+                          .layout = layout,
+                          .data = std::move(data),
+                          .bytes = bytes,
+                          .sums = {},
+                          .direct = std::move(direct)};
+  impl.shape.n = 1;
+  return PackedWeight(std::make_shared<const PackedWeight::Impl>(std::move(impl)));
+}
+
 PackedWeight pack_blocked(const ConvShape& shape, DType dtype, Product product, const void* weight) {
-  ConvShape one = shape;
-  one.n = 1;
   ConvShape slice = shape;
   slice.n = images_per_slice(shape);
   const onednn::PlanPointer plan = onednn::conv_plan(slice, {.product = product, .dtype = dtype});
-  auto data = allocate_aligned(onednn::weight_bytes(*plan));
+  const std::size_t bytes = onednn::weight_bytes(*plan);
+  const auto data = allocate_aligned(bytes);
   onednn::pack_weight(*plan, weight, data.get());
-  return PackedWeight(
-      std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
-                                                                    .dtype = dtype,
-                                                                    .product = product,
-                                                                    .layout = WeightLayout::Blocked,
-                                                                    .data = data,
-                                                                    .bytes = onednn::weight_bytes(*plan),
-                                                                    .sums = {}}));
+  return packed_weight(shape, dtype, product, WeightLayout::Blocked, data, bytes);
 }
 
-PackedWeight pack_direct(const ConvShape& shape, DType dtype, Product product, const std::byte* weight,
-                         std::shared_ptr<const DirectConv> direct) {
-  ConvShape one = shape;
-  one.n = 1;
+PackedWeight pack_direct(const ConvShape& shape, DType dtype, Product product, const std::byte* weight) {
+  auto direct =
+      product == Product::Forward ? DirectConv::make_forward(shape, dtype) : DirectConv::make_backward(shape, dtype);
   const std::size_t bytes = direct->weight_bytes();
-  auto data = allocate_aligned(bytes);
+  const auto data = allocate_aligned(bytes);
   direct->pack(weight, data.get());
-  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
-                                                                                    .dtype = dtype,
-                                                                                    .product = product,
-                                                                                    .layout = WeightLayout::Direct,
-                                                                                    .data = data,
-                                                                                    .bytes = bytes,
-                                                                                    .sums = {},
-                                                                                    .direct = std::move(direct)}));
+  return packed_weight(shape, dtype, product, WeightLayout::Direct, data, bytes, std::move(direct));
 }
 
 PackedWeight pack_plain(const ConvShape& shape, DType dtype, Product product, const std::byte* weight,
                         std::shared_ptr<const void> owner) {
-  ConvShape one = shape;
-  one.n = 1;
   std::shared_ptr<const std::byte> data;
   const std::size_t bytes = static_cast<std::size_t>(shape.weight_elements()) * size_of(dtype);
   if (owner) {
@@ -58,27 +55,13 @@ PackedWeight pack_plain(const ConvShape& shape, DType dtype, Product product, co
     std::memcpy(copy.get(), weight, bytes);
     data = copy;
   }
-  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
-                                                                                    .dtype = dtype,
-                                                                                    .product = product,
-                                                                                    .layout = WeightLayout::Plain,
-                                                                                    .data = data,
-                                                                                    .bytes = bytes,
-                                                                                    .sums = {}}));
+  return packed_weight(shape, dtype, product, WeightLayout::Plain, std::move(data), bytes);
 }
 
 PackedWeight pack_depthwise(const ConvShape& shape, DType dtype, Product product, const std::byte* weight) {
-  ConvShape one = shape;
-  one.n = 1;
   const depthwise::Weight packed = product == Product::Forward ? depthwise::pack_forward(shape, dtype, weight)
                                                                : depthwise::pack_backward(shape, dtype, weight);
-  return PackedWeight(std::make_shared<const PackedWeight::Impl>(PackedWeight::Impl{.shape = one,
-                                                                                    .dtype = dtype,
-                                                                                    .product = product,
-                                                                                    .layout = WeightLayout::Depthwise,
-                                                                                    .data = packed.data,
-                                                                                    .bytes = packed.bytes,
-                                                                                    .sums = {}}));
+  return packed_weight(shape, dtype, product, WeightLayout::Depthwise, packed.data, packed.bytes);
 }
 
 PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype, Product product,
@@ -92,12 +75,10 @@ PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype
     return pack_float(op, shape, DType::F32, product, widened(weight, shape.weight_elements()).get(), nullptr);
   }
   if (DirectConv::is_preferred(shape, dtype, product == Product::BackwardData)) {
-    return pack_direct(
-        shape, dtype, product, weight,
-        product == Product::Forward ? DirectConv::make_forward(shape, dtype) : DirectConv::make_backward(shape, dtype));
+    return pack_direct(shape, dtype, product, weight);
   }
-  return is_linear(shape) ? pack_plain(shape, dtype, product, weight, std::move(owner))
-                          : pack_blocked(shape, dtype, product, weight);
+  return shape.is_linear() ? pack_plain(shape, dtype, product, weight, std::move(owner))
+                           : pack_blocked(shape, dtype, product, weight);
 }
 
 /// bf16 numbers on a processor without bf16 units: f32 products of the same numbers.
@@ -188,7 +169,7 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
   }
   const bool has_bias = bias != nullptr;
   const SlicePlans plans(slices, [&](std::int64_t images) -> onednn::PlanPointer {
-    if (is_linear(shape)) {
+    if (shape.is_linear()) {
       return onednn::gemm_plan({.m = images,
                                 .k = shape.c,
                                 .n = shape.o,

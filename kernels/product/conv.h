@@ -35,6 +35,8 @@ struct ConvShape {
   std::int64_t weight_elements() const { return o * depth(); }
   /// Whether each output pixel sees one input pixel, so that the whole is one matrix product of n * h * w rows.
   bool is_matmul() const;
+  /// Whether it is a linear layer: every image is one pixel.
+  bool is_linear() const { return h == 1 && w == 1 && is_matmul(); }
   Shape weight_shape() const { return {o, kh, kw, c / groups}; }
   /// Throws Error unless everything is positive, groups divide c and o, and the kernel fits into the padded image.
   void validate() const;

@@ -213,7 +213,7 @@ void conv2d_backward(const ConvShape& shape, const ConvBackward& b) {
   }
   if (b.dtype == DType::BF16 && !has_bf16_units() && !depthwise::serves(shape, Product::BackwardData, b.dtype)) {
     backward_as_f32(shape, b);
-  } else if (is_linear(shape)) {
+  } else if (shape.is_linear()) {
     linear_backward(shape, b);
   } else {
     ImageBackward(shape, b).run();

@@ -21,14 +21,14 @@ DETENT_VECTORIZED void subtract_row(std::int32_t* acc, const std::int32_t* row, 
 
 /// oneDNN's products, which need VNNI of 512 bits, are left to linear layers, whose weights they take unpacked, and to
 /// groups, whose channels tiles would copy.
-bool runs_on_tiles(const ConvShape& shape) { return !has_int8_units() || (!is_linear(shape) && shape.groups == 1); }
+bool runs_on_tiles(const ConvShape& shape) { return !has_int8_units() || (!shape.is_linear() && shape.groups == 1); }
 
 /// The sums of some images on tiles.
 void tile_sums(const ConvShape& s, const std::uint8_t* x_q, std::int64_t images, std::int32_t zero_point,
                const Int8Product& product, const std::int32_t* start, std::int32_t* acc) {
   const Int8Results results{.kernels = &int8_unit().sums, .start = start, .bytes = sizeof(std::int32_t)};
   auto* const y = reinterpret_cast<std::uint8_t*>(acc);
-  if (is_linear(s)) {
+  if (s.is_linear()) {
     product.run_rows(x_q, images, {0, product.blocks()}, results, y);
     return;
   }
@@ -52,7 +52,7 @@ onednn::GemmOptions linear_options(const ConvShape& shape, std::int64_t rows, We
 }
 
 onednn::PlanPointer integer_plan(const ConvShape& shape, std::int64_t images, WeightLayout layout) {
-  if (is_linear(shape)) {
+  if (shape.is_linear()) {
     return onednn::gemm_plan(linear_options(shape, images, layout));
   }
   ConvShape slice = shape;
@@ -111,10 +111,10 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
     impl->data = impl->tiles->weight();
     return PackedWeight(std::move(impl));
   }
-  if (is_linear(shape)) {
+  if (shape.is_linear()) {
     impl->sums = output_sums(shape, weight);
   }
-  if (is_linear(shape) && owner) {
+  if (shape.is_linear() && owner) {
     impl->layout = WeightLayout::Plain;
     impl->bytes = static_cast<std::size_t>(shape.weight_elements());
     impl->data = {std::move(owner), reinterpret_cast<const std::byte*>(weight)};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "detent/core/processor/units.h"
 #include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
@@ -67,6 +68,10 @@ void add_rows(float* sums, const T* rows, std::int64_t count, std::int64_t colum
 
 }  // namespace
 
+bool has_int8_units() { return processor_units().avx512_vnni; }
+
+bool has_bf16_units() { return processor_units().avx512_bf16; }
+
 const PackedWeight::Impl& packed_for(std::string_view op, const PackedWeight& weight, onednn::Product product,
                                      const ConvShape& shape, DType dtype) {
   check(weight.defined(), op, ": expected a packed weight, got none");
@@ -81,10 +86,8 @@ const PackedWeight::Impl& packed_for(std::string_view op, const PackedWeight& we
   return impl;
 }
 
-bool is_linear(const ConvShape& shape) { return shape.h == 1 && shape.w == 1 && shape.is_matmul(); }
-
 std::int64_t images_per_slice(const ConvShape& shape) {
-  if (is_linear(shape)) {
+  if (shape.is_linear()) {
     return kLinearRows;
   }
   return std::clamp<std::int64_t>(kSliceBytes / (4 * shape.output_row() + shape.input_row()), 1, kMostImages);

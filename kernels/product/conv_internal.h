@@ -39,9 +39,6 @@ struct PackedWeight::Impl {
 const PackedWeight::Impl& packed_for(std::string_view op, const PackedWeight& weight, onednn::Product product,
                                      const ConvShape& shape, DType dtype);
 
-/// Whether `shape` is a linear layer: every image is one pixel.
-bool is_linear(const ConvShape& shape);
-
 /// Images of a full slice. It depends on the size of an image alone, so that packed weights fit every batch.
 std::int64_t images_per_slice(const ConvShape& shape);
 

@@ -9,10 +9,6 @@
 
 namespace detent::kernels {
 
-namespace depthwise {
-class Int8Layer;
-}
-
 /// A convolution or linear layer of fixed weights and maps, from codes to codes, for inference: sums stay in registers
 /// until they are requantized, and a max-pool of 2 x 2 that follows is done on them there (requantization is monotone,
 /// so the largest sum gives the largest code). The codes are exactly those of conv2d_integer, requantize and
@@ -33,24 +29,38 @@ class Int8Conv {
   static Int8Conv make_observed(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                                 const Requantization& requantization);
 
-  bool defined() const { return impl_ != nullptr || depthwise_ != nullptr; }
+  bool defined() const { return layer_ != nullptr; }
   /// A run may be cut into this many parts: lines of the result, for linear layers blocks of outputs.
-  std::int64_t parts() const;
+  std::int64_t parts() const { return layer_->parts(); }
   /// y_q of `parts` of each of `images` images. REQUIRES: images >= 1.
-  void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const;
+  void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const {
+    layer_->run(x_q, images, parts, y_q);
+  }
   /// All of y_q, with what requantize gives beside the codes: `mask` and `seen`, which may be null. REQUIRES:
   /// make_observed.
-  void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask, MinMax* seen) const;
+  void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
+               MinMax* seen) const {
+    layer_->observe(x_q, images, y_q, mask, seen);
+  }
   /// Bytes of packed weights and constants.
-  std::size_t bytes() const;
+  std::size_t bytes() const { return layer_->bytes(); }
   /// For tests of verification: the packed weights, multipliers and biases, for writing.
-  std::vector<std::span<std::byte>> packed_memory_for_tests() const;
+  std::vector<std::span<std::byte>> packed_memory_for_tests() const { return layer_->packed_memory_for_tests(); }
 
-  struct Impl;
+  /// What runs it: on tiles (int8_conv.cpp), or depthwise.
+  class Layer {
+   public:
+    virtual ~Layer() = default;
+    virtual std::int64_t parts() const = 0;
+    virtual void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const = 0;
+    virtual void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
+                         MinMax* seen) const = 0;
+    virtual std::size_t bytes() const = 0;
+    virtual std::vector<std::span<std::byte>> packed_memory_for_tests() const = 0;
+  };
 
  private:
-  std::shared_ptr<const Impl> impl_;
-  std::shared_ptr<const depthwise::Int8Layer> depthwise_;
+  std::shared_ptr<const Layer> layer_;
 };
 
 }  // namespace detent::kernels

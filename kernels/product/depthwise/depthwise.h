@@ -8,6 +8,7 @@
 #include "detent/kernels/codes/quantize.h"
 #include "detent/kernels/product/conv.h"
 #include "detent/kernels/product/depthwise/line_kernels.h"
+#include "detent/kernels/product/int8_conv.h"
 #include "detent/kernels/product/onednn/onednn.h"
 
 /// Depthwise convolutions (groups == c == o) on vectors over channels. Private to kernels/product. All of it works on
@@ -55,16 +56,17 @@ void integer_sums(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t 
                   std::span<const std::int32_t> weight_sums, std::int32_t* acc);
 
 /// An Int8Conv of a depthwise convolution: from codes to codes, sums stay in registers. Whatever the maps are.
-class Int8Layer {
+class Int8Layer final : public Int8Conv::Layer {
  public:
   /// REQUIRES: serves(shape); 0 <= x_zero_point <= 255.
   Int8Layer(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point, const Requantization& r);
-  std::int64_t parts() const { return shape_.out_h(); }
-  /// As Int8Conv::run and Int8Conv::observe. REQUIRES of the second: channels are a multiple of 16.
-  void run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q) const;
-  void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask, MinMax* seen) const;
-  std::size_t bytes() const;
-  std::vector<std::span<std::byte>> packed_memory_for_tests() const;
+  std::int64_t parts() const override { return shape_.out_h(); }
+  /// REQUIRES of the second: channels are a multiple of 16.
+  void run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q) const override;
+  void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
+               MinMax* seen) const override;
+  std::size_t bytes() const override;
+  std::vector<std::span<std::byte>> packed_memory_for_tests() const override;
 
  private:
   CodeConstants constants() const;

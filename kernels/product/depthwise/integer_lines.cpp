@@ -2,6 +2,7 @@
 #include <cstring>
 #include <limits>
 
+#include "detent/kernels/codes/requantize_tile.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/depthwise/line_kernels.h"
 #include "detent/kernels/product/depthwise/line_ring.h"
@@ -185,20 +186,17 @@ void Int8Layer::run(const std::uint8_t* x_q, std::int64_t images, Range lines, s
 
 void Int8Layer::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
                         MinMax* seen) const {
-  constexpr int kLanes = 16;
-  float lanes[2 * kLanes];
-  std::fill_n(lanes, kLanes, MinMax{}.min);
-  std::fill_n(lanes + kLanes, kLanes, MinMax{}.max);
+  SeenByLane lanes;
   Observation observation{.positive = relu_ ? 0.0F : -std::numeric_limits<float>::infinity(),
                           .inside = Inside(codes_.qmin, codes_.qmax),
-                          .seen = lanes};
+                          .seen = lanes.lanes};
   for_lines(shape_, x_q, images, {0, shape_.out_h()}, x_zero_point_, weight_.data.get(), start_.data(), y_q,
             [&, c = constants()](const CodeLine& line, std::uint8_t* y) {
               observation.mask = mask == nullptr ? nullptr : mask + (y - y_q) / 8;
               line_kernels()->observed_line(line, c, observation, y);
             });
-  for (int lane = 0; seen != nullptr && lane < kLanes; ++lane) {
-    seen->include({lanes[lane] + 0.0F, lanes[kLanes + lane] + 0.0F});  // -0 to 0, as requantize does
+  if (seen != nullptr) {
+    lanes.include_in(*seen);
   }
 }
 

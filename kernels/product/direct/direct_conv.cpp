@@ -90,7 +90,7 @@ std::shared_ptr<const DirectConv> DirectConv::make(const ConvShape& shape, DType
 
 bool DirectConv::is_preferred(const ConvShape& shape, DType dtype, bool is_backward) {
   const Unit* const unit = unit_for(dtype);
-  if (unit == nullptr || shape.groups > 1 || is_linear(shape)) {
+  if (unit == nullptr || shape.groups > 1 || shape.is_linear()) {
     return false;
   }
   const bool is_pointwise = shape.kh * shape.kw == 1;

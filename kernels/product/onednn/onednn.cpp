@@ -219,8 +219,4 @@ const char* implementation(const Plan& plan) { return plan.implementation.c_str(
 
 }  // namespace onednn
 
-bool has_int8_units() { return processor_units().avx512_vnni; }
-
-bool has_bf16_units() { return processor_units().avx512_bf16; }
-
 }  // namespace detent::kernels
