@@ -1,21 +1,17 @@
+#include "detent/quant/quantizers/histogram_based.h"
 #include "detent/quant/quantizers/rules.h"
-#include "detent/quant/quantizers/value_histogram.h"
 
 namespace detent::quant {
 namespace {
 
-class PercentileRule : public RangeRule {
+class PercentileRule : public HistogramBased {
  public:
   explicit PercentileRule(double percentile) : share_(percentile / 100.0) {}
 
-  RangeNeeds needs() const override { return RangeNeeds::Values; }
-  void begin(const MinMax& batch) override { histogram_.include(batch); }
-  std::vector<double> collect(std::span<const float> values) const override { return histogram_.count(values); }
-  void merge(std::span<const double> counts) override { histogram_.add(counts); }
-
-  MinMax observe(const MinMax&, const MinMax&, std::int64_t) override {
-    const std::span<const double> counts = histogram_.counts();
-    const double enough = share_ * histogram_.total();
+ private:
+  MinMax choose(const ValueHistogram& histogram) const override {
+    const std::span<const double> counts = histogram.counts();
+    const double enough = share_ * histogram.total();
     std::size_t first = counts.size() - 1;
     std::size_t last = 0;
     // The first bin from below, and from above, with which enough values lie on the way.
@@ -23,15 +19,10 @@ class PercentileRule : public RangeRule {
     }
     for (double above = counts[first]; above < enough && first > 0; above += counts[--first]) {
     }
-    return histogram_.range(static_cast<std::int64_t>(first), static_cast<std::int64_t>(last));
+    return histogram.range(static_cast<std::int64_t>(first), static_cast<std::int64_t>(last));
   }
 
-  std::vector<nn::Slot> slots() override { return histogram_.slots(); }
-  void check_loaded() const override { histogram_.check_loaded(); }
-
- private:
   double share_;
-  ValueHistogram histogram_;
 };
 
 }  // namespace

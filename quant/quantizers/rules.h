@@ -29,6 +29,13 @@ RangeRuleKind moving_average_rule();
 RangeRuleKind percentile_rule();
 /// The part of the range of all values so far that gives the least squared error, by a histogram of 2048 bins.
 RangeRuleKind histogram_rule();
+/// The part of the range of all values so far whose map gives the least squared error, by a histogram of 2048 bins. It
+/// differs from `histogram` in that its levels are those of the map: 0 is one of them, and a symmetric range has two
+/// like halves.
+RangeRuleKind mse_rule();
+/// The share of the range of all values so far with which the codes say most of what the values do: the least
+/// Kullback-Leibler divergence sum P ln(P / Q) of their histogram P and that of the codes, Q (Migacz 2017).
+RangeRuleKind kl_rule();
 /// [lo, hi], lo <= 0 <= hi, whatever is seen.
 RangeRuleKind fixed_rule();
 

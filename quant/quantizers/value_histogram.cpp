@@ -10,6 +10,9 @@ namespace {
 /// A little more than what it holds, so that the largest value lies below the upper end whatever is rounded.
 constexpr double kRoom = 1.0 + 0x1p-40;
 
+/// The integral of e^2 over a stretch of reals [begin, end] around its level.
+double squared_distance(double begin, double end) { return (end * end * end - begin * begin * begin) / 3.0; }
+
 }  // namespace
 
 double ValueHistogram::total() const { return std::accumulate(counts().begin(), counts().end(), 0.0); }
@@ -71,6 +74,42 @@ std::vector<double> ValueHistogram::count(std::span<const float> values) const {
 
 void ValueHistogram::add(std::span<const double> counts) {
   std::ranges::transform(counts, this->counts(), counts_.data<double>().begin(), std::plus());
+}
+
+std::vector<ValueHistogram::Bin> ValueHistogram::occupied() const {
+  std::vector<Bin> bins;
+  for (std::size_t bin = 0; bin < counts().size(); ++bin) {
+    if (const double count = counts()[bin]; count != 0.0) {
+      bins.push_back({static_cast<double>(bin), count});
+    }
+  }
+  return bins;
+}
+
+double ValueHistogram::squared_error(std::span<const Bin> of, double lowest_edge, double step,
+                                     std::int64_t levels) const {
+  const double width = bin_width();
+  if (width == 0.0) {
+    return 0.0;
+  }
+  const double offset = lower_edge(0) - lowest_edge;
+  const double last = static_cast<double>(levels) - 1.0;
+  const auto level_of = [&](double x) { return std::clamp(std::floor(x / step), 0.0, last); };
+  const double whole = squared_distance(-step / 2.0, step / 2.0);
+  double sum = 0.0;
+  for (const Bin& bin : of) {
+    const double begin = offset + bin.number * width;
+    const double end = begin + width;
+    const double level = level_of(begin);
+    const double end_level = level_of(end);
+    const double from = begin - (level + 0.5) * step;
+    const double to = end - (end_level + 0.5) * step;
+    const double error = level == end_level ? squared_distance(from, to)
+                                            : squared_distance(from, step / 2.0) + (end_level - level - 1.0) * whole +
+                                                  squared_distance(-step / 2.0, to);
+    sum += bin.count / width * error;
+  }
+  return sum;
 }
 
 MinMax ValueHistogram::range(std::int64_t first, std::int64_t last) const {

@@ -26,6 +26,15 @@ class ValueHistogram {
   std::span<const double> counts() const { return counts_.data<double>(); }
   double bin_width() const { return grid_.data<double>()[1]; }  ///< 0: all values were one
   double lower_edge(std::int64_t bin) const { return grid_.data<double>()[0] + static_cast<double>(bin) * bin_width(); }
+  /// A channel's weights are few: most bins are empty.
+  struct Bin {
+    double number, count;
+  };
+  std::vector<Bin> occupied() const;
+  /// The sum of squared errors of values that lie evenly in the bins `of`, rounded to the nearest of `levels` levels,
+  /// `step` apart, of which the lowest is lowest_edge + step / 2.
+  double squared_error(std::span<const Bin> of, double lowest_edge, double step, std::int64_t levels) const;
+
   /// From the lower edge of bin `first` to the upper edge of bin `last`, as far as values reached.
   MinMax range(std::int64_t first, std::int64_t last) const;
 
