@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "detent/cli/arguments.h"
+#include "detent/recipes/recipe.h"
 
 namespace detent::cli {
 
@@ -15,6 +16,7 @@ struct Command {
 
 /// One function a subcommand, each in the file of its name.
 Command run_command();
+Command quantize_command();
 Command ls_command();
 Command eval_command();
 Command convert_command();
@@ -22,6 +24,10 @@ Command verify_command();
 Command inspect_command();
 Command data_command();
 Command bench_command();
+
+/// Runs a recipe as `run` does, with the options that run_options lists, and prints what came of it.
+int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments);
+std::vector<OptionSpec> run_options();
 
 /// Options that several subcommands have.
 OptionSpec data_option();

@@ -10,10 +10,8 @@
 #include "detent/report/metrics_table.h"
 
 namespace detent::cli {
-namespace {
 
-int run(const Arguments& arguments) {
-  const recipes::Recipe recipe = recipes::load_recipe(arguments.positionals()[0], arguments.texts("set"));
+int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments) {
   const bool is_json = arguments.has("json");
   train::RunOptions options;
   options.out = arguments.text("out").value_or("runs/" + recipe.name);
@@ -39,7 +37,16 @@ int run(const Arguments& arguments) {
   return metrics.failures.empty() ? 0 : 1;
 }
 
-}  // namespace
+std::vector<OptionSpec> run_options() {
+  return {data_option(),
+          {"out", "DIR", "Folder for the results (default: runs/<recipe>)"},
+          {"seed", "N", "Seed of everything random (default: 1)"},
+          threads_option(),
+          {"set", "KEY=VALUE", "Override a key of the recipe; can be given again"},
+          {"strict", "", "Fail if a module stays in float that the recipe does not keep in float"},
+          {"profile", "", "Tell where the time of training went, by module and phase, and what it saved"},
+          json_option()};
+}
 
 Command run_command() {
   return {.spec = {.name = "run",
@@ -50,16 +57,10 @@ Command run_command() {
                    .example = "detent run mnist-cnn\n"
                               "detent run mnist-mlp --data mnist/ --seed 2 --set train.epochs=3 --set train.batch=64\n"
                               "detent run my.toml --out runs/mine --json > metrics.json",
-                   .options = {data_option(),
-                               {"out", "DIR", "Folder for the results (default: runs/<recipe>)"},
-                               {"seed", "N", "Seed of everything random (default: 1)"},
-                               threads_option(),
-                               {"set", "KEY=VALUE", "Override a key of the recipe; can be given again"},
-                               {"strict", "", "Fail if a module stays in float that the recipe does not keep in float"},
-                               {"profile", "",
-                                "Tell where the time of training went, by module and phase, and what it saved"},
-                               json_option()}},
-          .run = run};
+                   .options = run_options()},
+          .run = [](const Arguments& arguments) {
+            return run_recipe(recipes::load_recipe(arguments.positionals()[0], arguments.texts("set")), arguments);
+          }};
 }
 
 }  // namespace detent::cli

@@ -5,6 +5,7 @@
 #include "detent/core/philox.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/data/digits.h"
+#include "detent/data/source.h"
 #include "detent/recipes/model_builder.h"
 #include "detent/train/run_data.h"
 
@@ -39,7 +40,11 @@ bool is_integer(const nn::Module& module) { return module.kind().starts_with("qa
 nn::Graph float_graph_of(const Recipe& recipe, const std::optional<Shape>& wanted) {
   Shape image = wanted.value_or(Shape{data::kDigitSize, data::kDigitSize, 1});
   std::int64_t classes = 10;
-  if (!wanted && recipe.data.name != "mnist" && recipe.data.name != "digits") {
+  if (!recipe.model.file.empty()) {
+    return trained_model_of(recipe.model, quant::standard_kinds()).graph;
+  }
+  const std::string name = recipe.data.name.value_or(data::kDefaultName);
+  if (!wanted && name != data::kDefaultName && name != "digits") {
     const train::RunData data = train::open_run_data(recipe.data, std::nullopt);
     image = data.train.example_shape();
     classes = data.train.classes;

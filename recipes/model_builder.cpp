@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "detent/core/error.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/recipes/nearest.h"
 
 namespace detent::recipes {
@@ -172,6 +173,13 @@ nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_
         graph.output_shape(), " numbers an example, but the data set has ", classes, " classes; end with \"linear ",
         classes, "\"");
   return graph;
+}
+
+nn::Model trained_model_of(const ModelSection& model, const quant::Kinds& kinds) {
+  quant::OpenedModel opened = quant::open_model(model.file, kinds);
+  check(opened.kind == "fp32", model.file, ": expected a float model (fp32.h5), got kind '", opened.kind,
+        "'; quantize the float model that it was made of");
+  return {.graph = std::move(*opened.graph()), .kind = opened.kind, .attributes = std::move(opened.attributes)};
 }
 
 }  // namespace detent::recipes

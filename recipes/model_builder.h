@@ -4,7 +4,8 @@
 #include <map>
 #include <string>
 
-#include "detent/nn/graph.h"
+#include "detent/nn/model_file.h"
+#include "detent/quant/kinds/kind.h"
 #include "detent/recipes/layer_text.h"
 #include "detent/recipes/recipe.h"
 
@@ -48,5 +49,9 @@ const Layers& standard_layers();
 /// numbers an example.
 nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_t classes,
                       const Layers& layers = standard_layers());
+
+/// The float model in the file that [model] names. Throws Error, naming the file, as quant::open_model does, and for a
+/// model of another kind.
+nn::Model trained_model_of(const ModelSection& model, const quant::Kinds& kinds);
 
 }  // namespace detent::recipes

@@ -1,7 +1,10 @@
 #include "detent/recipes/overrides.h"
 
+#include <fmt/format.h>
+
 #include "detent/core/error.h"
 #include "detent/core/utf8.h"
+#include "detent/recipes/recipe.h"
 
 namespace detent::recipes {
 namespace {
@@ -22,6 +25,20 @@ toml::table parse_value(const std::string& value, const std::string& override_te
 }
 
 }  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    if (byte < 0x20 || byte == 0x7f) {
+      result += fmt::format("\\u{:04x}", byte);
+    } else {
+      result += letter == '"' || letter == '\\' ? "\\" : "";
+      result += letter;
+    }
+  }
+  return result + "\"";
+}
 
 void apply_overrides(toml::table& root, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {

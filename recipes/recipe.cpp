@@ -46,6 +46,15 @@ LayerSpec layer_from_line(const std::string& line, const std::string& where) {
   return {.text = trimmed(line.substr(colon + 1)), .name = trimmed(line.substr(0, colon)), .where = where};
 }
 
+// A path in a recipe file starts at the file's folder; one on the command line at the current folder.
+void read_path(SectionReader& in, std::string_view key, std::string& path) {
+  in.text(key, path);
+  const toml::node* node = in.find(key);
+  if (node != nullptr && !location(*node, in.file()).starts_with("--set ")) {
+    path = (std::filesystem::path(in.file()).parent_path() / path).string();
+  }
+}
+
 void read_layers(SectionReader& in, const toml::node& node, ModelSection& model) {
   std::vector<std::string> lines;
   in.texts("layers", lines);
@@ -85,8 +94,17 @@ void read(SectionReader in, ModelSection& model) {
   } else if (nodes != nullptr) {
     read_nodes(in, *nodes, model);
   }
+  if (in.find("file") != nullptr) {
+    read_path(in, "file", model.file);
+    for (const char* const other : {"layers", "nodes", "init"}) {
+      if (const toml::node* const node = in.find(other)) {
+        in.fail_key(other, *node, "a model that comes from a file has its own; remove one");
+      }
+    }
+  }
   in.done();
-  check(!model.layers.empty(), in.file(), ": [model] has no layers; write layers = [\"flatten\", \"linear 10\"]");
+  check(!model.layers.empty() || !model.file.empty(), in.file(),
+        ": [model] has no layers; write layers = [\"flatten\", \"linear 10\"], or file = \"fp32.h5\"");
 }
 
 template <typename Settings>
@@ -120,8 +138,8 @@ quant::QuantizerSpec supported_activations(std::string_view text) {
   return config.activation;
 }
 
-template <typename Parse>
-void read_quantizer(SectionReader& in, const std::string& key, quant::QuantizerSpec& quantizer, Parse parse) {
+template <typename Quantizer, typename Parse>
+void read_quantizer(SectionReader& in, const std::string& key, Quantizer& quantizer, Parse parse) {
   std::string text;
   if (const toml::node* node = in.find(key)) {
     in.text(key, text);
@@ -191,7 +209,7 @@ void read_augment(SectionReader& in, data::Augmentation& augment) {
   table.done();
 }
 
-void read_normalize(SectionReader& in, data::Normalization& normalize) {
+void read_normalize(SectionReader& in, std::optional<data::Normalization>& normalize) {
   const toml::node* node = in.find("normalize");
   if (node == nullptr) {
     return;
@@ -200,18 +218,18 @@ void read_normalize(SectionReader& in, data::Normalization& normalize) {
     in.fail_expected("normalize", *node, "a table", "{mean = 0.1307, std = 0.3081}");
   }
   SectionReader table(node->as_table(), "data.normalize", in.file());
-  table.number("mean", normalize.mean);
-  table.number("std", normalize.std, kPositive);
+  normalize.emplace();
+  table.number("mean", normalize->mean);
+  table.number("std", normalize->std, kPositive);
   table.done();
 }
 
-// A path in a recipe file starts at the file's folder; one on the command line at the current folder.
-void read_data_name(SectionReader& in, std::string& name) {
-  in.text("name", name);
-  const toml::node* node = in.find("name");
-  const bool is_from_file = node != nullptr && location(*node, in.file()).rfind("--set ", 0) != 0;
-  if (is_from_file && data::is_path(name)) {
-    name = (std::filesystem::path(in.file()).parent_path() / name).string();
+void read_data_name(SectionReader& in, std::optional<std::string>& name) {
+  if (in.find("name") != nullptr) {
+    in.text("name", name.emplace());
+    if (data::is_path(*name)) {
+      read_path(in, "name", *name);
+    }
   }
 }
 
@@ -221,6 +239,36 @@ void read_weights(SectionReader& in, quant::QuantizerSpec& weights) {
 
 void read_activations(SectionReader& in, quant::QuantizerSpec& activations) {
   read_quantizer(in, "activations", activations, supported_activations);
+}
+
+// A module name may hold what is no bare key of TOML, so tables are read as they are.
+void read_layer_settings(SectionReader& in, std::vector<LayerSettings>& layers) {
+  const toml::node* const node = in.find("layers");
+  if (node == nullptr) {
+    return;
+  }
+  if (!node->is_table()) {
+    in.fail_expected("layers", *node, "a table", "{\"fc*\" = \"int4\"}");
+  }
+  SectionReader table(node->as_table(), "quantize.layers", in.file());
+  for (const auto& [key, value] : *node->as_table()) {
+    LayerSettings& layer = layers.emplace_back(LayerSettings{.pattern = std::string(key.str())});
+    if (value.value_exact<std::string>() == "float") {
+      table.find(layer.pattern);
+      layer.keep_float = true;
+    } else if (value.is_string()) {
+      read_quantizer(table, layer.pattern, layer.weights, supported_weights);
+    } else if (value.is_table()) {
+      table.find(layer.pattern);
+      SectionReader own(value.as_table(), "quantize.layers." + layer.pattern, in.file());
+      read_quantizer(own, "weights", layer.weights, supported_weights);
+      read_quantizer(own, "activations", layer.activations, supported_activations);
+      own.done();
+    } else {
+      table.fail_expected(layer.pattern, value, "weights, \"float\" or a table",
+                          "\"int4\" or {weights = \"int4\", activations = \"uint4\"}");
+    }
+  }
 }
 
 Recipe parse_recipe(std::string_view text, const std::string& file, const std::vector<std::string>& overrides) {
@@ -250,6 +298,8 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
   const auto open = [&](const std::string& name) { return section(root, name, name, file); };
   read(open("data"), recipe.data);
   read(open("model"), recipe.model);
+  // A model that was trained is not trained again unasked.
+  recipe.train.epochs = recipe.model.file.empty() ? recipe.train.epochs : 0;
   read(open("train"), recipe.train);
   read(open("quantize"), recipe.quantize);
   read(open("qat"), recipe.qat);

@@ -24,6 +24,7 @@ struct LayerSpec {
 };
 
 struct ModelSection {
+  std::string file = {};  ///< of a float model with its weights; empty: `layers` say the model
   std::vector<LayerSpec> layers;
   nn::Init init = nn::Init::Default;
 };
@@ -41,6 +42,9 @@ struct Recipe : train::Settings {
 /// (naming the nearest), a wrong type, a value out of range, or values that contradict each other:
 ///   recipe.toml:12: [train] epochs: expected a whole number >= 0, got "two"; write epochs = 2
 Recipe parse_recipe(std::string_view text, const std::string& file, const std::vector<std::string>& overrides = {});
+
+/// `text` as a TOML value, for overrides of any text.
+std::string quoted(std::string_view text);
 
 /// `recipe` is a file, or the name of a shipped recipe. A name that contains '/' or ends in ".toml" is a file. Throws
 /// Error, naming the nearest shipped recipe, if there is none.

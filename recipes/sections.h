@@ -19,11 +19,12 @@ inline const NumberRange kShareBelowOne{.min = 0, .max = 1, .is_open_above = tru
 inline const NumberRange kShareBetween{.min = 0, .max = 1, .is_open_below = true, .is_open_above = true};
 
 // Keys of more than one form, which recipe.cpp reads.
-void read_data_name(SectionReader& in, std::string& name);
-void read_normalize(SectionReader& in, data::Normalization& normalize);
+void read_data_name(SectionReader& in, std::optional<std::string>& name);
+void read_normalize(SectionReader& in, std::optional<data::Normalization>& normalize);
 void read_augment(SectionReader& in, data::Augmentation& augment);
 void read_weights(SectionReader& in, quant::QuantizerSpec& weights);
 void read_activations(SectionReader& in, quant::QuantizerSpec& activations);
+void read_layer_settings(SectionReader& in, std::vector<train::LayerSettings>& layers);
 
 template <typename Section>
 void describe(Section& in, train::DataSettings& data) {
@@ -51,7 +52,9 @@ void describe(Section& in, train::TrainSettings& train) {
   static const Names<train::LossKind> kLosses{{"cross_entropy", train::LossKind::CrossEntropy},
                                               {"squared_hinge", train::LossKind::SquaredHinge},
                                               {"mse", train::LossKind::MeanSquaredError}};
-  in.whole("epochs", train.epochs, kEpochs, "0: no float training; QAT begins with random weights");
+  in.whole(
+      "epochs", train.epochs, kEpochs,
+      "0: no float training; QAT begins with random weights, or with those of [model] `file`, where 0 is the default");
   in.whole("batch", train.batch, {.min = 1, .max = 1 << 20}, "examples of a step");
   in.flag("drop_last", train.drop_last, "`true`: leave out a last batch that is not full; `false`: train on it");
   in.choice("optimizer", train.optimizer, kOptimizers, "what makes steps of gradients");
@@ -81,6 +84,9 @@ void describe(Section& in, train::QuantizeSettings& quantize) {
   in.form("activations", quantize.activations, read_activations, "`\"uint8 per-tensor affine\"`",
           "`uint2` to `uint8`; a range rule");
   in.texts("keep_float", quantize.keep_float, "names or patterns (`*`) of modules that stay in float");
+  in.form("layers", quantize.layers, read_layer_settings, "`{}`",
+          "for names or patterns of modules, weights as above, `\"float\"`, or `{weights, activations}`: "
+          "`\"fc*\" = \"int4\"`");
   in.whole(
       "calibration", quantize.calibration, kAtLeastOne,
       "training examples from which static quantization takes its ranges; on as many, and at least 512, ranges are "

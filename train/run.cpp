@@ -126,9 +126,22 @@ void check_quantizable(const Settings& settings, const quant::Kinds& kinds, cons
   }
 }
 
-nn::Graph train_float(Run& run) {
+// The model that the run begins with.
+nn::Graph first_graph(const Run& run) {
+  if (run.parts.trained) {
+    nn::Graph graph = run.parts.trained->graph.clone(quant::factories_of(run.parts.kinds));
+    for (const data::Dataset* part : {&run.data.train, &run.data.test}) {
+      check_fits(*part, run.data.description, graph.input_shape(), graph.output_shape());
+    }
+    return graph;
+  }
   nn::Graph graph = run.parts.make_model(run.data.train.example_shape(), run.data.train.classes);
   graph.initialize(run.options.seed);
+  return graph;
+}
+
+nn::Graph train_float(Run& run) {
+  nn::Graph graph = first_graph(run);
   check_quantizable(run.settings, run.parts.kinds, graph, run.settings.convert.strict || run.options.strict);
   check_batches(run, graph);
   run.folder.emplace(run.options.out, files_of(run.settings));
@@ -262,7 +275,8 @@ void compare_static(Run& run, const nn::Graph& graph) {
 evaluation::Metrics run(const Settings& settings, const RunParts& parts, const RunOptions& options,
                         evaluation::Reporter& reporter) {
   const auto start = std::chrono::steady_clock::now();
-  RunData data = open_run_data(settings.data, options.data, parts.readers);
+  RunData data = open_run_data(settings.data, options.data, parts.readers,
+                               parts.trained ? parts.trained->attributes : Attributes());
   reporter.message("data: " + data.description);
   Attributes attributes = model_attributes(settings.name, options.seed, data);
   Run run{settings, parts, options, reporter, std::move(data), std::move(attributes), {}};

@@ -7,6 +7,7 @@
 #include "detent/data/readers.h"
 #include "detent/evaluation/metrics.h"
 #include "detent/evaluation/progress.h"
+#include "detent/nn/model_file.h"
 #include "detent/quant/kinds/kind.h"
 #include "detent/train/settings.h"
 
@@ -15,8 +16,10 @@ namespace detent::train {
 /// What a run is made of besides its settings. What a program adds of its own, it adds to copies of the standard
 /// tables.
 struct RunParts {
-  /// Makes the float graph, without weights, for inputs of this shape and so many classes.
-  std::function<nn::Graph(const Shape& input, std::int64_t classes)> make_model;
+  /// Makes the float graph, without weights, for inputs of this shape and so many classes. Not needed with `trained`.
+  std::function<nn::Graph(const Shape& input, std::int64_t classes)> make_model = {};
+  /// The float model that the run begins with, as its file holds it. None: make_model's, with new weights.
+  std::optional<nn::Model> trained = {};
   quant::Kinds kinds = quant::standard_kinds();
   data::Readers readers = data::standard_readers();
 };

@@ -22,15 +22,26 @@ void hold_out(RunData& data, double share) {
   data.train = data.train.take(all - held_out);
 }
 
-RunData open(const DataSettings& section, const data::SourceOptions& options) {
-  const data::DataSource source = data::open_data(options);
+// What the settings leave open, as the attributes of a model say.
+struct Defaults {
+  std::string name = data::kDefaultName;
+  bool or_digits = true;
+  data::Normalization normalization = {};
+};
+
+RunData open(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
+             const data::Readers& readers, const Defaults& defaults) {
+  const data::DataSource source = data::open_data({.name = section.name.value_or(defaults.name),
+                                                   .folder = folder,
+                                                   .or_digits = section.name.has_value() || defaults.or_digits,
+                                                   .readers = readers});
   RunData result{.name = source.name,
                  .description = source.description,
                  .is_builtin = source.is_builtin,
                  .train = source.train,
                  .validation = {},
                  .test = source.test,
-                 .normalization = section.normalize};
+                 .normalization = section.normalize.value_or(defaults.normalization)};
   if (section.train_examples > 0) {
     result.train = result.train.take(section.train_examples);
   }
@@ -43,37 +54,45 @@ RunData open(const DataSettings& section, const data::SourceOptions& options) {
   return result;
 }
 
-// Fails for images that the model does not take and for labels that it cannot give.
-void check_fits(const RunData& data, const quant::OpenedModel& model) {
-  const std::string mend = "; name the right data with --data DIR";
-  check(data.test.example_shape() == model.input_shape(), "model: expects examples of shape ", model.input_shape(),
-        ", but ", data.description, " has ", data.test.example_shape(), mend);
-  check(model.output_shape().rank() == 1, "model: expected one number a class for an example, it gives ",
-        model.output_shape());
-  const std::int64_t classes = model.output_shape().elements();
-  const auto labels = data.test.labels.data<std::int32_t>();
-  const auto beyond = std::ranges::find_if(labels, [&](std::int32_t label) { return label >= classes; });
-  if (beyond != labels.end()) {
-    fail("model: gives ", classes, " classes, 0 to ", classes - 1, ", but ", data.description, " has label ", *beyond,
-         " (test example ", beyond - labels.begin(), ')', mend);
-  }
-}
-
-double real_attribute(const quant::OpenedModel& model, const std::string& name) {
-  const auto found = model.attributes.find(name);
-  const double* value = found == model.attributes.end() ? nullptr : std::get_if<double>(&found->second);
+double real_attribute(const Attributes& attributes, const std::string& name) {
+  const auto found = attributes.find(name);
+  const double* value = found == attributes.end() ? nullptr : std::get_if<double>(&found->second);
   check(value != nullptr && std::isfinite(*value), "model: has no attribute '", name,
         "', which tells how its images are normalized; name a model that detent run wrote (fp32.h5, qat.h5, int8.h5), "
-        "not "
-        "its checkpoint");
+        "not its checkpoint");
   return *value;
+}
+
+// Old files and models made by hand may not say what they were trained on. What a model names is never replaced.
+Defaults defaults_of(const Attributes& attributes) {
+  const auto attribute = attributes.find("dataset");
+  const std::string* const dataset =
+      attribute == attributes.end() ? nullptr : std::get_if<std::string>(&attribute->second);
+  return {.name = dataset != nullptr ? *dataset : data::kDefaultName,
+          .or_digits = dataset == nullptr,
+          .normalization = {.mean = static_cast<float>(real_attribute(attributes, "normalization_mean")),
+                            .std = static_cast<float>(real_attribute(attributes, "normalization_std"))}};
 }
 
 }  // namespace
 
 RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
-                      const data::Readers& readers) {
-  return open(section, {.name = section.name, .folder = folder, .readers = readers});
+                      const data::Readers& readers, const Attributes& trained) {
+  return open(section, folder, readers, trained.empty() ? Defaults() : defaults_of(trained));
+}
+
+void check_fits(const data::Dataset& dataset, const std::string& description, const Shape& input, const Shape& output) {
+  const std::string mend = "; name the right data with --data DIR";
+  check(dataset.example_shape() == input, "model: expects examples of shape ", input, ", but ", description, " has ",
+        dataset.example_shape(), mend);
+  check(output.rank() == 1, "model: expected one number a class for an example, it gives ", output);
+  const std::int64_t classes = output.elements();
+  const auto labels = dataset.labels.data<std::int32_t>();
+  const auto beyond = std::ranges::find_if(labels, [&](std::int32_t label) { return label >= classes; });
+  if (beyond != labels.end()) {
+    fail("model: gives ", classes, " classes, 0 to ", classes - 1, ", but ", description, " has label ", *beyond, " (",
+         dataset.name, ", example ", beyond - labels.begin(), ')', mend);
+  }
 }
 
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data) {
@@ -85,17 +104,8 @@ Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const
 }
 
 RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder) {
-  // Old files and models made by hand may not say what they were trained on. What a model names is never replaced.
-  const auto attribute = model.attributes.find("dataset");
-  const std::string* const dataset =
-      attribute == model.attributes.end() ? nullptr : std::get_if<std::string>(&attribute->second);
-  DataSettings section;
-  section.normalize.mean = static_cast<float>(real_attribute(model, "normalization_mean"));
-  section.normalize.std = static_cast<float>(real_attribute(model, "normalization_std"));
-  RunData data =
-      open(section,
-           {.name = dataset != nullptr ? *dataset : section.name, .folder = folder, .or_digits = dataset == nullptr});
-  check_fits(data, model);
+  RunData data = open({}, folder, data::standard_readers(), defaults_of(model.attributes));
+  check_fits(data.test, data.description, model.input_shape(), model.output_shape());
   return data;
 }
 

@@ -22,14 +22,19 @@ struct RunData {
   data::Normalization normalization;
 };
 
-/// Opens the data of [data], in `folder` if one is named. Throws Error as data::open_data does, or for a validation
-/// share that holds out nothing or leaves nothing to train on.
-RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
-                      const data::Readers& readers = data::standard_readers());
-
 /// What a model file says of the data that its model was trained on, as attributes: recipe, dataset, seed,
 /// normalization_mean, normalization_std.
 using Attributes = std::map<std::string, TensorFile::Attribute>;
+
+/// Opens the data of [data], in `folder` if one is named; what [data] does not say is as `trained` says, the attributes
+/// of the model that the run begins with. Throws Error as data::open_data does, or for a validation share that holds
+/// out nothing or leaves nothing to train on.
+RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
+                      const data::Readers& readers = data::standard_readers(), const Attributes& trained = {});
+/// Throws Error for examples that a model of these shapes, of one example, does not take, and labels that it cannot
+/// give.
+void check_fits(const data::Dataset& dataset, const std::string& description, const Shape& input, const Shape& output);
+
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data);
 
 /// The test set that a model was trained for, by its attributes; in `folder` if one is named. The data set that a model

@@ -24,12 +24,21 @@ quant::QConfigMapping Settings::qconfig_mapping(std::optional<quant::QuantizerSp
                               .backward = qat.backward,
                               .range = qat.range};
   quant::QConfigMapping mapping(config);
-  for (const std::string& pattern : quantize.keep_float) {
+  const auto set = [&](const std::string& pattern, const std::optional<quant::QConfig>& choice) {
     if (pattern.find('*') == std::string::npos) {
-      mapping.set_name(pattern, std::nullopt);
+      mapping.set_name(pattern, choice);
     } else {
-      mapping.set_pattern(pattern, std::nullopt);
+      mapping.set_pattern(pattern, choice);
     }
+  };
+  for (const LayerSettings& layer : quantize.layers) {
+    quant::QConfig own = config;
+    own.weight = layer.weights.value_or(config.weight);
+    own.activation = layer.activations.value_or(config.activation);
+    set(layer.pattern, layer.keep_float ? std::nullopt : std::optional(own));
+  }
+  for (const std::string& pattern : quantize.keep_float) {
+    set(pattern, std::nullopt);
   }
   return mapping;
 }

@@ -15,12 +15,15 @@
 namespace detent::train {
 
 struct DataSettings {
-  std::string name = "mnist";       ///< as in data/source.h; a path in a recipe file starts at the file's folder
+  /// As in data/source.h; a path in a recipe file starts at the file's folder. Not said: what the model that the run
+  /// begins with was trained on, else "mnist".
+  std::optional<std::string> name = {};
   double validation = 0.0;          ///< share of the training examples (the last ones) held out, in [0, 1)
   std::int64_t train_examples = 0;  ///< use only the first so many; 0: all
   std::int64_t test_examples = 0;   ///< use only the first so many; 0: all
-  data::Normalization normalize;    ///< {mean, std}; default: pixel / 255
-  data::Augmentation augment;       ///< "none", "shift", "affine", "elastic", or {shift, rotation, scale, elastic}
+  /// {mean, std}. Not said: as the model that the run begins with was trained, else pixel / 255.
+  std::optional<data::Normalization> normalize = {};
+  data::Augmentation augment;  ///< "none", "shift", "affine", "elastic", or {shift, rotation, scale, elastic}
 };
 
 enum class OptimizerKind : std::uint8_t { Sgd, Adam, AdamW };
@@ -48,11 +51,20 @@ struct TrainSettings {
   DType precision = DType::F32;  ///< of float products: "fp32", "bf16" or "fp16" (with loss scaling)
 };
 
+/// How some layers are quantized otherwise than the rest.
+struct LayerSettings {
+  std::string pattern = {};  ///< a name, or text with '*'
+  bool keep_float = false;
+  std::optional<quant::QuantizerSpec> weights = {};  ///< not said: as the rest
+  std::optional<quant::QuantizerSpec> activations = {};
+};
+
 struct QuantizeSettings {
   quant::Method method = quant::Method::Qat;
   quant::QuantizerSpec weights = quant::int8_weights();
   quant::QuantizerSpec activations;
   std::vector<std::string> keep_float;  ///< names or patterns of modules
+  std::vector<LayerSettings> layers;    ///< the most particular one wins, among patterns the last
   std::int64_t calibration = 512;       ///< training examples from which static quantization takes its ranges
   /// Weights of static int8 models that are made beside the main one, from the same float model, for the table.
   std::vector<std::string> compare_static;

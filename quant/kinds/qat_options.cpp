@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "detent/nn/finite.h"
 #include "detent/quant/kinds/quantize.h"
-#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "detent/kernels/codes/quantize.h"
-#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
 namespace {

@@ -5,7 +5,7 @@
 #include <variant>
 
 #include "detent/quant/quantizers/map_rule.h"
-#include "detent/quant/quantizers/range_rule.h"
+#include "detent/quant/quantizers/ranges/range_rule.h"
 
 /// What a quantizer is composed of: choices that do not depend on each other, each of a type of its own. Weights and
 /// activations have the same; what the kernels cannot compute is refused by QConfig::validate.

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "detent/quant/quantizers/range_rule.h"
+#include "detent/quant/quantizers/ranges/range_rule.h"
 #include "parts.h"
 
 namespace consumer {

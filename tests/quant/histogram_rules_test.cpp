@@ -7,7 +7,7 @@
 
 #include "detent/core/philox.h"
 #include "detent/quant/quantizers/fake_quant.h"
-#include "detent/quant/quantizers/range_rule.h"
+#include "detent/quant/quantizers/ranges/range_rule.h"
 
 namespace detent {
 namespace {

@@ -10,7 +10,7 @@
 #include "detent/core/philox.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/quant/quantizers/fake_quant.h"
-#include "detent/quant/quantizers/range_rule.h"
+#include "detent/quant/quantizers/ranges/range_rule.h"
 #include "tests/error_of.h"
 
 namespace detent {

@@ -98,8 +98,8 @@ int8_accuracy = 0.7
   EXPECT_EQ(recipe.data.validation, 0.1);
   EXPECT_EQ(recipe.data.train_examples, 300);
   EXPECT_EQ(recipe.data.test_examples, 100);
-  EXPECT_EQ(recipe.data.normalize.mean, 0.5F);
-  EXPECT_EQ(recipe.data.normalize.std, 0.25F);
+  EXPECT_EQ(recipe.data.normalize->mean, 0.5F);
+  EXPECT_EQ(recipe.data.normalize->std, 0.25F);
   EXPECT_EQ(recipe.data.augment.shift, 1.5F);
   EXPECT_EQ(recipe.data.augment.rotation, 10.0F);
   EXPECT_EQ(recipe.data.augment.scale, 0.1F);
@@ -182,6 +182,48 @@ TEST(Recipe, OverridesAreCheckedAsTheFileIs) {
             "--set epochs=2: expected section.key=value; write for example --set train.epochs=2");
   EXPECT_EQ(error_of(kModel, {"train.epochs"}),
             "--set train.epochs: expected section.key=value; write for example --set train.epochs=2");
+}
+
+TEST(Recipe, AModelFromAFileIsNotTrainedUnasked) {
+  const Recipe recipe = parse_recipe("[model]\nfile = \"models/fp32.h5\"\n", "folder/r.toml");
+  EXPECT_EQ(recipe.model.file, "folder/models/fp32.h5") << "starts at the recipe's folder";
+  EXPECT_TRUE(recipe.model.layers.empty());
+  EXPECT_EQ(recipe.train.epochs, 0);
+  EXPECT_FALSE(recipe.data.name) << "as the model says";
+  EXPECT_FALSE(recipe.data.normalize);
+  const Recipe tuned =
+      parse_recipe("[model]\nfile = \"fp32.h5\"\n[train]\nepochs = 3\n", "folder/r.toml", {"model.file=other/fp32.h5"});
+  EXPECT_EQ(tuned.model.file, "other/fp32.h5") << "starts at the current folder";
+  EXPECT_EQ(tuned.train.epochs, 3);
+}
+
+TEST(Recipe, LayersAreQuantizedInTheirOwnWay) {
+  const Recipe recipe = parse_recipe(kModel + R"([quantize]
+weights = "int6 per-tensor"
+activations = "uint7"
+keep_float = ["last"]
+[quantize.layers]
+conv1 = "int8 per-channel mse"
+"fc*" = {activations = "uint4 percentile 99"}
+fc9 = "float"
+)",
+                                     "r.toml");
+  const quant::QConfigMapping mapping = recipe.qconfig_mapping();
+  const auto rest = mapping.lookup("other", "linear");
+  ASSERT_TRUE(rest);
+  EXPECT_EQ(quant::to_text(rest->weight), "int6 per-tensor symmetric");
+  const auto conv1 = mapping.lookup("conv1", "conv2d");
+  ASSERT_TRUE(conv1);
+  EXPECT_EQ(quant::to_text(conv1->weight), "int8 per-channel symmetric mse");
+  EXPECT_EQ(conv1->activation, rest->activation);
+  const auto fc1 = mapping.lookup("fc1", "linear");
+  ASSERT_TRUE(fc1);
+  EXPECT_EQ(fc1->weight, rest->weight);
+  EXPECT_EQ(quant::to_text(fc1->activation), "uint4 per-tensor affine percentile 99");
+  EXPECT_FALSE(mapping.lookup("fc9", "linear"));
+  EXPECT_FALSE(mapping.lookup("last", "linear"));
+  const auto variant = recipe.qconfig_mapping(quant::int8_weights()).lookup("conv1", "conv2d");
+  EXPECT_EQ(variant->weight, conv1->weight) << "layers of their own keep what they have in every variant";
 }
 
 struct BadRecipe {
@@ -272,6 +314,18 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{kModel + "[quantize]\nkeep_float = \"fc1\"\n",
                   "r.toml:4: [quantize] keep_float: expected an array of texts, got \"fc1\"; write keep_float = "
                   "[\"...\"]"},
+        BadRecipe{kModel + "[quantize.layers]\n\"fc*\" = \"int9\"\n",
+                  "r.toml:4: [quantize.layers] fc*: weights: expected 2 to 8 bits, got 9"},
+        BadRecipe{kModel + "[quantize.layers]\nfc1 = {weight = \"int4\"}\n",
+                  "r.toml:4: [quantize.layers.fc1] unknown key 'weight'; did you mean 'weights'?"},
+        BadRecipe{
+            kModel + "[quantize.layers]\nfc1 = 4\n",
+            "r.toml:4: [quantize.layers] fc1: expected weights, \"float\" or a table, got 4; write fc1 = \"int4\" "
+            "or {weights = \"int4\", activations = \"uint4\"}"},
+        BadRecipe{kModel + "[quantize]\nlayers = 4\n",
+                  "r.toml:4: [quantize] layers: expected a table, got 4; write layers = {\"fc*\" = \"int4\"}"},
+        BadRecipe{kModel + "file = \"fp32.h5\"\n",
+                  "r.toml:2: [model] layers: a model that comes from a file has its own; remove one"},
         BadRecipe{kModel + "[quantize]\nkeep_float = [1]\n",
                   "r.toml:4: [quantize] keep_float: expected texts in the array, got 1; write keep_float = [\"...\"]"},
         BadRecipe{kModel + "[qat]\nepochs = 0\n",
@@ -281,9 +335,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "0.99"},
         BadRecipe{kModel + "[check.digits]\nmaxdrop = 0.1\n",
                   "r.toml:4: [check.digits] unknown key 'maxdrop'; did you mean 'max_drop'?"},
-        BadRecipe{"[train]\n", "r.toml: [model] has no layers; write layers = [\"flatten\", \"linear 10\"]"},
+        BadRecipe{"[train]\n",
+                  "r.toml: [model] has no layers; write layers = [\"flatten\", \"linear 10\"], or file = \"fp32.h5\""},
         BadRecipe{"[model]\nlayers = []\n",
-                  "r.toml: [model] has no layers; write layers = [\"flatten\", \"linear 10\"]"},
+                  "r.toml: [model] has no layers; write layers = [\"flatten\", \"linear 10\"], or file = \"fp32.h5\""},
         BadRecipe{"[model]\nlayers = 3\n",
                   "r.toml:2: [model] layers: expected an array of texts, got 3; write layers = [\"...\"]"},
         BadRecipe{kModel + "nodes = [3]\n",

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/train/tiny_run.h"
@@ -96,6 +97,54 @@ TEST(Run, CanBeStoppedBetweenBatches) {
   EXPECT_THROW(run(parse_recipe(kTiny, "tiny.toml"), {.data = folder / "digits", .out = folder / "out"}, stopper),
                Interrupted);
   EXPECT_TRUE(std::filesystem::is_empty(folder / "out"));
+}
+
+// What a run trained goes to int8 another day, as if the run had gone on.
+TEST(Run, BeginsWithAModelThatWasTrainedBefore) {
+  const TempFolder folder;
+  run_at(folder, "whole", 2, {"quantize.method=static", "data.normalize={mean = 0.1, std = 0.5}"});
+  Reporter silent;
+  const auto run_from = [&](const std::string& out, std::vector<std::string> overrides) {
+    overrides.push_back("model.file=" + (folder / "whole" / "fp32.h5").string());
+    return run(parse_recipe("", "tiny.toml", overrides), {.data = folder / "digits", .out = folder / out}, silent);
+  };
+  const std::vector<std::string> as_before{"quantize.method=static", "quantize.calibration=64",
+                                           "data.train_examples=300", "data.test_examples=100"};
+  const Metrics later = run_from("later", as_before);
+  for (const std::string file : {"fp32.h5", "int8.h5"}) {
+    EXPECT_TRUE(read_text(folder / "later" / file) == read_text(folder / "whole" / file))
+        << file << " differs: the model, or how its examples are normalized";
+  }
+  EXPECT_EQ(later.fp32.steps, 0);
+  const Metrics trained = run_from("qat", {"quantize.method=qat", "data.train_examples=300", "train.batch=64"});
+  EXPECT_EQ(trained.int8->verify.codes_mismatched, 0);
+  EXPECT_TRUE(read_text(folder / "qat" / "fp32.h5") == read_text(folder / "whole" / "fp32.h5"));
+  const Metrics tuned = run_from("tuned", {"quantize.method=none", "train.epochs=1", "data.train_examples=300"});
+  EXPECT_GT(tuned.fp32.steps, 0);
+  EXPECT_FALSE(read_text(folder / "tuned" / "fp32.h5") == read_text(folder / "whole" / "fp32.h5"));
+}
+
+TEST(Run, RefusesAModelThatDoesNotFitTheData) {
+  const TempFolder folder;
+  run_at(folder, "whole", 2);
+  Reporter silent;
+  const auto error_from = [&](const std::string& file, const std::string& data) {
+    try {
+      run(parse_recipe("", "tiny.toml", {"model.file=" + (folder / "whole" / file).string()}),
+          {.data = folder / data, .out = folder / "out"}, silent);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_THAT(error_from("int8.h5", "digits"), testing::HasSubstr("int8.h5: expected a float model (fp32.h5), got "));
+  data::DataSource small = data::make_digits({.train = 20, .test = 20, .seed = 1});
+  for (data::Dataset* part : {&small.train, &small.test}) {
+    part->examples = part->examples.reshape({part->size(), 14, 56, 1});
+  }
+  data::write_idx_folder(folder / "flat", small);
+  EXPECT_THAT(error_from("fp32.h5", "flat"), testing::HasSubstr("model: expects examples of shape"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "out")) << "something was done before the check";
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "detent/quant/quantizers/range_rule.h"
-#include "detent/quant/quantizers/value_histogram.h"
+#include "detent/quant/quantizers/ranges/range_rule.h"
+#include "detent/quant/quantizers/ranges/value_histogram.h"
 
 namespace detent::quant {
 

@@ -1,4 +1,4 @@
-#include "detent/quant/quantizers/value_histogram.h"
+#include "detent/quant/quantizers/ranges/value_histogram.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
-#include "detent/quant/quantizers/histogram_based.h"
-#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/ranges/histogram_based.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
 namespace {

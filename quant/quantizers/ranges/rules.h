@@ -2,7 +2,7 @@
 
 #include <deque>
 
-#include "detent/quant/quantizers/range_rule.h"
+#include "detent/quant/quantizers/ranges/range_rule.h"
 
 /// The rules of the library: one source each.
 namespace detent::quant {

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
 namespace {

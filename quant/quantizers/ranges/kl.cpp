@@ -2,8 +2,8 @@
 #include <cmath>
 
 #include "detent/kernels/codes/quantize.h"
-#include "detent/quant/quantizers/histogram_based.h"
-#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/ranges/histogram_based.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
 namespace {

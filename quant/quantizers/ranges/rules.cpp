@@ -1,4 +1,4 @@
-#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
 

@@ -1,6 +1,6 @@
 #include "detent/kernels/codes/quantize.h"
-#include "detent/quant/quantizers/histogram_based.h"
-#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/ranges/histogram_based.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
 namespace {

@@ -1,4 +1,4 @@
-#include "detent/quant/quantizers/range_rule.h"
+#include "detent/quant/quantizers/ranges/range_rule.h"
 
 #include <algorithm>
 #include <deque>
@@ -7,7 +7,7 @@
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/codes/quantize.h"
 #include "detent/quant/quantizers/quantizer_spec.h"
-#include "detent/quant/quantizers/rules.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 #include "detent/quant/quantizers/words.h"
 
 namespace detent::quant {

@@ -1,0 +1,63 @@
+#include <filesystem>
+
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/core/utf8.h"
+#include "detent/quant/methods/method.h"
+#include "detent/recipes/run.h"
+
+namespace detent::cli {
+namespace {
+
+// What the options say, as overrides of a recipe that says nothing but the model.
+std::vector<std::string> overrides_of(const Arguments& arguments) {
+  std::vector<std::string> overrides{"model.file=" + recipes::quoted(arguments.positionals()[0]),
+                                     "quantize.method=" + recipes::quoted(arguments.text("method").value_or("static"))};
+  for (const char* const key : {"weights", "activations"}) {
+    if (const auto value = arguments.text(key)) {
+      overrides.push_back(std::string("quantize.") + key + "=" + recipes::quoted(*value));
+    }
+  }
+  const std::vector<std::string> others = arguments.texts("set");
+  overrides.insert(overrides.end(), others.begin(), others.end());
+  return overrides;
+}
+
+// The recipe that trained the model, else what the file is called.
+std::string name_of(const recipes::ModelSection& model) {
+  const nn::Model trained = recipes::trained_model_of(model, quant::standard_kinds());
+  const auto recipe = trained.attributes.find("recipe");
+  const auto* const name = recipe == trained.attributes.end() ? nullptr : std::get_if<std::string>(&recipe->second);
+  const bool is_name = name != nullptr && !name->empty() && name->find('/') == std::string::npos;
+  return valid_utf8(is_name ? *name : std::filesystem::path(model.file).stem().string());
+}
+
+int quantize(const Arguments& arguments) {
+  recipes::Recipe recipe = recipes::parse_recipe("", "quantize", overrides_of(arguments));
+  check(recipe.quantize.method != quant::Method::None,
+        "quantize: --method none makes no int8 model; write --method static or --method qat");
+  recipe.name = name_of(recipe.model) + "-" + std::string(quant::name_of(recipe.quantize.method));
+  return run_recipe(recipe, arguments);
+}
+
+}  // namespace
+
+Command quantize_command() {
+  std::vector<OptionSpec> options = run_options();
+  options.insert(options.begin(),
+                 {{"method", "NAME", "static: from ranges on a few examples (default); qat: by training on codes"},
+                  {"weights", "TEXT", "As [quantize] weights: \"int4 per-group 32\" (default: int8 per-channel)"},
+                  {"activations", "TEXT", "As [quantize] activations: \"uint8 percentile 99.9\" (default: uint8)"}});
+  return {.spec = {.name = "quantize",
+                   .positionals = "FP32.h5",
+                   .min_positionals = 1,
+                   .max_positionals = 1,
+                   .summary = "Quantize a float model that was trained before",
+                   .example = "detent quantize runs/mnist-cnn/fp32.h5\n"
+                              "detent quantize fp32.h5 --method qat --weights int4 --set qat.epochs=2\n"
+                              "detent quantize fp32.h5 --set 'quantize.layers={conv1 = \"int8\", \"fc*\" = \"int4\"}'",
+                   .options = std::move(options)},
+          .run = quantize};
+}
+
+}  // namespace detent::cli

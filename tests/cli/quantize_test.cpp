@@ -1,0 +1,75 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "detent/data/digits.h"
+#include "detent/data/idx.h"
+#include "tests/cli/process.h"
+
+namespace detent::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+// A float model in runs/tiny, trained by a run.
+class Quantize : public testing::Test {
+ protected:
+  Quantize() {
+    write_text(folder_ / "tiny.toml",
+               "[model]\nlayers = [\"conv 4 3x3 stride 2\", \"relu\", \"flatten\", \"linear 10\"]\n"
+               "[train]\nepochs = 1\nbatch = 32\n[quantize]\nmethod = \"none\"\n");
+    data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+    const Outcome trained = detent(folder_, {"run", "tiny.toml", "--data", "digits"});
+    EXPECT_EQ(trained.status, 0) << trained.err;
+  }
+  Outcome quantize(std::vector<std::string> more = {}) {
+    std::vector<std::string> words{"quantize", "runs/tiny/fp32.h5", "--data", "digits"};
+    words.insert(words.end(), more.begin(), more.end());
+    return detent(folder_, words);
+  }
+  TempFolder folder_;
+};
+
+TEST_F(Quantize, MakesAnInt8ModelOfAFloatOne) {
+  const Outcome outcome = quantize();
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("0 of"));
+  EXPECT_THAT(outcome.out, HasSubstr("files in runs/tiny-static"));
+  EXPECT_TRUE(fs::exists(folder_ / "runs" / "tiny-static" / "int8.h5"));
+}
+
+TEST_F(Quantize, TakesMethodBitsAndLayers) {
+  const Outcome trained = quantize({"--method", "qat", "--weights", "int4", "--json", "--out", "qat"});
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  const nlohmann::json json = nlohmann::json::parse(trained.out);
+  EXPECT_EQ(json["recipe"], "tiny-qat");
+  EXPECT_EQ(json["int8"]["weights"], "int4 per-channel symmetric");
+  EXPECT_EQ(json["verify"]["codes_mismatched"], 0);
+
+  const Outcome mixed =
+      quantize({"--activations", "uint8 mse", "--set", "quantize.layers={conv1 = \"float\"}", "--out", "mixed"});
+  ASSERT_EQ(mixed.status, 0) << mixed.err;
+  EXPECT_THAT(mixed.err + mixed.out, HasSubstr("kept in float as asked by 'conv1'"));
+}
+
+TEST_F(Quantize, RefusesWhatItCannotDo) {
+  const auto expect_refused = [](const Outcome& outcome, const std::string& what) {
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_THAT(outcome.err, HasSubstr(what));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  };
+  expect_refused(detent(folder_, {"quantize"}), "expected FP32.h5, got 0 names");
+  expect_refused(detent(folder_, {"quantize", "lost.h5"}), "'lost.h5': there is no such file");
+  expect_refused(quantize({"--method", "none"}), "makes no int8 model");
+  expect_refused(quantize({"--method", "statik"}), "did you mean 'static'?");
+  expect_refused(quantize({"--weights", "int9"}), "expected 2 to 8 bits, got 9");
+  expect_refused(quantize({"--weights", "int8\\ \"x\"\n"}), "weights: ");
+  expect_refused(detent(folder_, {"quantize", "\xff.h5"}), "expected UTF-8");
+  EXPECT_FALSE(fs::exists(folder_ / "runs" / "tiny-static"));
+}
+
+}  // namespace
+}  // namespace detent::cli
