@@ -21,6 +21,7 @@ Command ls_command();
 Command eval_command();
 Command convert_command();
 Command verify_command();
+Command compare_command();
 Command inspect_command();
 Command data_command();
 Command bench_command();

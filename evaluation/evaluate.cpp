@@ -11,18 +11,6 @@
 namespace detent::evaluation {
 namespace {
 
-// Calls use(batch) for every batch of `dataset`, in order.
-template <typename Use>
-void for_each_batch(const data::Dataset& dataset, const data::Normalization& normalization, const std::string& phase,
-                    Reporter& reporter, Use use) {
-  data::Loader loader(dataset, {.batch = kEvaluationBatch, .augment = {}, .normalization = normalization});
-  PhaseClock clock(reporter, phase, 0, loader.batches_per_epoch(), dataset.size());
-  for (data::Batch batch; loader.next(batch);) {
-    use(batch);
-    clock.batch_done(batch.size());
-  }
-}
-
 // Runs `graph` on the first `count` examples of `order`.
 void infer_examples(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
                     std::vector<std::int64_t> order, std::int64_t count, Reporter& reporter) {

@@ -12,6 +12,18 @@ namespace detent::evaluation {
 /// Examples of a batch where nothing is trained. Results do not depend on it.
 inline constexpr std::int64_t kEvaluationBatch = 256;
 
+/// Calls use(batch) for every batch of `dataset`, in order. `phase` is for progress.
+template <typename Use>
+void for_each_batch(const data::Dataset& dataset, const data::Normalization& normalization, const std::string& phase,
+                    Reporter& reporter, Use use) {
+  data::Loader loader(dataset, {.batch = kEvaluationBatch, .augment = {}, .normalization = normalization});
+  PhaseClock clock(reporter, phase, 0, loader.batches_per_epoch(), dataset.size());
+  for (data::Batch batch; loader.next(batch);) {
+    use(batch);
+    clock.batch_done(batch.size());
+  }
+}
+
 struct Evaluation {
   std::int64_t correct = 0;
   std::vector<std::int32_t> predictions;  ///< the largest output's number, image by image; the first of equal ones

@@ -74,7 +74,7 @@ std::vector<Finding> findings_of(const CheckSettings& check, const Metrics& metr
   if (metrics.qat) {
     find_in_training(findings, "QAT", *metrics.qat, metrics.chance);
   }
-  const bool has_float = metrics.fp32.steps > 0;
+  const bool has_float = metrics.fp32.steps > 0 || metrics.fp32.was_trained_before;
   const auto find_in_model = [&](const Int8Result& model, bool may_fail) {
     if (has_float) {
       find_in_accuracy(findings, model, "float", metrics.fp32.test_accuracy, may_fail);

@@ -20,6 +20,7 @@ struct TrainedResult {
   DType precision = DType::F32;                         ///< of the float products in training
   std::optional<optim::GradScaler::State> scaler = {};  ///< with precision "fp16"
   std::int64_t steps = 0;                               ///< of training
+  bool was_trained_before = false;                      ///< its weights came from a file
   double loss = 0.0;                                    ///< of the last step
 };
 

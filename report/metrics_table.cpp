@@ -58,7 +58,7 @@ std::string to_text(const evaluation::Metrics& metrics) {
   const double fp32 = metrics.fp32.test_accuracy;
   const std::int64_t float_bytes = metrics.fp32.model_bytes;
   // With train.epochs = 0 the float model has its initial weights: nothing to compare with.
-  const bool is_trained = metrics.fp32.train_seconds > 0.0;
+  const bool is_trained = metrics.fp32.train_seconds > 0.0 || metrics.fp32.was_trained_before;
   const auto drop = [&](double accuracy) {
     return is_trained ? fmt::format("{:+.2f}", 100.0 * (accuracy - fp32)) : std::string();
   };
@@ -69,7 +69,7 @@ std::string to_text(const evaluation::Metrics& metrics) {
   text += fmt::format("  {:<26}{:>10}{:>9}{:>20}{:>10}\n", "model", "accuracy", "points", "size (of float)", "time");
   text += rule('-');
   text += row(is_trained ? "float" : "float, not trained", fp32, "", bytes_text(float_bytes, float_bytes),
-              metrics.fp32.train_seconds);
+              metrics.fp32.train_seconds > 0.0 ? std::optional(metrics.fp32.train_seconds) : std::nullopt);
   if (metrics.qat) {
     text += row("QAT", metrics.qat->test_accuracy, drop(metrics.qat->test_accuracy),
                 bytes_text(metrics.qat->model_bytes, float_bytes), metrics.qat->train_seconds);

@@ -156,6 +156,7 @@ nn::Graph train_float(Run& run) {
   run.metrics.fp32.precision = run.settings.train.precision;
   run.metrics.fp32.scaler = trained.scaler;
   run.metrics.fp32.steps = trained.steps;
+  run.metrics.fp32.was_trained_before = run.parts.trained.has_value();
   run.metrics.fp32.loss = trained.loss;
   report_validation(run, fused, "float");
   run.metrics.fp32.test_accuracy = test_accuracy(run, fused);

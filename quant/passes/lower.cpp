@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "detent/nn/fusions.h"
+#include "detent/nn/modules/add.h"
 #include "detent/nn/modules/dropout.h"
 #include "detent/quant/passes/module_op.h"
 
@@ -32,17 +33,20 @@ void fold(const runtime::BatchNorm& norm, runtime::Product& product) {
 }
 
 /// What nn::find_fusions may find: all but max-pools, which plans do in a product's kernel by themselves.
-bool may_fuse(const nn::Graph::Node&, const nn::Graph::Node& taken) {
-  return nn::exactly<nn::MaxPool2d>(taken.module.get()) == nullptr;
+nn::MayFuse fusions_with(Sums sums) {
+  return [sums](const nn::Graph::Node&, const nn::Graph::Node& taken) {
+    return nn::exactly<nn::MaxPool2d>(taken.module.get()) == nullptr &&
+           (sums == Sums::InProducts || nn::exactly<nn::Add>(taken.module.get()) == nullptr);
+  };
 }
 
 /// The model in the making.
 class Lowering {
  public:
-  Lowering(const nn::Graph& graph, const Kinds& kinds)
+  Lowering(const nn::Graph& graph, const Kinds& kinds, Sums sums)
       : graph_(graph),
         kinds_(kinds),
-        fusions_(nn::find_fusions(graph, &may_fuse)),
+        fusions_(nn::find_fusions(graph, fusions_with(sums))),
         made_(graph.nodes().size()),
         is_fused_(graph.nodes().size(), false) {}
 
@@ -121,9 +125,9 @@ class Lowering {
 
 }  // namespace
 
-runtime::Model lower(const nn::Graph& graph, const Kinds& kinds) {
+runtime::Model lower(const nn::Graph& graph, const Kinds& kinds, Sums sums) {
   check(!graph.nodes().empty(), "lower: the graph is empty");
-  return Lowering(graph, kinds).run();
+  return Lowering(graph, kinds, sums).run();
 }
 
 }  // namespace detent::quant

@@ -55,6 +55,28 @@ TEST_F(Quantize, TakesMethodBitsAndLayers) {
   EXPECT_THAT(mixed.err + mixed.out, HasSubstr("kept in float as asked by 'conv1'"));
 }
 
+TEST_F(Quantize, ComparesWhatItMade) {
+  ASSERT_EQ(quantize().status, 0);
+  const std::vector<std::string> compare{"compare", "runs/tiny/fp32.h5", "runs/tiny-static/int8.h5", "--data",
+                                         "digits"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = compare;
+    words.insert(words.end(), more.begin(), more.end());
+    return detent(folder_, words);
+  };
+  const Outcome table = with({});
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("of 60 predictions differ"));
+  EXPECT_THAT(table.out, HasSubstr("only in B: input_quantize"));
+  const Outcome one = with({"--sample", "59", "--json"});
+  ASSERT_EQ(one.status, 0) << one.err;
+  const nlohmann::json json = nlohmann::json::parse(one.out);
+  EXPECT_EQ(json["images"], 1);
+  EXPECT_EQ(json["layers"][0]["name"], "conv1");
+  EXPECT_EQ(with({"--sample", "60"}).status, 2);
+  EXPECT_EQ(with({"--sample", "1", "--images", "3"}).status, 2);
+}
+
 TEST_F(Quantize, RefusesWhatItCannotDo) {
   const auto expect_refused = [](const Outcome& outcome, const std::string& what) {
     EXPECT_EQ(outcome.status, 2);

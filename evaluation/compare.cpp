@@ -1,0 +1,236 @@
+#include "detent/evaluation/compare.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "detent/core/threads/parallel.h"
+#include "detent/kernels/codes/quantize.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/lower.h"
+#include "detent/runtime/plan.h"
+
+namespace detent::evaluation {
+namespace {
+
+/// Runs a model of any kind and shows the values of its layers.
+class Tapped {
+ public:
+  virtual ~Tapped() = default;
+  /// The layers' names, in running order, and the shape of one example's values.
+  virtual std::vector<std::pair<std::string, Shape>> layers() const = 0;
+  /// The values of all layers, in that order, and the result; they hold until the next call.
+  virtual std::vector<Tensor> run(const Tensor& examples) = 0;
+};
+
+class TappedModel : public Tapped {
+ public:
+  explicit TappedModel(runtime::Model model) : model_(std::move(model)) {}
+
+  std::vector<std::pair<std::string, Shape>> layers() const override {
+    std::vector<std::pair<std::string, Shape>> result;
+    for (const runtime::Node& node : model_.nodes) {
+      result.emplace_back(node.name, node.output.shape);
+    }
+    return result;
+  }
+
+  std::vector<Tensor> run(const Tensor& examples) override {
+    if (!plan_ || plan_->batch() != examples.shape()[0]) {
+      plan_.emplace(model_, examples.shape()[0], runtime::PlanOptions{.keeps_values = true});
+    }
+    const Tensor result = plan_->run(examples);
+    std::vector<Tensor> values;
+    for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
+      const Tensor value = plan_->value(model_.value_of(i));
+      const runtime::ValueType& type = model_.nodes[i].output;
+      values.push_back(type.is_codes() ? value.with_qparams(type.qparams) : value);
+    }
+    values.push_back(result);
+    return values;
+  }
+
+ private:
+  runtime::Model model_;
+  std::optional<runtime::Plan> plan_;
+};
+
+class TappedGraph : public Tapped {
+ public:
+  explicit TappedGraph(const nn::Graph& graph) : graph_(graph.clone(quant::factories_of(quant::standard_kinds()))) {}
+
+  std::vector<std::pair<std::string, Shape>> layers() const override {
+    std::vector<std::pair<std::string, Shape>> result;
+    for (const nn::Graph::Node& node : graph_.nodes()) {
+      if (node.module) {
+        result.emplace_back(node.name, node.shape);
+      }
+    }
+    return result;
+  }
+
+  std::vector<Tensor> run(const Tensor& examples) override {
+    std::vector<Tensor> values;
+    nn::Tape tape(&arena_, nn::Tape::Mode::Inference);
+    nn::Context context{.tape = tape};
+    const Tensor result = graph_
+                              .forward(context, tape.constant(examples),
+                                       [&](const nn::Graph::Node& node, const nn::Variable& value) {
+                                         if (node.module) {
+                                           values.push_back(value.value());
+                                         }
+                                       })
+                              .value();
+    values.push_back(result);
+    return values;
+  }
+
+ private:
+  nn::Graph graph_;
+  Arena arena_;
+};
+
+std::unique_ptr<Tapped> tap(const quant::OpenedModel& model) {
+  if (model.model() != nullptr) {
+    return std::make_unique<TappedModel>(*model.model());
+  }
+  if (model.kind == "fp32") {
+    return std::make_unique<TappedModel>(quant::lower(*model.graph(), quant::standard_kinds(), quant::Sums::Apart));
+  }
+  quant::convert(*model.graph());  // refuses what is not frozen
+  return std::make_unique<TappedGraph>(*model.graph());
+}
+
+std::vector<float> reals_of(const Tensor& values) {
+  std::vector<float> reals(static_cast<std::size_t>(values.elements()));
+  if (values.qparams()) {
+    kernels::dequantize(values.data<std::uint8_t>(), values.qparams()->tensor(), reals.data());
+  } else {
+    const Tensor f32 = values.as(DType::F32, nullptr);
+    std::ranges::copy(f32.data<float>(), reals.begin());
+  }
+  return reals;
+}
+
+std::int64_t count_saturated(const Tensor& values) {
+  if (!values.qparams()) {
+    return 0;
+  }
+  const CodeRange codes = values.qparams()->codes;
+  const std::int32_t zero = values.qparams()->tensor().zero_point;
+  return std::ranges::count_if(values.data<std::uint8_t>(), [&](std::uint8_t code) {
+    return (code == codes.qmin || code == codes.qmax) && code != zero;
+  });
+}
+
+/// The sums of a layer.
+struct Sums {
+  double absolute = 0.0, squared_error = 0.0, squared_a = 0.0, squared_b = 0.0, product = 0.0;
+  std::int64_t saturated = 0, codes_b = 0;
+
+  void add(const Tensor& a, const Tensor& b, LayerDifference& layer) {
+    const std::vector<float> reals_a = reals_of(a);
+    const std::vector<float> reals_b = reals_of(b);
+    for (std::size_t i = 0; i < reals_a.size(); ++i) {
+      const double x = double{reals_a[i]};
+      const double y = double{reals_b[i]};
+      const double difference = std::abs(x - y);
+      absolute += difference;
+      layer.largest = std::max(layer.largest, difference);
+      squared_error += difference * difference;
+      squared_a += x * x;
+      squared_b += y * y;
+      product += x * y;
+    }
+    layer.range_a.include(kernels::min_max(reals_a));
+    layer.range_b.include(kernels::min_max(reals_b));
+    layer.values += a.elements();
+    layer.type_a = std::string(name_of(a.dtype()));
+    layer.type_b = std::string(name_of(b.dtype()));
+    saturated += count_saturated(b);
+    codes_b += b.qparams() ? b.elements() : 0;
+  }
+
+  void close(LayerDifference& layer) const {
+    layer.mean = absolute / static_cast<double>(layer.values);
+    layer.cosine = squared_a == 0.0 && squared_b == 0.0 ? 1.0
+                   : squared_a == 0.0 || squared_b == 0.0
+                       ? 0.0
+                       : std::clamp(product / std::sqrt(squared_a) / std::sqrt(squared_b), -1.0, 1.0);
+    layer.snr =
+        squared_error == 0.0 ? std::numeric_limits<double>::infinity() : 10.0 * std::log10(squared_a / squared_error);
+    layer.saturated = codes_b == 0 ? 0.0 : static_cast<double>(saturated) / static_cast<double>(codes_b);
+  }
+};
+
+/// Where a layer of the first model stands in both.
+struct Pair {
+  std::size_t a, b;
+};
+
+std::vector<Pair> pairs_of(const Tapped& a, const Tapped& b, Comparison& comparison) {
+  const auto layers_a = a.layers();
+  const auto layers_b = b.layers();
+  std::vector<Pair> pairs;
+  std::vector<bool> is_paired(layers_b.size(), false);
+  for (std::size_t i = 0; i < layers_a.size(); ++i) {
+    const auto other = std::ranges::find(layers_b, layers_a[i]);
+    if (other == layers_b.end()) {
+      comparison.only_a.push_back(layers_a[i].first);
+      continue;
+    }
+    const auto at = static_cast<std::size_t>(other - layers_b.begin());
+    is_paired[at] = true;
+    pairs.push_back({i, at});
+    comparison.layers.push_back({.name = layers_a[i].first});
+  }
+  for (std::size_t i = 0; i < layers_b.size(); ++i) {
+    if (!is_paired[i]) {
+      comparison.only_b.push_back(layers_b[i].first);
+    }
+  }
+  return pairs;
+}
+
+}  // namespace
+
+const LayerDifference* first_below(const Comparison& comparison, double db) {
+  const auto layer = std::ranges::find_if(comparison.layers, [&](const LayerDifference& l) { return l.snr < db; });
+  return layer == comparison.layers.end() ? nullptr : &*layer;
+}
+
+Comparison compare(const quant::OpenedModel& a, const quant::OpenedModel& b, const data::Dataset& dataset,
+                   const data::Normalization& normalization, Reporter& reporter) {
+  check(a.input_shape() == b.input_shape() && a.output_shape() == b.output_shape(),
+        "compare: the models have other inputs or outputs: ", a.input_shape(), " to ", a.output_shape(), " and ",
+        b.input_shape(), " to ", b.output_shape());
+  const std::unique_ptr<Tapped> first = tap(a);
+  const std::unique_ptr<Tapped> second = tap(b);
+  Comparison comparison;
+  const std::vector<Pair> pairs = pairs_of(*first, *second, comparison);
+  check(!pairs.empty(), "compare: the models have no layer of one name and shape in common");
+  std::vector<Sums> sums(pairs.size());
+  for_each_batch(dataset, normalization, "compare", reporter, [&](const data::Batch& batch) {
+    const std::vector<Tensor> values_a = first->run(batch.examples);
+    const std::vector<Tensor> values_b = second->run(batch.examples);
+    parallel_slices(static_cast<std::int64_t>(pairs.size()), [&](std::int64_t slice) {
+      const auto i = static_cast<std::size_t>(slice);
+      sums[i].add(values_a[pairs[i].a], values_b[pairs[i].b], comparison.layers[i]);
+    });
+    const std::vector<std::int32_t> predicted_a = predictions_of(values_a.back());
+    const std::vector<std::int32_t> predicted_b = predictions_of(values_b.back());
+    comparison.correct_a += count_correct(predicted_a, batch.labels);
+    comparison.correct_b += count_correct(predicted_b, batch.labels);
+    for (std::size_t i = 0; i < predicted_a.size(); ++i) {
+      comparison.predictions_changed += predicted_a[i] != predicted_b[i];
+    }
+    comparison.images += batch.size();
+  });
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    sums[i].close(comparison.layers[i]);
+  }
+  return comparison;
+}
+
+}  // namespace detent::evaluation
