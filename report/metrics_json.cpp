@@ -61,7 +61,8 @@ nlohmann::json to_json(const std::vector<quant::LedgerRow>& ledger) {
                     {"kind", row.kind},
                     {"precision", row.precision},
                     {"reason", row.reason},
-                    {"sum_bound", row.sum_bound}});
+                    {"sum_bound", row.sum_bound},
+                    {"sum_bits", row.sum_bits}});
   }
   return rows;
 }

@@ -22,6 +22,7 @@ struct Lowered {
   std::string kind = {};               ///< what the ledger calls it; "": as the module's own kind
   std::string how = {};                ///< of integers: what the ledger says
   std::int64_t sum_bound = 0;          ///< see LedgerRow
+  int sum_bits = 0;                    ///< likewise
 };
 
 /// Puts into the prepared graph what does the work of the node `node` of the float graph: passes/preparation.h.

@@ -93,14 +93,14 @@ Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueT
                                  .relu = layer.settings().relu}};
 }
 
-std::string how(const QatProduct& qat, bool has_batch_norm, std::int64_t bound) {
+std::string how(const QatProduct& qat, bool has_batch_norm, const SumRange& sums) {
   const QuantizerSpec& weight = qat.settings().qconfig.weight;
   std::string granularity = to_text(weight.granularity);
   std::ranges::replace(granularity, '-', ' ');
   std::ostringstream text;
   text << "u8 x s8" << (weight.grid.bits == 8 ? "" : " of " + std::to_string(weight.grid.bits) + " bits") << " "
        << granularity << (has_batch_norm ? ", batch norm folded" : "") << (qat.settings().relu ? ", relu fused" : "")
-       << (bound < kExactInF32 ? ", sums below 2^24" : ", sums may pass 2^24");
+       << ", sums of " << sums.bits() << " bits" << (sums.bound() < kExactInF32 ? "" : ", which may pass 2^24");
   return text.str();
 }
 
@@ -126,11 +126,12 @@ Lowered lower_codes(const nn::Graph::Node& node, std::span<const runtime::ValueT
     bias_s32 = kernels::bias_codes(input, weight.qparams, bias);
     product.bias = Tensor::from(bias_s32, {static_cast<std::int64_t>(bias_s32.size())});
   }
-  const std::int64_t bound = sum_bound(weight.codes, input, bias_s32);
+  const SumRange sums = sum_range(weight.codes, *inputs[0].qparams, bias_s32);
   return {.op = std::move(product),
           .kind = Names<Layer>::kInt8,
-          .how = how(qat, batch_norm != nullptr, bound),
-          .sum_bound = bound};
+          .how = how(qat, batch_norm != nullptr, sums),
+          .sum_bound = sums.bound(),
+          .sum_bits = sums.bits()};
 }
 
 template <typename Layer>

@@ -24,7 +24,8 @@ LedgerRow row_of(const nn::Graph::Node& node, const Kind& kind, const Lowered& l
           .kind = lowered.kind.empty() ? std::string(node.module->kind()) : lowered.kind,
           .precision = "int8",
           .reason = is_codes && keeps ? "on codes, scale unchanged" : lowered.how,
-          .sum_bound = lowered.sum_bound};
+          .sum_bound = lowered.sum_bound,
+          .sum_bits = lowered.sum_bits};
 }
 
 }  // namespace

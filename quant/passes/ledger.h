@@ -12,11 +12,12 @@ struct LedgerRow {
   std::string name = {};
   std::string kind = {};          ///< in the converted model: "int8_conv2d", "max_pool2d", "linear"
   std::string precision = {};     ///< "int8" or "float"
-  std::string reason = {};        ///< "u8 x s8 per channel, sums below 2^24", "kept in float as asked by 'fc*'"
+  std::string reason = {};        ///< "u8 x s8 per channel, sums of 19 bits", "kept in float as asked by 'fc*'"
   bool is_unasked_float = false;  ///< in float although nobody asked for it
   /// The largest |sum + bias| that any input can give. Below 2^24 the sums are exact in f32, so that integer-only
   /// targets, which add the bias to the accumulator, give the same codes. 0 where there are no sums.
   std::int64_t sum_bound = 0;
+  int sum_bits = 0;  ///< of the smallest two's complement accumulator that holds every sum + bias; 0 likewise
 };
 
 /// What convert will make of a prepared graph, before a range was observed: the same float rows, and the others in

@@ -2,6 +2,7 @@
 #include "detent/kernels/codes/quantize.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <functional>
 
@@ -173,19 +174,28 @@ Tensor real_results(const kernels::ConvShape& shape, const Tensor& x, const Quan
                                        : ProductSums(shape, x, weight, arena).reals(requantization, arena);
 }
 
-std::int64_t sum_bound(const Tensor& weight_codes, ScaleZero input, std::span<const std::int32_t> bias) {
-  const std::int64_t reach = std::max(input.zero_point, 255 - input.zero_point);
+int SumRange::bits() const {
+  // -2^(b - 1) to 2^(b - 1) - 1
+  return 1 + static_cast<int>(std::bit_width(static_cast<std::uint64_t>(std::max(highest, -(lowest + 1)))));
+}
+
+SumRange sum_range(const Tensor& weight_codes, const QParams& input, std::span<const std::int32_t> bias) {
+  const std::int64_t below = input.codes.qmin - input.tensor().zero_point;
+  const std::int64_t above = input.codes.qmax - input.tensor().zero_point;
   const std::int64_t row = weight_codes.shape().row_elements();
   const std::span<const std::int8_t> codes = weight_codes.data<std::int8_t>();
-  std::int64_t bound = 0;
+  SumRange range;
   for (std::int64_t o = 0; o < weight_codes.shape()[0]; ++o) {
-    std::int64_t sum = bias.empty() ? 0 : std::abs(std::int64_t{bias[static_cast<std::size_t>(o)]});
-    for (std::int64_t k = 0; k < row; ++k) {
-      sum += reach * std::abs(static_cast<int>(codes[static_cast<std::size_t>(o * row + k)]));
+    std::int64_t positive = 0;
+    std::int64_t negative = 0;
+    for (const std::int8_t code : codes.subspan(static_cast<std::size_t>(o * row), static_cast<std::size_t>(row))) {
+      (code > 0 ? positive : negative) += code;
     }
-    bound = std::max(bound, sum);
+    const std::int64_t offset = bias.empty() ? 0 : bias[static_cast<std::size_t>(o)];
+    range.lowest = std::min(range.lowest, positive * below + negative * above + offset);
+    range.highest = std::max(range.highest, positive * above + negative * below + offset);
   }
-  return bound;
+  return range;
 }
 
 }  // namespace detent::quant

@@ -85,8 +85,15 @@ void integer_product(const kernels::ConvShape& shape, const Tensor& x, const Ten
 Tensor real_results(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                     const kernels::Requantization& requantization, Arena* arena);
 
-/// The largest |sum| + |bias| that any codes of x can give: max over o of
-/// sum |w_q| * max(x_zp, 255 - x_zp) + |bias_s32[o]|.
-std::int64_t sum_bound(const Tensor& weight_codes, ScaleZero input, std::span<const std::int32_t> bias);
+/// The least and the largest sum + bias that any codes of x can give, over all outputs: of each, the sum of
+/// w_q * (x_q - x_zp) with x_q at one end of its codes where w_q > 0 and at the other where w_q < 0. No sum on the way
+/// to one leaves [lowest, highest] either, in whatever order it is taken, since x_zp is a code.
+struct SumRange {
+  std::int64_t lowest = 0, highest = 0;
+  std::int64_t bound() const { return std::max(-lowest, highest); }
+  /// Of the smallest two's complement number that holds all of them.
+  int bits() const;
+};
+SumRange sum_range(const Tensor& weight_codes, const QParams& input, std::span<const std::int32_t> bias);
 
 }  // namespace detent::quant
