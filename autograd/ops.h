@@ -74,6 +74,8 @@ Variable reshape(const Variable& x, Shape shape);
 /// The inputs one behind the other along the last axis; all other axes are alike. Works on codes of one map as on
 /// numbers of one type.
 Variable concat(std::span<const Variable> inputs);
+/// y = exp(x) / sum exp(x) over the last axis. A loss that takes logits has it within: cross_entropy.
+Variable softmax(const Variable& x);
 /// [N, ...] -> [N, rest]
 Variable flatten(const Variable& x);
 

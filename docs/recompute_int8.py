@@ -82,6 +82,10 @@ def codes_of_node(node, slots, inputs):
         y = windows(x, geometry["kernel"], geometry["stride"], geometry["padding"], 0).max(axis=(2, 3))
     elif op == "lookup" and slots["table"].ndim == 1:
         y = slots["table"][x]
+    elif op == "softmax":
+        e = slots["table"][x.max(axis=-1, keepdims=True) - x]
+        p = e.astype(f32) / e.sum(axis=-1, keepdims=True, dtype=np.int64).astype(f32)
+        y = np.clip(np.rint(p / scale) + f32(zero_point), 0, qmax).astype(np.uint8)
     elif op == "product":
         if geometry["groups"] != 1 or geometry["dilation"] != [1, 1]:
             raise SystemExit(f"{node['name']}: groups and dilation are left as an exercise")

@@ -171,6 +171,10 @@ Graph::Handle Graph::flatten(Handle x, std::string name) {
   return add(std::make_shared<Flatten>(), {x}, std::move(name));
 }
 
+Graph::Handle Graph::softmax(Handle x, std::string name) {
+  return add(std::make_shared<Softmax>(), {x}, std::move(name));
+}
+
 Graph::Handle Graph::add(Handle a, Handle b, std::string name) {
   return add(std::make_shared<Add>(), {a, b}, std::move(name));
 }

@@ -70,6 +70,7 @@ class Graph {
   Handle global_avg_pool(Handle x, std::string name = {});
   Handle dropout(Handle x, double p, std::string name = {});
   Handle flatten(Handle x, std::string name = {});
+  Handle softmax(Handle x, std::string name = {});
   Handle add(Handle a, Handle b, std::string name = {});
 
   /// Nodes in running order, the inputs first.

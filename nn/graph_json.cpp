@@ -136,6 +136,7 @@ const ModuleKinds& module_kinds() {
       row<Flatten>("flatten"),
       row<Add>("add"),
       row<Concat>("concat"),
+      row<Softmax>("softmax"),
   };
   return kinds;
 }

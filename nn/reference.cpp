@@ -29,6 +29,8 @@ std::string modules_reference() {
          section<Dropout::Options>("dropout", "In training, elements are dropped at random and the others scaled up.") +
          section("flatten", "`[...]` to a vector, as the elements lie: the channel is the fastest.", none) +
          section<Concat::Options>("concat", "Its inputs one behind the other along the last axis, the channels.") +
+         section("softmax", "Probabilities over the last axis: exp(x) by the sum of exp(x). Cross-entropy has its own.",
+                 none) +
          section("add", "The sum of two inputs of one shape.", none);
 }
 

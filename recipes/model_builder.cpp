@@ -154,6 +154,7 @@ const Layers& standard_layers() {
       {"flatten", {"flatten", make_plain<nn::Flatten>}},
       {"add", {"add", make_plain<nn::Add>}},
       {"concat", {"concat", make_concat}},
+      {"softmax", {"softmax", make_plain<nn::Softmax>}},
   };
   return layers;
 }

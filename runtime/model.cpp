@@ -6,8 +6,8 @@ namespace detent::runtime {
 
 std::string_view name_of(const Op& op) {
   constexpr std::array<std::string_view, std::variant_size_v<Op>> kNames{
-      "quantize", "dequantize", "product",    "add",        "concat", "pool",
-      "lookup",   "reshape",    "activation", "batch_norm", "custom"};
+      "quantize", "dequantize", "product",    "add",        "concat",  "pool",
+      "lookup",   "reshape",    "activation", "batch_norm", "softmax", "custom"};
   return kNames[op.index()];
 }
 

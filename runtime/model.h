@@ -65,6 +65,12 @@ struct Lookup {
   Tensor table = {};
 };
 
+/// exp(x) / sum exp(x) over the last axis, the channels: f32, or codes (kernels/codes/softmax_codes.h), whose table
+/// holds the exponentials of 256 differences of codes of the input's map.
+struct Softmax {
+  Tensor table = {};  ///< of codes: s32 [256], in units of 2^-30, the first 2^30; of f32: undefined
+};
+
 /// The same elements under the output's shape.
 struct Reshape {};
 
@@ -99,8 +105,8 @@ struct Custom {
 };
 
 /// A closed set: who adds an operation is told by the compiler where an executor, a file or an exporter lacks it.
-using Op =
-    std::variant<Quantize, Dequantize, Product, Add, Concat, Pool, Lookup, Reshape, Activation, BatchNorm, Custom>;
+using Op = std::variant<Quantize, Dequantize, Product, Add, Concat, Pool, Lookup, Reshape, Activation, BatchNorm,
+                        Softmax, Custom>;
 /// "quantize", "product", "custom": what files and messages call it.
 std::string_view name_of(const Op& op);
 

@@ -161,6 +161,9 @@ struct NodeReader {
     if (op == "lookup") {
       return Lookup{.table = tensors.take(name, "table", DType::U8)};
     }
+    if (op == "softmax") {
+      return output.is_codes() ? Softmax{.table = tensors.take(name, "table", DType::S32)} : Softmax{};
+    }
     const std::map<std::string, Op> plain{
         {"quantize", Quantize()}, {"dequantize", Dequantize()}, {"concat", Concat()}, {"reshape", Reshape()}};
     const auto found = plain.find(op);

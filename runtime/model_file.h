@@ -28,12 +28,15 @@
 ///                below), weight_scale f32 and weight_zero_point s32 [O] or [1], bias s32 [O], input_scale f32 [1],
 ///                input_zero_point s32 [1]
 ///   lookup       table u8
+///   softmax      of codes: table s32 [256], in units of 2^-30
 ///   batch_norm   mean, variance; weight, bias where it is affine: f32 [C]
 ///   custom       module/<name>: what it owns
 ///
 /// Weights of at most 4 bits lie two to a byte, u8 [ceil(elements / 2)]: the code of an even index in the low four
 /// bits, that of the next in the high ones, in two's complement; after an odd number of them come four bits of 0. In
 /// memory they are s8.
+///
+/// Who reads a file refuses an operation that he does not know by its name: a new one is no new version.
 ///
 /// Version 2 had one byte a code and no tensors that lie together (io/tensor_file.h). Version 1, which still earlier
 /// versions of the program wrote, held a graph of modules (docs/file-format.md). Both are read.

@@ -73,6 +73,7 @@ class Writer {
   void add_fields(const Node&, const Reshape&, json&) {}
   void add_fields(const Node&, const Add& add, json& described) { described["relu"] = add.relu; }
   void add_fields(const Node& node, const Lookup& lookup, json&) { store(node.name, "table", lookup.table); }
+  void add_fields(const Node& node, const Softmax& softmax, json&) { store(node.name, "table", softmax.table); }
 
   void add_fields(const Node& node, const Product& product, json& described) {
     const kernels::ConvShape& s = product.shape;

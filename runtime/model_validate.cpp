@@ -3,6 +3,7 @@
 #include <set>
 
 #include "detent/kernels/codes/quantize.h"
+#include "detent/kernels/codes/softmax_codes.h"
 #include "detent/runtime/model.h"
 
 namespace detent::runtime {
@@ -211,6 +212,21 @@ struct CheckNode {
     const bool is_by_channel = lookup.table.shape().rank() == 2;
     check_tensor("table", lookup.table, DType::U8, is_by_channel ? Shape{channels(), 256} : Shape{256});
     check_range<std::uint8_t>("table", lookup.table, out().qparams->codes.qmin, out().qparams->codes.qmax);
+  }
+
+  void operator()(const Softmax& softmax) const {
+    arity(1, 1);
+    expect_one_kind();
+    expect_same_shape();
+    (void)channels();
+    if (!out().is_codes()) {
+      check(!softmax.table.defined(), "table: expected none, of f32");
+      return;
+    }
+    check_tensor("table", softmax.table, DType::S32, {256});
+    check_range<std::int32_t>("table", softmax.table, 0, kernels::kSoftmaxOne);
+    const std::int32_t first = softmax.table.data<std::int32_t>()[0];
+    check(first == kernels::kSoftmaxOne, "table: element 0: expected 2^30, got ", first);
   }
 
   void operator()(const Reshape&) const {

@@ -2,6 +2,7 @@
 
 #include "detent/kernels/layers/batch_norm.h"
 #include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/layers/softmax.h"
 #include "detent/runtime/plan_step.h"
 
 /// Steps of f32 but products.
@@ -104,6 +105,16 @@ class BatchNormStep : public FloatStep {
   BatchNorm norm_;
 };
 
+class FloatSoftmaxStep : public FloatStep {
+ public:
+  using FloatStep::FloatStep;
+  void run(Range images, std::int64_t task, Range) const override {
+    const std::int64_t channels = output().type->shape.extents().back();
+    kernels::softmax_forward(in<float>(images, task), static_cast<std::int64_t>(out_elements(images)) / channels,
+                             channels, out<float>(images, task));
+  }
+};
+
 }  // namespace
 
 MadeStep make_float_step(const StepRequest& request) {
@@ -119,6 +130,9 @@ MadeStep make_float_step(const StepRequest& request) {
   }
   if (const auto* const norm = std::get_if<BatchNorm>(&op)) {
     return std::make_unique<BatchNormStep>(*norm, request);
+  }
+  if (std::holds_alternative<Softmax>(op)) {
+    return std::make_unique<FloatSoftmaxStep>(request);
   }
   return std::make_unique<FloatConcatStep>(request);
 }

@@ -4,6 +4,7 @@
 
 #include "detent/kernels/codes/lookup.h"
 #include "detent/kernels/codes/quantize.h"
+#include "detent/kernels/codes/softmax_codes.h"
 
 namespace detent::runtime {
 namespace {
@@ -158,6 +159,22 @@ class LookupStep : public Step {
   Tensor table_;
 };
 
+class SoftmaxStep : public Step {
+ public:
+  SoftmaxStep(const Softmax& softmax, const StepRequest& request) : Step(request), table_(softmax.table.clone()) {}
+  void run(Range images, std::int64_t task, Range) const override {
+    const std::int64_t channels = output().type->shape.extents().back();
+    kernels::softmax_codes({table_.data<std::int32_t>().data(), output().map(), output().codes()},
+                           in<std::uint8_t>(images, task), images.size() * (output().elements() / channels), channels,
+                           out<std::uint8_t>(images, task));
+  }
+  std::size_t bytes() const override { return table_.bytes(); }
+  PackedMemory packed_memory() override { return {std::as_writable_bytes(table_.data<std::int32_t>())}; }
+
+ private:
+  Tensor table_;
+};
+
 /// An operation of a user's, on the whole batch.
 class CustomStep : public Step {
  public:
@@ -205,6 +222,9 @@ struct MakeStep {
                                       : std::make_unique<AverageStep>(pool, request);
   }
   MadeStep operator()(const Lookup& lookup) const { return std::make_unique<LookupStep>(lookup, request); }
+  MadeStep operator()(const Softmax& softmax) const {
+    return of_codes ? std::make_unique<SoftmaxStep>(softmax, request) : make_float_step(request);
+  }
   MadeStep operator()(const Reshape&) const { return nullptr; }
   MadeStep operator()(const Activation&) const { return make_float_step(request); }
   MadeStep operator()(const BatchNorm&) const { return make_float_step(request); }

@@ -248,6 +248,37 @@ struct RunReference {
     const std::size_t tables = table.size() / 256;
     each<std::uint8_t>([&](std::size_t i) { return table[i % tables * 256 + in<std::uint8_t>()[i]]; });
   }
+  void operator()(const Softmax& softmax) const {
+    const auto channels = static_cast<std::size_t>(node.output.shape.extents().back());
+    for (std::size_t first = 0; first < static_cast<std::size_t>(y.elements()); first += channels) {
+      y.dtype() == DType::F32 ? softmax_row(first, channels) : softmax_row(softmax, first, channels);
+    }
+  }
+  void softmax_row(std::size_t first, std::size_t channels) const {
+    const auto x = in<float>().subspan(first, channels);
+    const double most{std::ranges::max(x)};
+    double sum = 0;
+    for (const float value : x) {
+      sum += std::exp(double{value} - most);
+    }
+    for (std::size_t c = 0; c < channels; ++c) {
+      y.data<float>()[first + c] = static_cast<float>(std::exp(double{x[c]} - most) / sum);
+    }
+  }
+  void softmax_row(const Softmax& softmax, std::size_t first, std::size_t channels) const {
+    const auto x_q = in<std::uint8_t>().subspan(first, channels);
+    const auto table = softmax.table.data<std::int32_t>();
+    const std::uint8_t most = std::ranges::max(x_q);
+    std::int64_t sum = 0;
+    for (const std::uint8_t q : x_q) {
+      sum += table[most - q];
+    }
+    for (std::size_t c = 0; c < channels; ++c) {
+      const float p = static_cast<float>(table[most - x_q[c]]) / static_cast<float>(sum);
+      const ValueType& to = node.output;
+      y.data<std::uint8_t>()[first + c] = static_cast<std::uint8_t>(quantize(p, map_of(to), to.qparams->codes));
+    }
+  }
   void operator()(const Reshape&) const { y.copy_from(values[node.inputs[0]].reshape(y.shape())); }
   void operator()(const Activation& activation) const {
     each<float>([&](std::size_t i) { return function_of(activation, double{in<float>()[i]}); });

@@ -56,10 +56,28 @@ nn::Variable loss_of(const nn::Variable& logits, const Tensor& labels, const Tra
   return autograd::cross_entropy(logits, labels, train.label_smoothing);
 }
 
+/// The node whose softmax gives the graph's result; null: there is none.
+const nn::Graph::Node* softmax_at_the_end(const nn::Graph& graph) {
+  const nn::Graph::Node* node = &graph.node(graph.output());
+  while (node->module && (node->module->kind() == "flatten" || node->module->kind() == "dequantize")) {
+    node = &graph.node(node->inputs[0]);
+  }
+  return node->module && node->module->label() == "softmax" ? node : nullptr;
+}
+
+/// A softmax of a softmax learns badly: what it gives lies within a factor of e.
+void check_loss(const nn::Graph& graph, const TrainSettings& train) {
+  const nn::Graph::Node* const softmax = softmax_at_the_end(graph);
+  check(softmax == nullptr || train.loss != LossKind::CrossEntropy, softmax ? softmax->name : "",
+        ": the model ends with a softmax, and the loss cross_entropy has one of its own; leave the model's out, ",
+        "predictions are the same, or set [train] loss = \"mse\"");
+}
+
 }  // namespace
 
 TrainStep::TrainStep(nn::Graph& graph, const TrainSettings& settings, std::uint64_t seed)
     : graph_(graph), settings_(settings), seed_(seed), optimizer_(make_optimizer(graph, settings)) {
+  check_loss(graph, settings);
   if (settings.precision == DType::F16) {
     scaler_.emplace();
   }

@@ -17,7 +17,8 @@ namespace detent::train {
 /// steps.
 class TrainStep {
  public:
-  /// `graph` must have weights and outlive the steps; `seed` is that of dropout masks.
+  /// `graph` must have weights and outlive the steps; `seed` is that of dropout masks. Throws Error for a graph that
+  /// ends with a softmax where the loss is cross-entropy, which has one of its own.
   TrainStep(nn::Graph& graph, const TrainSettings& settings, std::uint64_t seed);
 
   struct Result {

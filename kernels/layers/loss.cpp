@@ -7,6 +7,7 @@
 #include "detent/core/error.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/layers/softmax.h"
 
 namespace detent::kernels {
 namespace {
@@ -51,27 +52,16 @@ void check_rows(const char* what, std::int64_t rows, std::int64_t classes) {
 /// The cross-entropy of one row; `p` gets the softmax of `logits`.
 template <typename T>
 double cross_entropy_row(const T* logits, std::int64_t classes, std::int32_t label, double smoothing, T* p) {
-  T largest = logits[0];
-  for (std::int64_t c = 1; c < classes; ++c) {
-    largest = logits[c] > largest ? logits[c] : largest;
-  }
-  double sum = 0;
-  double shifted_sum = 0;
-  for (std::int64_t c = 0; c < classes; ++c) {
-    const double shifted = static_cast<double>(logits[c]) - static_cast<double>(largest);
-    const double power = std::exp(shifted);
-    shifted_sum += shifted;
-    sum += power;
-    p[c] = static_cast<T>(power);
-  }
-  const double shifted_label = static_cast<double>(logits[label]) - static_cast<double>(largest);
-  for (std::int64_t c = 0; c < classes; ++c) {
-    p[c] = static_cast<T>(static_cast<double>(p[c]) / sum);
-  }
-  const double log_sum = std::log(sum);
-  const double of_label = log_sum - shifted_label;
+  const SoftmaxRow row = softmax_row(logits, classes, p);
+  const auto shifted = [&](std::int64_t c) { return static_cast<double>(logits[c]) - row.largest; };
+  const double log_sum = std::log(row.sum);
+  const double of_label = log_sum - shifted(label);
   if (smoothing == 0) {
     return of_label;
+  }
+  double shifted_sum = 0;
+  for (std::int64_t c = 0; c < classes; ++c) {
+    shifted_sum += shifted(c);
   }
   const double of_all = log_sum - shifted_sum / static_cast<double>(classes);
   return (1 - smoothing) * of_label + smoothing * of_all;

@@ -6,7 +6,8 @@
 
 namespace detent::nn {
 
-/// y = f(x), element by element: ReLU, ReLU6, leaky ReLU, sigmoid, tanh, GELU, hard-swish (kernels/activation.h).
+/// y = f(x), element by element: ReLU, ReLU6, leaky ReLU, sigmoid, tanh, GELU, hard-swish, SiLU
+/// (kernels/layers/activation.h).
 class ActivationLayer : public Module {
  public:
   struct Options {

@@ -10,3 +10,4 @@
 #include "detent/nn/modules/flatten.h"
 #include "detent/nn/modules/linear.h"
 #include "detent/nn/modules/pool2d.h"
+#include "detent/nn/modules/softmax.h"

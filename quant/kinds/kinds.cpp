@@ -6,8 +6,8 @@ const Kinds& standard_kinds() {
   static const Kinds kinds = [] {
     Kinds all;
     for (Kinds (*const rows)() :
-         {&product_kinds, &add_kinds, &concat_kinds, &average_pool_kinds, &max_pool_kinds, &flatten_kinds,
-          &activation_kinds, &dropout_kinds, &batch_norm_kinds, &quantize_kinds}) {
+         {&product_kinds, &add_kinds, &concat_kinds, &softmax_kinds, &average_pool_kinds, &max_pool_kinds,
+          &flatten_kinds, &activation_kinds, &dropout_kinds, &batch_norm_kinds, &quantize_kinds}) {
       all.merge(rows());
     }
     return all;

@@ -8,6 +8,7 @@ namespace detent::quant {
 Kinds product_kinds();       ///< conv2d, linear; qat_conv2d, qat_linear
 Kinds add_kinds();           ///< add; qat_add
 Kinds concat_kinds();        ///< concat; qat_concat
+Kinds softmax_kinds();       ///< softmax; qat_softmax
 Kinds average_pool_kinds();  ///< avg_pool2d, global_avg_pool2d; qat_avg_pool2d
 Kinds max_pool_kinds();      ///< max_pool2d
 Kinds flatten_kinds();       ///< flatten

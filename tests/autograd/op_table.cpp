@@ -273,6 +273,7 @@ std::vector<OpRow> elementwise_rows() {
       [](Tape& tape) {
         return reshape(zeros(tape, {2, 3}), {5});
       }));
+  rows.push_back(any_row("softmax", softmax, [](Tape& tape) { return softmax(zeros(tape, {})); }));
   rows.push_back(any_row("flatten", flatten, [](Tape& tape) { return flatten(zeros(tape, {})); }));
   rows.push_back(any_row(
       "dropout", [](const Variable& x) { return dropout(x, 0.4, RandomStream(7, "test")); },

@@ -64,7 +64,7 @@ class Grower {
     const Handle x = chance(3) ? values_[pick(values_.size())] : values_.back();
     const Shape shape = net.node(x).shape;
     const bool is_image = shape.rank() == 3 && shape[0] > 1 && shape[1] > 1;
-    switch (pick(13)) {
+    switch (pick(14)) {
       case 0:
       case 1:
         return is_image ? keep(net.conv2d(x, {.out_channels = 1 + static_cast<std::int64_t>(pick(5)),
@@ -99,6 +99,8 @@ class Grower {
         const Handle other = values_[pick(values_.size())];
         return keep(net.add(x, net.node(other).shape == shape ? other : x));
       }
+      case 12:
+        return keep(net.softmax(x));
       default: {  // one module at two nodes
         const std::int64_t channels = shape[shape.rank() - 1];
         std::shared_ptr<nn::Module> module = std::make_shared<nn::BatchNorm>(nn::BatchNorm::Options{});

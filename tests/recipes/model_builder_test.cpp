@@ -118,6 +118,16 @@ op = "linear 10"
   EXPECT_EQ(graph.node("sum").inputs.size(), 2U);
 }
 
+TEST(ModelBuilder, SoftmaxHasNoOptions) {
+  const nn::Graph graph = build({"conv 4 3x3", "softmax", "flatten", "linear 10", "softmax"});
+  EXPECT_EQ(graph.node("softmax1").shape, (Shape{26, 26, 4}));
+  EXPECT_EQ(graph.node("softmax2").shape, (Shape{10}));
+  EXPECT_EQ(error_of({"flatten", "linear 10", "softmax axis 1"}),
+            "r.toml:5: [model] layer 3 \"softmax axis 1\", on [10]: unknown option 'axis' of 'softmax'");
+  EXPECT_EQ(error_of({"flatten", "linear 10", "softmx"}),
+            "r.toml:5: [model] layer 3 \"softmx\", on [10]: unknown operation 'softmx'; did you mean 'softmax'?");
+}
+
 TEST(ModelBuilder, ErrorsNameTheLayerItsTextAndTheShapes) {
   EXPECT_EQ(error_of({"conv 32 3x3", "rleu"}),
             "r.toml:4: [model] layer 2 \"rleu\", on [26, 26, 32]: unknown operation 'rleu'; did you mean 'relu'?");

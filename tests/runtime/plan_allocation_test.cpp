@@ -43,7 +43,7 @@ TEST(PlanAllocation, RunsAllocateNothing) {
   const ValueId second = b.conv(first, {.o = 16, .kh = 3, .kw = 3, .padding = 1});
   const ValueId joined = b.concat({b.max_pool(b.sum(first, second, true)), b.lookup(b.max_pool(first), true)});
   const ValueId pooled = b.pool(b.lookup(joined, false), PoolKind::Average, {.kh = 4, .kw = 4});
-  b.dequantize(b.linear(b.flatten(pooled), 10));
+  b.softmax(b.dequantize(b.softmax(b.linear(b.flatten(pooled), 10))));
   ThreadPool pool(2);
   for (const std::int64_t batch : {1, 5, 64}) {
     Plan plan(b.model, batch);

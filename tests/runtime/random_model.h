@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "detent/core/philox.h"
+#include "detent/kernels/codes/softmax_codes.h"
 #include "detent/runtime/model.h"
 
 /// Models of random weights and maps, built as they read.
@@ -136,6 +137,15 @@ class ModelBuilder {
     std::ranges::generate(table.data<std::uint8_t>(), [&] { return static_cast<std::uint8_t>(random_.index(256)); });
     return add(Lookup{table}, {x}, codes(type(x).shape, 0.01F));
   }
+  ValueId softmax(ValueId x, int bits = 8) {
+    if (!type(x).is_codes()) {
+      return add(Softmax{}, {x}, type(x));
+    }
+    const kernels::SoftmaxTable table = kernels::softmax_table(type(x).qparams->tensor().scale);
+    const QParams map = QParams::per_tensor({std::ldexp(1.0F, -bits), 0}, unsigned_codes(bits));
+    return add(Softmax{Tensor::from(std::vector<std::int32_t>(table.begin(), table.end()), {256})}, {x},
+               {type(x).shape, DType::U8, std::make_shared<const QParams>(map)});
+  }
   ValueId flatten(ValueId x) {
     ValueType flat = type(x);
     flat.shape = Shape{flat.shape.elements()};
@@ -175,7 +185,7 @@ inline Model everything(std::uint64_t seed) {
   const ValueId table = b.lookup(joined, false);
   const ValueId fourbit = b.conv(table, {.o = 8, .kh = 2, .kw = 2, .dilation_w = 2}, false, true, true, 4);
   const ValueId hidden = b.linear(b.flatten(fourbit), 37, true);
-  const ValueId real = b.dequantize(b.linear(hidden, 10));
+  const ValueId real = b.dequantize(b.softmax(b.lookup(b.linear(hidden, 10), false)));
   const ValueId norm = b.batch_norm(b.activation(real, kernels::Activation::Gelu));
   b.sum(b.linear(norm, 10, true), real, true);
   return b.model;
@@ -192,7 +202,7 @@ inline Model everything_in_float(std::uint64_t seed) {
   const ValueId sum = b.sum(residual, first, seed % 2 == 1);
   const ValueId joined =
       b.concat({b.max_pool(sum), b.pool(sum, PoolKind::Average, {.kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2})});
-  b.linear(b.flatten(b.activation(joined, kernels::Activation::HardSwish)), 10);
+  b.softmax(b.linear(b.flatten(b.softmax(b.activation(joined, kernels::Activation::HardSwish))), 10));
   return b.model;
 }
 

@@ -56,6 +56,28 @@ TEST(Run, EveryTrainSettingRuns) {
   }
 }
 
+TEST(Run, AModelOfProbabilitiesTrainsOnMse) {
+  const TempFolder folder;
+  const std::vector<std::string> ends_with_softmax{
+      "model.layers=[\"conv 8 3x3 stride 2\", \"relu\", \"flatten\", \"linear 10\", \"softmax\"]"};
+  std::vector<std::string> on_mse = ends_with_softmax;
+  on_mse.emplace_back("train.loss=mse");
+  const Metrics metrics = run_at(folder, "out", 2, on_mse);
+  EXPECT_EQ(metrics.int8->verify.codes_mismatched, 0) << to_text(metrics.int8->verify);
+  EXPECT_EQ(metrics.int8->verify.predictions_changed, 0);
+  for (const Int8Result& variant : metrics.variants) {
+    EXPECT_EQ(variant.verify.codes_mismatched, 0) << variant.name << ": " << to_text(variant.verify);
+  }
+  try {
+    run_at(folder, "refused", 1, ends_with_softmax);
+    FAIL() << "it trained on cross-entropy";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("softmax1: the model ends with a softmax, and the loss cross_entropy"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
 TEST(Run, StrictIsKnownBeforeTrainingAndHonoursKeepFloat) {
   const TempFolder folder;
   data::write_idx_folder(folder / "digits", data::make_digits({.train = 320, .test = 110, .seed = 3}));

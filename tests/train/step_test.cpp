@@ -7,8 +7,10 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "detent/quant/passes/prepare.h"
 #include "detent/recipes/bench_work.h"
 #include "detent/report/profile_table.h"
+#include "tests/error_of.h"
 
 namespace detent::train {
 namespace {
@@ -25,6 +27,34 @@ nn::Graph small_graph() {
   graph.output(graph.linear(graph.flatten(x), {.out_features = 3, .name = "fc"}));
   graph.initialize(1);
   return graph;
+}
+
+// Cross-entropy of probabilities would learn badly and say nothing.
+TEST(TrainStep, RefusesASoftmaxUnderCrossEntropy) {
+  nn::Graph graph = small_graph();
+  graph.output(graph.softmax(*graph.find("fc"), "probabilities"));
+  const TrainSettings of_logits{.loss = LossKind::CrossEntropy}, of_values{.loss = LossKind::MeanSquaredError};
+  const std::string expected =
+      "probabilities: the model ends with a softmax, and the loss cross_entropy has one of its own; leave the model's "
+      "out, predictions are the same, or set [train] loss = \"mse\"";
+  EXPECT_EQ(error_of([&] { TrainStep(graph, of_logits, 1); }), expected);
+  nn::Graph qat = quant::prepare_qat(graph, quant::QConfigMapping());
+  EXPECT_EQ(error_of([&] { TrainStep(qat, of_logits, 1); }), expected) << "which gives reals of codes";
+  const Tensor images = random_images(8, {6, 6, 1});
+  const Tensor labels = random_labels(8, 3);
+  for (nn::Graph* const of_probabilities : {&graph, &qat}) {
+    TrainStep step(*of_probabilities, of_values, 1);
+    const double first = step.run(images, labels, 0.02, 0).loss;
+    double last = first;
+    for (std::uint64_t number = 1; number < 20; ++number) {
+      last = step.run(images, labels, 0.02, number).loss;
+    }
+    EXPECT_LT(last, 0.7 * first);
+  }
+  nn::Graph within = small_graph();
+  within.output(within.linear(within.softmax(*within.find("fc")), {.out_features = 3}));
+  within.initialize(1);
+  EXPECT_NO_THROW(TrainStep(within, of_logits, 1)) << "a softmax in the middle";
 }
 
 // Measuring changes nothing, and what the rows say they save is what the step says it saves.
