@@ -1,20 +1,14 @@
 #include "detent/kernels/product/int8_conv.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <limits>
 
-#include "detent/kernels/product/conv_internal.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/int8/product.h"
+#include "detent/kernels/product/int8/sum_bounds.h"
 
 namespace detent::kernels {
 namespace {
-
-/// Sums below this are exact in f32, and so are sums with their bias.
-constexpr double kExactInF32 = 1 << 24;
-constexpr double kLargestCode = 1 << 30;
 
 class TileLayer final : public Int8Conv::Layer {
  public:
@@ -53,27 +47,14 @@ class TileLayer final : public Int8Conv::Layer {
 
 /// False if codes before clamping might not fit.
 bool TileLayer::set_constants(const std::int8_t* plain, const Requantization& r) {
-  const std::int64_t depth = shape_.depth();
+  const SumBounds bounds = bounds_of_sums(shape_, plain, x_zero_point_, r);
   const auto lanes = static_cast<std::size_t>(product_.lanes());
   start_ = product_.start(x_zero_point_);
   bias_.assign(lanes, 0.0F);
   multiplier_.assign(lanes, 0.0F);
-  const std::int64_t reach = std::max<std::int64_t>(x_zero_point_, 255 - x_zero_point_);
-  for (std::int64_t o = 0; o < shape_.o; ++o) {
-    const auto lane = static_cast<std::size_t>(o);
-    std::int64_t magnitude = 0;
-    for (std::int64_t k = 0; k < depth; ++k) {
-      magnitude += std::abs(int{plain[o * depth + k]});
-    }
-    const double output_bias = r.bias.empty() ? 0.0 : double{r.bias[lane]};
-    const double bound = static_cast<double>(magnitude * reach) + std::abs(output_bias);
-    has_bias_ = has_bias_ || is_observed_ || (output_bias != 0.0 && bound >= kExactInF32);
-    bias_[lane] = static_cast<float>(output_bias);
-    multiplier_[lane] = r.multiplier[lane];
-    if (!(bound * static_cast<double>(r.multiplier[lane]) < kLargestCode)) {
-      return false;
-    }
-  }
+  std::ranges::copy(r.bias, bias_.begin());
+  std::ranges::copy(r.multiplier, multiplier_.begin());
+  has_bias_ = is_observed_ || !bounds.is_bias_exact;
   for (std::size_t lane = 0; !has_bias_ && lane < r.bias.size(); ++lane) {
     start_[lane] += static_cast<std::int32_t>(r.bias[lane]);
   }
@@ -83,7 +64,7 @@ bool TileLayer::set_constants(const std::int8_t* plain, const Requantization& r)
   if (is_observed_) {
     real_scale_ = r.real_scale;
   }
-  return true;
+  return bounds.codes_fit;
 }
 
 std::shared_ptr<TileLayer> TileLayer::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
@@ -167,7 +148,7 @@ Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::
                         const Requantization& r, bool pool) {
   Int8Conv result;
   if (!pool && depthwise::serves(shape) && !r.codes.is_signed()) {
-    result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r);
+    result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r, false);
   } else {
     result.layer_ = TileLayer::make(shape, weight, x_zero_point, r, pool, false);
   }
@@ -180,7 +161,7 @@ Int8Conv Int8Conv::make_observed(const ConvShape& shape, const std::int8_t* weig
   const bool are_finite = std::ranges::all_of(r.real_scale, [](float scale) { return scale < 1e28F; });
   Int8Conv result;
   if (are_finite && shape.o % kSeenLanes == 0 && depthwise::serves(shape) && !r.codes.is_signed()) {
-    result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r);
+    result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r, true);
   } else if (are_finite && shape.o % int8_unit().lanes == 0 && !shape.is_linear()) {
     result.layer_ = TileLayer::make(shape, weight, x_zero_point, r, false, true);
   }

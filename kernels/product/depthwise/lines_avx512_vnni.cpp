@@ -1,7 +1,7 @@
 #include "detent/kernels/product/depthwise/line_kernels.h"
 
 #if defined(DETENT_HAS_LINE_KERNELS)
-#include "detent/core/processor/intrinsics.h"
+#include "detent/kernels/codes/requantize_avx512.h"
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")
@@ -25,9 +25,14 @@ struct Quads : Avx512 {
     codes[2] = _mm512_unpacklo_epi16(ab_high, cd_high);
     codes[3] = _mm512_unpackhi_epi16(ab_high, cd_high);
   }
-  static I add_products(I sum, I codes, I weight) { return _mm512_dpbusd_epi32(sum, codes, weight); }
-  static void store_bytes(std::uint8_t* y, const I (&q)[kTaps], std::int64_t count) {
-    const I bytes = _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+  /// Written out because GCC 12 copies sums where the intrinsic is in a loop.
+  static void add_products(I& sum, I codes, I weight) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "vm"(weight));
+  }
+  static I to_bytes(const I (&q)[kTaps]) {
+    return _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+  }
+  static void store_bytes(std::uint8_t* y, I bytes, std::int64_t count) {
     _mm512_mask_storeu_epi8(y, ~std::uint64_t{0} >> (64 - count), bytes);
   }
   static std::uint64_t bits(const Flags (&flags)[kTaps]) {
