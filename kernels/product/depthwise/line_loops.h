@@ -118,13 +118,18 @@ inline void code_tiles(const CodeLine& line, std::int64_t block, std::int64_t ti
   const std::byte* weight = line.weight + block * line.groups * kBlock * 4;
   const std::int64_t* offsets = line.offsets;
   for (std::int64_t g = 0; g < line.groups; ++g, weight += kBlock * 4, offsets += U::kTaps) {
+    typename U::I w[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      w[v] = U::load(weight + v * U::kFloats * 4);
+    }
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
       typename U::I codes[kVectors];
       U::interleave(x + p * line.x_step, offsets, codes);
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
-        U::add_products(sums[p][v], codes[v], U::load(weight + v * U::kFloats * 4));
+        U::add_products(sums[p][v], codes[v], w[v]);
       }
     }
   }

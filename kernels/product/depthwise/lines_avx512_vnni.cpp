@@ -15,9 +15,15 @@ namespace {
 struct Quads : Avx512 {
   static constexpr int kTaps = 4;
 
+  /// In a register: as operands of two instructions they would be loaded twice, mostly from two lines of the cache.
+  static I loaded(const std::uint8_t* x) {
+    I codes = _mm512_loadu_si512(x);
+    asm("" : "+v"(codes));
+    return codes;
+  }
   static void interleave(const std::uint8_t* x, const std::int64_t* offsets, I (&codes)[kTaps]) {
-    const I a = _mm512_loadu_si512(x + offsets[0]), b = _mm512_loadu_si512(x + offsets[1]);
-    const I c = _mm512_loadu_si512(x + offsets[2]), d = _mm512_loadu_si512(x + offsets[3]);
+    const I a = loaded(x + offsets[0]), b = loaded(x + offsets[1]);
+    const I c = loaded(x + offsets[2]), d = loaded(x + offsets[3]);
     const I ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
     const I cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
     codes[0] = _mm512_unpacklo_epi16(ab_low, cd_low);
@@ -27,7 +33,7 @@ struct Quads : Avx512 {
   }
   /// Written out because GCC 12 copies sums where the intrinsic is in a loop.
   static void add_products(I& sum, I codes, I weight) {
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "vm"(weight));
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(weight));
   }
   static I to_bytes(const I (&q)[kTaps]) {
     return _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
