@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 
 #include "detent/runtime/plan.h"
 #include "detent/runtime/plan_step.h"
@@ -8,7 +9,7 @@
 /// What a plan consists of. Private to plan*.cpp.
 namespace detent::runtime {
 
-/// A node that computes, or a node and the max-pool behind it.
+/// A node that computes, or a node and the max-pool or sum behind it.
 struct Layer {
   MadeStep step;
   std::size_t node = 0;
@@ -25,6 +26,18 @@ struct Segment {
 /// Segments run in order. Those up to the next that takes the whole batch form a region: of many images, each task of
 /// it takes its own through all of its segments, so that what lies between two layers stays in the cache.
 struct Plan::Impl {
+  /// By node, the nodes behind it that a step may do with it.
+  struct Fusions {
+    std::vector<std::optional<std::size_t>> pools, sums;
+  };
+  /// A step for a node and the one behind it.
+  struct FusedStep {
+    MadeStep step = nullptr;
+    std::size_t behind = 0;
+    std::vector<ValueId> inputs = {};
+    ValueId output = 0;
+  };
+
   Model model;
   std::int64_t batch;
   PlanOptions options;
@@ -47,7 +60,8 @@ struct Plan::Impl {
 
   void build();
   void make_layers();
-  void add_layer(MadeStep step, std::size_t node, ValueId output);
+  void add_layer(MadeStep step, std::size_t node, std::vector<ValueId> inputs, ValueId output);
+  FusedStep fused_product(std::size_t node, const Fusions& fusions, const StepRequest& alone);
   void make_segments();
   std::vector<bool> places_of_tasks() const;
   void place_values();

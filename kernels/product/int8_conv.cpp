@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 #include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/int8/product.h"
@@ -10,16 +11,20 @@
 namespace detent::kernels {
 namespace {
 
+constexpr double kLargestCode = 1 << 30;
+
 class TileLayer final : public Int8Conv::Layer {
  public:
   /// Null where tiles will not do: see Int8Conv::make.
   static std::shared_ptr<TileLayer> make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                                         const Requantization& r, bool pool, bool is_observed);
+                                         const Requantization& r, bool pool, bool is_observed,
+                                         const Int8Sum* sum = nullptr);
   TileLayer(const ConvShape& shape, const std::int8_t* weight, bool pool, bool is_observed)
       : shape_(shape), pool_(pool), is_observed_(is_observed), product_(shape, weight, pool) {}
 
   std::int64_t parts() const override;
-  void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const override;
+  void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q,
+           const std::uint8_t* other_q) const override;
   void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
                MinMax* seen) const override;
   std::size_t bytes() const override {
@@ -29,6 +34,7 @@ class TileLayer final : public Int8Conv::Layer {
 
  private:
   bool set_constants(const std::int8_t* plain, const Requantization& r);
+  bool set_sum(const Requantization& r, const Int8Sum& sum);
   Int8Results results() const;
 
   ConvShape shape_;
@@ -43,6 +49,7 @@ class TileLayer final : public Int8Conv::Layer {
   std::vector<float> bias_, multiplier_, real_scale_;
   float zero_point_ = 0;
   std::uint8_t x_zero_point_ = 0, lower_ = 0, upper_ = 0;
+  std::optional<TileAddition> addition_ = std::nullopt;
 };
 
 /// False if codes before clamping might not fit.
@@ -67,8 +74,18 @@ bool TileLayer::set_constants(const std::int8_t* plain, const Requantization& r)
   return bounds.codes_fit;
 }
 
+/// False if codes of the sum before clamping might not fit.
+bool TileLayer::set_sum(const Requantization& r, const Int8Sum& sum) {
+  addition_ = {.lower = static_cast<float>(lower_),
+               .upper = static_cast<float>(upper_),
+               .maps = Addition(r.output, sum.other, sum.output)};
+  lower_ = static_cast<std::uint8_t>(sum.relu ? std::max(sum.codes.qmin, sum.output.zero_point) : sum.codes.qmin);
+  upper_ = static_cast<std::uint8_t>(sum.codes.qmax);
+  return 255.0 * (double{addition_->maps.a_multiplier} + double{addition_->maps.b_multiplier}) < kLargestCode;
+}
+
 std::shared_ptr<TileLayer> TileLayer::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                                           const Requantization& r, bool pool, bool is_observed) {
+                                           const Requantization& r, bool pool, bool is_observed, const Int8Sum* sum) {
   shape.validate();
   check(x_zero_point >= 0 && x_zero_point <= 255, "int8 layer: expected a zero point in [0, 255], got ", x_zero_point);
   const bool has_windows = !pool || (shape.out_h() >= 2 && shape.out_w() >= 2);
@@ -82,20 +99,22 @@ std::shared_ptr<TileLayer> TileLayer::make(const ConvShape& shape, const std::in
   layer->codes_ = r.codes;
   layer->positive_ = r.relu ? 0.0F : -std::numeric_limits<float>::infinity();
   layer->x_zero_point_ = static_cast<std::uint8_t>(x_zero_point);
-  return layer->set_constants(weight, r) ? layer : nullptr;
+  return layer->set_constants(weight, r) && (sum == nullptr || layer->set_sum(r, *sum)) ? layer : nullptr;
 }
 
 Int8Results TileLayer::results() const {
   const Int8Unit& unit = int8_unit();
   return {.kernels = is_observed_ ? &unit.observed
                      : pool_      ? (has_bias_ ? &unit.biased_pooled : &unit.pooled)
+                     : addition_  ? (has_bias_ ? &unit.biased_added : &unit.added)
                                   : (has_bias_ ? &unit.biased_codes : &unit.codes),
           .start = start_.data(),
           .requantization = {.bias = bias_.data(),
                              .multiplier = multiplier_.data(),
                              .zero_point = zero_point_,
                              .lower = lower_,
-                             .upper = upper_}};
+                             .upper = upper_},
+          .addition = addition_.value_or(TileAddition())};
 }
 
 void TileLayer::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
@@ -110,7 +129,7 @@ void TileLayer::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8
                               .mask_stride = mask == nullptr ? 0 : shape_.o / 8};
   for (std::int64_t image = 0; image < images; ++image) {
     product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, {0, shape_.out_h()}, results(),
-                       y_q + image * shape_.output_row(), &observation);
+                       y_q + image * shape_.output_row(), nullptr, &observation);
     observation.mask += shape_.out_h() * shape_.out_w() * observation.mask_stride;
   }
   if (seen != nullptr) {
@@ -122,15 +141,17 @@ std::int64_t TileLayer::parts() const {
   return is_linear_ ? product_.blocks() : pool_ ? shape_.out_h() / 2 : shape_.out_h();
 }
 
-void TileLayer::run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const {
+void TileLayer::run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q,
+                    const std::uint8_t* other_q) const {
   const Int8Results to = results();
   if (is_linear_) {
-    product_.run_rows(x_q, images, parts, to, y_q);
+    product_.run_rows(x_q, images, parts, to, y_q, other_q);
     return;
   }
   const std::int64_t row = pool_ ? (shape_.out_h() / 2) * (shape_.out_w() / 2) * shape_.o : shape_.output_row();
   for (std::int64_t image = 0; image < images; ++image) {
-    product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, parts, to, y_q + image * row);
+    product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, parts, to, y_q + image * row,
+                       other_q == nullptr ? nullptr : other_q + image * row);
   }
 }
 
@@ -152,6 +173,13 @@ Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::
   } else {
     result.layer_ = TileLayer::make(shape, weight, x_zero_point, r, pool, false);
   }
+  return result;
+}
+
+Int8Conv Int8Conv::make_added(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                              const Requantization& r, const Int8Sum& sum) {
+  Int8Conv result;
+  result.layer_ = sum.codes.is_signed() ? nullptr : TileLayer::make(shape, weight, x_zero_point, r, false, false, &sum);
   return result;
 }
 

@@ -64,7 +64,8 @@ class Int8Layer final : public Int8Conv::Layer {
             bool has_bias);
   std::int64_t parts() const override { return shape_.out_h(); }
   /// REQUIRES of the first: codes before clamping stay below 2^30; of the second: channels are a multiple of 16.
-  void run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q) const override;
+  void run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q,
+           const std::uint8_t* other_q) const override;
   void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
                MinMax* seen) const override;
   std::size_t bytes() const override;

@@ -192,7 +192,8 @@ CodeConstants Int8Layer::constants() const {
           .upper = static_cast<float>(codes_.qmax)};
 }
 
-void Int8Layer::run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q) const {
+void Int8Layer::run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q,
+                    const std::uint8_t*) const {
   const CodeConstants c = constants();
   const TileRequantization r{.bias = c.bias,
                              .multiplier = c.multiplier,

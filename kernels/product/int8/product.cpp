@@ -102,6 +102,7 @@ void run_tiles(Int8Tile& tile, std::int64_t count, std::span<const Int8Kernel> k
     kernels[static_cast<std::size_t>(pixels - 1)](tile);
     tile.x += pixels * x_step;
     tile.y += pixels * tile.y_stride;
+    tile.other += tile.other == nullptr ? 0 : pixels * tile.y_stride;
     tile.observation.mask += pixels * tile.observation.mask_stride;
   }
 }
@@ -193,8 +194,8 @@ Int8Product::Lines Int8Product::lines_of(const std::uint8_t* image, std::uint8_t
 }
 
 /// A tile of a block, for what does not depend on the place in the image.
-Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8Results& results,
-                              std::uint8_t* y) const {
+Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8Results& results, std::uint8_t* y,
+                              const std::uint8_t* other) const {
   const Range vectors = blocks_[block];
   const std::int64_t group_outputs = shape_.o / shape_.groups;
   const std::int64_t output = vectors.begin * unit_->lanes;
@@ -204,6 +205,8 @@ Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8
                 .weight = reinterpret_cast<const std::int8_t*>(weight_.get()) + lane * shape_.kh * steps_ * kStepBytes,
                 .start = results.start + lane,
                 .requantization = results.requantization,
+                .addition = results.addition,
+                .other = other == nullptr ? nullptr : other + group * group_outputs + output,
                 .outputs = std::min(vectors.end * unit_->lanes, group_outputs) - output,
                 .y = y + (group * group_outputs + output) * results.bytes,
                 .y_stride = shape_.o * results.bytes};
@@ -215,7 +218,7 @@ Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8
 }
 
 void Int8Product::run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Range lines, const Int8Results& results,
-                            std::uint8_t* y, const TileObservation* observation) const {
+                            std::uint8_t* y, const std::uint8_t* other, const TileObservation* observation) const {
   const std::int64_t step = pool_ ? 2 : 1;
   const std::int64_t width = shape_.out_w() / step;
   const Range seen{lines.begin * step, lines.end * step};
@@ -226,7 +229,9 @@ void Int8Product::run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Ra
   for (std::int64_t group = 0; group < shape_.groups; ++group) {
     const Lines from = lines_of(x, x_zero_point, seen, group);
     for (std::int64_t block = 0; block < blocks_.count; ++block) {
-      Int8Tile tile = tile_of(group, block, results, y + lines.begin * width * shape_.o * results.bytes);
+      const std::int64_t first_output = lines.begin * width * shape_.o * results.bytes;
+      Int8Tile tile =
+          tile_of(group, block, results, y + first_output, other == nullptr ? nullptr : other + first_output);
       tile.pixel_stride = from.pixel;
       tile.line_stride = shape_.stride_h * from.line;
       tile.kernel_row_stride = shape_.dilation_h * from.line;
@@ -246,7 +251,7 @@ void Int8Product::run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Ra
 }
 
 void Int8Product::run_rows(const std::uint8_t* x, std::int64_t rows, Range blocks, const Int8Results& results,
-                           std::uint8_t* y) const {
+                           std::uint8_t* y, const std::uint8_t* other) const {
   const std::int64_t row = shape_.c * unit_->code_bytes;
   const bool is_copied = row % kStepBytes != 0 || unit_->code_bytes > 1;
   const std::int64_t chunk = is_copied ? std::clamp<std::int64_t>(kRowBytes / row, 1, rows) : rows;
@@ -263,7 +268,8 @@ void Int8Product::run_rows(const std::uint8_t* x, std::int64_t rows, Range block
       from = reinterpret_cast<const std::uint8_t*>(copy);
     }
     for (std::int64_t block = blocks.begin; block < blocks.end; ++block) {
-      Int8Tile tile = tile_of(0, block, results, y + first * shape_.o * results.bytes);
+      const std::int64_t first_output = first * shape_.o * results.bytes;
+      Int8Tile tile = tile_of(0, block, results, y + first_output, other == nullptr ? nullptr : other + first_output);
       tile.x = from;
       tile.pixel_stride = row;
       run_tiles(tile, count, (*results.kernels)[static_cast<std::size_t>(blocks_[block].size() - 1)], row);

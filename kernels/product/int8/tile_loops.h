@@ -140,6 +140,37 @@ struct Codes {
   }
 };
 
+template <typename Unit, bool kBias>
+struct Added {
+  static constexpr const auto& kMost = Unit::kPixels;
+  template <int P, int V>
+  DETENT_TILE_KERNEL static void tile(const Int8Tile& t) {
+    constexpr int kBytes = V * Unit::kLanes;
+    const std::uint8_t* other = t.other;
+    std::int64_t stride = t.y_stride;
+    alignas(64) std::uint8_t filled[P * kBytes];
+    if (t.outputs < kBytes) {
+#pragma GCC unroll 32
+      for (int p = 0; p < P; ++p) {
+        copy_part<kBytes>(filled + p * kBytes, other + p * stride, t.outputs);
+      }
+      other = filled;
+      stride = kBytes;
+    }
+    typename Unit::Vector acc[P][V];
+    multiply<Unit, 1, P, V>(t, acc);
+#pragma GCC unroll 32
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        acc[p][v] = requantize_and_add<kBias>(acc[p][v], t.requantization, Unit::kLanes * v, t.addition,
+                                              other + p * stride + Unit::kLanes * v);
+      }
+    }
+    store_codes<Unit, P, V>(t, acc);
+  }
+};
+
 template <typename Unit>
 struct Observed {
   static constexpr const auto& kMost = Unit::kPixels;
@@ -240,6 +271,8 @@ Int8Unit unit_of() {
           .code_bytes = Unit::kCodeBytes,
           .codes = kernels_of<Codes<Unit, false>>(),
           .biased_codes = kernels_of<Codes<Unit, true>>(),
+          .added = kernels_of<Added<Unit, false>>(),
+          .biased_added = kernels_of<Added<Unit, true>>(),
           .observed = kernels_of<Observed<Unit>>(),
           .pooled = kernels_of<Pooled<Unit, false>>(),
           .biased_pooled = kernels_of<Pooled<Unit, true>>(),
