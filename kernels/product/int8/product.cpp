@@ -193,6 +193,13 @@ Int8Product::Lines Int8Product::lines_of(const std::uint8_t* image, std::uint8_t
   return {static_cast<const std::uint8_t*>(padded), line, pixel};
 }
 
+/// See Int8Tile.
+std::int64_t Int8Product::pixel_groups() const {
+  const std::int64_t bytes = shape_.c * unit_->code_bytes;
+  const bool is_shared = shape_.kw == 3 && shape_.stride_w == 1 && !are_windows_ && bytes % kStepBytes == 0;
+  return is_shared ? bytes / kStepBytes : 0;
+}
+
 /// A tile of a block, for what does not depend on the place in the image.
 Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8Results& results, std::uint8_t* y,
                               const std::uint8_t* other) const {
@@ -233,6 +240,7 @@ void Int8Product::run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Ra
       Int8Tile tile =
           tile_of(group, block, results, y + first_output, other == nullptr ? nullptr : other + first_output);
       tile.pixel_stride = from.pixel;
+      tile.pixel_groups = pixel_groups();
       tile.line_stride = shape_.stride_h * from.line;
       tile.kernel_row_stride = shape_.dilation_h * from.line;
       if (observation != nullptr) {

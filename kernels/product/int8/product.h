@@ -48,6 +48,7 @@ class Int8Product {
   struct Lines;
   void pack(const std::int8_t* weight, std::int64_t group, std::int64_t block);
   Lines lines_of(const std::uint8_t* image, std::uint8_t x_zero_point, Range lines, std::int64_t group) const;
+  std::int64_t pixel_groups() const;
   Int8Tile tile_of(std::int64_t group, std::int64_t block, const Int8Results& results, std::uint8_t* y,
                    const std::uint8_t* other) const;
 

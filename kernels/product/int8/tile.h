@@ -22,6 +22,9 @@ struct Int8Tile {
   std::int64_t kernel_rows = 1;
   std::int64_t kernel_row_stride = 0;
   std::int64_t groups = 1;
+  /// Groups of a pixel, where the kernel's rows are of three neighbouring pixels and pixels' windows begin one pixel
+  /// apart; else 0.
+  std::int64_t pixel_groups = 0;
   const std::int8_t* weight = nullptr;  ///< [kernel_rows * groups][V][outputs of a vector][4 bytes], aligned to 64
   const std::int32_t* start = nullptr;  ///< [V][outputs of a vector]: what the sums begin with
   TileRequantization requantization = {};

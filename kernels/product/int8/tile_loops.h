@@ -14,10 +14,43 @@
 ///   kLanes           outputs of a vector
 ///   kCodeBytes       see Int8Unit
 ///   kPixels          [V - 1]: the most pixels of a tile, as registers allow
+///   kSharesColumns   whether it has registers for multiply_shared
 ///   kWindows         [V - 1]: the most windows of a pooled tile
 ///   zero, load, store, broadcast (of four bytes), largest, add_products (of a group's codes and weights)
 namespace detent::kernels {
 namespace {
+
+constexpr int kSharedColumns = 3;
+
+/// multiply() of one line and vector where kernel rows are of three neighbouring pixels, whose own windows lie beside
+/// each other: what a pixel's codes are broadcast for serves three sums.
+template <typename Unit, int P>
+DETENT_TILE void multiply_shared(const Int8Tile& t, typename Unit::Vector (&acc)[P][1]) {
+  constexpr int kNear = 8;
+  const std::int64_t stride = t.pixel_stride;
+  const std::int64_t column = 4 * Unit::kLanes * t.pixel_groups;
+  const std::int8_t* weight = t.weight;
+  for (std::int64_t row = 0; row < t.kernel_rows; ++row, weight += (kSharedColumns - 1) * column) {
+    const std::uint8_t* x = t.x + row * t.kernel_row_stride;
+    const std::uint8_t* const end = x + 4 * t.pixel_groups;
+    const std::uint8_t* far = x + kNear * stride;
+    for (; x != end; x += 4, far += 4, weight += 4 * Unit::kLanes) {
+      const typename Unit::Vector w[kSharedColumns] = {Unit::load(weight), Unit::load(weight + column),
+                                                       Unit::load(weight + 2 * column)};
+#pragma GCC unroll 32
+      for (int pixel = 0; pixel < P + kSharedColumns - 1; ++pixel) {
+        const typename Unit::Vector codes =
+            Unit::broadcast(pixel < kNear ? x + pixel * stride : far + (pixel - kNear) * stride);
+#pragma GCC unroll 4
+        for (int i = 0; i < kSharedColumns; ++i) {
+          if (i <= pixel && pixel - i < P) {
+            Unit::add_products(acc[pixel - i][0], codes, w[i]);
+          }
+        }
+      }
+    }
+  }
+}
 
 /// Adds the products of kLines lines of kColumns pixels to `acc`, pixel by pixel of V vectors.
 template <typename Unit, int kLines, int kColumns, int V>
@@ -27,6 +60,12 @@ DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       acc[p][v] = Unit::load(t.start + Unit::kLanes * v);
+    }
+  }
+  if constexpr (Unit::kSharesColumns && kLines == 1 && V == 1) {
+    if (t.pixel_groups > 0) {
+      multiply_shared<Unit, kColumns>(t, acc);
+      return;
     }
   }
   constexpr int kNear = 8;
