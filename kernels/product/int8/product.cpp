@@ -107,6 +107,21 @@ void run_tiles(Int8Tile& tile, std::int64_t count, std::span<const Int8Kernel> k
   }
 }
 
+/// As many as tiles have; of a convolution's fewer, if tiles then take a line of results at once: the weights of a
+/// block, which each line reads anew, rather stay in the first cache.
+std::int64_t vectors_of_block(const ConvShape& s, const Int8Unit& unit, bool pool) {
+  const Int8Kernels& kernels = pool ? unit.pooled : unit.codes;
+  const std::int64_t most = most_vectors(kernels);
+  const auto fits = [&](std::int64_t vectors) {
+    return static_cast<std::int64_t>(kernels[static_cast<std::size_t>(vectors - 1)].size()) >= s.out_w();
+  };
+  std::int64_t vectors = most;
+  while (vectors > 2 && !fits(vectors)) {
+    --vectors;
+  }
+  return s.is_matmul() || pool || vectors < 2 || !fits(vectors) ? most : vectors;
+}
+
 }  // namespace
 
 /// The window of the first pixel of the first line, and the bytes to the next line and pixel.
@@ -122,7 +137,7 @@ Int8Product::Int8Product(const ConvShape& shape, const std::int8_t* weight, bool
       are_windows_(shape.groups > 1 || (shape.dilation_w > 1 && shape.kw > 1)),
       vectors_((shape.o / shape.groups + unit_->lanes - 1) / unit_->lanes),
       steps_((shape.kw * (shape.c / shape.groups) * unit_->code_bytes + kStepBytes - 1) / kStepBytes),
-      blocks_(slice_rows(vectors_, most_vectors(pool ? unit_->pooled : unit_->codes))),
+      blocks_(slice_rows(vectors_, vectors_of_block(shape, *unit_, pool))),
       weight_bytes_(static_cast<std::size_t>(lanes() * shape.kh * steps_ * kStepBytes)),
       sums_(static_cast<std::size_t>(lanes())) {
   weight_ = allocate_aligned(weight_bytes_);
