@@ -89,6 +89,13 @@ void Plan::Impl::build() {
   make_layers();
   make_segments();
   place_values();
+  for (std::int64_t s = 0; tasks.count == 1 && s < static_cast<std::int64_t>(segments.size());) {
+    const Range range = segments_of_region(s);
+    if (segment(s).grain != Grain::Whole) {
+      regions.push_back(region_of(range));
+    }
+    s = segment(s).grain == Grain::Whole ? s + 1 : range.end;
+  }
   takes_bytes = reads_bytes();
   if (options.keeps_values) {
     show_values();

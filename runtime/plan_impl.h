@@ -3,6 +3,7 @@
 #include <atomic>
 #include <optional>
 
+#include "detent/core/threads/job_sequence.h"
 #include "detent/runtime/plan.h"
 #include "detent/runtime/plan_step.h"
 
@@ -38,6 +39,19 @@ struct Plan::Impl {
     ValueId output = 0;
   };
 
+  /// The layers of a region for a batch of one task, each shared out to all threads if it is large enough.
+  struct Region {
+    struct Job {
+      const PlanStep* step;
+      Range images;
+      Slices parts;
+    };
+    Range segments;
+    std::vector<Job> jobs = {};
+    JobSequence sequence{{}};
+    void run();
+  };
+
   Model model;
   std::int64_t batch;
   PlanOptions options;
@@ -49,6 +63,7 @@ struct Plan::Impl {
   std::vector<PlanPlace> places = {};
   std::vector<Layer> layers = {};
   std::vector<Segment> segments = {};
+  std::vector<Region> regions = {};  // if there is one task
   std::shared_ptr<std::byte> task_memory = nullptr;
   std::size_t memory_bytes = 0;
   Arena arena = {};                // of custom operations
@@ -76,8 +91,8 @@ struct Plan::Impl {
   const Tensor& run_alone(std::span<const Tensor> inputs, bool are_pixels);
   void run(std::span<const Tensor> inputs);
   void run_task(Range range, std::int64_t task) const;
-  void run_few(const Segment& segment) const;
-  void run_shared(const PlanStep& step, Range images, std::int64_t task) const;
+  Range segments_of_region(std::int64_t first) const;
+  Region region_of(Range range) const;
 };
 
 }  // namespace detent::runtime
