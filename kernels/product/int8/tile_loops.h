@@ -119,9 +119,18 @@ DETENT_TILE void copy_part(std::uint8_t* to, const std::uint8_t* from, std::int6
   }
 }
 
-/// Clamps and stores the rounded codes of as many pixels, from kFirst on, as one vector holds.
-template <typename Unit, int kFirst, int P, int V>
-DETENT_TILE void store_vector(const Int8Tile& t, const typename Unit::Vector (&q)[P][V]) {
+/// Where codes go. A copy of what the tile says, since a store of bytes might change that for all that compilers know.
+struct CodesTo {
+  TileRequantization clamps;
+  std::int64_t outputs;
+  std::uint8_t* y;
+  std::int64_t y_stride;
+};
+
+/// Clamps and stores the rounded codes of as many pixels, from kFirst on, as one vector holds. kWhole: all outputs of V
+/// vectors exist.
+template <typename Unit, bool kWhole, int kFirst, int P, int V>
+DETENT_TILE void store_vector(const CodesTo& to, const typename Unit::Vector (&q)[P][V]) {
   constexpr int kBytes = V * Unit::kLanes;
   constexpr int kPixels = std::min(4 / V, P - kFirst);
   typename Unit::Vector four[4];
@@ -129,9 +138,9 @@ DETENT_TILE void store_vector(const Int8Tile& t, const typename Unit::Vector (&q
   for (int i = 0; i < 4; ++i) {
     four[i] = i < kPixels * V ? q[kFirst + i / V][i % V] : Unit::zero();
   }
-  const typename Unit::Vector codes = clamp_and_pack(four, t.requantization);
-  std::uint8_t* const y = t.y + kFirst * t.y_stride;
-  if (kPixels * V == 4 && t.outputs == kBytes && (kPixels == 1 || t.y_stride == kBytes)) {
+  const typename Unit::Vector codes = clamp_and_pack(four, to.clamps);
+  std::uint8_t* const y = to.y + kFirst * to.y_stride;
+  if (kWhole && kPixels * V == 4 && (kPixels == 1 || to.y_stride == kBytes)) {
     Unit::store(y, codes);
     return;
   }
@@ -139,21 +148,31 @@ DETENT_TILE void store_vector(const Int8Tile& t, const typename Unit::Vector (&q
   Unit::store(bytes, codes);
 #pragma GCC unroll 4
   for (int i = 0; i < kPixels; ++i) {
-    copy_part<kBytes>(y + i * t.y_stride, bytes + i * kBytes, t.outputs);
+    if constexpr (kWhole) {
+      std::memcpy(y + i * to.y_stride, bytes + i * kBytes, kBytes);
+    } else {
+      copy_part<kBytes>(y + i * to.y_stride, bytes + i * kBytes, to.outputs);
+    }
   }
 }
 
 /// Not a loop, so that sums surely stay in registers.
-template <typename Unit, int P, int V, int... kVectors>
-DETENT_TILE void store_vectors(const Int8Tile& t, const typename Unit::Vector (&q)[P][V],
+template <typename Unit, bool kWhole, int P, int V, int... kVectors>
+DETENT_TILE void store_vectors(const CodesTo& to, const typename Unit::Vector (&q)[P][V],
                                std::integer_sequence<int, kVectors...>) {
-  (store_vector<Unit, kVectors*(4 / V), P, V>(t, q), ...);
+  (store_vector<Unit, kWhole, kVectors*(4 / V), P, V>(to, q), ...);
 }
 
 template <typename Unit, int P, int V>
 DETENT_TILE void store_codes(const Int8Tile& t, const typename Unit::Vector (&q)[P][V]) {
   constexpr int kTogether = 4 / V;
-  store_vectors<Unit, P, V>(t, q, std::make_integer_sequence<int, (P + kTogether - 1) / kTogether>());
+  constexpr auto kVectors = std::make_integer_sequence<int, (P + kTogether - 1) / kTogether>();
+  const CodesTo to{t.requantization, t.outputs, t.y, t.y_stride};
+  if (to.outputs == V * Unit::kLanes) {
+    store_vectors<Unit, true, P, V>(to, q, kVectors);
+  } else {
+    store_vectors<Unit, false, P, V>(to, q, kVectors);
+  }
 }
 
 template <typename Unit, bool kBias, int P, int V>
