@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kFloatPixels = 8;
 constexpr int kWeightTaps = 9;
-constexpr int kCodeTiles = 2;
+constexpr int kCodeTiles = 4;
 
 template <typename U, int P>
 inline void float_tile(const FloatLine& line, const float* x, std::int64_t channel, float* y) {
@@ -148,7 +148,11 @@ inline void code_line(const CodeLine& line, const Finish& finish) {
     for (; tile + kCodeTiles <= line.tiles; tile += kCodeTiles) {
       code_tiles<U, kCodeTiles>(line, block, tile, finish);
     }
-    for (; tile < line.tiles; ++tile) {
+    if (tile + 2 <= line.tiles) {
+      code_tiles<U, 2>(line, block, tile, finish);
+      tile += 2;
+    }
+    if (tile < line.tiles) {
       code_tiles<U, 1>(line, block, tile, finish);
     }
   }
