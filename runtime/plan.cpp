@@ -8,9 +8,7 @@ namespace detent::runtime {
 namespace {
 
 /// A layer of fewer multiply-adds takes about as long as sharing it out, and so does a smaller part of one.
-constexpr std::int64_t kWorkOfShare = 600'000;
-/// Nor is one of fewer shared out between two that are not: half of what it reads and writes would change cores.
-constexpr std::int64_t kWorkAlone = 6'000'000;
+constexpr std::int64_t kWorkOfShare = 900'000;
 constexpr std::int64_t kWorkOfPart = 300'000;
 /// More parts than this a thread only repeat what neighbouring parts do, too, such as copying lines with padding.
 constexpr std::int64_t kPartsOfThread = 2;
@@ -52,13 +50,6 @@ Plan::Impl::Region Plan::Impl::region_of(Range range) const {
         region.jobs.push_back({&of_layer, {image, image + step}, {of_layer.parts(), parts.back()}});
       }
     }
-  }
-  const std::vector<std::int64_t> wanted = parts;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    const Region::Job& job = region.jobs[i];
-    const bool has_company = (i > 0 && wanted[i - 1] > 1) || (i + 1 < wanted.size() && wanted[i + 1] > 1);
-    parts[i] = has_company || job.step->work() * job.images.size() >= kWorkAlone ? wanted[i] : 1;
-    region.jobs[i].parts.count = parts[i];
   }
   region.sequence = JobSequence(parts);
   return region;
