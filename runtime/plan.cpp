@@ -7,9 +7,18 @@
 namespace detent::runtime {
 namespace {
 
-/// A layer of fewer multiply-adds takes about as long as sharing it out.
-constexpr std::int64_t kWorkOfFork = 1'000'000;
-constexpr std::int64_t kWorkOfPart = 600'000;
+/// A layer of fewer multiply-adds takes about as long as sharing it out, and so does a smaller part of one.
+constexpr std::int64_t kWorkOfShare = 900'000;
+constexpr std::int64_t kWorkOfPart = 300'000;
+/// More parts than this a thread only repeat what neighbouring parts do, too, such as copying lines with padding.
+constexpr std::int64_t kPartsOfThread = 2;
+
+/// Of one image, or as many as a step takes at once.
+std::int64_t parts_of(const PlanStep& step, std::int64_t images) {
+  const std::int64_t work = step.work() * images;
+  const std::int64_t most = std::min<std::int64_t>(step.parts(), kPartsOfThread * hardware_threads());
+  return work < kWorkOfShare ? 1 : std::clamp<std::int64_t>(work / kWorkOfPart, 1, most);
+}
 
 }  // namespace
 
@@ -28,31 +37,38 @@ void Plan::Impl::run_task(Range range, std::int64_t task) const {
   }
 }
 
-/// A step in parts, on all threads, if it is large enough.
-void Plan::Impl::run_shared(const PlanStep& step, Range images, std::int64_t task) const {
-  const std::int64_t work = step.work() * images.size();
-  const std::int64_t parts = step.parts();
-  if (parts == 1 || work < kWorkOfFork) {
-    step.run(images, task, {0, parts});
-    return;
-  }
-  const struct {
-    const PlanStep& step;
-    Range images;
-    std::int64_t task;
-    Slices parts;
-  } job{step, images, task, {parts, std::clamp<std::int64_t>(work / kWorkOfPart, 2, parts)}};
-  parallel_slices(job.parts.count, [&job](std::int64_t i) { job.step.run(job.images, job.task, job.parts[i]); });
-}
-
-/// One segment on a small batch, for which there is one task.
-void Plan::Impl::run_few(const Segment& part) const {
-  const std::int64_t step = part.grain == Grain::Image ? 1 : batch;
-  for (std::int64_t image = 0; image < batch; image += step) {
-    for (auto i = part.layers.begin; i < part.layers.end; ++i) {
-      run_shared(*layer(i).step, {image, image + step}, 0);
+/// The layers of the segments in `range` for a small batch, image by image where they like it.
+Plan::Impl::Region Plan::Impl::region_of(Range range) const {
+  Region region{.segments = range};
+  std::vector<std::int64_t> parts;
+  for (auto s = range.begin; s < range.end; ++s) {
+    const std::int64_t step = segment(s).grain == Grain::Image ? 1 : batch;
+    for (std::int64_t image = 0; image < batch; image += step) {
+      for (auto i = segment(s).layers.begin; i < segment(s).layers.end; ++i) {
+        const PlanStep& of_layer = *layer(i).step;
+        parts.push_back(parts_of(of_layer, step));
+        region.jobs.push_back({&of_layer, {image, image + step}, {of_layer.parts(), parts.back()}});
+      }
     }
   }
+  region.sequence = JobSequence(parts);
+  return region;
+}
+
+void Plan::Impl::Region::run() {
+  sequence.run([this](std::int64_t i, std::int64_t part) {
+    const Job& job = jobs[static_cast<std::size_t>(i)];
+    job.step->run(job.images, 0, job.parts[part]);
+  });
+}
+
+/// The segments from `first` on, up to the next that takes the whole batch.
+Range Plan::Impl::segments_of_region(std::int64_t first) const {
+  Range range{first, first + 1};
+  while (range.end < static_cast<std::int64_t>(segments.size()) && segment(range.end).grain != Grain::Whole) {
+    ++range.end;
+  }
+  return range;
 }
 
 /// `inputs` have their types, or, if the plan takes bytes, the one is u8.
@@ -67,15 +83,15 @@ void Plan::Impl::run(std::span<const Tensor> inputs) {
   }
   const auto count = static_cast<std::int64_t>(segments.size());
   for (std::int64_t s = 0; s < count;) {
-    Range range{s, s + 1};
     if (segment(s).grain == Grain::Whole) {
       layer(segment(s).layers.begin).step->run({0, batch}, 0, {0, 1});
-    } else if (tasks.count == 1) {
-      run_few(segment(s));
+      ++s;
+      continue;
+    }
+    const Range range = segments_of_region(s);
+    if (tasks.count == 1) {
+      std::ranges::find(regions, s, [](const Region& region) { return region.segments.begin; })->run();
     } else {
-      while (range.end < count && segment(range.end).grain != Grain::Whole) {
-        ++range.end;
-      }
       parallel_slices(tasks.count, [this, &range](std::int64_t task) { run_task(range, task); });
     }
     s = range.end;

@@ -14,8 +14,8 @@ constexpr std::int64_t kFloatTaskImages = 32;
 constexpr std::int64_t kFloatTaskRows = 64;
 /// Fewer images than this go through the layers one by one, and layers are shared out in parts.
 constexpr std::int64_t kMany = 8;
-/// By node, the one node behind it if that is a max-pool of 2 x 2 and nobody else reads the value.
-std::vector<std::optional<std::size_t>> pools_behind(const Model& model) {
+
+std::vector<std::size_t> readers_of(const Model& model) {
   std::vector<std::size_t> readers(model.values(), 0);
   for (const Node& node : model.nodes) {
     for (const ValueId value : node.inputs) {
@@ -23,6 +23,12 @@ std::vector<std::optional<std::size_t>> pools_behind(const Model& model) {
     }
   }
   ++readers[model.output];
+  return readers;
+}
+
+/// By node, the one node behind it if that is a max-pool of 2 x 2 and nobody else reads the value.
+std::vector<std::optional<std::size_t>> pools_behind(const Model& model) {
+  const std::vector<std::size_t> readers = readers_of(model);
   std::vector<std::optional<std::size_t>> result(model.nodes.size());
   for (std::size_t i = 0; i < model.nodes.size(); ++i) {
     const auto* const pool = std::get_if<Pool>(&model.nodes[i].op);
@@ -35,6 +41,23 @@ std::vector<std::optional<std::size_t>> pools_behind(const Model& model) {
         .n = given.n, .h = given.h, .w = given.w, .c = given.c, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2};
     if (readers[value] == 1 && given == wanted) {
       result[value - model.inputs.size()] = i;
+    }
+  }
+  return result;
+}
+
+/// By node, the one node behind it if that is a sum whose other input is there before, and nobody else reads the value.
+std::vector<std::optional<std::size_t>> sums_behind(const Model& model) {
+  const std::vector<std::size_t> readers = readers_of(model);
+  std::vector<std::optional<std::size_t>> result(model.nodes.size());
+  for (std::size_t i = 0; i < model.nodes.size(); ++i) {
+    const std::vector<ValueId>& inputs = model.nodes[i].inputs;
+    if (!std::holds_alternative<Add>(model.nodes[i].op)) {
+      continue;
+    }
+    const ValueId later = std::max(inputs[0], inputs[1]);
+    if (readers[later] == 1 && model.node_of(later) != nullptr) {
+      result[later - model.inputs.size()] = i;
     }
   }
   return result;
@@ -66,15 +89,48 @@ void Plan::Impl::build() {
   make_layers();
   make_segments();
   place_values();
+  for (std::int64_t s = 0; tasks.count == 1 && s < static_cast<std::int64_t>(segments.size());) {
+    const Range range = segments_of_region(s);
+    if (segment(s).grain != Grain::Whole) {
+      regions.push_back(region_of(range));
+    }
+    s = segment(s).grain == Grain::Whole ? s + 1 : range.end;
+  }
   takes_bytes = reads_bytes();
   if (options.keeps_values) {
     show_values();
   }
 }
 
-void Plan::Impl::add_layer(MadeStep step, std::size_t node, ValueId output) {
+void Plan::Impl::add_layer(MadeStep step, std::size_t node, std::vector<ValueId> inputs, ValueId output) {
   memory_bytes += step->bytes();
-  layers.push_back({std::move(step), node, model.nodes[node].inputs, output});
+  layers.push_back({std::move(step), node, std::move(inputs), output});
+}
+
+/// A product and the node behind it in one step; none where that cannot be.
+Plan::Impl::FusedStep Plan::Impl::fused_product(std::size_t i, const Fusions& fusions, const StepRequest& alone) {
+  const auto* const product = std::get_if<Product>(&model.nodes[i].op);
+  if (product == nullptr || (!fusions.pools[i] && !fusions.sums[i])) {
+    return {};
+  }
+  const std::size_t behind = fusions.pools[i] ? *fusions.pools[i] : *fusions.sums[i];
+  FusedStep fused{.behind = behind, .inputs = model.nodes[i].inputs, .output = model.value_of(behind)};
+  std::vector<const PlanValue*> inputs = alone.inputs;
+  if (fusions.sums[i]) {
+    const std::vector<ValueId>& terms = model.nodes[behind].inputs;
+    fused.inputs.push_back(std::min(terms[0], terms[1]));
+    inputs.push_back(&values[fused.inputs.back()]);
+  }
+  const StepRequest request{.node = alone.node,
+                            .inputs = std::move(inputs),
+                            .output = values[fused.output],
+                            .whole = alone.whole,
+                            .batch = alone.batch,
+                            .arena = alone.arena};
+  fused.step = fusions.pools[i]
+                   ? make_pooled_product(*product, request)
+                   : make_added_product(*product, std::get<Add>(model.nodes[behind].op), alone.output, request);
+  return fused;
 }
 
 void Plan::Impl::make_layers() {
@@ -83,7 +139,7 @@ void Plan::Impl::make_layers() {
     values.push_back({&model.type(value), &places[value]});
   }
   const bool whole = model.is_integer() || options.keeps_values;
-  const std::vector<std::optional<std::size_t>> pools = pools_behind(model);
+  const Fusions fusions{pools_behind(model), sums_behind(model)};
   std::vector<bool> is_done(model.nodes.size(), false);
   for (std::size_t i = 0; i < model.nodes.size(); ++i) {
     const Node& node = model.nodes[i];
@@ -99,24 +155,15 @@ void Plan::Impl::make_layers() {
       values[value].place = inputs[0]->place;
       continue;
     }
-    const auto request = [&](ValueId output) {
-      return StepRequest{
-          .node = node, .inputs = inputs, .output = values[output], .whole = whole, .batch = batch, .arena = &arena};
-    };
-    MadeStep pooled;
-    ValueId pooled_value = value;
-    if (const auto* const product = std::get_if<Product>(&node.op)) {
-      if (const std::optional<std::size_t> pool = pools[i]) {
-        pooled_value = model.value_of(*pool);
-        pooled = make_pooled_product(*product, request(pooled_value));
-        is_done[*pool] = pooled != nullptr;
-      }
+    const StepRequest request{
+        .node = node, .inputs = inputs, .output = values[value], .whole = whole, .batch = batch, .arena = &arena};
+    FusedStep fused = fused_product(i, fusions, request);
+    if (!fused.step || options.keeps_values) {
+      add_layer(make_step(request), i, node.inputs, value);
     }
-    if (!pooled || options.keeps_values) {
-      add_layer(make_step(request(value)), i, value);
-    }
-    if (pooled) {
-      add_layer(std::move(pooled), i, pooled_value);
+    if (fused.step) {
+      is_done[fused.behind] = true;
+      add_layer(std::move(fused.step), i, std::move(fused.inputs), fused.output);
     }
   }
 }

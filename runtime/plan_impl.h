@@ -1,14 +1,16 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 
+#include "detent/core/threads/job_sequence.h"
 #include "detent/runtime/plan.h"
 #include "detent/runtime/plan_step.h"
 
 /// What a plan consists of. Private to plan*.cpp.
 namespace detent::runtime {
 
-/// A node that computes, or a node and the max-pool behind it.
+/// A node that computes, or a node and the max-pool or sum behind it.
 struct Layer {
   MadeStep step;
   std::size_t node = 0;
@@ -25,6 +27,31 @@ struct Segment {
 /// Segments run in order. Those up to the next that takes the whole batch form a region: of many images, each task of
 /// it takes its own through all of its segments, so that what lies between two layers stays in the cache.
 struct Plan::Impl {
+  /// By node, the nodes behind it that a step may do with it.
+  struct Fusions {
+    std::vector<std::optional<std::size_t>> pools, sums;
+  };
+  /// A step for a node and the one behind it.
+  struct FusedStep {
+    MadeStep step = nullptr;
+    std::size_t behind = 0;
+    std::vector<ValueId> inputs = {};
+    ValueId output = 0;
+  };
+
+  /// The layers of a region for a batch of one task, each shared out to all threads if it is large enough.
+  struct Region {
+    struct Job {
+      const PlanStep* step;
+      Range images;
+      Slices parts;
+    };
+    Range segments;
+    std::vector<Job> jobs = {};
+    JobSequence sequence{{}};
+    void run();
+  };
+
   Model model;
   std::int64_t batch;
   PlanOptions options;
@@ -36,6 +63,7 @@ struct Plan::Impl {
   std::vector<PlanPlace> places = {};
   std::vector<Layer> layers = {};
   std::vector<Segment> segments = {};
+  std::vector<Region> regions = {};  // if there is one task
   std::shared_ptr<std::byte> task_memory = nullptr;
   std::size_t memory_bytes = 0;
   Arena arena = {};                // of custom operations
@@ -47,7 +75,8 @@ struct Plan::Impl {
 
   void build();
   void make_layers();
-  void add_layer(MadeStep step, std::size_t node, ValueId output);
+  void add_layer(MadeStep step, std::size_t node, std::vector<ValueId> inputs, ValueId output);
+  FusedStep fused_product(std::size_t node, const Fusions& fusions, const StepRequest& alone);
   void make_segments();
   std::vector<bool> places_of_tasks() const;
   void place_values();
@@ -62,8 +91,8 @@ struct Plan::Impl {
   const Tensor& run_alone(std::span<const Tensor> inputs, bool are_pixels);
   void run(std::span<const Tensor> inputs);
   void run_task(Range range, std::int64_t task) const;
-  void run_few(const Segment& segment) const;
-  void run_shared(const PlanStep& step, Range images, std::int64_t task) const;
+  Range segments_of_region(std::int64_t first) const;
+  Region region_of(Range range) const;
 };
 
 }  // namespace detent::runtime

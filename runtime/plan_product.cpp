@@ -42,14 +42,15 @@ kernels::Requantization requantization_of(const Product& product, const PlanValu
   return r;
 }
 
-/// Sums, codes and pool in one kernel.
+/// Sums, codes and pool, or residual sum, in one kernel.
 class Int8Step : public ProductStep {
  public:
   Int8Step(kernels::Int8Conv layer, const Product& product, const StepRequest& request)
       : ProductStep(product, request), layer_(std::move(layer)) {}
   std::int64_t parts() const override { return layer_.parts(); }
   void run(Range images, std::int64_t task, Range parts) const override {
-    layer_.run(in<std::uint8_t>(images, task), images.size(), parts, out<std::uint8_t>(images, task));
+    layer_.run(in<std::uint8_t>(images, task), images.size(), parts, out<std::uint8_t>(images, task),
+               inputs().size() > 1 ? in<std::uint8_t>(images, task, 1) : nullptr);
   }
   std::size_t bytes() const override { return layer_.bytes(); }
   PackedMemory packed_memory() override { return layer_.packed_memory_for_tests(); }
@@ -220,6 +221,19 @@ MadeStep make_pooled_product(const Product& product, const StepRequest& request)
     return nullptr;
   }
   kernels::Int8Conv layer = int8_conv(product, request, true);
+  return layer.defined() ? std::make_unique<Int8Step>(std::move(layer), product, request) : nullptr;
+}
+
+MadeStep make_added_product(const Product& product, const Add& add, const PlanValue& between,
+                            const StepRequest& request) {
+  if (!request.inputs[0]->type->is_codes() || product.weight.qparams()->is_per_group()) {
+    return nullptr;
+  }
+  const PlanValue& x = *request.inputs[0];
+  kernels::Int8Conv layer =
+      kernels::Int8Conv::make_added(product.shape, product.weight.data<std::int8_t>().data(), x.map().zero_point,
+                                    requantization_of(product, x, between),
+                                    {request.inputs[1]->map(), request.output.map(), request.output.codes(), add.relu});
   return layer.defined() ? std::make_unique<Int8Step>(std::move(layer), product, request) : nullptr;
 }
 

@@ -120,6 +120,11 @@ MadeStep make_float_step(const StepRequest& request);
 /// both.
 MadeStep make_pooled_product(const Product& product, const StepRequest& request);
 
+/// A product of codes, whose own are `between`, with the sum behind it: the second input is the sum's other. Null where
+/// no kernel does both.
+MadeStep make_added_product(const Product& product, const Add& add, const PlanValue& between,
+                            const StepRequest& request);
+
 /// Whether the node only hands its input on.
 bool is_passed_on(const Node& node);
 

@@ -273,42 +273,30 @@ void round_totals(const float* total, std::int64_t count, float unit, std::int32
 
 namespace {
 
-struct Addition {
-  std::int32_t a_zero, b_zero;
-  float a_multiplier, b_multiplier, a_scale, b_scale;
-  float zero_point, lower, upper, positive;
+struct AddConstants {
+  Addition maps;
+  float a_scale, b_scale, lower, upper, positive;
   Inside inside;
 };
 
-struct Added {
-  float a, b;  // less their zero points
-  float sum;   // in units of the result
-};
-
-inline Added added(std::uint8_t a_q, std::uint8_t b_q, const Addition& t) {
-  const auto a = static_cast<float>(static_cast<std::int32_t>(a_q) - t.a_zero);
-  const auto b = static_cast<float>(static_cast<std::int32_t>(b_q) - t.b_zero);
-  return {a, b, a * t.a_multiplier + b * t.b_multiplier};
-}
-
 /// The codes alone of what add_block gives.
 DETENT_VECTORIZED void add_codes(const std::uint8_t* __restrict a_q, const std::uint8_t* __restrict b_q, std::int64_t n,
-                                 const Addition& r, std::uint8_t* __restrict y) {
-  const Addition t = r;
+                                 const AddConstants& r, std::uint8_t* __restrict y) {
+  const AddConstants t = r;
   for (std::int64_t i = 0; i < n; ++i) {
-    y[i] = static_cast<std::uint8_t>(round_clamped(added(a_q[i], b_q[i], t).sum + t.zero_point, t.lower, t.upper));
+    y[i] = static_cast<std::uint8_t>(round_clamped(added(a_q[i], b_q[i], t.maps).code, t.lower, t.upper));
   }
 }
 
 DETENT_VECTORIZED void add_block(const std::uint8_t* __restrict a_q, const std::uint8_t* __restrict b_q, std::int64_t n,
-                                 const Addition& r, std::uint8_t* __restrict y, Block* __restrict block) {
-  const Addition t = r;
+                                 const AddConstants& r, std::uint8_t* __restrict y, Block* __restrict block) {
+  const AddConstants t = r;
   std::uint8_t* __restrict flags = block->inside;
   float* __restrict reals = block->real;
   for (std::int64_t i = 0; i < n; ++i) {
-    const auto [a, b, sum] = added(a_q[i], b_q[i], t);
-    const float code = sum + t.zero_point;
+    const auto [a, b, code] = added(a_q[i], b_q[i], t.maps);
     y[i] = static_cast<std::uint8_t>(round_clamped(code, t.lower, t.upper));
+    const float sum = a * t.maps.a_multiplier + b * t.maps.b_multiplier;
     flags[i] = static_cast<std::uint8_t>((code >= t.inside.low) & (code <= t.inside.high) & (sum > t.positive));
     const float real = a * t.a_scale + b * t.b_scale;
     reals[i] = real > t.positive ? real : t.positive;
@@ -321,17 +309,13 @@ void requantize_add(std::span<const std::uint8_t> a_q, ScaleZero a, std::span<co
                     ScaleZero output, CodeRange codes, bool relu, std::uint8_t* y, std::uint8_t* mask, MinMax* seen) {
   check(a_q.size() == b_q.size(), "requantize_add: expected two tensors of one size, got ", a_q.size(), " and ",
         b_q.size(), " codes");
-  const Addition r{.a_zero = a.zero_point,
-                   .b_zero = b.zero_point,
-                   .a_multiplier = multiplier_of(double{a.scale} / double{output.scale}),
-                   .b_multiplier = multiplier_of(double{b.scale} / double{output.scale}),
-                   .a_scale = a.scale,
-                   .b_scale = b.scale,
-                   .zero_point = static_cast<float>(output.zero_point),
-                   .lower = static_cast<float>(relu ? std::max(codes.qmin, output.zero_point) : codes.qmin),
-                   .upper = static_cast<float>(codes.qmax),
-                   .positive = relu ? 0.0F : -kInfinity,
-                   .inside = Inside(codes.qmin, codes.qmax)};
+  const AddConstants r{.maps = Addition(a, b, output),
+                       .a_scale = a.scale,
+                       .b_scale = b.scale,
+                       .lower = static_cast<float>(relu ? std::max(codes.qmin, output.zero_point) : codes.qmin),
+                       .upper = static_cast<float>(codes.qmax),
+                       .positive = relu ? 0.0F : -kInfinity,
+                       .inside = Inside(codes.qmin, codes.qmax)};
   const auto total = static_cast<std::int64_t>(a_q.size());
   if (mask == nullptr && seen == nullptr) {
     add_codes(a_q.data(), b_q.data(), total, r, y);

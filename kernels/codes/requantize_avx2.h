@@ -11,15 +11,34 @@
 /// requantize() of sums in registers of 256 bits: see requantize_tile.h, whose functions these are the twins of.
 namespace detent::kernels {
 
-/// rne((float(sum) + bias) * multiplier + zero_point) of 8 outputs, s32.
 template <bool kBias>
-DETENT_AVX2 inline __m256i requantize_vector(__m256i sum, const TileRequantization& r, int first) {
+DETENT_AVX2 inline __m256 unrounded(__m256i sum, const TileRequantization& r, int first) {
   __m256 value = _mm256_cvtepi32_ps(sum);
   if constexpr (kBias) {
     value = _mm256_add_ps(value, _mm256_loadu_ps(r.bias + first));
   }
   value = _mm256_mul_ps(value, _mm256_loadu_ps(r.multiplier + first));
-  return round_lanes(_mm256_add_ps(value, _mm256_set1_ps(r.zero_point)));
+  return _mm256_add_ps(value, _mm256_set1_ps(r.zero_point));
+}
+
+/// rne((float(sum) + bias) * multiplier + zero_point) of 8 outputs, s32.
+template <bool kBias>
+DETENT_AVX2 inline __m256i requantize_vector(__m256i sum, const TileRequantization& r, int first) {
+  return round_lanes(unrounded<kBias>(sum, r, first));
+}
+
+template <bool kBias>
+DETENT_AVX2 inline __m256i requantize_and_add(__m256i sum, const TileRequantization& r, int first,
+                                              const TileAddition& addition, const std::uint8_t* other) {
+  const Addition& t = addition.maps;
+  const __m256 raised = _mm256_max_ps(unrounded<kBias>(sum, r, first), _mm256_set1_ps(addition.lower));
+  const __m256 own = round_in_place(_mm256_min_ps(raised, _mm256_set1_ps(addition.upper)));
+  const __m256 a = _mm256_sub_ps(own, _mm256_set1_ps(static_cast<float>(t.a_zero)));
+  const __m256i codes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(other)));
+  const __m256 b = _mm256_cvtepi32_ps(_mm256_sub_epi32(codes, _mm256_set1_epi32(t.b_zero)));
+  const __m256 total =
+      _mm256_add_ps(_mm256_mul_ps(a, _mm256_set1_ps(t.a_multiplier)), _mm256_mul_ps(b, _mm256_set1_ps(t.b_multiplier)));
+  return round_lanes(_mm256_add_ps(total, _mm256_set1_ps(t.zero_point)));
 }
 
 DETENT_AVX2 inline __m256i clamp_and_pack(const __m256i (&q)[4], const TileRequantization& r) {

@@ -11,15 +11,33 @@
 /// requantize() of sums in registers of 512 bits: see requantize_tile.h, whose functions these are the twins of.
 namespace detent::kernels {
 
-/// rne((float(sum) + bias) * multiplier + zero_point) of 16 outputs, s32.
 template <bool kBias>
-DETENT_AVX512 inline __m512i requantize_vector(__m512i sum, const TileRequantization& r, int first) {
+DETENT_AVX512 inline __m512 unrounded(__m512i sum, const TileRequantization& r, int first) {
   __m512 value = _mm512_cvtepi32_ps(sum);
   if constexpr (kBias) {
     value = _mm512_add_ps(value, _mm512_loadu_ps(r.bias + first));
   }
-  value = _mm512_add_ps(_mm512_mul_ps(value, _mm512_loadu_ps(r.multiplier + first)), _mm512_set1_ps(r.zero_point));
-  return round_lanes(value);
+  return _mm512_add_ps(_mm512_mul_ps(value, _mm512_loadu_ps(r.multiplier + first)), _mm512_set1_ps(r.zero_point));
+}
+
+/// rne((float(sum) + bias) * multiplier + zero_point) of 16 outputs, s32.
+template <bool kBias>
+DETENT_AVX512 inline __m512i requantize_vector(__m512i sum, const TileRequantization& r, int first) {
+  return round_lanes(unrounded<kBias>(sum, r, first));
+}
+
+template <bool kBias>
+DETENT_AVX512 inline __m512i requantize_and_add(__m512i sum, const TileRequantization& r, int first,
+                                                const TileAddition& addition, const std::uint8_t* other) {
+  const Addition& t = addition.maps;
+  const __m512 raised = _mm512_max_ps(unrounded<kBias>(sum, r, first), _mm512_set1_ps(addition.lower));
+  const __m512 own = round_in_place(_mm512_min_ps(raised, _mm512_set1_ps(addition.upper)));
+  const __m512 a = _mm512_sub_ps(own, _mm512_set1_ps(static_cast<float>(t.a_zero)));
+  const __m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(other)));
+  const __m512 b = _mm512_cvtepi32_ps(_mm512_sub_epi32(codes, _mm512_set1_epi32(t.b_zero)));
+  const __m512 total =
+      _mm512_add_ps(_mm512_mul_ps(a, _mm512_set1_ps(t.a_multiplier)), _mm512_mul_ps(b, _mm512_set1_ps(t.b_multiplier)));
+  return round_lanes(_mm512_add_ps(total, _mm512_set1_ps(t.zero_point)));
 }
 
 DETENT_AVX512 inline __m512i clamp_and_pack(const __m512i (&q)[4], const TileRequantization& r) {

@@ -21,6 +21,14 @@ struct TileRequantization {
   std::uint8_t lower = 0, upper = 255;
 };
 
+/// What is made of the rounded codes of a tile: requantize_add of them and another tensor's.
+///
+/// REQUIRES: |code before rounding| < 2^31; TileRequantization then has the clamps of the sum.
+struct TileAddition {
+  float lower = 0, upper = 255;  ///< of the tile's own codes
+  Addition maps = {};            ///< a: the tile's
+};
+
 /// What training wants of a tile beside its codes: see requantize().
 struct TileObservation {
   const float* real_scale = nullptr;
@@ -54,17 +62,36 @@ struct PlainVector {
   T lane[8] = {};
 };
 
-/// rne((float(sum) + bias) * multiplier + zero_point) of 8 outputs, clamped to [0, 255].
+/// (float(sum) + bias) * multiplier + zero_point
+template <bool kBias>
+float unrounded(std::int32_t sum, const TileRequantization& r, int output) {
+  float value = static_cast<float>(sum);
+  if constexpr (kBias) {
+    value = value + r.bias[output];
+  }
+  return value * r.multiplier[output] + r.zero_point;
+}
+
+/// rne of it for 8 outputs, clamped to [0, 255].
 template <bool kBias>
 PlainVector<std::int32_t> requantize_vector(const PlainVector<std::int32_t>& sum, const TileRequantization& r,
                                             int first) {
   PlainVector<std::int32_t> q;
   for (int i = 0; i < 8; ++i) {
-    float value = static_cast<float>(sum.lane[i]);
-    if constexpr (kBias) {
-      value = value + r.bias[first + i];
-    }
-    q.lane[i] = round_clamped(value * r.multiplier[first + i] + r.zero_point, 0.0F, 255.0F);
+    q.lane[i] = round_clamped(unrounded<kBias>(sum.lane[i], r, first + i), 0.0F, 255.0F);
+  }
+  return q;
+}
+
+/// The sums of the codes of 8 outputs and those at `other`, rounded.
+template <bool kBias>
+PlainVector<std::int32_t> requantize_and_add(const PlainVector<std::int32_t>& sum, const TileRequantization& r,
+                                             int first, const TileAddition& addition, const std::uint8_t* other) {
+  PlainVector<std::int32_t> q;
+  for (int i = 0; i < 8; ++i) {
+    const float code = unrounded<kBias>(sum.lane[i], r, first + i);
+    const std::int32_t own = round_clamped(code, addition.lower, addition.upper);
+    q.lane[i] = round_clamped(added(own, other[i], addition.maps).code, 0.0F, 255.0F);
   }
   return q;
 }

@@ -14,5 +14,14 @@ __attribute__((target("avx512f"))) inline __m512i round_lanes(__m512 x) {
 
 __attribute__((target("avx2"))) inline __m256i round_lanes(__m256 x) { return _mm256_cvtps_epi32(x); }
 
+/// rne of the lanes, f32.
+__attribute__((target("avx512f"))) inline __m512 round_in_place(__m512 x) {
+  return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+__attribute__((target("avx2"))) inline __m256 round_in_place(__m256 x) {
+  return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
 }  // namespace detent::kernels
 #endif

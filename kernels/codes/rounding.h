@@ -21,6 +21,30 @@ namespace detent::kernels {
   return std::bit_cast<std::int32_t>(within + kShift) - std::bit_cast<std::int32_t>(kShift);
 }
 
+/// What requantize_add computes codes with.
+struct Addition {
+  std::int32_t a_zero = 0, b_zero = 0;
+  float a_multiplier = 0, b_multiplier = 0, zero_point = 0;
+  Addition() = default;
+  Addition(ScaleZero a, ScaleZero b, ScaleZero output)
+      : a_zero(a.zero_point),
+        b_zero(b.zero_point),
+        a_multiplier(multiplier_of(double{a.scale} / double{output.scale})),
+        b_multiplier(multiplier_of(double{b.scale} / double{output.scale})),
+        zero_point(static_cast<float>(output.zero_point)) {}
+};
+
+struct Added {
+  float a, b;  // less their zero points
+  float code;  // before rounding
+};
+
+[[gnu::always_inline]] inline Added added(std::int32_t a_q, std::int32_t b_q, const Addition& t) {
+  const auto a = static_cast<float>(a_q - t.a_zero);
+  const auto b = static_cast<float>(b_q - t.b_zero);
+  return {a, b, (a * t.a_multiplier + b * t.b_multiplier) + t.zero_point};
+}
+
 /// The reals that rne takes to the codes [qmin, qmax]: ties at the borders belong to the even code.
 struct Inside {
   float low = 0;

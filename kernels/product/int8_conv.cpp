@@ -1,31 +1,30 @@
 #include "detent/kernels/product/int8_conv.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <limits>
+#include <optional>
 
-#include "detent/kernels/product/conv_internal.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/int8/product.h"
+#include "detent/kernels/product/int8/sum_bounds.h"
 
 namespace detent::kernels {
 namespace {
 
-/// Sums below this are exact in f32, and so are sums with their bias.
-constexpr double kExactInF32 = 1 << 24;
 constexpr double kLargestCode = 1 << 30;
 
 class TileLayer final : public Int8Conv::Layer {
  public:
   /// Null where tiles will not do: see Int8Conv::make.
   static std::shared_ptr<TileLayer> make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                                         const Requantization& r, bool pool, bool is_observed);
+                                         const Requantization& r, bool pool, bool is_observed,
+                                         const Int8Sum* sum = nullptr);
   TileLayer(const ConvShape& shape, const std::int8_t* weight, bool pool, bool is_observed)
       : shape_(shape), pool_(pool), is_observed_(is_observed), product_(shape, weight, pool) {}
 
   std::int64_t parts() const override;
-  void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const override;
+  void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q,
+           const std::uint8_t* other_q) const override;
   void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
                MinMax* seen) const override;
   std::size_t bytes() const override {
@@ -35,6 +34,7 @@ class TileLayer final : public Int8Conv::Layer {
 
  private:
   bool set_constants(const std::int8_t* plain, const Requantization& r);
+  bool set_sum(const Requantization& r, const Int8Sum& sum);
   Int8Results results() const;
 
   ConvShape shape_;
@@ -49,31 +49,19 @@ class TileLayer final : public Int8Conv::Layer {
   std::vector<float> bias_, multiplier_, real_scale_;
   float zero_point_ = 0;
   std::uint8_t x_zero_point_ = 0, lower_ = 0, upper_ = 0;
+  std::optional<TileAddition> addition_ = std::nullopt;
 };
 
 /// False if codes before clamping might not fit.
 bool TileLayer::set_constants(const std::int8_t* plain, const Requantization& r) {
-  const std::int64_t depth = shape_.depth();
+  const SumBounds bounds = bounds_of_sums(shape_, plain, x_zero_point_, r);
   const auto lanes = static_cast<std::size_t>(product_.lanes());
   start_ = product_.start(x_zero_point_);
   bias_.assign(lanes, 0.0F);
   multiplier_.assign(lanes, 0.0F);
-  const std::int64_t reach = std::max<std::int64_t>(x_zero_point_, 255 - x_zero_point_);
-  for (std::int64_t o = 0; o < shape_.o; ++o) {
-    const auto lane = static_cast<std::size_t>(o);
-    std::int64_t magnitude = 0;
-    for (std::int64_t k = 0; k < depth; ++k) {
-      magnitude += std::abs(int{plain[o * depth + k]});
-    }
-    const double output_bias = r.bias.empty() ? 0.0 : double{r.bias[lane]};
-    const double bound = static_cast<double>(magnitude * reach) + std::abs(output_bias);
-    has_bias_ = has_bias_ || is_observed_ || (output_bias != 0.0 && bound >= kExactInF32);
-    bias_[lane] = static_cast<float>(output_bias);
-    multiplier_[lane] = r.multiplier[lane];
-    if (!(bound * static_cast<double>(r.multiplier[lane]) < kLargestCode)) {
-      return false;
-    }
-  }
+  std::ranges::copy(r.bias, bias_.begin());
+  std::ranges::copy(r.multiplier, multiplier_.begin());
+  has_bias_ = is_observed_ || !bounds.is_bias_exact;
   for (std::size_t lane = 0; !has_bias_ && lane < r.bias.size(); ++lane) {
     start_[lane] += static_cast<std::int32_t>(r.bias[lane]);
   }
@@ -83,11 +71,21 @@ bool TileLayer::set_constants(const std::int8_t* plain, const Requantization& r)
   if (is_observed_) {
     real_scale_ = r.real_scale;
   }
-  return true;
+  return bounds.codes_fit;
+}
+
+/// False if codes of the sum before clamping might not fit.
+bool TileLayer::set_sum(const Requantization& r, const Int8Sum& sum) {
+  addition_ = {.lower = static_cast<float>(lower_),
+               .upper = static_cast<float>(upper_),
+               .maps = Addition(r.output, sum.other, sum.output)};
+  lower_ = static_cast<std::uint8_t>(sum.relu ? std::max(sum.codes.qmin, sum.output.zero_point) : sum.codes.qmin);
+  upper_ = static_cast<std::uint8_t>(sum.codes.qmax);
+  return 255.0 * (double{addition_->maps.a_multiplier} + double{addition_->maps.b_multiplier}) < kLargestCode;
 }
 
 std::shared_ptr<TileLayer> TileLayer::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                                           const Requantization& r, bool pool, bool is_observed) {
+                                           const Requantization& r, bool pool, bool is_observed, const Int8Sum* sum) {
   shape.validate();
   check(x_zero_point >= 0 && x_zero_point <= 255, "int8 layer: expected a zero point in [0, 255], got ", x_zero_point);
   const bool has_windows = !pool || (shape.out_h() >= 2 && shape.out_w() >= 2);
@@ -101,20 +99,22 @@ std::shared_ptr<TileLayer> TileLayer::make(const ConvShape& shape, const std::in
   layer->codes_ = r.codes;
   layer->positive_ = r.relu ? 0.0F : -std::numeric_limits<float>::infinity();
   layer->x_zero_point_ = static_cast<std::uint8_t>(x_zero_point);
-  return layer->set_constants(weight, r) ? layer : nullptr;
+  return layer->set_constants(weight, r) && (sum == nullptr || layer->set_sum(r, *sum)) ? layer : nullptr;
 }
 
 Int8Results TileLayer::results() const {
   const Int8Unit& unit = int8_unit();
   return {.kernels = is_observed_ ? &unit.observed
                      : pool_      ? (has_bias_ ? &unit.biased_pooled : &unit.pooled)
+                     : addition_  ? (has_bias_ ? &unit.biased_added : &unit.added)
                                   : (has_bias_ ? &unit.biased_codes : &unit.codes),
           .start = start_.data(),
           .requantization = {.bias = bias_.data(),
                              .multiplier = multiplier_.data(),
                              .zero_point = zero_point_,
                              .lower = lower_,
-                             .upper = upper_}};
+                             .upper = upper_},
+          .addition = addition_.value_or(TileAddition())};
 }
 
 void TileLayer::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
@@ -129,7 +129,7 @@ void TileLayer::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8
                               .mask_stride = mask == nullptr ? 0 : shape_.o / 8};
   for (std::int64_t image = 0; image < images; ++image) {
     product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, {0, shape_.out_h()}, results(),
-                       y_q + image * shape_.output_row(), &observation);
+                       y_q + image * shape_.output_row(), nullptr, &observation);
     observation.mask += shape_.out_h() * shape_.out_w() * observation.mask_stride;
   }
   if (seen != nullptr) {
@@ -141,15 +141,17 @@ std::int64_t TileLayer::parts() const {
   return is_linear_ ? product_.blocks() : pool_ ? shape_.out_h() / 2 : shape_.out_h();
 }
 
-void TileLayer::run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q) const {
+void TileLayer::run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q,
+                    const std::uint8_t* other_q) const {
   const Int8Results to = results();
   if (is_linear_) {
-    product_.run_rows(x_q, images, parts, to, y_q);
+    product_.run_rows(x_q, images, parts, to, y_q, other_q);
     return;
   }
   const std::int64_t row = pool_ ? (shape_.out_h() / 2) * (shape_.out_w() / 2) * shape_.o : shape_.output_row();
   for (std::int64_t image = 0; image < images; ++image) {
-    product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, parts, to, y_q + image * row);
+    product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, parts, to, y_q + image * row,
+                       other_q == nullptr ? nullptr : other_q + image * row);
   }
 }
 
@@ -167,10 +169,17 @@ Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::
                         const Requantization& r, bool pool) {
   Int8Conv result;
   if (!pool && depthwise::serves(shape) && !r.codes.is_signed()) {
-    result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r);
+    result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r, false);
   } else {
     result.layer_ = TileLayer::make(shape, weight, x_zero_point, r, pool, false);
   }
+  return result;
+}
+
+Int8Conv Int8Conv::make_added(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                              const Requantization& r, const Int8Sum& sum) {
+  Int8Conv result;
+  result.layer_ = sum.codes.is_signed() ? nullptr : TileLayer::make(shape, weight, x_zero_point, r, false, false, &sum);
   return result;
 }
 
@@ -180,7 +189,7 @@ Int8Conv Int8Conv::make_observed(const ConvShape& shape, const std::int8_t* weig
   const bool are_finite = std::ranges::all_of(r.real_scale, [](float scale) { return scale < 1e28F; });
   Int8Conv result;
   if (are_finite && shape.o % kSeenLanes == 0 && depthwise::serves(shape) && !r.codes.is_signed()) {
-    result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r);
+    result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r, true);
   } else if (are_finite && shape.o % int8_unit().lanes == 0 && !shape.is_linear()) {
     result.layer_ = TileLayer::make(shape, weight, x_zero_point, r, false, true);
   }

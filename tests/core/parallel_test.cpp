@@ -13,6 +13,7 @@
 
 #include "detent/core/error.h"
 #include "detent/core/threads/async_task.h"
+#include "detent/core/threads/job_sequence.h"
 
 namespace detent {
 namespace {
@@ -43,6 +44,52 @@ TEST(Slices, OfNothingAreNone) {
 TEST(Slices, ByBytesHaveAtLeastOneRow) {
   EXPECT_EQ(slice_by_bytes(3, std::int64_t{1} << 40).count, 3);
   EXPECT_EQ(slice_by_bytes(1000, 4).count, 1);
+}
+
+TEST(JobSequence, CallsEveryPartOnceAndJobsInTheirOrder) {
+  const std::vector<std::int64_t> parts{1, 7, 2, 1, 100, 3, 1};
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    JobSequence sequence(parts);
+    for (int round = 0; round < 50; ++round) {
+      std::vector<std::atomic<std::int64_t>> ended(parts.size());
+      std::vector<std::atomic<int>> calls(static_cast<std::size_t>(100 * parts.size()));
+      std::atomic<bool> is_in_order = true;
+      pool.run([&] {
+        sequence.run([&](std::int64_t job, std::int64_t part) {
+          const auto i = static_cast<std::size_t>(job);
+          is_in_order = is_in_order && (job == 0 || ended[i - 1] == parts[i - 1]);
+          // Parts may share out work themselves.
+          parallel_slices(part % 3 + 1, [](std::int64_t) {});
+          ++calls[100 * i + static_cast<std::size_t>(part)];
+          ++ended[i];
+        });
+      });
+      EXPECT_TRUE(is_in_order) << threads << " threads";
+      for (std::size_t i = 0; i < calls.size(); ++i) {
+        const auto part = static_cast<std::int64_t>(i % 100);
+        EXPECT_EQ(calls[i], part < parts[i / 100] ? 1 : 0) << "part " << part << " of job " << i / 100;
+      }
+    }
+  }
+}
+
+TEST(JobSequence, ThrowsWhatAPartThrows) {
+  ThreadPool pool(3);
+  const std::vector<std::int64_t> parts{4, 4, 4};
+  JobSequence sequence(parts);
+  for (std::int64_t thrower = 0; thrower < 3; ++thrower) {
+    EXPECT_THROW(pool.run([&] {
+      sequence.run([&](std::int64_t job, std::int64_t part) {
+        check(job < thrower || part != 2, "of job ", job);
+        EXPECT_LE(job, thrower);
+      });
+    }),
+                 Error);
+  }
+  std::atomic<int> calls = 0;
+  pool.run([&] { sequence.run([&](std::int64_t, std::int64_t) { ++calls; }); });
+  EXPECT_EQ(calls, 12) << "it may run again";
 }
 
 TEST(ParallelSlices, CallsEverySliceOnce) {

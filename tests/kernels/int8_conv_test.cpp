@@ -93,6 +93,15 @@ const std::vector<Case> kCases{
      .shape =
          {.n = 1, .h = 28, .w = 28, .c = 16, .o = 32, .kh = 3, .kw = 3, .stride_h = 2, .stride_w = 2, .padding = 1},
      .x_zero_point = 11},
+    {.name = "resnet_64",
+     .shape = {.n = 2, .h = 7, .w = 7, .c = 64, .o = 64, .kh = 3, .kw = 3, .padding = 1},
+     .relu = true,
+     .y_zero_point = 4},
+    {.name = "one_line_of_three_columns",
+     .shape = {.n = 1, .h = 1, .w = 5, .c = 4, .o = 16, .kh = 3, .kw = 3, .padding = 1},
+     .x_zero_point = 9},
+    {.name = "three_columns_of_odd_channels",
+     .shape = {.n = 1, .h = 4, .w = 17, .c = 6, .o = 11, .kh = 2, .kw = 3, .padding = {0, 1}}},
     {.name = "pooled_16",
      .shape = {.n = 1, .h = 26, .w = 26, .c = 16, .o = 16, .kh = 3, .kw = 3},
      .pool = true,
@@ -129,6 +138,28 @@ void expect_same_observation(const Case& c, const std::vector<std::uint8_t>& x, 
                                  << ", " << expected_seen.max << "]";
   layer.observe(x.data(), s.n, y.data(), nullptr, &seen_alone);
   EXPECT_EQ(seen_alone, expected_seen) << c;
+}
+
+/// The layer with a sum behind it, against requantize_add of the layer's codes.
+void expect_same_sum(const Case& c, const std::vector<std::uint8_t>& x, const std::vector<std::int8_t>& weight,
+                     const Requantization& r, const std::vector<std::uint8_t>& codes, std::uint64_t seed) {
+  RandomStream random(seed, "residual sum");
+  std::vector<std::uint8_t> other(codes.size()), expected(codes.size());
+  std::ranges::generate(other, [&] { return static_cast<std::uint8_t>(random.index(256)); });
+  const Int8Sum sum{.other = {0.013F, static_cast<std::int32_t>(random.index(256))},
+                    .output = {0.017F, static_cast<std::int32_t>(random.index(100))},
+                    .codes = unsigned_codes(seed % 3 == 0 ? 6 : 8),
+                    .relu = seed % 2 == 1};
+  requantize_add(codes, r.output, other, sum.other, sum.output, sum.codes, sum.relu, expected.data());
+  const kernels::Int8Conv layer = kernels::Int8Conv::make_added(c.shape, weight.data(), c.x_zero_point, r, sum);
+  ASSERT_TRUE(layer.defined()) << c;
+  std::vector<std::uint8_t> whole(codes.size(), 0xAA), by_part(codes.size(), 0xAA);
+  layer.run(x.data(), c.shape.n, {0, layer.parts()}, whole.data(), other.data());
+  for (std::int64_t part = 0; part < layer.parts(); ++part) {
+    layer.run(x.data(), c.shape.n, {part, part + 1}, by_part.data(), other.data());
+  }
+  EXPECT_EQ(whole, expected) << c << ", seed " << seed;
+  EXPECT_EQ(by_part, expected) << c << ", seed " << seed;
 }
 
 class Int8Conv : public testing::TestWithParam<Case> {};
@@ -168,6 +199,9 @@ TEST_P(Int8Conv, GivesTheCodesOfTheGeneralFunctions) {
     std::vector<std::int32_t> acc(expected.size());
     reference_conv2d_integer(s, x.data(), c.x_zero_point, weight.data(), acc.data());
     requantize(acc.data(), s.n * s.out_h() * s.out_w(), r, expected.data());
+    if (!c.pool) {
+      expect_same_sum(c, x, weight, r, expected, seed);
+    }
     if (c.pool) {
       const PoolShape pool{
           .n = s.n, .h = s.out_h(), .w = s.out_w(), .c = s.o, .kh = 2, .kw = 2, .stride_h = 2, .stride_w = 2};
@@ -243,6 +277,18 @@ TEST(Int8ConvRounds, TheProductBeforeTheZeroPointIsAdded) {
   MinMax seen;
   layer.observe(input.data(), 1, y.data(), mask.data(), &seen);
   EXPECT_EQ(y, expected);
+}
+
+TEST(Int8ConvServes, NoSumWhoseCodesMightNotFit) {
+  const std::vector<std::int8_t> weight(16, 1);
+  const Requantization r{{0.01F}, {}, {0.01F}, {1.0F, 0}, unsigned_codes(8), false};
+  const auto served = [&](float other_scale) {
+    return kernels::Int8Conv::make_added(ConvShape::linear(1, 16, 1), weight.data(), 0, r,
+                                         {{other_scale, 0}, {1.0F, 0}, unsigned_codes(8)})
+        .defined();
+  };
+  EXPECT_TRUE(served(1e6F));
+  EXPECT_FALSE(served(1e7F));
 }
 
 TEST(Int8ConvServes, TrainingWhereOutputsFillVectors) {

@@ -15,6 +15,7 @@
 #include "detent/kernels/codes/quantize.h"
 #include "detent/runtime/reference.h"
 #include "tests/error_of.h"
+#include "tests/runtime/against_reference.h"
 #include "tests/runtime/random_model.h"
 
 namespace detent::runtime {
@@ -22,66 +23,13 @@ namespace {
 
 using test::everything;
 using test::everything_in_float;
+using test::expect_near;
+using test::expect_reference;
+using test::expect_same;
+using test::inputs_of;
 using test::ModelBuilder;
 using test::random_inputs;
-
-std::vector<Tensor> inputs_of(const Model& model, std::int64_t batch, std::uint64_t seed) {
-  std::vector<Tensor> inputs;
-  for (const Input& input : model.inputs) {
-    inputs.push_back(random_inputs(input.type.shape, batch, seed + inputs.size()));
-  }
-  return inputs;
-}
-
-/// Codes exactly, f32 to `tolerance`, relative above 1.
-void expect_near(const Tensor& actual, const Tensor& expected, float tolerance, const std::string& what) {
-  ASSERT_EQ(actual.shape(), expected.shape()) << what;
-  ASSERT_EQ(actual.dtype(), expected.dtype()) << what;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(expected.elements()); ++i) {
-    if (expected.dtype() == DType::U8) {
-      ASSERT_EQ(int{actual.data<std::uint8_t>()[i]}, int{expected.data<std::uint8_t>()[i]})
-          << what << ": code " << i << " of " << expected.shape();
-    } else {
-      const float wanted = expected.data<float>()[i];
-      ASSERT_NEAR(actual.data<float>()[i], wanted, tolerance * (1 + std::abs(wanted)))
-          << what << ": element " << i << " of " << expected.shape();
-    }
-  }
-}
-
-void expect_same(const Tensor& actual, const Tensor& expected, const std::string& what) {
-  ASSERT_EQ(actual.shape(), expected.shape()) << what;
-  ASSERT_EQ(actual.dtype(), expected.dtype()) << what;
-  EXPECT_EQ(std::memcmp(actual.raw(), expected.raw(), expected.bytes()), 0) << what;
-}
-
-Tensor run_plan(const Model& model, const std::vector<Tensor>& inputs, int threads = 2) {
-  ThreadPool pool(threads);
-  Tensor y;
-  pool.run([&] {
-    const std::int64_t batch = inputs[0].shape()[0];
-    Plan plan(model, batch);
-    plan.run(inputs_of(model, batch, 99));  // what an earlier run left must not matter
-    y = plan.run(inputs).clone();
-  });
-  return y;
-}
-
-/// The plan that keeps its values, value by value, and the one that does not, with each value in turn as the result.
-void expect_reference(Model model, std::int64_t batch, std::uint64_t seed, float tolerance = 0) {
-  const std::vector<Tensor> inputs = inputs_of(model, batch, seed);
-  const std::vector<Tensor> expected = run_reference(model, inputs);
-  const std::string where = "seed " + std::to_string(seed) + ", batch " + std::to_string(batch) + ", ";
-  Plan keeping(model, batch, {.keeps_values = true});
-  expect_near(keeping.run(inputs), expected[model.output], tolerance, where + "result of the plan that keeps");
-  for (ValueId value = 0; value < model.values(); ++value) {
-    expect_near(keeping.value(value), expected[value], tolerance, where + model.name(value));
-  }
-  for (ValueId value = model.inputs.size(); value < model.values(); ++value) {
-    model.output = value;
-    expect_near(run_plan(model, inputs), expected[value], tolerance, where + "as the result: " + model.name(value));
-  }
-}
+using test::run_plan;
 
 class RandomModels : public testing::TestWithParam<int> {};
 
@@ -143,20 +91,6 @@ TEST(Plan, GivesTheCodesOfEveryKindOfProduct) {
       f.conv(f.input(c.example), c.shape, seed % 2 == 0, seed % 3 != 0);
       expect_reference(f.model, batch, seed, 1e-4F);
     }
-  }
-}
-
-TEST(Plan, FusesAMaxPoolWithoutATrace) {
-  for (const std::int64_t batch : {1, 3, 17, 40}) {
-    ModelBuilder b(7);
-    const ValueId x = b.conv(b.quantize(b.input({9, 11, 3})), {.o = 24, .kh = 3, .kw = 3}, true);
-    b.linear(b.flatten(b.max_pool(x)), 6);
-    expect_reference(b.model, batch, 7);
-    // Read twice, it is not fused.
-    ModelBuilder twice(8);
-    const ValueId y = twice.conv(twice.quantize(twice.input({9, 11, 3})), {.o = 24, .kh = 3, .kw = 3}, true);
-    twice.concat({twice.flatten(twice.max_pool(y)), twice.flatten(y)});
-    expect_reference(twice.model, batch, 8);
   }
 }
 

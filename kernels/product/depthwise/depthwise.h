@@ -55,14 +55,17 @@ Codes pack_codes(const ConvShape& shape, const std::int8_t* weight);
 void integer_sums(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point, const std::byte* weight,
                   std::span<const std::int32_t> weight_sums, std::int32_t* acc);
 
-/// An Int8Conv of a depthwise convolution: from codes to codes, sums stay in registers. Whatever the maps are.
+/// An Int8Conv of a depthwise convolution: from codes to codes, sums stay in registers.
 class Int8Layer final : public Int8Conv::Layer {
  public:
-  /// REQUIRES: serves(shape); 0 <= x_zero_point <= 255.
-  Int8Layer(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point, const Requantization& r);
+  /// `has_bias`: whether sums get their bias as f32, as observe wants it. REQUIRES: serves(shape); 0 <= x_zero_point <=
+  /// 255.
+  Int8Layer(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point, const Requantization& r,
+            bool has_bias);
   std::int64_t parts() const override { return shape_.out_h(); }
-  /// REQUIRES of the second: channels are a multiple of 16.
-  void run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q) const override;
+  /// REQUIRES of the first: codes before clamping stay below 2^30; of the second: channels are a multiple of 16.
+  void run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q,
+           const std::uint8_t* other_q) const override;
   void observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
                MinMax* seen) const override;
   std::size_t bytes() const override;
@@ -79,10 +82,12 @@ class Int8Layer final : public Int8Conv::Layer {
   ScaleZero output_;
   CodeRange codes_;
   bool relu_;
+  bool has_bias_;
 };
 
-/// Throws Error where conv2d_integer would. REQUIRES: serves(shape).
+/// For run, null where codes before clamping might not fit; or, `is_observed`, for observe. Throws Error where
+/// conv2d_integer would. REQUIRES: serves(shape).
 std::shared_ptr<const Int8Layer> make_int8_layer(const ConvShape& shape, const std::int8_t* weight,
-                                                 std::int32_t x_zero_point, const Requantization& r);
+                                                 std::int32_t x_zero_point, const Requantization& r, bool is_observed);
 
 }  // namespace detent::kernels::depthwise

@@ -6,6 +6,7 @@
 #include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/depthwise/line_kernels.h"
 #include "detent/kernels/product/depthwise/line_ring.h"
+#include "detent/kernels/product/int8/sum_bounds.h"
 
 namespace detent::kernels::depthwise {
 namespace {
@@ -102,8 +103,12 @@ void for_lines(const ConvShape& s, const std::uint8_t* x_q, std::int64_t images,
     for (std::int64_t i = lines.begin; i < lines.end; ++i) {
       const std::int64_t first = i * s.stride_h - s.padding.top;
       ring.reach(first, first + reach_h);
-      for (std::int64_t tap = 0; tap < layout.taps; ++tap) {
-        offsets[tap] = ring.offset(first + tap / s.kw * s.dilation_h) + tap % s.kw * s.dilation_w * layout.lanes;
+      std::int64_t* offset = offsets;
+      for (std::int64_t row = 0; row < s.kh; ++row) {
+        const std::int64_t of_row = ring.offset(first + row * s.dilation_h);
+        for (std::int64_t column = 0; column < s.kw; ++column) {
+          *offset++ = of_row + column * s.dilation_w * layout.lanes;
+        }
       }
       Y* const to = y + image * s.output_row() + i * y_line;
       compute(line, is_padded ? padded : to);
@@ -148,26 +153,34 @@ void integer_sums(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t 
 }
 
 Int8Layer::Int8Layer(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                     const Requantization& r)
+                     const Requantization& r, bool has_bias)
     : shape_(shape),
       x_zero_point_(x_zero_point),
       weight_(pack_codes(shape, weight)),
       start_(start_of(weight_.sums, x_zero_point)),
       output_(r.output),
       codes_(r.codes),
-      relu_(r.relu) {
+      relu_(r.relu),
+      has_bias_(has_bias) {
   const Layout layout(shape);
   bias_ = in_order(layout, std::span(r.bias));
   multiplier_ = in_order(layout, std::span(r.multiplier));
   real_scale_ = in_order(layout, std::span(r.real_scale));
+  for (std::size_t i = 0; !has_bias && i < bias_.size(); ++i) {
+    start_[i] += static_cast<std::int32_t>(bias_[i]);
+  }
 }
 
 std::shared_ptr<const Int8Layer> make_int8_layer(const ConvShape& shape, const std::int8_t* weight,
-                                                 std::int32_t x_zero_point, const Requantization& r) {
+                                                 std::int32_t x_zero_point, const Requantization& r, bool is_observed) {
   shape.validate();
   check(x_zero_point >= 0 && x_zero_point <= 255, "int8 layer: expected a zero point in [0, 255], got ", x_zero_point);
   ProductCodes().check_depth(shape.depth());
-  return std::make_shared<const Int8Layer>(shape, weight, x_zero_point, r);
+  const SumBounds bounds = bounds_of_sums(shape, weight, x_zero_point, r);
+  if (!is_observed && !bounds.codes_fit) {
+    return nullptr;
+  }
+  return std::make_shared<const Int8Layer>(shape, weight, x_zero_point, r, is_observed || !bounds.is_bias_exact);
 }
 
 CodeConstants Int8Layer::constants() const {
@@ -179,9 +192,18 @@ CodeConstants Int8Layer::constants() const {
           .upper = static_cast<float>(codes_.qmax)};
 }
 
-void Int8Layer::run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q) const {
+void Int8Layer::run(const std::uint8_t* x_q, std::int64_t images, Range lines, std::uint8_t* y_q,
+                    const std::uint8_t*) const {
+  const CodeConstants c = constants();
+  const TileRequantization r{.bias = c.bias,
+                             .multiplier = c.multiplier,
+                             .zero_point = c.zero_point,
+                             .lower = static_cast<std::uint8_t>(c.lower),
+                             .upper = static_cast<std::uint8_t>(c.upper)};
+  const LineKernels& kernels = *line_kernels();
   for_lines(shape_, x_q, images, lines, x_zero_point_, weight_.data.get(), start_.data(), y_q,
-            [c = constants()](const CodeLine& line, std::uint8_t* y) { line_kernels()->codes_line(line, c, y); });
+            [&, codes_line = has_bias_ ? kernels.biased_codes_line : kernels.codes_line](
+                const CodeLine& line, std::uint8_t* y) { codes_line(line, r, y); });
 }
 
 void Int8Layer::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,

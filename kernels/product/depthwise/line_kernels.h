@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "detent/kernels/codes/round_vector.h"
+#include "detent/kernels/codes/requantize_tile.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define DETENT_HAS_LINE_KERNELS 1
@@ -56,11 +56,11 @@ struct CodeLine {
   std::int64_t last_tile = 0;           ///< elements of a block of the last tile
 };
 
-/// What turns sums into codes: see Requantization.
+/// What turns sums into codes whatever the maps are: see Requantization.
 struct CodeConstants {
   const float* bias = nullptr;
   const float* multiplier = nullptr;
-  const float* real_scale = nullptr;  ///< read by observed_line only
+  const float* real_scale = nullptr;
   float zero_point = 0, lower = 0, upper = 0;
 };
 
@@ -79,7 +79,8 @@ struct LineKernels {
   void (*float_line)(const FloatLine&);
   void (*weight_line)(const WeightLine&);
   void (*sums_line)(const CodeLine&, std::int32_t* y);
-  void (*codes_line)(const CodeLine&, const CodeConstants&, std::uint8_t* y);
+  void (*codes_line)(const CodeLine&, const TileRequantization&, std::uint8_t* y);
+  void (*biased_codes_line)(const CodeLine&, const TileRequantization&, std::uint8_t* y);
   void (*observed_line)(const CodeLine&, const CodeConstants&, const Observation&, std::uint8_t* y);
 };
 

@@ -16,7 +16,7 @@ namespace {
 
 constexpr int kFloatPixels = 8;
 constexpr int kWeightTaps = 9;
-constexpr int kCodeTiles = 2;
+constexpr int kCodeTiles = 4;
 
 template <typename U, int P>
 inline void float_tile(const FloatLine& line, const float* x, std::int64_t channel, float* y) {
@@ -118,13 +118,18 @@ inline void code_tiles(const CodeLine& line, std::int64_t block, std::int64_t ti
   const std::byte* weight = line.weight + block * line.groups * kBlock * 4;
   const std::int64_t* offsets = line.offsets;
   for (std::int64_t g = 0; g < line.groups; ++g, weight += kBlock * 4, offsets += U::kTaps) {
+    typename U::I w[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      w[v] = U::load(weight + v * U::kFloats * 4);
+    }
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p) {
       typename U::I codes[kVectors];
       U::interleave(x + p * line.x_step, offsets, codes);
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
-        sums[p][v] = U::add_products(sums[p][v], codes[v], U::load(weight + v * U::kFloats * 4));
+        U::add_products(sums[p][v], codes[v], w[v]);
       }
     }
   }
@@ -143,7 +148,11 @@ inline void code_line(const CodeLine& line, const Finish& finish) {
     for (; tile + kCodeTiles <= line.tiles; tile += kCodeTiles) {
       code_tiles<U, kCodeTiles>(line, block, tile, finish);
     }
-    for (; tile < line.tiles; ++tile) {
+    if (tile + 2 <= line.tiles) {
+      code_tiles<U, 2>(line, block, tile, finish);
+      tile += 2;
+    }
+    if (tile < line.tiles) {
       code_tiles<U, 1>(line, block, tile, finish);
     }
   }
@@ -163,21 +172,17 @@ void sums_line(const CodeLine& line, std::int32_t* y) {
   });
 }
 
-template <typename U>
-void codes_line(const CodeLine& line, const CodeConstants& c, std::uint8_t* y) {
+template <typename U, bool kBias>
+void codes_line(const CodeLine& line, const TileRequantization& r, std::uint8_t* y) {
   constexpr int kVectors = U::kTaps;
-  const typename U::F zero_point = U::all(c.zero_point), lower = U::all(c.lower), upper = U::all(c.upper);
   code_line<U>(line,
                [&](const typename U::I(&sums)[kVectors], std::int64_t at, std::int64_t stored, std::int64_t constants) {
                  typename U::I q[kVectors];
 #pragma GCC unroll 16
                  for (int v = 0; v < kVectors; ++v) {
-                   const std::int64_t first = constants + v * U::kFloats;
-                   const typename U::F value = U::add(U::to_float(sums[v]), U::load(c.bias + first));
-                   const typename U::F code = U::add(U::multiply(value, U::load(c.multiplier + first)), zero_point);
-                   q[v] = U::nearest(U::smaller(U::larger(code, lower), upper));
+                   q[v] = requantize_vector<kBias>(sums[v], r, static_cast<int>(constants) + v * U::kFloats);
                  }
-                 U::store_bytes(y + at, q, stored);
+                 U::store_bytes(y + at, U::clamped(U::to_bytes(q), r.lower, r.upper), stored);
                });
 }
 
@@ -204,7 +209,7 @@ void observed_line(const CodeLine& line, const CodeConstants& c, const Observati
                    least = U::smaller(least, real, exist);
                    most = U::larger(most, real, exist);
                  }
-                 U::store_bytes(y + at, q, stored);
+                 U::store_bytes(y + at, U::to_bytes(q), stored);
                  if (o.mask != nullptr) {
                    const std::uint64_t bits = U::bits(passes);
                    std::memcpy(o.mask + at / 8, &bits, static_cast<std::size_t>(stored / 8));
@@ -222,7 +227,8 @@ constexpr LineKernels kernels_of() {
           .float_line = float_line<U>,
           .weight_line = weight_line<U>,
           .sums_line = sums_line<U>,
-          .codes_line = codes_line<U>,
+          .codes_line = codes_line<U, false>,
+          .biased_codes_line = codes_line<U, true>,
           .observed_line = observed_line<U>};
 }
 

@@ -1,7 +1,7 @@
 #include "detent/kernels/product/depthwise/line_kernels.h"
 
 #if defined(DETENT_HAS_LINE_KERNELS)
-#include "detent/core/processor/intrinsics.h"
+#include "detent/kernels/codes/requantize_avx2.h"
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
@@ -37,7 +37,6 @@ struct Avx2 {
     return _mm256_and_ps(_mm256_cmp_ps(x, low, _CMP_GE_OQ), _mm256_cmp_ps(x, high, _CMP_LE_OQ));
   }
   static Flags both(Flags a, Flags b) { return _mm256_and_ps(a, b); }
-  // Blocks of sixteen channels are whole.
   static Flags first(std::int64_t) { return zero(); }
   static F larger(F a, F b, Flags) { return larger(a, b); }
   static F smaller(F a, F b, Flags) { return smaller(a, b); }
@@ -50,11 +49,18 @@ struct Avx2 {
     codes[0] = _mm256_unpacklo_epi16(a, b);
     codes[1] = _mm256_unpackhi_epi16(a, b);
   }
-  static I add_products(I sum, I codes, I weight) { return _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weight)); }
-  static void store_bytes(std::uint8_t* y, const I (&q)[kTaps], std::int64_t) {
+  static void add_products(I& sum, I codes, I weight) { sum = _mm256_add_epi32(sum, _mm256_madd_epi16(codes, weight)); }
+  static __m128i to_bytes(const I (&q)[kTaps]) {
     const I words = _mm256_packs_epi32(q[0], q[1]);
-    const I bytes = _mm256_permute4x64_epi64(_mm256_packus_epi16(words, words), 0b1000);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(y), _mm256_castsi256_si128(bytes));
+    return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  }
+  static __m128i clamped(__m128i bytes, std::uint8_t lower, std::uint8_t upper) {
+    const __m128i raised = _mm_max_epu8(bytes, _mm_set1_epi8(static_cast<char>(lower)));
+    return _mm_min_epu8(raised, _mm_set1_epi8(static_cast<char>(upper)));
+  }
+  // Blocks of sixteen channels are whole.
+  static void store_bytes(std::uint8_t* y, __m128i bytes, std::int64_t) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(y), bytes);
   }
   static std::uint64_t bits(const Flags (&flags)[kTaps]) {
     const I words = _mm256_packs_epi32(_mm256_castps_si256(flags[0]), _mm256_castps_si256(flags[1]));

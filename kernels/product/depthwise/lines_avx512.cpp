@@ -1,7 +1,7 @@
 #include "detent/kernels/product/depthwise/line_kernels.h"
 
 #if defined(DETENT_HAS_LINE_KERNELS)
-#include "detent/core/processor/intrinsics.h"
+#include "detent/kernels/codes/requantize_avx512.h"
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,fma")
@@ -23,12 +23,13 @@ struct Pairs : Avx512 {
     codes[0] = _mm512_unpacklo_epi16(a, b);
     codes[1] = _mm512_unpackhi_epi16(a, b);
   }
-  static I add_products(I sum, I codes, I weight) { return _mm512_add_epi32(sum, _mm512_madd_epi16(codes, weight)); }
-  static void store_bytes(std::uint8_t* y, const I (&q)[kTaps], std::int64_t count) {
+  static void add_products(I& sum, I codes, I weight) { sum = _mm512_add_epi32(sum, _mm512_madd_epi16(codes, weight)); }
+  static I to_bytes(const I (&q)[kTaps]) {
     const I words = _mm512_packs_epi32(q[0], q[1]);
-    const I bytes = _mm512_packus_epi16(words, words);
-    const I in_order = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 0, 2, 4, 6), bytes);
-    _mm256_mask_storeu_epi8(y, ~std::uint32_t{0} >> (32 - count), _mm512_castsi512_si256(in_order));
+    return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 0, 2, 4, 6), _mm512_packus_epi16(words, words));
+  }
+  static void store_bytes(std::uint8_t* y, I bytes, std::int64_t count) {
+    _mm256_mask_storeu_epi8(y, ~std::uint32_t{0} >> (32 - count), _mm512_castsi512_si256(bytes));
   }
   static std::uint64_t bits(const Flags (&flags)[kTaps]) {
     return _mm512_movepi16_mask(_mm512_packs_epi32(_mm512_movm_epi32(flags[0]), _mm512_movm_epi32(flags[1])));

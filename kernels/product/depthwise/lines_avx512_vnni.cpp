@@ -1,7 +1,7 @@
 #include "detent/kernels/product/depthwise/line_kernels.h"
 
 #if defined(DETENT_HAS_LINE_KERNELS)
-#include "detent/core/processor/intrinsics.h"
+#include "detent/kernels/codes/requantize_avx512.h"
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")
@@ -15,9 +15,15 @@ namespace {
 struct Quads : Avx512 {
   static constexpr int kTaps = 4;
 
+  /// In a register: as operands of two instructions they would be loaded twice, mostly from two lines of the cache.
+  static I loaded(const std::uint8_t* x) {
+    I codes = _mm512_loadu_si512(x);
+    asm("" : "+v"(codes));
+    return codes;
+  }
   static void interleave(const std::uint8_t* x, const std::int64_t* offsets, I (&codes)[kTaps]) {
-    const I a = _mm512_loadu_si512(x + offsets[0]), b = _mm512_loadu_si512(x + offsets[1]);
-    const I c = _mm512_loadu_si512(x + offsets[2]), d = _mm512_loadu_si512(x + offsets[3]);
+    const I a = loaded(x + offsets[0]), b = loaded(x + offsets[1]);
+    const I c = loaded(x + offsets[2]), d = loaded(x + offsets[3]);
     const I ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
     const I cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
     codes[0] = _mm512_unpacklo_epi16(ab_low, cd_low);
@@ -25,9 +31,14 @@ struct Quads : Avx512 {
     codes[2] = _mm512_unpacklo_epi16(ab_high, cd_high);
     codes[3] = _mm512_unpackhi_epi16(ab_high, cd_high);
   }
-  static I add_products(I sum, I codes, I weight) { return _mm512_dpbusd_epi32(sum, codes, weight); }
-  static void store_bytes(std::uint8_t* y, const I (&q)[kTaps], std::int64_t count) {
-    const I bytes = _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+  /// Written out because GCC 12 copies sums where the intrinsic is in a loop.
+  static void add_products(I& sum, I codes, I weight) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(codes), "v"(weight));
+  }
+  static I to_bytes(const I (&q)[kTaps]) {
+    return _mm512_packus_epi16(_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3]));
+  }
+  static void store_bytes(std::uint8_t* y, I bytes, std::int64_t count) {
     _mm512_mask_storeu_epi8(y, ~std::uint64_t{0} >> (64 - count), bytes);
   }
   static std::uint64_t bits(const Flags (&flags)[kTaps]) {

@@ -32,6 +32,10 @@ struct Avx512 {
   static F smaller(F a, F b, Flags where) { return _mm512_mask_min_ps(a, where, a, b); }
   static F to_float(I x) { return _mm512_cvtepi32_ps(x); }
   static I nearest(F x) { return round_lanes(x); }
+  static I clamped(I bytes, std::uint8_t lower, std::uint8_t upper) {
+    const I raised = _mm512_max_epu8(bytes, _mm512_set1_epi8(static_cast<char>(lower)));
+    return _mm512_min_epu8(raised, _mm512_set1_epi8(static_cast<char>(upper)));
+  }
   static Flags greater(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
   static Flags within(F x, F low, F high) {
     return _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(x, low, _CMP_GE_OQ), x, high, _CMP_LE_OQ);

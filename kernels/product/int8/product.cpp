@@ -102,8 +102,24 @@ void run_tiles(Int8Tile& tile, std::int64_t count, std::span<const Int8Kernel> k
     kernels[static_cast<std::size_t>(pixels - 1)](tile);
     tile.x += pixels * x_step;
     tile.y += pixels * tile.y_stride;
+    tile.other += tile.other == nullptr ? 0 : pixels * tile.y_stride;
     tile.observation.mask += pixels * tile.observation.mask_stride;
   }
+}
+
+/// As many as tiles have; of a convolution's fewer, if tiles then take a line of results at once: the weights of a
+/// block, which each line reads anew, rather stay in the first cache.
+std::int64_t vectors_of_block(const ConvShape& s, const Int8Unit& unit, bool pool) {
+  const Int8Kernels& kernels = pool ? unit.pooled : unit.codes;
+  const std::int64_t most = most_vectors(kernels);
+  const auto fits = [&](std::int64_t vectors) {
+    return static_cast<std::int64_t>(kernels[static_cast<std::size_t>(vectors - 1)].size()) >= s.out_w();
+  };
+  std::int64_t vectors = most;
+  while (vectors > 2 && !fits(vectors)) {
+    --vectors;
+  }
+  return s.is_matmul() || pool || vectors < 2 || !fits(vectors) ? most : vectors;
 }
 
 }  // namespace
@@ -121,7 +137,7 @@ Int8Product::Int8Product(const ConvShape& shape, const std::int8_t* weight, bool
       are_windows_(shape.groups > 1 || (shape.dilation_w > 1 && shape.kw > 1)),
       vectors_((shape.o / shape.groups + unit_->lanes - 1) / unit_->lanes),
       steps_((shape.kw * (shape.c / shape.groups) * unit_->code_bytes + kStepBytes - 1) / kStepBytes),
-      blocks_(slice_rows(vectors_, most_vectors(pool ? unit_->pooled : unit_->codes))),
+      blocks_(slice_rows(vectors_, vectors_of_block(shape, *unit_, pool))),
       weight_bytes_(static_cast<std::size_t>(lanes() * shape.kh * steps_ * kStepBytes)),
       sums_(static_cast<std::size_t>(lanes())) {
   weight_ = allocate_aligned(weight_bytes_);
@@ -192,9 +208,16 @@ Int8Product::Lines Int8Product::lines_of(const std::uint8_t* image, std::uint8_t
   return {static_cast<const std::uint8_t*>(padded), line, pixel};
 }
 
+/// See Int8Tile.
+std::int64_t Int8Product::pixel_groups() const {
+  const std::int64_t bytes = shape_.c * unit_->code_bytes;
+  const bool is_shared = shape_.kw == 3 && shape_.stride_w == 1 && !are_windows_ && bytes % kStepBytes == 0;
+  return is_shared ? bytes / kStepBytes : 0;
+}
+
 /// A tile of a block, for what does not depend on the place in the image.
-Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8Results& results,
-                              std::uint8_t* y) const {
+Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8Results& results, std::uint8_t* y,
+                              const std::uint8_t* other) const {
   const Range vectors = blocks_[block];
   const std::int64_t group_outputs = shape_.o / shape_.groups;
   const std::int64_t output = vectors.begin * unit_->lanes;
@@ -204,6 +227,8 @@ Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8
                 .weight = reinterpret_cast<const std::int8_t*>(weight_.get()) + lane * shape_.kh * steps_ * kStepBytes,
                 .start = results.start + lane,
                 .requantization = results.requantization,
+                .addition = results.addition,
+                .other = other == nullptr ? nullptr : other + group * group_outputs + output,
                 .outputs = std::min(vectors.end * unit_->lanes, group_outputs) - output,
                 .y = y + (group * group_outputs + output) * results.bytes,
                 .y_stride = shape_.o * results.bytes};
@@ -215,7 +240,7 @@ Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8
 }
 
 void Int8Product::run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Range lines, const Int8Results& results,
-                            std::uint8_t* y, const TileObservation* observation) const {
+                            std::uint8_t* y, const std::uint8_t* other, const TileObservation* observation) const {
   const std::int64_t step = pool_ ? 2 : 1;
   const std::int64_t width = shape_.out_w() / step;
   const Range seen{lines.begin * step, lines.end * step};
@@ -226,8 +251,11 @@ void Int8Product::run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Ra
   for (std::int64_t group = 0; group < shape_.groups; ++group) {
     const Lines from = lines_of(x, x_zero_point, seen, group);
     for (std::int64_t block = 0; block < blocks_.count; ++block) {
-      Int8Tile tile = tile_of(group, block, results, y + lines.begin * width * shape_.o * results.bytes);
+      const std::int64_t first_output = lines.begin * width * shape_.o * results.bytes;
+      Int8Tile tile =
+          tile_of(group, block, results, y + first_output, other == nullptr ? nullptr : other + first_output);
       tile.pixel_stride = from.pixel;
+      tile.pixel_groups = pixel_groups();
       tile.line_stride = shape_.stride_h * from.line;
       tile.kernel_row_stride = shape_.dilation_h * from.line;
       if (observation != nullptr) {
@@ -246,7 +274,7 @@ void Int8Product::run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Ra
 }
 
 void Int8Product::run_rows(const std::uint8_t* x, std::int64_t rows, Range blocks, const Int8Results& results,
-                           std::uint8_t* y) const {
+                           std::uint8_t* y, const std::uint8_t* other) const {
   const std::int64_t row = shape_.c * unit_->code_bytes;
   const bool is_copied = row % kStepBytes != 0 || unit_->code_bytes > 1;
   const std::int64_t chunk = is_copied ? std::clamp<std::int64_t>(kRowBytes / row, 1, rows) : rows;
@@ -263,7 +291,8 @@ void Int8Product::run_rows(const std::uint8_t* x, std::int64_t rows, Range block
       from = reinterpret_cast<const std::uint8_t*>(copy);
     }
     for (std::int64_t block = blocks.begin; block < blocks.end; ++block) {
-      Int8Tile tile = tile_of(0, block, results, y + first * shape_.o * results.bytes);
+      const std::int64_t first_output = first * shape_.o * results.bytes;
+      Int8Tile tile = tile_of(0, block, results, y + first_output, other == nullptr ? nullptr : other + first_output);
       tile.x = from;
       tile.pixel_stride = row;
       run_tiles(tile, count, (*results.kernels)[static_cast<std::size_t>(blocks_[block].size() - 1)], row);

@@ -14,6 +14,7 @@ struct Int8Results {
   const Int8Kernels* kernels = nullptr;  ///< of int8_unit()
   const std::int32_t* start = nullptr;   ///< what sums begin with
   TileRequantization requantization = {};
+  TileAddition addition = {};
   std::int64_t bytes = 1;  ///< of a result: 1 of codes, 4 of sums
 };
 
@@ -31,12 +32,14 @@ class Int8Product {
   std::int64_t blocks() const { return blocks_.count; }
 
   /// y of the lines of one image, or with pooling lines of windows, on the calling thread. Padding is with
-  /// x_zero_point. `y` is of the whole image. `observation`, of the first of these lines, may be null.
+  /// x_zero_point. `y` is of the whole image, and so is `other`, for kernels that add it. `observation`, of the first
+  /// of these lines, may be null.
   void run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Range lines, const Int8Results& results,
-                 std::uint8_t* y, const TileObservation* observation = nullptr) const;
+                 std::uint8_t* y, const std::uint8_t* other = nullptr,
+                 const TileObservation* observation = nullptr) const;
   /// Of some blocks of outputs of `rows` images of one pixel. REQUIRES: a linear layer's shape.
-  void run_rows(const std::uint8_t* x, std::int64_t rows, Range blocks, const Int8Results& results,
-                std::uint8_t* y) const;
+  void run_rows(const std::uint8_t* x, std::int64_t rows, Range blocks, const Int8Results& results, std::uint8_t* y,
+                const std::uint8_t* other = nullptr) const;
 
   const std::shared_ptr<std::byte>& weight() const { return weight_; }
   std::size_t weight_bytes() const { return weight_bytes_; }
@@ -45,7 +48,9 @@ class Int8Product {
   struct Lines;
   void pack(const std::int8_t* weight, std::int64_t group, std::int64_t block);
   Lines lines_of(const std::uint8_t* image, std::uint8_t x_zero_point, Range lines, std::int64_t group) const;
-  Int8Tile tile_of(std::int64_t group, std::int64_t block, const Int8Results& results, std::uint8_t* y) const;
+  std::int64_t pixel_groups() const;
+  Int8Tile tile_of(std::int64_t group, std::int64_t block, const Int8Results& results, std::uint8_t* y,
+                   const std::uint8_t* other) const;
 
   ConvShape shape_;
   const Int8Unit* unit_;

@@ -15,6 +15,7 @@ struct Plain {
   static constexpr int kLanes = 8;
   static constexpr int kCodeBytes = 2;
   static constexpr std::array kPixels{2};
+  static constexpr bool kSharesColumns = false;
   static constexpr std::array kWindows{1};
 
   static Vector zero() { return {}; }

@@ -22,13 +22,18 @@ struct Int8Tile {
   std::int64_t kernel_rows = 1;
   std::int64_t kernel_row_stride = 0;
   std::int64_t groups = 1;
+  /// Groups of a pixel, where the kernel's rows are of three neighbouring pixels and pixels' windows begin one pixel
+  /// apart; else 0.
+  std::int64_t pixel_groups = 0;
   const std::int8_t* weight = nullptr;  ///< [kernel_rows * groups][V][outputs of a vector][4 bytes], aligned to 64
   const std::int32_t* start = nullptr;  ///< [V][outputs of a vector]: what the sums begin with
   TileRequantization requantization = {};
-  TileObservation observation = {};  ///< read by observed kernels only
-  std::int64_t outputs = 0;          ///< those of the V vectors that exist, which are stored
-  std::uint8_t* y = nullptr;         ///< codes, or s32 sums
-  std::int64_t y_stride = 0;         ///< from a pixel's results to the next one's
+  TileObservation observation = {};     ///< read by observed kernels only
+  TileAddition addition = {};           ///< read by adding kernels only, and so is `other`
+  const std::uint8_t* other = nullptr;  ///< codes that are added, y_stride bytes from pixel to pixel
+  std::int64_t outputs = 0;             ///< those of the V vectors that exist, which are stored
+  std::uint8_t* y = nullptr;            ///< codes, or s32 sums
+  std::int64_t y_stride = 0;            ///< from a pixel's results to the next one's
 };
 
 using Int8Kernel = void (*)(const Int8Tile&);
@@ -38,10 +43,11 @@ using Int8Kernels = std::array<std::span<const Int8Kernel>, 4>;
 
 /// A vector unit.
 struct Int8Unit {
-  std::int64_t lanes = 0;       ///< outputs of a vector
-  std::int64_t code_bytes = 0;  ///< of a code, and of a weight, in memory that tiles read: 1 or 2
-  Int8Kernels codes;            ///< codes of sums that have their bias in them
-  Int8Kernels biased_codes;     ///< codes with TileRequantization::bias
+  std::int64_t lanes = 0;           ///< outputs of a vector
+  std::int64_t code_bytes = 0;      ///< of a code, and of a weight, in memory that tiles read: 1 or 2
+  Int8Kernels codes;                ///< codes of sums that have their bias in them
+  Int8Kernels biased_codes;         ///< codes with TileRequantization::bias
+  Int8Kernels added, biased_added;  ///< codes of the sums with other codes
   /// Codes with their bias, masks and ranges, for training. REQUIRES: all outputs of the V vectors exist.
   Int8Kernels observed;
   /// The largest code of each of [pixels] windows of 2 x 2 pixels, side by side, without and with a bias. The largest

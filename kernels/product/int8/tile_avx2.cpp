@@ -15,6 +15,7 @@ struct Bits256 {
   using Seen = Avx2Seen;
   static constexpr int kLanes = 8;
   static constexpr std::array kPixels{12, 6};
+  static constexpr bool kSharesColumns = false;
   static constexpr std::array kWindows{3, 1};
 
   DETENT_TILE static Vector zero() { return _mm256_setzero_si256(); }

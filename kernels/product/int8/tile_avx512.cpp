@@ -15,6 +15,7 @@ struct Bits512 {
   using Seen = Avx512Seen;
   static constexpr int kLanes = 16;
   static constexpr std::array kPixels{14, 14, 8, 6};
+  static constexpr bool kSharesColumns = true;
   static constexpr std::array kWindows{6, 3};
 
   DETENT_TILE static Vector zero() { return _mm512_setzero_si512(); }

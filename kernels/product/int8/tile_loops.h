@@ -14,10 +14,43 @@
 ///   kLanes           outputs of a vector
 ///   kCodeBytes       see Int8Unit
 ///   kPixels          [V - 1]: the most pixels of a tile, as registers allow
+///   kSharesColumns   whether it has registers for multiply_shared
 ///   kWindows         [V - 1]: the most windows of a pooled tile
 ///   zero, load, store, broadcast (of four bytes), largest, add_products (of a group's codes and weights)
 namespace detent::kernels {
 namespace {
+
+constexpr int kSharedColumns = 3;
+
+/// multiply() of one line and vector where kernel rows are of three neighbouring pixels, whose own windows lie beside
+/// each other: what a pixel's codes are broadcast for serves three sums.
+template <typename Unit, int P>
+DETENT_TILE void multiply_shared(const Int8Tile& t, typename Unit::Vector (&acc)[P][1]) {
+  constexpr int kNear = 8;
+  const std::int64_t stride = t.pixel_stride;
+  const std::int64_t column = 4 * Unit::kLanes * t.pixel_groups;
+  const std::int8_t* weight = t.weight;
+  for (std::int64_t row = 0; row < t.kernel_rows; ++row, weight += (kSharedColumns - 1) * column) {
+    const std::uint8_t* x = t.x + row * t.kernel_row_stride;
+    const std::uint8_t* const end = x + 4 * t.pixel_groups;
+    const std::uint8_t* far = x + kNear * stride;
+    for (; x != end; x += 4, far += 4, weight += 4 * Unit::kLanes) {
+      const typename Unit::Vector w[kSharedColumns] = {Unit::load(weight), Unit::load(weight + column),
+                                                       Unit::load(weight + 2 * column)};
+#pragma GCC unroll 32
+      for (int pixel = 0; pixel < P + kSharedColumns - 1; ++pixel) {
+        const typename Unit::Vector codes =
+            Unit::broadcast(pixel < kNear ? x + pixel * stride : far + (pixel - kNear) * stride);
+#pragma GCC unroll 4
+        for (int i = 0; i < kSharedColumns; ++i) {
+          if (i <= pixel && pixel - i < P) {
+            Unit::add_products(acc[pixel - i][0], codes, w[i]);
+          }
+        }
+      }
+    }
+  }
+}
 
 /// Adds the products of kLines lines of kColumns pixels to `acc`, pixel by pixel of V vectors.
 template <typename Unit, int kLines, int kColumns, int V>
@@ -27,6 +60,12 @@ DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       acc[p][v] = Unit::load(t.start + Unit::kLanes * v);
+    }
+  }
+  if constexpr (Unit::kSharesColumns && kLines == 1 && V == 1) {
+    if (t.pixel_groups > 0) {
+      multiply_shared<Unit, kColumns>(t, acc);
+      return;
     }
   }
   constexpr int kNear = 8;
@@ -80,9 +119,18 @@ DETENT_TILE void copy_part(std::uint8_t* to, const std::uint8_t* from, std::int6
   }
 }
 
-/// Clamps and stores the rounded codes of as many pixels, from kFirst on, as one vector holds.
-template <typename Unit, int kFirst, int P, int V>
-DETENT_TILE void store_vector(const Int8Tile& t, const typename Unit::Vector (&q)[P][V]) {
+/// Where codes go. A copy of what the tile says, since a store of bytes might change that for all that compilers know.
+struct CodesTo {
+  TileRequantization clamps;
+  std::int64_t outputs;
+  std::uint8_t* y;
+  std::int64_t y_stride;
+};
+
+/// Clamps and stores the rounded codes of as many pixels, from kFirst on, as one vector holds. kWhole: all outputs of V
+/// vectors exist.
+template <typename Unit, bool kWhole, int kFirst, int P, int V>
+DETENT_TILE void store_vector(const CodesTo& to, const typename Unit::Vector (&q)[P][V]) {
   constexpr int kBytes = V * Unit::kLanes;
   constexpr int kPixels = std::min(4 / V, P - kFirst);
   typename Unit::Vector four[4];
@@ -90,9 +138,9 @@ DETENT_TILE void store_vector(const Int8Tile& t, const typename Unit::Vector (&q
   for (int i = 0; i < 4; ++i) {
     four[i] = i < kPixels * V ? q[kFirst + i / V][i % V] : Unit::zero();
   }
-  const typename Unit::Vector codes = clamp_and_pack(four, t.requantization);
-  std::uint8_t* const y = t.y + kFirst * t.y_stride;
-  if (kPixels * V == 4 && t.outputs == kBytes && (kPixels == 1 || t.y_stride == kBytes)) {
+  const typename Unit::Vector codes = clamp_and_pack(four, to.clamps);
+  std::uint8_t* const y = to.y + kFirst * to.y_stride;
+  if (kWhole && kPixels * V == 4 && (kPixels == 1 || to.y_stride == kBytes)) {
     Unit::store(y, codes);
     return;
   }
@@ -100,21 +148,31 @@ DETENT_TILE void store_vector(const Int8Tile& t, const typename Unit::Vector (&q
   Unit::store(bytes, codes);
 #pragma GCC unroll 4
   for (int i = 0; i < kPixels; ++i) {
-    copy_part<kBytes>(y + i * t.y_stride, bytes + i * kBytes, t.outputs);
+    if constexpr (kWhole) {
+      std::memcpy(y + i * to.y_stride, bytes + i * kBytes, kBytes);
+    } else {
+      copy_part<kBytes>(y + i * to.y_stride, bytes + i * kBytes, to.outputs);
+    }
   }
 }
 
 /// Not a loop, so that sums surely stay in registers.
-template <typename Unit, int P, int V, int... kVectors>
-DETENT_TILE void store_vectors(const Int8Tile& t, const typename Unit::Vector (&q)[P][V],
+template <typename Unit, bool kWhole, int P, int V, int... kVectors>
+DETENT_TILE void store_vectors(const CodesTo& to, const typename Unit::Vector (&q)[P][V],
                                std::integer_sequence<int, kVectors...>) {
-  (store_vector<Unit, kVectors*(4 / V), P, V>(t, q), ...);
+  (store_vector<Unit, kWhole, kVectors*(4 / V), P, V>(to, q), ...);
 }
 
 template <typename Unit, int P, int V>
 DETENT_TILE void store_codes(const Int8Tile& t, const typename Unit::Vector (&q)[P][V]) {
   constexpr int kTogether = 4 / V;
-  store_vectors<Unit, P, V>(t, q, std::make_integer_sequence<int, (P + kTogether - 1) / kTogether>());
+  constexpr auto kVectors = std::make_integer_sequence<int, (P + kTogether - 1) / kTogether>();
+  const CodesTo to{t.requantization, t.outputs, t.y, t.y_stride};
+  if (to.outputs == V * Unit::kLanes) {
+    store_vectors<Unit, true, P, V>(to, q, kVectors);
+  } else {
+    store_vectors<Unit, false, P, V>(to, q, kVectors);
+  }
 }
 
 template <typename Unit, bool kBias, int P, int V>
@@ -137,6 +195,37 @@ struct Codes {
     typename Unit::Vector acc[P][V];
     multiply<Unit, 1, P, V>(t, acc);
     requantize_and_store<Unit, kBias, P, V>(t, acc);
+  }
+};
+
+template <typename Unit, bool kBias>
+struct Added {
+  static constexpr const auto& kMost = Unit::kPixels;
+  template <int P, int V>
+  DETENT_TILE_KERNEL static void tile(const Int8Tile& t) {
+    constexpr int kBytes = V * Unit::kLanes;
+    const std::uint8_t* other = t.other;
+    std::int64_t stride = t.y_stride;
+    alignas(64) std::uint8_t filled[P * kBytes];
+    if (t.outputs < kBytes) {
+#pragma GCC unroll 32
+      for (int p = 0; p < P; ++p) {
+        copy_part<kBytes>(filled + p * kBytes, other + p * stride, t.outputs);
+      }
+      other = filled;
+      stride = kBytes;
+    }
+    typename Unit::Vector acc[P][V];
+    multiply<Unit, 1, P, V>(t, acc);
+#pragma GCC unroll 32
+    for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+        acc[p][v] = requantize_and_add<kBias>(acc[p][v], t.requantization, Unit::kLanes * v, t.addition,
+                                              other + p * stride + Unit::kLanes * v);
+      }
+    }
+    store_codes<Unit, P, V>(t, acc);
   }
 };
 
@@ -240,6 +329,8 @@ Int8Unit unit_of() {
           .code_bytes = Unit::kCodeBytes,
           .codes = kernels_of<Codes<Unit, false>>(),
           .biased_codes = kernels_of<Codes<Unit, true>>(),
+          .added = kernels_of<Added<Unit, false>>(),
+          .biased_added = kernels_of<Added<Unit, true>>(),
           .observed = kernels_of<Observed<Unit>>(),
           .pooled = kernels_of<Pooled<Unit, false>>(),
           .biased_pooled = kernels_of<Pooled<Unit, true>>(),
