@@ -18,7 +18,7 @@
 namespace detent::kernels {
 
 /// Elements of a block of those rows that vectors leave.
-inline constexpr std::int64_t kBlock = 512;
+inline constexpr std::int64_t kColumnBlock = 512;
 /// Terms that are added up in f32 before they go to a double.
 inline constexpr std::int64_t kRowsInF32 = 32;
 
@@ -58,23 +58,34 @@ struct RequantizedColumns {
   Inside inside;
 };
 
+/// What requantize_add computes with.
+struct AddedCodes {
+  std::int32_t a_zero, b_zero;
+  float a_multiplier, b_multiplier, a_scale, b_scale;
+  float zero_point, lower, upper, positive;
+  Inside inside;
+};
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #define DETENT_HAS_COLUMN_KERNELS 1
 
-/// What the functions of straight_through.h and batch_sums.h do, of long rows.
-#define DETENT_DECLARE_COLUMN_KERNELS(Kernels)                                                                  \
-  struct Kernels {                                                                                              \
-    template <typename G, typename T>                                                                           \
-    static void scale(const G* dy, const std::uint8_t* mask, Columns size, const float* factor, T* dst);        \
-    template <typename G, typename S, typename T>                                                               \
-    static void affine(const G* dy, const std::uint8_t* mask, const S* acc, Columns size,                       \
-                       const ColumnTables<3>& tables, T* dst);                                                  \
-    template <typename G, typename S>                                                                           \
-    static void sums(const G* dy, const std::uint8_t* mask, const S* acc, Columns size, double* sum_g,          \
-                     double* sum_g_acc);                                                                        \
-    static void moments(const std::int32_t* acc, Columns size, const ColumnMoments& moments);                   \
-    static void requantize(const std::int32_t* acc, Columns size, const RequantizedColumns& r, std::uint8_t* y, \
-                           std::uint8_t* mask, std::int8_t* narrow);                                            \
+/// What the functions of straight_through.h and batch_sums.h do, of long rows. `add` is requantize_add of a multiple of
+/// 64 elements; 8 of them put their mask `mask_step` bytes further, and `seen` is as in TileObservation.
+#define DETENT_DECLARE_COLUMN_KERNELS(Kernels)                                                                    \
+  struct Kernels {                                                                                                \
+    template <typename G, typename T>                                                                             \
+    static void scale(const G* dy, const std::uint8_t* mask, Columns size, const float* factor, T* dst);          \
+    template <typename G, typename S, typename T>                                                                 \
+    static void affine(const G* dy, const std::uint8_t* mask, const S* acc, Columns size,                         \
+                       const ColumnTables<3>& tables, T* dst);                                                    \
+    template <typename G, typename S>                                                                             \
+    static void sums(const G* dy, const std::uint8_t* mask, const S* acc, Columns size, double* sum_g,            \
+                     double* sum_g_acc);                                                                          \
+    static void moments(const std::int32_t* acc, Columns size, const ColumnMoments& moments);                     \
+    static void requantize(const std::int32_t* acc, Columns size, const RequantizedColumns& r, std::uint8_t* y,   \
+                           std::uint8_t* mask, std::int8_t* narrow);                                              \
+    static void add(const std::uint8_t* a_q, const std::uint8_t* b_q, std::int64_t elements, const AddedCodes& t, \
+                    std::uint8_t* y, std::uint8_t* mask, std::int64_t mask_step, float* seen);                    \
   };
 DETENT_DECLARE_COLUMN_KERNELS(ColumnsAvx2)
 DETENT_DECLARE_COLUMN_KERNELS(ColumnsAvx512)
@@ -92,7 +103,7 @@ void by_vectors([[maybe_unused]] Fn&& fn) {
 /// Tables of whole rows, about a block long and a multiple of 8, so that blocks start at whole bytes of the mask.
 inline std::int64_t period_of(std::int64_t outputs) {
   const std::int64_t unit = outputs * (8 / std::gcd(outputs, std::int64_t{8}));
-  return unit * std::max<std::int64_t>(1, kBlock / unit);
+  return unit * std::max<std::int64_t>(1, kColumnBlock / unit);
 }
 
 /// Tables of `period` elements, filled with the constants over and over.

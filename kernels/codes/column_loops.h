@@ -5,6 +5,7 @@
 
 #include "detent/core/float16.h"
 #include "detent/kernels/codes/column_kernels.h"
+#include "detent/kernels/codes/requantize_tile.h"
 
 // The loops of column_kernels.h as templates over a vector unit. A source that makes them for a unit defines
 // DETENT_COLUMNS, the attributes of functions for that unit (which cannot depend on a template's parameter), and
@@ -12,8 +13,9 @@
 //   Vector, Mask   f32 of its lanes, and which of them pass
 //   kLanes         of a vector; four vectors are a part of a row
 //   load           of f32, bf16, s8, s32 as f32;  mask of bits;  passed: a vector where the mask is set, else 0
-//   add, multiply, multiply_add (rounded once), clamp, store of f32 and bf16, store_codes of rounded numbers
-//   Moments        of kMomentVectors vectors of s32
+//   load_code of u8 less a zero point
+//   add, subtract, multiply, multiply_add (rounded once), smaller, larger, clamp, is_between, store of f32 and bf16,
+//   store_codes of rounded numbers Moments        of kMomentVectors vectors of s32
 namespace detent::kernels {
 namespace {
 
@@ -128,6 +130,30 @@ DETENT_COLUMNS void requantize_columns(const std::int32_t* acc, Columns size, co
   }
 }
 
+template <typename Unit>
+DETENT_COLUMNS void add_elements(const std::uint8_t* a_q, const std::uint8_t* b_q, std::int64_t elements,
+                                 const AddedCodes& t, std::uint8_t* y, std::uint8_t* mask, std::int64_t mask_step,
+                                 float* seen) {
+  const auto a_multiplier = Unit::broadcast(t.a_multiplier), b_multiplier = Unit::broadcast(t.b_multiplier);
+  const auto a_scale = Unit::broadcast(t.a_scale), b_scale = Unit::broadcast(t.b_scale);
+  const auto zero_point = Unit::broadcast(t.zero_point), positive = Unit::broadcast(t.positive);
+  const auto low = Unit::broadcast(t.inside.low), high = Unit::broadcast(t.inside.high);
+  const auto lower = Unit::broadcast(t.lower), upper = Unit::broadcast(t.upper);
+  auto smallest = Unit::load(seen), largest = Unit::load(seen + kSeenLanes);
+  for (std::int64_t i = 0; i < elements; i += Unit::kLanes, mask += mask_step * (Unit::kLanes / 8)) {
+    const auto a = Unit::load_code(a_q + i, t.a_zero), b = Unit::load_code(b_q + i, t.b_zero);
+    const auto sum = Unit::add(Unit::multiply(a, a_multiplier), Unit::multiply(b, b_multiplier));
+    const auto code = Unit::add(sum, zero_point);
+    Unit::store_codes(Unit::clamp(code, lower, upper), y + i);
+    Unit::store_mask(Unit::is_between(code, low, high, sum, positive), mask);
+    const auto real = Unit::larger(Unit::add(Unit::multiply(a, a_scale), Unit::multiply(b, b_scale)), positive);
+    smallest = Unit::smaller(smallest, real);
+    largest = Unit::larger(largest, real);
+  }
+  Unit::store(smallest, seen);
+  Unit::store(largest, seen + kSeenLanes);
+}
+
 }  // namespace
 
 #define DETENT_COLUMN_SCALE(Kernels, G, T) \
@@ -147,29 +173,33 @@ DETENT_COLUMNS void requantize_columns(const std::int32_t* acc, Columns size, co
   DETENT_COLUMN_SUMS(Kernels, G, std::int32_t)
 
 /// Defines the functions of `Kernels` (see column_kernels.h) as the loops over `Unit`; within detent::kernels.
-#define DETENT_COLUMN_KERNELS(Kernels, Unit)                                                                    \
-  template <typename G, typename T>                                                                             \
-  void Kernels::scale(const G* dy, const std::uint8_t* mask, Columns size, const float* factor, T* dst) {       \
-    scale_columns<Unit>(dy, mask, size, factor, dst);                                                           \
-  }                                                                                                             \
-  template <typename G, typename S, typename T>                                                                 \
-  void Kernels::affine(const G* dy, const std::uint8_t* mask, const S* acc, Columns size,                       \
-                       const ColumnTables<3>& tables, T* dst) {                                                 \
-    affine_columns<Unit>(dy, mask, acc, size, tables, dst);                                                     \
-  }                                                                                                             \
-  template <typename G, typename S>                                                                             \
-  void Kernels::sums(const G* dy, const std::uint8_t* mask, const S* acc, Columns size, double* sum_g,          \
-                     double* sum_g_acc) {                                                                       \
-    sum_columns<Unit>(dy, mask, acc, size, sum_g, sum_g_acc);                                                   \
-  }                                                                                                             \
-  void Kernels::moments(const std::int32_t* acc, Columns size, const ColumnMoments& moments) {                  \
-    moments_of_columns<Unit>(acc, size, moments);                                                               \
-  }                                                                                                             \
-  void Kernels::requantize(const std::int32_t* acc, Columns size, const RequantizedColumns& r, std::uint8_t* y, \
-                           std::uint8_t* mask, std::int8_t* narrow) {                                           \
-    requantize_columns<Unit>(acc, size, r, y, mask, narrow);                                                    \
-  }                                                                                                             \
-  DETENT_COLUMN_GRADIENT(Kernels, float)                                                                        \
+#define DETENT_COLUMN_KERNELS(Kernels, Unit)                                                                      \
+  template <typename G, typename T>                                                                               \
+  void Kernels::scale(const G* dy, const std::uint8_t* mask, Columns size, const float* factor, T* dst) {         \
+    scale_columns<Unit>(dy, mask, size, factor, dst);                                                             \
+  }                                                                                                               \
+  template <typename G, typename S, typename T>                                                                   \
+  void Kernels::affine(const G* dy, const std::uint8_t* mask, const S* acc, Columns size,                         \
+                       const ColumnTables<3>& tables, T* dst) {                                                   \
+    affine_columns<Unit>(dy, mask, acc, size, tables, dst);                                                       \
+  }                                                                                                               \
+  template <typename G, typename S>                                                                               \
+  void Kernels::sums(const G* dy, const std::uint8_t* mask, const S* acc, Columns size, double* sum_g,            \
+                     double* sum_g_acc) {                                                                         \
+    sum_columns<Unit>(dy, mask, acc, size, sum_g, sum_g_acc);                                                     \
+  }                                                                                                               \
+  void Kernels::moments(const std::int32_t* acc, Columns size, const ColumnMoments& moments) {                    \
+    moments_of_columns<Unit>(acc, size, moments);                                                                 \
+  }                                                                                                               \
+  void Kernels::requantize(const std::int32_t* acc, Columns size, const RequantizedColumns& r, std::uint8_t* y,   \
+                           std::uint8_t* mask, std::int8_t* narrow) {                                             \
+    requantize_columns<Unit>(acc, size, r, y, mask, narrow);                                                      \
+  }                                                                                                               \
+  void Kernels::add(const std::uint8_t* a_q, const std::uint8_t* b_q, std::int64_t elements, const AddedCodes& t, \
+                    std::uint8_t* y, std::uint8_t* mask, std::int64_t mask_step, float* seen) {                   \
+    add_elements<Unit>(a_q, b_q, elements, t, y, mask, mask_step, seen);                                          \
+  }                                                                                                               \
+  DETENT_COLUMN_GRADIENT(Kernels, float)                                                                          \
   DETENT_COLUMN_GRADIENT(Kernels, Bf16Bits)
 
 }  // namespace detent::kernels

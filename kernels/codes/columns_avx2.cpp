@@ -27,6 +27,10 @@ struct Avx2 {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
   }
   DETENT_COLUMNS static Vector load(const std::int32_t* from) { return _mm256_cvtepi32_ps(load_integers(from)); }
+  DETENT_COLUMNS static Vector load_code(const std::uint8_t* from, std::int32_t zero_point) {
+    const __m256i codes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(codes, _mm256_set1_epi32(zero_point)));
+  }
   DETENT_COLUMNS static Mask mask(const std::uint8_t* bits) {
     const __m256i bit_of_lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     return _mm256_castsi256_ps(
@@ -37,9 +41,9 @@ struct Avx2 {
   DETENT_COLUMNS static Vector subtract(Vector x, Vector y) { return _mm256_sub_ps(x, y); }
   DETENT_COLUMNS static Vector multiply(Vector x, Vector y) { return _mm256_mul_ps(x, y); }
   DETENT_COLUMNS static Vector multiply_add(Vector x, Vector y, Vector z) { return _mm256_fmadd_ps(x, y, z); }
-  DETENT_COLUMNS static Vector clamp(Vector x, Vector low, Vector high) {
-    return _mm256_min_ps(_mm256_max_ps(x, low), high);
-  }
+  DETENT_COLUMNS static Vector smaller(Vector x, Vector y) { return _mm256_min_ps(x, y); }
+  DETENT_COLUMNS static Vector larger(Vector x, Vector y) { return _mm256_max_ps(x, y); }
+  DETENT_COLUMNS static Vector clamp(Vector x, Vector low, Vector high) { return smaller(larger(x, low), high); }
   DETENT_COLUMNS static Mask is_between(Vector x, Vector low, Vector high, Vector value, Vector positive) {
     const Mask inside = _mm256_and_ps(_mm256_cmp_ps(x, low, _CMP_GE_OQ), _mm256_cmp_ps(x, high, _CMP_LE_OQ));
     return _mm256_and_ps(inside, _mm256_cmp_ps(value, positive, _CMP_GT_OQ));

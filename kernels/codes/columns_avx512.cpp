@@ -29,6 +29,10 @@ struct Avx512 {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
   }
   DETENT_COLUMNS static Vector load(const std::int32_t* from) { return _mm512_cvtepi32_ps(_mm512_loadu_si512(from)); }
+  DETENT_COLUMNS static Vector load_code(const std::uint8_t* from, std::int32_t zero_point) {
+    const __m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    return _mm512_cvtepi32_ps(_mm512_sub_epi32(codes, _mm512_set1_epi32(zero_point)));
+  }
   DETENT_COLUMNS static Mask mask(const std::uint8_t* bits) {
     Mask mask = 0;
     std::memcpy(&mask, bits, sizeof(mask));
@@ -39,9 +43,9 @@ struct Avx512 {
   DETENT_COLUMNS static Vector subtract(Vector x, Vector y) { return _mm512_sub_ps(x, y); }
   DETENT_COLUMNS static Vector multiply(Vector x, Vector y) { return _mm512_mul_ps(x, y); }
   DETENT_COLUMNS static Vector multiply_add(Vector x, Vector y, Vector z) { return _mm512_fmadd_ps(x, y, z); }
-  DETENT_COLUMNS static Vector clamp(Vector x, Vector low, Vector high) {
-    return _mm512_min_ps(_mm512_max_ps(x, low), high);
-  }
+  DETENT_COLUMNS static Vector smaller(Vector x, Vector y) { return _mm512_min_ps(x, y); }
+  DETENT_COLUMNS static Vector larger(Vector x, Vector y) { return _mm512_max_ps(x, y); }
+  DETENT_COLUMNS static Vector clamp(Vector x, Vector low, Vector high) { return smaller(larger(x, low), high); }
   DETENT_COLUMNS static Mask is_between(Vector x, Vector low, Vector high, Vector value, Vector positive) {
     const Mask above = _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(value, positive, _CMP_GT_OQ), x, low, _CMP_GE_OQ);
     return _mm512_mask_cmp_ps_mask(above, x, high, _CMP_LE_OQ);

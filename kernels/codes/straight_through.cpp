@@ -16,7 +16,7 @@ namespace {
 
 // What vectors leave is worked on in blocks of whole rows, or of parts of a long row: the bits of a block become bytes
 // and the constants of the outputs a table as long as the block, so that the arithmetic is plain loops.
-using Open = std::array<std::uint8_t, kBlock + 64>;  // not 0 where the gradient passes
+using Open = std::array<std::uint8_t, kColumnBlock + 64>;  // not 0 where the gradient passes
 
 #if defined(__x86_64__) && defined(__GNUC__)
 __attribute__((target("avx512f,avx512bw"))) void open_by_512(const std::uint8_t* bits, std::int64_t count,
@@ -120,8 +120,8 @@ void for_each_block(const std::uint8_t* mask, std::int64_t rows, std::int64_t ou
   const std::int64_t elements = rows * outputs;
   for (std::int64_t begin = 0; begin < elements; begin += period) {
     const std::int64_t end = std::min(begin + period, elements);
-    for (std::int64_t i = begin; i < end; i += kBlock) {
-      const std::int64_t count = std::min(kBlock, end - i);
+    for (std::int64_t i = begin; i < end; i += kColumnBlock) {
+      const std::int64_t count = std::min(kColumnBlock, end - i);
       open_block(mask, i, count, open);
       fn(i, i - begin, count, open.data());
     }
@@ -166,9 +166,9 @@ void masked_scale_of_winners(const PoolShape& pool, const G* dy, const std::uint
                              std::int64_t first, const float* factor, float* dst) {
   Open open, passes;
   const std::int64_t row = pool.output_row();
-  for (std::int64_t i = 0; i < row; i += std::min(kBlock, pool.c - i % pool.c)) {
+  for (std::int64_t i = 0; i < row; i += std::min(kColumnBlock, pool.c - i % pool.c)) {
     const std::int64_t o = i % pool.c;
-    const std::int64_t count = std::min(kBlock, pool.c - o);
+    const std::int64_t count = std::min(kColumnBlock, pool.c - o);
     const std::int64_t ph = i / pool.c / pool.out_w(), pw = i / pool.c % pool.out_w();
     std::fill_n(passes.data(), count, std::uint8_t{0});
     for (std::int64_t k = 0; k < pool.window(); ++k) {
