@@ -7,6 +7,7 @@
 
 #include "detent/core/memory.h"
 #include "detent/core/processor/vectorized.h"
+#include "detent/kernels/product/int8/pack.h"
 
 namespace detent::kernels {
 namespace {
@@ -167,10 +168,16 @@ void Int8Product::pack(const std::int8_t* weight, std::int64_t group, std::int64
     for (std::int64_t k = 0; k < row; k += kPackedTogether) {
       std::byte* const to = packed + (i * steps_ + k * unit_->code_bytes / kStepBytes) * stride;
       const std::int64_t codes = std::min(kPackedTogether, row - k);
+      std::int64_t packed_codes = 0;  // of the eight outputs that this one belongs to
       for (std::int64_t lane = 0; lane < count; ++lane) {
         const std::int8_t* const from = first + lane * depth + i * row + k;
-        unit_->code_bytes == 1 ? pack_row<std::int8_t>(from, codes, stride, to + lane * kStepBytes)
-                               : pack_row<std::int16_t>(from, codes, stride, to + lane * kStepBytes);
+        if (lane % 8 == 0) {
+          packed_codes =
+              lane + 8 <= count ? pack_eight(from, depth, codes, unit_->code_bytes, stride, to + lane * kStepBytes) : 0;
+        }
+        std::byte* const rest = to + packed_codes * unit_->code_bytes / kStepBytes * stride + lane * kStepBytes;
+        unit_->code_bytes == 1 ? pack_row<std::int8_t>(from + packed_codes, codes - packed_codes, stride, rest)
+                               : pack_row<std::int16_t>(from + packed_codes, codes - packed_codes, stride, rest);
       }
     }
   }
