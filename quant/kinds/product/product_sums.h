@@ -20,8 +20,9 @@ struct NarrowSums {
 };
 
 /// The sums of a product of codes, s32 [N, OH, OW, O], for those who need them more than once: batch statistics, the
-/// codes that are normalized with them, and exact gradients. They are made again each time from the codes, which are
-/// kept anyway, a few images at a time in cache. Cheap to copy.
+/// codes that are normalized with them, and exact gradients. A forward pass keeps them where that is cheaper
+/// (visit_first); from it to the backward pass only codes are kept, from which they are made again, a few images at a
+/// time in cache. Cheap to copy.
 class ProductSums {
  public:
   /// REQUIRES: the memory of `x` and `weight` does not change while this is in use. Sums of weights that have groups,
