@@ -2,24 +2,21 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
+#include <bit>
 
 #include "detent/core/float16.h"
 #include "detent/core/memory.h"
 #include "detent/core/processor/intrinsics.h"
 #include "detent/core/processor/units.h"
 #include "detent/core/processor/vectorized.h"
-#include "detent/kernels/codes/rounding.h"
+#include "detent/kernels/codes/column_kernels.h"
 
 namespace detent::kernels {
 namespace {
 
-// Elements are worked on in blocks of whole rows, or of parts of a long row: the bits of a block become bytes and the
-// constants of the outputs a table as long as the block, so that the arithmetic is plain vector loops.
-constexpr std::int64_t kBlock = 512;
-/// Terms that are added up in f32 before they go to a double.
-constexpr std::int64_t kPeriodsInF32 = 32;
-using Open = std::array<std::uint8_t, kBlock + 64>;  // not 0 where the gradient passes
+// What vectors leave is worked on in blocks of whole rows, or of parts of a long row: the bits of a block become bytes
+// and the constants of the outputs a table as long as the block, so that the arithmetic is plain loops.
+using Open = std::array<std::uint8_t, kColumnBlock + 64>;  // not 0 where the gradient passes
 
 #if defined(__x86_64__) && defined(__GNUC__)
 __attribute__((target("avx512f,avx512bw"))) void open_by_512(const std::uint8_t* bits, std::int64_t count,
@@ -102,32 +99,17 @@ DETENT_VECTORIZED void sums_block(const G* __restrict dy, const std::uint8_t* __
   }
 }
 
-DETENT_VECTORIZED
-void moments_block(const std::int32_t* __restrict acc, std::int64_t count, double* __restrict sum,
-                   double* __restrict squares, std::int32_t* __restrict smallest, std::int32_t* __restrict largest) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto value = static_cast<double>(acc[i]);
-    sum[i] += value;
-    squares[i] += value * value;
-    smallest[i] = std::min(smallest[i], acc[i]);
-    largest[i] = std::max(largest[i], acc[i]);
-  }
-}
-
-DETENT_VECTORIZED void narrow_block(const std::int32_t* __restrict acc, std::int64_t count,
-                                    const float* __restrict center, const float* __restrict inverse_step,
-                                    std::int8_t* __restrict narrow) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    narrow[i] = static_cast<std::int8_t>(
-        round_clamped((static_cast<float>(acc[i]) - center[i]) * inverse_step[i], -127.0F, 127.0F));
-  }
+[[gnu::always_inline]] inline void store_small(std::int32_t x, float* to) { *to = static_cast<float>(x); }
+/// Of numbers that bf16 has: the lower half of their f32 is 0.
+[[gnu::always_inline]] inline void store_small(std::int32_t x, Bf16Bits* to) {
+  *to = static_cast<Bf16Bits>(std::bit_cast<std::uint32_t>(static_cast<float>(x)) >> 16);
 }
 
 template <typename T>
 DETENT_VECTORIZED void center(const std::uint8_t* __restrict codes, std::int64_t elements, std::int32_t zero_point,
                               T* __restrict x) {
   for (std::int64_t i = 0; i < elements; ++i) {
-    demote(static_cast<float>(static_cast<std::int32_t>(codes[i]) - zero_point), &x[i]);
+    store_small(static_cast<std::int32_t>(codes[i]) - zero_point, &x[i]);
   }
 }
 
@@ -138,18 +120,20 @@ void for_each_block(const std::uint8_t* mask, std::int64_t rows, std::int64_t ou
   const std::int64_t elements = rows * outputs;
   for (std::int64_t begin = 0; begin < elements; begin += period) {
     const std::int64_t end = std::min(begin + period, elements);
-    for (std::int64_t i = begin; i < end; i += kBlock) {
-      const std::int64_t count = std::min(kBlock, end - i);
+    for (std::int64_t i = begin; i < end; i += kColumnBlock) {
+      const std::int64_t count = std::min(kColumnBlock, end - i);
       open_block(mask, i, count, open);
       fn(i, i - begin, count, open.data());
     }
   }
 }
 
-/// Tables of whole rows, about a block long and a multiple of 8, so that blocks start at whole bytes of the mask.
-std::int64_t period_of(std::int64_t outputs) {
-  const std::int64_t unit = outputs * (8 / std::gcd(outputs, std::int64_t{8}));
-  return unit * std::max<std::int64_t>(1, kBlock / unit);
+/// Moves on to the rows behind `taken` ones, a multiple of 8 elements.
+template <typename... T>
+void skip(std::int64_t taken, std::int64_t outputs, std::int64_t& rows, const std::uint8_t*& mask, T*&... elements) {
+  rows -= taken;
+  mask += taken * outputs / 8;
+  ((elements += taken * outputs), ...);
 }
 
 void add_to_doubles(const float* terms, std::int64_t count, double* sums) {
@@ -158,26 +142,17 @@ void add_to_doubles(const float* terms, std::int64_t count, double* sums) {
   }
 }
 
-/// `count` tables of one period each, filled with the constants over and over.
-template <std::size_t N>
-std::array<const float*, N> make_tables(const std::array<const float*, N>& constants, std::int64_t outputs,
-                                        std::int64_t period) {
-  float* table = thread_scratch_of<float>(N * static_cast<std::size_t>(period), Scratch::StraightThroughTables);
-  std::array<const float*, N> tables;
-  for (std::size_t i = 0; i < N; ++i, table += period) {
-    tables[i] = table;
-    for (std::int64_t column = 0; column < period; column += outputs) {
-      std::copy_n(constants[i], outputs, table + column);
-    }
-  }
-  return tables;
-}
-
 }  // namespace
 
 template <typename G, typename T>
 void masked_scale(const G* dy, const std::uint8_t* mask, std::int64_t rows, std::int64_t outputs, const float* factor,
                   T* dst) {
+  const LongRows vectors(rows, outputs);
+  if (vectors.taken > 0) {
+    const auto tables = make_tables<1>({factor}, outputs, vectors.size.columns);
+    by_vectors([&](auto kernels) { kernels.scale(raw(dy), mask, vectors.size, tables[0], raw(dst)); });
+    skip(vectors.taken, outputs, rows, mask, dy, dst);
+  }
   const std::int64_t period = period_of(outputs);
   const float* table = make_tables<1>({factor}, outputs, period)[0];
   for_each_block(mask, rows, outputs, period,
@@ -191,9 +166,9 @@ void masked_scale_of_winners(const PoolShape& pool, const G* dy, const std::uint
                              std::int64_t first, const float* factor, float* dst) {
   Open open, passes;
   const std::int64_t row = pool.output_row();
-  for (std::int64_t i = 0; i < row; i += std::min(kBlock, pool.c - i % pool.c)) {
+  for (std::int64_t i = 0; i < row; i += std::min(kColumnBlock, pool.c - i % pool.c)) {
     const std::int64_t o = i % pool.c;
-    const std::int64_t count = std::min(kBlock, pool.c - o);
+    const std::int64_t count = std::min(kColumnBlock, pool.c - o);
     const std::int64_t ph = i / pool.c / pool.out_w(), pw = i / pool.c % pool.out_w();
     std::fill_n(passes.data(), count, std::uint8_t{0});
     for (std::int64_t k = 0; k < pool.window(); ++k) {
@@ -211,6 +186,12 @@ void masked_scale_of_winners(const PoolShape& pool, const G* dy, const std::uint
 template <typename G, typename S, typename T>
 void masked_affine(const G* dy, const std::uint8_t* mask, const S* acc, std::int64_t rows, std::int64_t outputs,
                    const float* a, const float* b, const float* c, T* dst) {
+  const LongRows vectors(rows, outputs);
+  if (vectors.taken > 0) {
+    const auto tables = make_tables<3>({a, b, c}, outputs, vectors.size.columns);
+    by_vectors([&](auto kernels) { kernels.affine(raw(dy), mask, acc, vectors.size, tables, raw(dst)); });
+    skip(vectors.taken, outputs, rows, mask, dy, acc, dst);
+  }
   const std::int64_t period = period_of(outputs);
   const auto tables = make_tables<3>({a, b, c}, outputs, period);
   for_each_block(mask, rows, outputs, period,
@@ -223,11 +204,23 @@ void masked_affine(const G* dy, const std::uint8_t* mask, const S* acc, std::int
 template <typename G, typename S>
 void masked_sums(const G* dy, const std::uint8_t* mask, const S* acc, std::int64_t rows, std::int64_t outputs,
                  double* sum_g, double* sum_g_acc) {
+  const LongRows vectors(rows, outputs);
+  if (vectors.taken > 0) {
+    const auto columns = static_cast<std::size_t>(vectors.size.columns);
+    auto* const by_column = thread_scratch_of<double>(2 * columns, Scratch::StraightThroughTables);
+    std::fill_n(by_column, 2 * columns, 0.0);
+    by_vectors([&](auto kernels) { kernels.sums(raw(dy), mask, acc, vectors.size, by_column, by_column + columns); });
+    for (std::size_t i = 0; i < columns; ++i) {
+      sum_g[i % static_cast<std::size_t>(outputs)] += by_column[i];
+      sum_g_acc[i % static_cast<std::size_t>(outputs)] += by_column[columns + i];
+    }
+    skip(vectors.taken, outputs, rows, mask, dy, acc);
+  }
   // Each place of a period has sums of its own, so that no addition waits for the one before it.
   const std::int64_t period = period_of(outputs);
   float* const g = thread_scratch_of<float>(2 * static_cast<std::size_t>(period), Scratch::StraightThroughTables);
   float* const g_acc = g + period;
-  const std::int64_t most_rows = kPeriodsInF32 * (period / outputs);
+  const std::int64_t most_rows = kRowsInF32 * (period / outputs);
   for (std::int64_t row = 0; row < rows; row += most_rows) {
     const std::int64_t first = row * outputs;
     std::fill_n(g, 2 * period, 0.0F);
@@ -239,34 +232,6 @@ void masked_sums(const G* dy, const std::uint8_t* mask, const S* acc, std::int64
       add_to_doubles(g + column, outputs, sum_g);
       add_to_doubles(g_acc + column, outputs, sum_g_acc);
     }
-  }
-}
-
-void include_moments(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, SumMoments* moments) {
-  const std::int64_t period = period_of(outputs);
-  const auto count = static_cast<std::size_t>(period);
-  double* const sum = thread_scratch_of<double>(3 * count, Scratch::StraightThroughTables);
-  double* const squares = sum + period;
-  auto* const smallest = reinterpret_cast<std::int32_t*>(squares + period);
-  std::int32_t* const largest = smallest + period;
-  const SumMoments none;
-  std::fill_n(sum, 2 * count, 0.0);
-  std::fill_n(smallest, count, none.smallest);
-  std::fill_n(largest, count, none.largest);
-  for (std::int64_t i = 0; i < rows * outputs; i += period) {
-    moments_block(acc + i, std::min(period, rows * outputs - i), sum, squares, smallest, largest);
-  }
-  for (std::int64_t i = 0; i < period; ++i) {
-    moments[i % outputs].include({sum[i], squares[i], smallest[i], largest[i]});
-  }
-}
-
-void narrow_sums(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, const float* center,
-                 const float* inverse_step, std::int8_t* narrow) {
-  const std::int64_t period = period_of(outputs);
-  const auto tables = make_tables<2>({center, inverse_step}, outputs, period);
-  for (std::int64_t i = 0; i < rows * outputs; i += period) {
-    narrow_block(acc + i, std::min(period, rows * outputs - i), tables[0], tables[1], narrow + i);
   }
 }
 

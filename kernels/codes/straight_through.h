@@ -1,8 +1,6 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <limits>
 
 #include "detent/core/dtype.h"
 #include "detent/kernels/layers/pool.h"
@@ -24,7 +22,8 @@ void masked_scale_of_winners(const PoolShape& pool, const G* dy, const std::uint
                              std::int64_t first, const float* factor, float* dst);
 
 /// With g = dy where the mask is set, else 0:  dst[r, o] = (a[o] * g + b[o] * acc[r, o]) + c[o].
-/// It is the gradient through a batch norm whose input are the sums `acc`: S is s32, or s8 for sums from narrow_sums.
+/// It is the gradient through a batch norm whose input are the sums `acc`: S is s32, or s8 for sums from narrow_sums
+/// (batch_sums.h).
 template <typename G, typename S, typename T>
 void masked_affine(const G* dy, const std::uint8_t* mask, const S* acc, std::int64_t rows, std::int64_t outputs,
                    const float* a, const float* b, const float* c, T* dst);
@@ -34,26 +33,6 @@ void masked_affine(const G* dy, const std::uint8_t* mask, const S* acc, std::int
 template <typename G, typename S>
 void masked_sums(const G* dy, const std::uint8_t* mask, const S* acc, std::int64_t rows, std::int64_t outputs,
                  double* sum_g, double* sum_g_acc);
-
-/// The moments and the range of the sums of each output.
-struct SumMoments {
-  double sum = 0.0, squares = 0.0;
-  std::int32_t smallest = std::numeric_limits<std::int32_t>::max();
-  std::int32_t largest = std::numeric_limits<std::int32_t>::min();
-
-  void include(const SumMoments& other) {
-    sum += other.sum;
-    squares += other.squares;
-    smallest = std::min(smallest, other.smallest);
-    largest = std::max(largest, other.largest);
-  }
-};
-/// Includes acc [rows, outputs] in `moments`, of each output, in an order that depends on the shape alone.
-void include_moments(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, SumMoments* moments);
-
-/// narrow[r, o] = rne((float(acc[r, o]) - center[o]) * inverse_step[o]), within [-127, 127].
-void narrow_sums(const std::int32_t* acc, std::int64_t rows, std::int64_t outputs, const float* center,
-                 const float* inverse_step, std::int8_t* narrow);
 
 /// x[i] = codes[i] - zero_point as a number: exact in bf16, since it lies in [-255, 255].
 template <typename T>

@@ -99,9 +99,9 @@ Slices conv_slices(const ConvShape& shape);
 /// acc = sum (x_q - x_zero_point) * w_q in s32, exactly, on every processor: with VNNI as u8 x s8 products; without it
 /// (where the processor's 16-bit sums of such products would saturate) as products of 16-bit numbers. Padding is with
 /// x_zero_point. Each slice's sums are handed to `consume` while they are in cache. REQUIRES: the codes are those that
-/// the weight was packed for.
+/// the weight was packed for. With `sums` [N, OH, OW, O], not null, that is where they are made, and stay.
 void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point,
-                    const PackedWeight& weight, const SumsConsumer& consume);
+                    const PackedWeight& weight, const SumsConsumer& consume, std::int32_t* sums = nullptr);
 
 /// Whether the processor has VNNI units of 512 bits.
 bool has_int8_units();

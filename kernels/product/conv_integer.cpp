@@ -130,18 +130,22 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
 }
 
 void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point,
-                    const PackedWeight& weight, const SumsConsumer& consume) {
+                    const PackedWeight& weight, const SumsConsumer& consume, std::int32_t* sums) {
   shape.validate();
   check(x_zero_point >= 0 && x_zero_point <= 255, "conv2d_integer: expected a zero point in [0, 255], got ",
         x_zero_point);
   const PackedWeight::Impl& packed = packed_for("conv2d_integer", weight, Product::Integer, shape, DType::S8);
   const Slices slices = conv_slices(shape);
   const std::size_t most_sums = static_cast<std::size_t>((slices.rows / slices.count + 1) * shape.output_row());
+  const auto memory_of = [&](Range images) {
+    return sums != nullptr ? sums + images.begin * shape.output_row()
+                           : thread_scratch_of<std::int32_t>(most_sums, Scratch::ProductSums);
+  };
   if (packed.layout == WeightLayout::Tiles) {
     const std::vector<std::int32_t> start = packed.tiles->start(x_zero_point);
     parallel_slices(slices.count, [&](std::int64_t slice) {
       const Range images = slices[slice];
-      auto* acc = thread_scratch_of<std::int32_t>(most_sums, Scratch::ProductSums);
+      std::int32_t* const acc = memory_of(images);
       tile_sums(shape, x_q + images.begin * shape.input_row(), images.size(), x_zero_point, *packed.tiles, start.data(),
                 acc);
       consume(slice, images, acc);
@@ -153,7 +157,7 @@ void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_
       const Range images = slices[index];
       ConvShape slice = shape;
       slice.n = images.size();
-      auto* acc = thread_scratch_of<std::int32_t>(most_sums, Scratch::ProductSums);
+      std::int32_t* const acc = memory_of(images);
       depthwise::integer_sums(slice, x_q + images.begin * shape.input_row(), x_zero_point, packed.data.get(),
                               packed.sums, acc);
       consume(index, images, acc);
@@ -169,7 +173,7 @@ void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_
   }
   parallel_slices(slices.count, [&](std::int64_t slice) {
     const Range images = slices[slice];
-    auto* acc = thread_scratch_of<std::int32_t>(most_sums, Scratch::ProductSums);
+    std::int32_t* const acc = memory_of(images);
     onednn::run(
         plans[images],
         {.a = x_q + images.begin * shape.input_row(), .b = packed.data.get(), .y = acc, .zero_point = x_zero_point});

@@ -152,8 +152,7 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   const QuantizedWeight quantized = quantized_weight(input, factor, folded_bias(), arena);
   const ProductSums sums(shape, x.value(), quantized, arena);
   ProductSums sums_at_hand = sums;  // of this pass
-  sums_at_hand.keep_if_cheaper(arena);
-  const SumStatistics statistics(sums_at_hand, input, factor, *batch_norm_);
+  const SumStatistics statistics(sums_at_hand, input, factor, *batch_norm_, arena);
   statistics.update_running(*batch_norm_, values_of(bias().value));
 
   // y = (sum * slope[o] + intercept[o]) in reals: requantized with `slope / s_x` in the place of the weights' scales.
@@ -166,23 +165,20 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
   const bool observe_first =
       output_.is_observing() && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
+  const MinMax seen = kernels::range_of_reals(statistics.moments(), requantization({}));
   if (observe_first) {
-    MinMax seen;
-    sums_at_hand.requantize(requantization({}), y, nullptr, &seen, nullptr);
     output_.observe(seen, x.shape()[0], reals);
   }
   output_.check_range(name());
   const std::shared_ptr<const QParams> y_map = output_.qparams();
   SliceMask mask(shape, arena);
-  MinMax seen;
   NormalizedSums normalized{statistics, factor, {}, {}};
   if (options_.qconfig.backward == DType::BF16) {
     normalized.narrow.emplace(shape, statistics.moments(), arena);
   } else {
     normalized.exact.emplace(sums);
   }
-  sums_at_hand.requantize(requantization(output_.map()), y, &mask, &seen,
-                          normalized.narrow ? &*normalized.narrow : nullptr);
+  sums_at_hand.requantize(requantization(output_.map()), y, mask, normalized.narrow ? &*normalized.narrow : nullptr);
   if (!observe_first) {
     output_.observe(seen, x.shape()[0], reals);
   }

@@ -1,10 +1,13 @@
 #include "detent/kernels/product/int8/product.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 
 #include "detent/core/memory.h"
 #include "detent/core/processor/vectorized.h"
+#include "detent/kernels/product/int8/pack.h"
 
 namespace detent::kernels {
 namespace {
@@ -14,21 +17,36 @@ constexpr std::int64_t kStepBytes = 4;
 /// Rows of a linear layer that are copied at a time.
 constexpr std::int64_t kRowBytes = 64 * 1024;
 
+/// Codes of an output that are packed at a time: whole steps.
+constexpr std::int64_t kPackedTogether = 64;
+
 /// A row of an output's window, group by group; the last one is filled up with zeros.
 template <typename Code>
 void pack_row(const std::int8_t* from, std::int64_t count, std::int64_t stride, std::byte* to) {
   constexpr std::int64_t kCodes = kStepBytes / sizeof(Code);
   const std::int64_t whole = count - count % kCodes;
-  Code codes[kCodes];
   for (std::int64_t k = 0; k < whole; k += kCodes, to += stride) {
-    std::copy_n(from + k, kCodes, codes);
-    std::memcpy(to, codes, sizeof(codes));
+    std::uint32_t step = 0;
+    if constexpr (kCodes == kStepBytes) {
+      std::memcpy(&step, from + k, sizeof(step));
+    } else {
+      step = std::bit_cast<std::uint32_t>(std::array<Code, kCodes>{from[k], from[k + 1]});
+    }
+    std::memcpy(to, &step, sizeof(step));
   }
   if (whole < count) {
-    std::fill_n(codes, kCodes, Code{0});
+    Code codes[kCodes] = {};
     std::copy_n(from + whole, count - whole, codes);
     std::memcpy(to, codes, sizeof(codes));
   }
+}
+
+DETENT_VECTORIZED std::int32_t sum_of(const std::int8_t* codes, std::int64_t count) {
+  std::int32_t sum = 0;
+  for (std::int64_t k = 0; k < count; ++k) {
+    sum += codes[k];
+  }
+  return sum;
 }
 
 DETENT_VECTORIZED void copy_codes(const std::uint8_t* from, std::int64_t count, std::uint16_t* to) {
@@ -159,19 +177,28 @@ void Int8Product::pack(const std::int8_t* weight, std::int64_t group, std::int64
   const std::int64_t stride = vectors.size() * unit_->lanes * kStepBytes;
   const std::int64_t first_lane = (group * vectors_ + vectors.begin) * unit_->lanes;
   std::byte* const packed = weight_.get() + first_lane * shape_.kh * steps_ * kStepBytes;
-  for (std::int64_t o = vectors.begin * unit_->lanes; o < std::min(vectors.end * unit_->lanes, outputs); ++o) {
-    const std::int64_t lane = o - vectors.begin * unit_->lanes;
-    const std::int8_t* const from = weight + (group * outputs + o) * depth;
-    for (std::int64_t i = 0; i < shape_.kh; ++i) {
-      std::byte* const to = packed + i * steps_ * stride + lane * kStepBytes;
-      unit_->code_bytes == 1 ? pack_row<std::int8_t>(from + i * row, row, stride, to)
-                             : pack_row<std::int16_t>(from + i * row, row, stride, to);
+  const std::int64_t count = std::min(vectors.size() * unit_->lanes, outputs - vectors.begin * unit_->lanes);
+  const std::int8_t* const first = weight + (group * outputs + vectors.begin * unit_->lanes) * depth;
+  for (std::int64_t i = 0; i < shape_.kh; ++i) {
+    // A few steps of all outputs, then the next ones: what they are scattered to stays in the first cache.
+    for (std::int64_t k = 0; k < row; k += kPackedTogether) {
+      std::byte* const to = packed + (i * steps_ + k * unit_->code_bytes / kStepBytes) * stride;
+      const std::int64_t codes = std::min(kPackedTogether, row - k);
+      std::int64_t packed_codes = 0;  // of the eight outputs that this one belongs to
+      for (std::int64_t lane = 0; lane < count; ++lane) {
+        const std::int8_t* const from = first + lane * depth + i * row + k;
+        if (lane % 8 == 0) {
+          packed_codes =
+              lane + 8 <= count ? pack_eight(from, depth, codes, unit_->code_bytes, stride, to + lane * kStepBytes) : 0;
+        }
+        std::byte* const rest = to + packed_codes * unit_->code_bytes / kStepBytes * stride + lane * kStepBytes;
+        unit_->code_bytes == 1 ? pack_row<std::int8_t>(from + packed_codes, codes - packed_codes, stride, rest)
+                               : pack_row<std::int16_t>(from + packed_codes, codes - packed_codes, stride, rest);
+      }
     }
-    std::int32_t sum = 0;
-    for (std::int64_t k = 0; k < depth; ++k) {
-      sum += from[k];
-    }
-    sums_[static_cast<std::size_t>(first_lane + lane)] = sum;
+  }
+  for (std::int64_t lane = 0; lane < count; ++lane) {
+    sums_[static_cast<std::size_t>(first_lane + lane)] = sum_of(first + lane * depth, depth);
   }
 }
 

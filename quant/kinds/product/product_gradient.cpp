@@ -14,9 +14,26 @@ namespace {
 enum Input : std::size_t { kX, kWeight, kBias, kGamma, kBeta };
 
 /// dL/dS is a[o] * g + b[o] * sum + c[o], g the gradient of the result where it passes. b and c are 0 without batch
-/// statistics. `a` has the weight's scale in it: dx is then the product with the weight's codes.
+/// statistics. All have a unit of the output in them: see ProductGradients.
 struct Affine {
   std::vector<float> a, b, c;
+};
+
+/// The gradients of the product of codes: dx where it is wanted, dw and db with the units in them. A unit is the
+/// weight's scale, so that dx is the product with the weight's codes; without dx it is the input's, which is what dw
+/// wants.
+struct ProductGradients {
+  Tensor dx, dw;
+  std::vector<float> db, unit;
+
+  ProductGradients(const ProductGradient& gradient, bool wants_dx, Arena* arena)
+      : dx(wants_dx ? Tensor::empty(gradient.x.shape(), gradient.dtype, arena) : Tensor()),
+        dw(Tensor::empty(gradient.weight.codes.shape(), DType::F32, arena)),
+        db(static_cast<std::size_t>(gradient.shape.o)) {
+    for (std::size_t o = 0; o < db.size(); ++o) {
+      unit.push_back(wants_dx ? gradient.weight.qparams.scale_of(o) : gradient.x.qparams()->tensor().scale);
+    }
+  }
 };
 
 template <typename G, typename T>
@@ -113,23 +130,15 @@ void scale_rows(Tensor& dw, Fn&& factor) {
   });
 }
 
-Affine scales_alone(const ProductGradient& gradient) {
-  Affine affine;
-  for (std::size_t o = 0; o < static_cast<std::size_t>(gradient.shape.o); ++o) {
-    affine.a.push_back(gradient.weight.qparams.scale_of(o));
-  }
-  return affine;
-}
-
 /// xhat = k (S - m), y = gamma xhat + beta  =>  du = gain (g - mean(g) - xhat mean(g xhat)), dS_real = du / factor
-Affine through_statistics(const ProductGradient& gradient, const GradientSums& sums) {
+Affine through_statistics(const ProductGradient& gradient, const GradientSums& sums, std::span<const float> unit) {
   Affine affine;
   const SumStatistics& statistics = gradient.normalized->statistics;
   const auto count = static_cast<double>(statistics.count());
   for (std::size_t o = 0; o < static_cast<std::size_t>(gradient.shape.o); ++o) {
     const double k = statistics.normalizer(o);
     const double m = statistics.mean_sum(o);
-    const double a = statistics.gain(o) / gradient.normalized->factor[o] * gradient.weight.qparams.scale_of(o);
+    const double a = statistics.gain(o) / gradient.normalized->factor[o] * unit[o];
     const double mean_g = sums.g[o] / count;
     const double mean_g_xhat = k * (sums.g_sum[o] - m * sums.g[o]) / count;
     affine.a.push_back(static_cast<float>(a));
@@ -141,17 +150,6 @@ Affine through_statistics(const ProductGradient& gradient, const GradientSums& s
   }
   return affine;
 }
-
-/// The gradients of the product of codes: dx where it is wanted, dw with the weights' scales in it, and db as well.
-struct ProductGradients {
-  Tensor dx, dw;
-  std::vector<float> db;
-
-  ProductGradients(const ProductGradient& gradient, bool wants_dx, Arena* arena)
-      : dx(wants_dx ? Tensor::empty(gradient.x.shape(), gradient.dtype, arena) : Tensor()),
-        dw(Tensor::empty(gradient.weight.codes.shape(), DType::F32, arena)),
-        db(static_cast<std::size_t>(gradient.shape.o)) {}
-};
 
 /// The input's codes less their zero point, which is exact, in the type of the products.
 void make_x(const ProductGradient& gradient, Range images, std::byte* out) {
@@ -249,23 +247,28 @@ void ProductGradient::run(autograd::Backward& backward, Tensor dy) const {
   GradientSums sums;
   const auto* const pooled = backward.lazy_dy<autograd::PooledGradient>();
   if (pooled != nullptr && !normalized && kernels::visits_winners(shape, pooled->shape)) {
-    multiply(*this, scales_alone(*this), *pooled, products, arena);
+    multiply(*this, {products.unit, {}, {}}, *pooled, products, arena);
   } else {
     dy = dy.defined() ? dy : backward.dy();
     if (normalized) {
       sums = dy.dtype() == DType::BF16 ? gradient_sums(*this, dy.data<bfloat16>().data())
                                        : gradient_sums(*this, dy.data<float>().data());
     }
-    multiply(*this, normalized ? through_statistics(*this, sums) : scales_alone(*this), dy, products, arena);
+    multiply(*this, normalized ? through_statistics(*this, sums, products.unit) : Affine{products.unit, {}, {}}, dy,
+             products, arena);
   }
   Tensor& dw = products.dw;
   std::vector<float>& db = products.db;
 
-  // dL/d(weight that was quantized), and dL/d(bias that was added).
+  // dL/d(weight that was quantized), with batch statistics dL/d(weight), and dL/d(bias that was added).
   const float input_scale = x.qparams()->tensor().scale;
-  scale_rows(dw, [&](std::size_t o) { return input_scale / weight.qparams.scale_of(o); });
+  if (products.dx.defined() || normalized) {
+    scale_rows(dw, [&](std::size_t o) {
+      return input_scale / products.unit[o] * (normalized ? normalized->factor[o] : 1.0F);
+    });
+  }
   for (std::size_t o = 0; o < outputs && !normalized; ++o) {
-    db[o] /= weight.qparams.scale_of(o);
+    db[o] /= products.unit[o];
   }
 
   std::vector<float> dgamma(outputs);
@@ -277,7 +280,6 @@ void ProductGradient::run(autograd::Backward& backward, Tensor dy) const {
       dbeta[o] = static_cast<float>(sums.g[o]);
       db[o] = 0.0F;  // the mean takes it out again
     }
-    scale_rows(dw, [&](std::size_t o) { return normalized->factor[o]; });
   } else if (fold) {
     // w' = w f, b' = beta + (b - mean) f, f = gamma / sqrt(variance + epsilon)
     const auto row = static_cast<std::size_t>(dw.shape().row_elements());

@@ -17,6 +17,10 @@ std::int64_t images_per_part(const kernels::ConvShape& shape) {
   return shape.output_row() % 8 == 0 ? images : (images + 7) / 8 * 8;
 }
 
+/// Sums of a whole tensor up to here are written to the last cache and read back in less time than even a product of
+/// few codes takes; measured with depths of 9 to 576.
+constexpr std::int64_t kCachedBytes = 32 * 1024 * 1024;
+
 /// Products of codes in the time in which one s32 sum is written to memory and read back.
 std::int64_t products_of_memory() {
   const ProcessorUnits& units = processor_units();
@@ -45,7 +49,7 @@ ProductSums::ProductSums(const kernels::ConvShape& shape, Tensor x, const Quanti
   }
 }
 
-void ProductSums::visit(std::int64_t slice, const kernels::SumsConsumer& consume) const {
+void ProductSums::visit(std::int64_t slice, const kernels::SumsConsumer& consume, std::int32_t* sums) const {
   const Range images = kernels::conv_slices(shape_)[slice];
   const std::int64_t most = images_per_part(shape_);
   for (std::int64_t begin = images.begin; begin < images.end; begin += most) {
@@ -55,33 +59,39 @@ void ProductSums::visit(std::int64_t slice, const kernels::SumsConsumer& consume
       consume(slice, {begin, begin + part.n}, kept_.data<std::int32_t>().data() + begin * part.output_row());
       continue;
     }
-    kernels::conv2d_integer(part, x_.data<std::uint8_t>().data() + begin * part.input_row(), input_map(x_).zero_point,
-                            packed_, [&](std::int64_t, Range range, const std::int32_t* acc) {
-                              consume(slice, {begin + range.begin, begin + range.end}, acc);
-                            });
+    kernels::conv2d_integer(
+        part, x_.data<std::uint8_t>().data() + begin * part.input_row(), input_map(x_).zero_point, packed_,
+        [&](std::int64_t, Range range, const std::int32_t* acc) {
+          consume(slice, {begin + range.begin, begin + range.end}, acc);
+        },
+        sums == nullptr ? nullptr : sums + begin * part.output_row());
   }
+}
+
+void ProductSums::visit(std::int64_t slice, const kernels::SumsConsumer& consume) const {
+  visit(slice, consume, nullptr);
 }
 
 void ProductSums::visit_all(const kernels::SumsConsumer& consume) const {
   parallel_slices(kernels::conv_slices(shape_).count, [&](std::int64_t slice) { visit(slice, consume); });
 }
 
-void ProductSums::keep_if_cheaper(Arena* arena) {
-  if (kept_.defined() || shape_.depth() < products_of_memory()) {
+void ProductSums::visit_first(const kernels::SumsConsumer& consume, Arena* arena) {
+  const std::int64_t bytes = shape_.n * shape_.output_row() * std::int64_t{sizeof(std::int32_t)};
+  if (kept_.defined() || (bytes > kCachedBytes && shape_.depth() < products_of_memory())) {
+    visit_all(consume);
     return;
   }
   Tensor sums = Tensor::empty({shape_.n, shape_.out_h(), shape_.out_w(), shape_.o}, DType::S32, arena);
-  visit_all([&](std::int64_t, Range images, const std::int32_t* acc) {
-    std::copy_n(acc, images.size() * shape_.output_row(),
-                sums.data<std::int32_t>().data() + images.begin * shape_.output_row());
-  });
+  parallel_slices(kernels::conv_slices(shape_).count,
+                  [&](std::int64_t slice) { visit(slice, consume, sums.data<std::int32_t>().data()); });
   kept_ = std::move(sums);
 }
 
-void ProductSums::requantize(const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen,
+void ProductSums::requantize(const kernels::Requantization& requantization, Tensor& y, SliceMask& mask,
                              NarrowSums* narrow) const {
   if (!kept_.defined() && narrow == nullptr) {
-    integer_product(shape_, x_, codes_, packed_, requantization, y, mask, seen);
+    integer_product(shape_, x_, codes_, packed_, requantization, y, &mask, nullptr);
     return;
   }
   std::vector<float> inverse_step;
@@ -89,16 +99,16 @@ void ProductSums::requantize(const kernels::Requantization& requantization, Tens
     inverse_step.push_back(narrow->step[o] > 0.0F ? 1.0F / narrow->step[o] : 0.0F);
   }
   const Slices slices = kernels::conv_slices(shape_);
-  SeenBySlice seen_by_slice(slices.count, seen);
   visit_all([&](std::int64_t slice, Range images, const std::int32_t* acc) {
     const std::int64_t first = images.begin * shape_.output_row();
-    const std::int64_t skipped = first - slices[slice].begin * shape_.output_row();
     const std::int64_t rows = images.size() * shape_.out_h() * shape_.out_w();
-    kernels::requantize(acc, rows, requantization, y.data<std::uint8_t>().data() + first,
-                        mask ? mask->of(slice) + skipped / 8 : nullptr, seen_by_slice.of(slice));
+    std::uint8_t* const y_q = y.data<std::uint8_t>().data() + first;
+    std::uint8_t* const bits = mask.of(slice) + (first - slices[slice].begin * shape_.output_row()) / 8;
     if (narrow != nullptr) {
-      kernels::narrow_sums(acc, rows, shape_.o, narrow->center.data(), inverse_step.data(),
-                           narrow->codes.data<std::int8_t>().data() + first);
+      kernels::requantize_and_narrow(acc, rows, requantization, narrow->center.data(), inverse_step.data(), y_q, bits,
+                                     narrow->codes.data<std::int8_t>().data() + first);
+    } else {
+      kernels::requantize(acc, rows, requantization, y_q, bits);
     }
   });
 }

@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "detent/kernels/codes/straight_through.h"
+#include "detent/kernels/codes/batch_sums.h"
 #include "detent/quant/kinds/product/integer_product.h"
 
 namespace detent::quant {
@@ -20,15 +20,14 @@ struct NarrowSums {
 };
 
 /// The sums of a product of codes, s32 [N, OH, OW, O], for those who need them more than once: batch statistics, the
-/// codes that are normalized with them, and exact gradients. They are made again each time from the codes, which are
-/// kept anyway, a few images at a time in cache. Cheap to copy.
+/// codes that are normalized with them, and exact gradients. A forward pass keeps them where that is cheaper
+/// (visit_first); from it to the backward pass only codes are kept, from which they are made again, a few images at a
+/// time in cache. Cheap to copy.
 class ProductSums {
  public:
   /// REQUIRES: the memory of `x` and `weight` does not change while this is in use. Sums of weights that have groups,
   /// which are several products each, are kept.
   ProductSums(const kernels::ConvShape& shape, Tensor x, const QuantizedWeight& weight, Arena* arena);
-  /// Keeps the sums from now on, if that costs less than to make them again: for a forward pass.
-  void keep_if_cheaper(Arena* arena);
 
   const kernels::ConvShape& shape() const { return shape_; }
   /// A unit of the sums is s_x * unit().scale_of(o).
@@ -39,15 +38,19 @@ class ProductSums {
   void visit(std::int64_t slice, const kernels::SumsConsumer& consume) const;
   /// The same for all slices, in parallel.
   void visit_all(const kernels::SumsConsumer& consume) const;
+  /// The same, and keeps the sums from now on, if that costs less than to make them again: for a forward pass.
+  void visit_first(const kernels::SumsConsumer& consume, Arena* arena);
 
-  /// y_q of the sums: as integer_product, whose weights' scales the `requantization` need not have. Fills `narrow`,
-  /// unless it is null.
-  void requantize(const kernels::Requantization& requantization, Tensor& y, SliceMask* mask, MinMax* seen,
-                  NarrowSums* narrow) const;
+  /// y_q of the sums, and their mask: as integer_product, whose weights' scales the `requantization` need not have.
+  /// Fills `narrow`, unless it is null.
+  void requantize(const kernels::Requantization& requantization, Tensor& y, SliceMask& mask, NarrowSums* narrow) const;
   /// As real_results.
   Tensor reals(const kernels::Requantization& requantization, Arena* arena) const;
 
  private:
+  /// Makes the sums of a part in `sums`, if that is not null.
+  void visit(std::int64_t slice, const kernels::SumsConsumer& consume, std::int32_t* sums) const;
+
   kernels::ConvShape shape_;
   Tensor x_;
   Tensor codes_;  // of the weight

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "detent/kernels/codes/straight_through.h"
+#include "detent/kernels/codes/batch_sums.h"
 
 namespace detent::quant {
 namespace {
@@ -15,17 +15,19 @@ constexpr double kSmallestSlope = 0x1p-60;
 
 }  // namespace
 
-SumStatistics::SumStatistics(const ProductSums& sums, ScaleZero input, std::span<const float> factor,
-                             const FoldedBatchNorm& batch_norm)
+SumStatistics::SumStatistics(ProductSums& sums, ScaleZero input, std::span<const float> factor,
+                             const FoldedBatchNorm& batch_norm, Arena* arena)
     : count_(sums.shape().n * sums.shape().out_h() * sums.shape().out_w()) {
   const kernels::ConvShape& shape = sums.shape();
   const auto outputs = static_cast<std::size_t>(shape.o);
   const Slices slices = kernels::conv_slices(shape);
   std::vector<kernels::SumMoments> partial(static_cast<std::size_t>(slices.count) * outputs);
-  sums.visit_all([&](std::int64_t slice, Range images, const std::int32_t* acc) {
-    kernels::include_moments(acc, images.size() * shape.out_h() * shape.out_w(), shape.o,
-                             partial.data() + static_cast<std::size_t>(slice) * outputs);
-  });
+  sums.visit_first(
+      [&](std::int64_t slice, Range images, const std::int32_t* acc) {
+        kernels::include_moments(acc, images.size() * shape.out_h() * shape.out_w(), shape.o,
+                                 partial.data() + static_cast<std::size_t>(slice) * outputs);
+      },
+      arena);
   moments_.resize(outputs);
   for (std::size_t o = 0; o < outputs; ++o) {
     for (std::size_t slice = 0; slice < static_cast<std::size_t>(slices.count); ++slice) {

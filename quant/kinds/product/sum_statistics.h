@@ -12,8 +12,9 @@ namespace detent::quant {
 /// given without the batch norm's factor. Sums are integers, so the moments are taken from the exact result.
 class SumStatistics {
  public:
-  SumStatistics(const ProductSums& sums, ScaleZero input, std::span<const float> factor,
-                const FoldedBatchNorm& batch_norm);
+  /// Of sums that are visited here for the first time.
+  SumStatistics(ProductSums& sums, ScaleZero input, std::span<const float> factor, const FoldedBatchNorm& batch_norm,
+                Arena* arena);
 
   /// The normalized result is y = sum * slope[o] + intercept[o], slope > 0 and at least |intercept| * 2^-60.
   /// Slopes as the scales of weights that an input with scale s_x would have: slope[o] / s_x.
