@@ -29,7 +29,7 @@ std::string modules_reference() {
          section<Dropout::Options>("dropout", "In training, elements are dropped at random and the others scaled up.") +
          section("flatten", "`[...]` to a vector, as the elements lie: the channel is the fastest.", none) +
          section<Concat::Options>("concat", "Its inputs one behind the other along the last axis, the channels.") +
-         section("add", "The sum of two inputs of one shape.", none);
+         section<Add::Options>("add", "The sum of two inputs of one shape.");
 }
 
 }  // namespace detent::nn

@@ -31,9 +31,11 @@ void fold(const runtime::BatchNorm& norm, runtime::Product& product) {
   product.bias = std::move(bias);
 }
 
-/// What nn::find_fusions may find: all but max-pools, which plans do in a product's kernel by themselves.
-bool may_fuse(const nn::Graph::Node&, const nn::Graph::Node& taken) {
-  return nn::exactly<nn::MaxPool2d>(taken.module.get()) == nullptr;
+/// What nn::find_fusions may find: all but max-pools, which plans do in a product's kernel by themselves, and the ReLU
+/// of a batch norm that stands by itself.
+bool may_fuse(const nn::Graph::Node& taker, const nn::Graph::Node& taken) {
+  return nn::exactly<nn::MaxPool2d>(taken.module.get()) == nullptr &&
+         nn::exactly<nn::BatchNorm>(taker.module.get()) == nullptr;
 }
 
 /// The model in the making.
@@ -97,6 +99,14 @@ class Lowering {
     }
     made_[last] = model_.values();
     model_.nodes.push_back(std::move(made));
+    if (const auto* const norm = nn::exactly<nn::BatchNorm>(node.module.get());
+        norm != nullptr && norm->settings().relu) {
+      model_.nodes.push_back({.name = node.name + "_relu",
+                              .op = runtime::Activation{},
+                              .inputs = {made_[last]},
+                              .output = {.shape = node.shape}});
+      made_[last] = model_.values() - 1;
+    }
   }
 
   void take_in(const nn::Fusion& fusion, runtime::Product& product, std::vector<ValueId>& inputs) const {
