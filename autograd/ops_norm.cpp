@@ -1,3 +1,4 @@
+#include "detent/autograd/batch_norm_gradient.h"
 #include "detent/autograd/op_support.h"
 #include "detent/autograd/ops.h"
 #include "detent/kernels/layers/batch_norm.h"
@@ -16,6 +17,15 @@ void dispatch_input(const Tensor& x, Fn&& fn) {
 }
 
 }  // namespace
+
+Tensor BatchNormInputGradient::dense(Arena* arena) const {
+  Tensor dx = Tensor::empty(x.shape(), x.dtype(), arena);
+  dispatch_input(x, [&]<typename X, typename T>(const X* in, T) {
+    const auto& made_of = std::get<kernels::BatchNormGradient<T>>(coefficients);
+    kernels::batch_norm_input_gradient(made_of, pointer<X>(dy), in, x.elements() / made_of.channels, pointer<X>(dx));
+  });
+  return dx;
+}
 
 Variable batch_norm(const Variable& given, const Variable& gamma, const Variable& beta, BatchNormStatistics running,
                     const BatchNormOptions& options) {
@@ -67,23 +77,20 @@ Variable batch_norm(const Variable& given, const Variable& gamma, const Variable
       [rows, channels, training, relu, epsilon, dtype, x = x.value(), gamma = g.value(),
        beta = relu ? b.value() : Tensor(), first, second](Backward& bw) {
         const Tensor dy = dy_as(bw, x.dtype());
-        const auto wanted = [&](std::size_t input, const Shape& as, DType type) {
-          return bw.needs(input) ? Tensor::empty(as, type, bw.arena()) : Tensor();
+        const auto wanted = [&](std::size_t input) {
+          return bw.needs(input) ? Tensor::empty({channels}, dtype, bw.arena()) : Tensor();
         };
-        Tensor dx = wanted(0, x.shape(), x.dtype()), dgamma = wanted(1, {channels}, dtype),
-               dbeta = wanted(2, {channels}, dtype);
+        Tensor dgamma = wanted(1), dbeta = wanted(2);
         dispatch_input(x, [&]<typename X, typename T>(const X* in, T) {
-          if (training) {
-            kernels::batch_norm_backward_train(pointer<X>(dy), in, rows, channels, pointer<T>(gamma), pointer<T>(beta),
-                                               pointer<T>(first), pointer<T>(second), relu, pointer<X>(dx),
-                                               pointer<T>(dgamma), pointer<T>(dbeta));
-          } else {
-            kernels::batch_norm_backward_eval(pointer<X>(dy), in, rows, channels, pointer<T>(gamma), pointer<T>(beta),
-                                              pointer<T>(first), pointer<T>(second), epsilon, relu, pointer<X>(dx),
-                                              pointer<T>(dgamma), pointer<T>(dbeta));
-          }
+          auto gradient =
+              training ? kernels::batch_norm_backward_train(pointer<X>(dy), in, rows, channels, pointer<T>(gamma),
+                                                            pointer<T>(beta), pointer<T>(first), pointer<T>(second),
+                                                            relu, pointer<T>(dgamma), pointer<T>(dbeta))
+                       : kernels::batch_norm_backward_eval(pointer<X>(dy), in, rows, channels, pointer<T>(gamma),
+                                                           pointer<T>(beta), pointer<T>(first), pointer<T>(second),
+                                                           epsilon, relu, pointer<T>(dgamma), pointer<T>(dbeta));
+          bw.grad(0, [&] { return std::make_unique<const BatchNormInputGradient>(dy, x, std::move(gradient)); });
         });
-        bw.grad(0, [&] { return dx; });
         bw.grad(1, [&] { return dgamma; });
         bw.grad(2, [&] { return dbeta; });
       });

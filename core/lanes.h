@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "detent/core/float16.h"
 #include "detent/core/processor/units.h"
@@ -23,11 +25,20 @@ template <int kLanes, typename T>
 [[gnu::always_inline]] inline void load_lanes(const T* x, Lanes<T, kLanes>& v) {
   __builtin_memcpy(&v, x, sizeof v);
 }
-template <int kLanes>
-[[gnu::always_inline]] inline void load_lanes(const Bf16Bits* x, Lanes<float, kLanes>& v) {
+/// Of bf16 a vector of twice as many halves, each behind a zero: a shuffle, as GCC converts in several steps.
+template <std::size_t... kIndex>
+[[gnu::always_inline]] inline void load_halves(const Bf16Bits* x, Lanes<float, sizeof...(kIndex) / 2>& v,
+                                               std::index_sequence<kIndex...>) {
+  constexpr int kLanes = sizeof...(kIndex) / 2;
   Lanes<std::uint16_t, kLanes> bits;
   __builtin_memcpy(&bits, x, sizeof bits);
-  v = reinterpret_cast<Lanes<float, kLanes>>(__builtin_convertvector(bits, Lanes<std::uint32_t, kLanes>) << 16);
+  const Lanes<std::uint16_t, kLanes> zero{};
+  const auto halves = __builtin_shufflevector(bits, zero, (kIndex % 2 == 0 ? kLanes : kIndex / 2)...);
+  __builtin_memcpy(&v, &halves, sizeof v);
+}
+template <int kLanes>
+[[gnu::always_inline]] inline void load_lanes(const Bf16Bits* x, Lanes<float, kLanes>& v) {
+  load_halves(x, v, std::make_index_sequence<static_cast<std::size_t>(2 * kLanes)>());
 }
 
 /// y[0, kLanes) = v, to bf16 as `demote` does.
@@ -35,14 +46,20 @@ template <int kLanes, typename T>
 [[gnu::always_inline]] inline void store_lanes(const Lanes<T, kLanes>& v, T* y) {
   __builtin_memcpy(y, &v, sizeof v);
 }
+template <std::size_t... kIndex>
+[[gnu::always_inline]] inline void store_halves(const Lanes<std::uint32_t, sizeof...(kIndex)>& words, Bf16Bits* y,
+                                                std::index_sequence<kIndex...>) {
+  const auto halves = reinterpret_cast<Lanes<std::uint16_t, 2 * sizeof...(kIndex)>>(words);
+  const auto upper = __builtin_shufflevector(halves, halves, (2 * kIndex + 1)...);
+  __builtin_memcpy(y, &upper, sizeof upper);
+}
 template <int kLanes>
 [[gnu::always_inline]] inline void store_lanes(const Lanes<float, kLanes>& v, Bf16Bits* y) {
   using Words = Lanes<std::uint32_t, kLanes>;
   const Words bits = reinterpret_cast<Words>(v);
-  const Words rounded = (bits + 0x7fffU + (bits >> 16 & 1U)) >> 16;
-  const Words chosen = (bits & 0x7fffffffU) > 0x7f800000U ? bits >> 16 | 64U : rounded;
-  const auto halves = __builtin_convertvector(chosen, Lanes<std::uint16_t, kLanes>);
-  __builtin_memcpy(y, &halves, sizeof halves);
+  const Words rounded = bits + 0x7fffU + (bits >> 16 & 1U);
+  const Words chosen = v == v ? rounded : bits | 0x400000U;
+  store_halves(chosen, y, std::make_index_sequence<static_cast<std::size_t>(kLanes)>());
 }
 
 /// Calls work.template columns<kLanes>(c) for blocks of columns that lie side by side and make up [0, columns): the

@@ -95,6 +95,19 @@ struct Normalization {
   ChannelMap<T> map() const { return {.mean = mean, .factor = factor.data(), .shift = shift.data()}; }
 };
 
+/// With constant statistics; in training dy_mean and slope come in.
+template <typename T>
+BatchNormGradient<T> gradient_of(const Normalization<T>& by, bool relu) {
+  const auto channels = static_cast<std::int64_t>(by.factor.size());
+  return {.channels = channels,
+          .relu = relu,
+          .mean = std::vector<T>(by.mean, by.mean + channels),
+          .factor = by.factor,
+          .shift = by.shift,
+          .dy_mean = std::vector<T>(by.factor.size()),
+          .slope = std::vector<T>(by.factor.size())};
+}
+
 /// fn(std::bool_constant): `relu` as a type.
 template <typename Fn>
 void dispatch_relu(bool relu, Fn&& fn) {
@@ -190,28 +203,6 @@ void store(const Doubles& from, T* to) {
   }
 }
 
-/// dx = factor * (dy - dy_mean - (x - mean) * slope)
-template <typename X, typename T>
-void input_gradient(const X* dy, const X* x, std::int64_t rows, std::int64_t channels, const Normalization<T>& by,
-                    bool relu, const std::vector<T>& dy_mean, const std::vector<T>& slope, X* dx) {
-  const Slices slices = row_slices<X>(rows, channels);
-  dispatch_relu(relu, [&](auto does_relu) {
-    parallel_slices(slices.count, [&](std::int64_t slice) {
-      for_each_tile<X>(slices[slice], channels, [&](std::int64_t r, std::int64_t count) {
-        over_columns_of_processor(InputGradient<decltype(does_relu)::value, RawOf<X>, T>{.dy = raw(dy + r * channels),
-                                                                                         .x = raw(x + r * channels),
-                                                                                         .rows = count,
-                                                                                         .channels = channels,
-                                                                                         .by = by.map(),
-                                                                                         .dy_mean = dy_mean.data(),
-                                                                                         .slope = slope.data(),
-                                                                                         .dx = raw(dx + r * channels)},
-                                  channels);
-      });
-    });
-  });
-}
-
 }  // namespace
 
 template <typename T>
@@ -260,29 +251,26 @@ void batch_norm_forward_eval(const X* x, std::int64_t rows, std::int64_t channel
 }
 
 template <typename X, typename T>
-void batch_norm_backward_train(const X* dy, const X* x, std::int64_t rows, std::int64_t channels, const T* gamma,
-                               const T* beta, const T* mean, const T* invstd, bool relu, X* dx, T* dgamma, T* dbeta) {
+BatchNormGradient<T> batch_norm_backward_train(const X* dy, const X* x, std::int64_t rows, std::int64_t channels,
+                                               const T* gamma, const T* beta, const T* mean, const T* invstd, bool relu,
+                                               T* dgamma, T* dbeta) {
   check_rows(rows);
   const Normalization<T> by(channels, mean, invstd, gamma, beta);
   const Gradients sums = parameter_gradients(dy, x, rows, channels, by, relu, invstd);
   store(sums.gamma, dgamma);
   store(sums.beta, dbeta);
-  if (dx == nullptr) {
-    return;
+  BatchNormGradient<T> gradient = gradient_of(by, relu);
+  for (std::size_t c = 0; c < gradient.slope.size(); ++c) {
+    gradient.dy_mean[c] = static_cast<T>(sums.beta[c] / static_cast<double>(rows));
+    gradient.slope[c] = static_cast<T>(sums.gamma[c] * static_cast<double>(invstd[c]) / static_cast<double>(rows));
   }
-  std::vector<T> dy_mean(by.factor.size());
-  std::vector<T> slope(by.factor.size());
-  for (std::size_t c = 0; c < slope.size(); ++c) {
-    dy_mean[c] = static_cast<T>(sums.beta[c] / static_cast<double>(rows));
-    slope[c] = static_cast<T>(sums.gamma[c] * static_cast<double>(invstd[c]) / static_cast<double>(rows));
-  }
-  input_gradient(dy, x, rows, channels, by, relu, dy_mean, slope, dx);
+  return gradient;
 }
 
 template <typename X, typename T>
-void batch_norm_backward_eval(const X* dy, const X* x, std::int64_t rows, std::int64_t channels, const T* gamma,
-                              const T* beta, const T* running_mean, const T* running_var, double eps, bool relu, X* dx,
-                              T* dgamma, T* dbeta) {
+BatchNormGradient<T> batch_norm_backward_eval(const X* dy, const X* x, std::int64_t rows, std::int64_t channels,
+                                              const T* gamma, const T* beta, const T* running_mean,
+                                              const T* running_var, double eps, bool relu, T* dgamma, T* dbeta) {
   const std::vector<T> invstd = inverse_deviations(running_var, channels, eps);
   const Normalization<T> by(channels, running_mean, invstd.data(), gamma, beta);
   if (dgamma != nullptr || dbeta != nullptr) {
@@ -290,10 +278,38 @@ void batch_norm_backward_eval(const X* dy, const X* x, std::int64_t rows, std::i
     store(sums.gamma, dgamma);
     store(sums.beta, dbeta);
   }
-  if (dx != nullptr) {
-    const std::vector<T> zero(by.factor.size());
-    input_gradient(dy, x, rows, channels, by, relu, zero, zero, dx);
-  }
+  return gradient_of(by, relu);
+}
+
+template <typename X, typename T>
+void batch_norm_input_gradient_slice(const BatchNormGradient<T>& gradient, const X* dy, const X* x, std::int64_t rows,
+                                     X* dx) {
+  const std::int64_t channels = gradient.channels;
+  dispatch_relu(gradient.relu, [&](auto does_relu) {
+    for_each_tile<X>({0, rows}, channels, [&](std::int64_t r, std::int64_t count) {
+      over_columns_of_processor(
+          InputGradient<decltype(does_relu)::value, RawOf<X>, T>{
+              .dy = raw(dy + r * channels),
+              .x = raw(x + r * channels),
+              .rows = count,
+              .channels = channels,
+              .by = {.mean = gradient.mean.data(), .factor = gradient.factor.data(), .shift = gradient.shift.data()},
+              .dy_mean = gradient.dy_mean.data(),
+              .slope = gradient.slope.data(),
+              .dx = raw(dx + r * channels)},
+          channels);
+    });
+  });
+}
+
+template <typename X, typename T>
+void batch_norm_input_gradient(const BatchNormGradient<T>& gradient, const X* dy, const X* x, std::int64_t rows,
+                               X* dx) {
+  const Slices slices = row_slices<X>(rows, gradient.channels);
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    const std::int64_t first = slices[slice].begin * gradient.channels;
+    batch_norm_input_gradient_slice(gradient, dy + first, x + first, slices[slice].size(), dx + first);
+  });
 }
 
 template void batch_norm_statistics(const float*, std::int64_t, std::int64_t, float*, float*);
@@ -305,27 +321,43 @@ template void batch_norm_forward_train(const float*, std::int64_t, std::int64_t,
                                        double, bool, float*, float*, float*, float*, float*);
 template void batch_norm_forward_eval(const float*, std::int64_t, std::int64_t, const float*, const float*,
                                       const float*, const float*, double, bool, float*);
-template void batch_norm_backward_train(const float*, const float*, std::int64_t, std::int64_t, const float*,
-                                        const float*, const float*, const float*, bool, float*, float*, float*);
-template void batch_norm_backward_eval(const float*, const float*, std::int64_t, std::int64_t, const float*,
-                                       const float*, const float*, const float*, double, bool, float*, float*, float*);
+template BatchNormGradient<float> batch_norm_backward_train(const float*, const float*, std::int64_t, std::int64_t,
+                                                            const float*, const float*, const float*, const float*,
+                                                            bool, float*, float*);
+template BatchNormGradient<float> batch_norm_backward_eval(const float*, const float*, std::int64_t, std::int64_t,
+                                                           const float*, const float*, const float*, const float*,
+                                                           double, bool, float*, float*);
+template void batch_norm_input_gradient(const BatchNormGradient<float>&, const float*, const float*, std::int64_t,
+                                        float*);
+template void batch_norm_input_gradient_slice(const BatchNormGradient<float>&, const float*, const float*, std::int64_t,
+                                              float*);
 template void batch_norm_forward_train(const double*, std::int64_t, std::int64_t, const double*, const double*, double,
                                        double, bool, double*, double*, double*, double*, double*);
 template void batch_norm_forward_eval(const double*, std::int64_t, std::int64_t, const double*, const double*,
                                       const double*, const double*, double, bool, double*);
-template void batch_norm_backward_train(const double*, const double*, std::int64_t, std::int64_t, const double*,
-                                        const double*, const double*, const double*, bool, double*, double*, double*);
-template void batch_norm_backward_eval(const double*, const double*, std::int64_t, std::int64_t, const double*,
-                                       const double*, const double*, const double*, double, bool, double*, double*,
-                                       double*);
+template BatchNormGradient<double> batch_norm_backward_train(const double*, const double*, std::int64_t, std::int64_t,
+                                                             const double*, const double*, const double*, const double*,
+                                                             bool, double*, double*);
+template BatchNormGradient<double> batch_norm_backward_eval(const double*, const double*, std::int64_t, std::int64_t,
+                                                            const double*, const double*, const double*, const double*,
+                                                            double, bool, double*, double*);
+template void batch_norm_input_gradient(const BatchNormGradient<double>&, const double*, const double*, std::int64_t,
+                                        double*);
+template void batch_norm_input_gradient_slice(const BatchNormGradient<double>&, const double*, const double*,
+                                              std::int64_t, double*);
 template void batch_norm_forward_train(const bfloat16*, std::int64_t, std::int64_t, const float*, const float*, double,
                                        double, bool, float*, float*, float*, float*, bfloat16*);
 template void batch_norm_forward_eval(const bfloat16*, std::int64_t, std::int64_t, const float*, const float*,
                                       const float*, const float*, double, bool, bfloat16*);
-template void batch_norm_backward_train(const bfloat16*, const bfloat16*, std::int64_t, std::int64_t, const float*,
-                                        const float*, const float*, const float*, bool, bfloat16*, float*, float*);
-template void batch_norm_backward_eval(const bfloat16*, const bfloat16*, std::int64_t, std::int64_t, const float*,
-                                       const float*, const float*, const float*, double, bool, bfloat16*, float*,
-                                       float*);
+template BatchNormGradient<float> batch_norm_backward_train(const bfloat16*, const bfloat16*, std::int64_t,
+                                                            std::int64_t, const float*, const float*, const float*,
+                                                            const float*, bool, float*, float*);
+template BatchNormGradient<float> batch_norm_backward_eval(const bfloat16*, const bfloat16*, std::int64_t, std::int64_t,
+                                                           const float*, const float*, const float*, const float*,
+                                                           double, bool, float*, float*);
+template void batch_norm_input_gradient(const BatchNormGradient<float>&, const bfloat16*, const bfloat16*, std::int64_t,
+                                        bfloat16*);
+template void batch_norm_input_gradient_slice(const BatchNormGradient<float>&, const bfloat16*, const bfloat16*,
+                                              std::int64_t, bfloat16*);
 
 }  // namespace detent::kernels

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 /// Batch normalization (Ioffe, Szegedy 2015) of x [rows, C], where rows are N (1-d) or N * H * W (2-d, NHWC):
 ///
@@ -40,19 +41,39 @@ template <typename X, typename T>
 void batch_norm_forward_eval(const X* x, std::int64_t rows, std::int64_t channels, const T* gamma, const T* beta,
                              const T* running_mean, const T* running_var, double eps, bool relu, X* y);
 
+/// What the gradient of a batch norm's input is made of, a number for each channel:
+///   dx = factor * (dy - dy_mean - (x - mean) * slope),
+/// with dy taken as 0 where `relu` is set and y = (x - mean) * factor + shift is not above 0: y is computed again, to
+/// the same bits. T is float or double.
+template <typename T>
+struct BatchNormGradient {
+  std::int64_t channels = 0;
+  bool relu = false;
+  std::vector<T> mean = {}, factor = {}, shift = {}, dy_mean = {}, slope = {};
+};
+
 /// Gradients of batch_norm_forward_train, whose `mean` and `invstd` these are. With x^ = (x - mean) * invstd, and dy
-/// taken as 0 where `relu` is set and y is not above 0 (y is computed again from x, to the same bits):
+/// taken as 0 where `relu` is set and y is not above 0:
 ///   dbeta  = sum dy,  dgamma = sum dy * x^,  dx = gamma * invstd * (dy - dbeta / rows - x^ * dgamma / rows)
-/// dx, dgamma, dbeta may each be null: not wanted. Overwrites. `dx` may be `dy`. `beta` matters to `relu` alone.
+/// dgamma and dbeta may each be null: not wanted. Overwrites. `beta` matters to `relu` alone.
 template <typename X, typename T>
-void batch_norm_backward_train(const X* dy, const X* x, std::int64_t rows, std::int64_t channels, const T* gamma,
-                               const T* beta, const T* mean, const T* invstd, bool relu, X* dx, T* dgamma, T* dbeta);
+BatchNormGradient<T> batch_norm_backward_train(const X* dy, const X* x, std::int64_t rows, std::int64_t channels,
+                                               const T* gamma, const T* beta, const T* mean, const T* invstd, bool relu,
+                                               T* dgamma, T* dbeta);
 
 /// Gradients of batch_norm_forward_eval, where the statistics are constants: dx = dy * gamma * invstd; dgamma and dbeta
-/// as above. dx, dgamma, dbeta may each be null. Overwrites. `dx` may be `dy`.
+/// as above.
 template <typename X, typename T>
-void batch_norm_backward_eval(const X* dy, const X* x, std::int64_t rows, std::int64_t channels, const T* gamma,
-                              const T* beta, const T* running_mean, const T* running_var, double eps, bool relu, X* dx,
-                              T* dgamma, T* dbeta);
+BatchNormGradient<T> batch_norm_backward_eval(const X* dy, const X* x, std::int64_t rows, std::int64_t channels,
+                                              const T* gamma, const T* beta, const T* running_mean,
+                                              const T* running_var, double eps, bool relu, T* dgamma, T* dbeta);
+
+/// dx of `rows` rows, each by itself, in parallel; the second single-threaded, for who needs it a slice at a time. `dx`
+/// may be `dy`.
+template <typename X, typename T>
+void batch_norm_input_gradient(const BatchNormGradient<T>& gradient, const X* dy, const X* x, std::int64_t rows, X* dx);
+template <typename X, typename T>
+void batch_norm_input_gradient_slice(const BatchNormGradient<T>& gradient, const X* dy, const X* x, std::int64_t rows,
+                                     X* dx);
 
 }  // namespace detent::kernels

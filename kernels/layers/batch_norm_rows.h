@@ -77,7 +77,8 @@ struct ChannelMap {
   const T *mean, *factor, *shift;
 };
 
-/// y = (x - mean) * factor + shift, then max(0, .) if kRelu.
+/// y = (x - mean) * factor + shift, then max(0, .) if kRelu. Members are read once, as stores might change them for all
+/// that the compiler knows.
 template <bool kRelu, typename X, typename T>
 struct NormalizeTile {
   using Number = T;
@@ -93,14 +94,16 @@ struct NormalizeTile {
     load_lanes<kLanes>(by.mean + c, mean);
     load_lanes<kLanes>(by.factor + c, factor);
     load_lanes<kLanes>(by.shift + c, shift);
-    for (std::int64_t r = 0; r < rows; ++r) {
+    const X* in = x + c;
+    X* out = y + c;
+    for (std::int64_t left = rows, step = channels; left > 0; --left, in += step, out += step) {
       V value;
-      load_lanes<kLanes>(x + r * channels + c, value);
+      load_lanes<kLanes>(in, value);
       value = (value - mean) * factor + shift;
       if constexpr (kRelu) {
         value = value < T{0} ? V{} : value;
       }
-      store_lanes<kLanes>(value, y + r * channels + c);
+      store_lanes<kLanes>(value, out);
     }
   }
 };
@@ -170,14 +173,16 @@ struct InputGradient {
     load_lanes<kLanes>(by.shift + c, shift);
     load_lanes<kLanes>(dy_mean + c, of_dy);
     load_lanes<kLanes>(slope + c, of_x);
-    for (std::int64_t r = 0; r < rows; ++r) {
+    const X *in = x + c, *above = dy + c;
+    X* out = dx + c;
+    for (std::int64_t left = rows, step = channels; left > 0; --left, in += step, above += step, out += step) {
       V distance, gradient;
-      load_lanes<kLanes>(x + r * channels + c, distance);
-      load_lanes<kLanes>(dy + r * channels + c, gradient);
+      load_lanes<kLanes>(in, distance);
+      load_lanes<kLanes>(above, gradient);
       distance -= mean;
       mask_lanes<kRelu, kLanes, T>(distance, factor, shift, gradient);
       gradient = factor * (gradient - of_dy - distance * of_x);
-      store_lanes<kLanes>(gradient, dx + r * channels + c);
+      store_lanes<kLanes>(gradient, out);
     }
   }
 };

@@ -57,6 +57,15 @@ struct Layer {
   std::vector<T> gamma, beta, running_mean, running_var, mean, invstd;
 };
 
+// All gradients at once; those that are null are not wanted. dx may be dy.
+template <typename X, typename T>
+void backward_train(const X* dy, const X* x, std::int64_t rows, std::int64_t channels, const T* gamma, const T* beta,
+                    const T* mean, const T* invstd, bool relu, X* dx, T* dgamma, T* dbeta) {
+  const auto gradient =
+      batch_norm_backward_train(dy, x, rows, channels, gamma, beta, mean, invstd, relu, dgamma, dbeta);
+  batch_norm_input_gradient(gradient, dy, x, rows, dx);
+}
+
 struct Moments {
   std::vector<double> mean, var;
 };
@@ -161,18 +170,17 @@ TEST(BatchNorm, GradientsOfTrainAgreeWithDifferences) {
       std::vector<double> dx(x.size(), 99);
       std::vector<double> dgamma(layer.gamma.size(), 99);
       std::vector<double> dbeta(layer.beta.size(), 99);
-      batch_norm_backward_train(dy.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(),
-                                layer.mean.data(), layer.invstd.data(), layer.relu, dx.data(), dgamma.data(),
-                                dbeta.data());
+      backward_train(dy.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(), layer.mean.data(),
+                     layer.invstd.data(), layer.relu, dx.data(), dgamma.data(), dbeta.data());
       Layer<double> probe = layer;
       const auto loss = [&] { return testing::dot(probe.train(x), dy); };
       testing::expect_gradient("dx", &x, dx, loss);
       testing::expect_gradient("dgamma", &probe.gamma, dgamma, loss);
       testing::expect_gradient("dbeta", &probe.beta, dbeta, loss);
       std::vector<double> in_place = dy;
-      batch_norm_backward_train<double, double>(in_place.data(), x.data(), s.rows, s.channels, layer.gamma.data(),
-                                                layer.beta.data(), layer.mean.data(), layer.invstd.data(), relu,
-                                                in_place.data(), nullptr, nullptr);
+      backward_train<double, double>(in_place.data(), x.data(), s.rows, s.channels, layer.gamma.data(),
+                                     layer.beta.data(), layer.mean.data(), layer.invstd.data(), relu, in_place.data(),
+                                     nullptr, nullptr);
       testing::expect_same_bits("dx in place of dy", in_place, dx);
     }
   }
@@ -187,9 +195,10 @@ TEST(BatchNorm, GradientsOfEvalAgreeWithDifferences) {
     std::vector<double> dx(x.size(), 99);
     std::vector<double> dgamma(layer.gamma.size(), 99);
     std::vector<double> dbeta(layer.beta.size(), 99);
-    batch_norm_backward_eval(dy.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(),
-                             layer.running_mean.data(), layer.running_var.data(), kEps, relu, dx.data(), dgamma.data(),
-                             dbeta.data());
+    const auto gradient = batch_norm_backward_eval(dy.data(), x.data(), s.rows, s.channels, layer.gamma.data(),
+                                                   layer.beta.data(), layer.running_mean.data(),
+                                                   layer.running_var.data(), kEps, relu, dgamma.data(), dbeta.data());
+    batch_norm_input_gradient(gradient, dy.data(), x.data(), s.rows, dx.data());
     const auto loss = [&] { return testing::dot(layer.eval(x), dy); };
     testing::expect_gradient("dx", &x, dx, loss);
     testing::expect_gradient("dgamma", &layer.gamma, dgamma, loss);
@@ -243,11 +252,10 @@ void check_against_double(Size s, bool relu, double tolerance) {
   std::vector<X> dx(x.size());
   std::vector<float> dgamma(layer.gamma.size()), dbeta(layer.gamma.size());
   std::vector<double> wide_dx(x.size()), wide_dgamma(layer.gamma.size()), wide_dbeta(layer.gamma.size());
-  batch_norm_backward_train(rounded<X>(dy).data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(),
-                            layer.mean.data(), layer.invstd.data(), relu, dx.data(), dgamma.data(), dbeta.data());
-  batch_norm_backward_train(dy.data(), widened(x).data(), s.rows, s.channels, wide.gamma.data(), wide.beta.data(),
-                            wide.mean.data(), wide.invstd.data(), relu, wide_dx.data(), wide_dgamma.data(),
-                            wide_dbeta.data());
+  backward_train(rounded<X>(dy).data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(),
+                 layer.mean.data(), layer.invstd.data(), relu, dx.data(), dgamma.data(), dbeta.data());
+  backward_train(dy.data(), widened(x).data(), s.rows, s.channels, wide.gamma.data(), wide.beta.data(),
+                 wide.mean.data(), wide.invstd.data(), relu, wide_dx.data(), wide_dgamma.data(), wide_dbeta.data());
   testing::expect_close("dx", widened(dx), wide_dx, tolerance);
   testing::expect_close("dgamma", dgamma, wide_dgamma, 1e-5 + 1e-9 * static_cast<double>(s.rows));
   testing::expect_close("dbeta", dbeta, wide_dbeta, 1e-5);
@@ -298,10 +306,10 @@ TEST(BatchNorm, WithoutGammaAndBetaTheyAreOneAndZero) {
   testing::expect_same_bits("y", y, expected);
   std::vector<float> dx(x.size());
   std::vector<float> expected_dx(x.size());
-  batch_norm_backward_train<float, float>(x.data(), x.data(), s.rows, s.channels, nullptr, nullptr, mean.data(),
-                                          invstd.data(), true, dx.data(), nullptr, nullptr);
-  batch_norm_backward_train<float, float>(x.data(), x.data(), s.rows, s.channels, with.gamma.data(), with.beta.data(),
-                                          mean.data(), invstd.data(), true, expected_dx.data(), nullptr, nullptr);
+  backward_train<float, float>(x.data(), x.data(), s.rows, s.channels, nullptr, nullptr, mean.data(), invstd.data(),
+                               true, dx.data(), nullptr, nullptr);
+  backward_train<float, float>(x.data(), x.data(), s.rows, s.channels, with.gamma.data(), with.beta.data(), mean.data(),
+                               invstd.data(), true, expected_dx.data(), nullptr, nullptr);
   testing::expect_same_bits("dx", dx, expected_dx);
 }
 
@@ -320,9 +328,8 @@ void check_threads() {
     const std::vector<X> y = layer.train(x);
     std::vector<float> dgamma(layer.gamma.size()), dbeta(layer.gamma.size());
     std::vector<X> dx(x.size());
-    batch_norm_backward_train(y.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(),
-                              layer.mean.data(), layer.invstd.data(), layer.relu, dx.data(), dgamma.data(),
-                              dbeta.data());
+    backward_train(y.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(), layer.mean.data(),
+                   layer.invstd.data(), layer.relu, dx.data(), dgamma.data(), dbeta.data());
     std::vector<float> all = rounded<float>(widened(y));
     for (const std::vector<float>& part : {rounded<float>(widened(dx)), layer.running_var, dgamma, dbeta}) {
       all.insert(all.end(), part.begin(), part.end());
