@@ -26,8 +26,8 @@ Slices row_slices(std::int64_t rows, std::int64_t channels) {
 
 /// Calls fn(first row, rows) for the tiles of a range of rows.
 template <typename X, typename Fn>
-void for_each_tile(Range range, std::int64_t channels, Fn&& fn) {
-  const std::int64_t tile = rows_of_tile<X>(channels);
+void for_each_tile(Range range, std::int64_t channels, std::int64_t least, Fn&& fn) {
+  const std::int64_t tile = rows_of_tile<X>(channels, least);
   for (std::int64_t r = range.begin; r < range.end; r += tile) {
     fn(r, std::min(tile, range.end - r));
   }
@@ -41,7 +41,7 @@ void column_moments(const X* x, std::int64_t rows, std::int64_t channels, Double
   Doubles squares(means.size());
   parallel_slices(slices.count, [&](std::int64_t slice) {
     const Range range = slices[slice];
-    for_each_tile<X>(range, channels, [&](std::int64_t r, std::int64_t count) {
+    for_each_tile<X>(range, channels, kLeastSummedRows, [&](std::int64_t r, std::int64_t count) {
       over_columns_of_processor(TileMoments<RawOf<X>, RealOf<X>>{.x = raw(x + r * channels),
                                                                  .rows = count,
                                                                  .channels = channels,
@@ -119,7 +119,7 @@ void normalize(const X* x, std::int64_t rows, std::int64_t channels, const Norma
   const Slices slices = row_slices<X>(rows, channels);
   dispatch_relu(relu, [&](auto does_relu) {
     parallel_slices(slices.count, [&](std::int64_t slice) {
-      for_each_tile<X>(slices[slice], channels, [&](std::int64_t r, std::int64_t count) {
+      for_each_tile<X>(slices[slice], channels, kLeastRows, [&](std::int64_t r, std::int64_t count) {
         over_columns_of_processor(NormalizeTile<decltype(does_relu)::value, RawOf<X>, T>{.x = raw(x + r * channels),
                                                                                          .rows = count,
                                                                                          .channels = channels,
@@ -172,7 +172,7 @@ Gradients parameter_gradients(const X* dy, const X* x, std::int64_t rows, std::i
   Doubles products(sums.size());
   dispatch_relu(relu, [&](auto does_relu) {
     parallel_slices(slices.count, [&](std::int64_t slice) {
-      for_each_tile<X>(slices[slice], channels, [&](std::int64_t r, std::int64_t count) {
+      for_each_tile<X>(slices[slice], channels, kLeastSummedRows, [&](std::int64_t r, std::int64_t count) {
         over_columns_of_processor(
             AddGradients<decltype(does_relu)::value, RawOf<X>, T>{.dy = raw(dy + r * channels),
                                                                   .x = raw(x + r * channels),
@@ -286,7 +286,7 @@ void batch_norm_input_gradient_slice(const BatchNormGradient<T>& gradient, const
                                      X* dx) {
   const std::int64_t channels = gradient.channels;
   dispatch_relu(gradient.relu, [&](auto does_relu) {
-    for_each_tile<X>({0, rows}, channels, [&](std::int64_t r, std::int64_t count) {
+    for_each_tile<X>({0, rows}, channels, kLeastRows, [&](std::int64_t r, std::int64_t count) {
       over_columns_of_processor(
           InputGradient<decltype(does_relu)::value, RawOf<X>, T>{
               .dy = raw(dy + r * channels),

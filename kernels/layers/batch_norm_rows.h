@@ -11,12 +11,13 @@
 /// they compute in. Private to batch_norm.cpp.
 namespace detent::kernels {
 
-/// Rows that are summed in T before they are added to sums in double, and that stay in the first cache while one block
-/// of columns after the other is read.
+/// Rows that stay in the first cache while one block of columns after the other is read, and at least `least`: sums are
+/// taken in T over a tile, and then added to sums in double, which costs as much as some rows.
 template <typename X>
-std::int64_t rows_of_tile(std::int64_t channels) {
-  return std::max<std::int64_t>(8 * 1024 / (channels * static_cast<std::int64_t>(sizeof(X))), 8);
+std::int64_t rows_of_tile(std::int64_t channels, std::int64_t least) {
+  return std::max<std::int64_t>(8 * 1024 / (channels * static_cast<std::int64_t>(sizeof(X))), least);
 }
+inline constexpr std::int64_t kLeastRows = 8, kLeastSummedRows = 64;
 
 /// Calls add(r, i) for rows r of [0, rows), where i says which of four sums takes the row.
 template <typename Add>
