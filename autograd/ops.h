@@ -10,8 +10,10 @@
 
 /// Differentiable operations. Each checks its inputs, computes, and records how gradients flow. Values are f32, or f64
 /// where gradients are checked. Products also run in bf16, where `ProductOptions` says so, and then give bf16: products
-/// in bf16, max_pool2d and reshape take it as it is, all other ops as f32 (`widen`). Shapes are those of the kernels:
-/// images N H W C, convolution weights O KH KW I, linear weights O I. All throw Error for shapes that do not fit.
+/// in bf16, batch_norm, add, max_pool2d and reshape take it as it is and give it on, all other ops take it as f32
+/// (`widen`). Shapes are those of
+/// the kernels: images N H W C, convolution weights O KH KW I, linear weights O I. All throw Error for shapes that do
+/// not fit.
 namespace detent::autograd {
 
 /// How a product is computed: the type of its factors (sums are always f32) and of its result, and whether max(0, .) is
@@ -60,8 +62,8 @@ inline Variable relu(const Variable& x) { return activation(x, kernels::Activati
 /// x in f32 where it is the bf16 result of a product; else, of f32 and f64, x itself.
 Variable widen(const Variable& x);
 
-/// Element by element, of one shape.
-Variable add(const Variable& a, const Variable& b);
+/// Element by element, of one shape; max(0, a + b) if `relu`.
+Variable add(const Variable& a, const Variable& b, bool relu = false);
 Variable sub(const Variable& a, const Variable& b);
 Variable mul(const Variable& a, const Variable& b);
 Variable scale(const Variable& x, double factor);
@@ -88,10 +90,11 @@ struct BatchNormOptions {
   double momentum = 0.1;
   double epsilon = 1e-5;
   bool training = true;
+  bool relu = false;  ///< max(0, .) in the same passes
 };
-/// y = (x - mean) / sqrt(variance + epsilon) * gamma + beta over all axes but the last. In training mean and (biased)
-/// variance are the batch's, and running = (1 - momentum) * running + momentum * batch (unbiased variance); else the
-/// running ones. `gamma` and `beta` may be default Variables: 1 and 0.
+/// y = (x - mean) / sqrt(variance + epsilon) * gamma + beta over all axes but the last, then max(0, y) if `relu`. In
+/// training mean and (biased) variance are the batch's, and running = (1 - momentum) * running + momentum * batch
+/// (unbiased variance); else the running ones. `gamma` and `beta` may be default Variables: 1 and 0.
 Variable batch_norm(const Variable& x, const Variable& gamma, const Variable& beta, BatchNormStatistics running,
                     const BatchNormOptions& options);
 

@@ -2,22 +2,27 @@
 
 #include "detent/autograd/op_support.h"
 #include "detent/autograd/ops.h"
+#include "detent/core/conversion.h"
 #include "detent/kernels/layers/dropout.h"
 #include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/layers/relu_mask.h"
 
 namespace detent::autograd {
 namespace {
 
-/// Two operands of one shape and type, in f32 or f64.
+/// Two operands of one shape and type.
 struct Pair {
   Variable a, b;
 };
 
-Pair real_pair(std::string_view op, const Variable& given_a, const Variable& given_b) {
-  const Variable a = real_input(op, given_a), b = real_input(op, given_b);
+Pair pair_of(std::string_view op, const Variable& a, const Variable& b) {
   check(a.shape() == b.shape() && a.dtype() == b.dtype(), op, ": expected operands of one shape and type, got ",
         a.dtype(), ' ', a.shape(), " and ", b.dtype(), ' ', b.shape());
   return {a, b};
+}
+
+Pair real_pair(std::string_view op, const Variable& a, const Variable& b) {
+  return pair_of(op, real_input(op, a), real_input(op, b));
 }
 
 Tensor product_of(const Tensor& a, const Tensor& b, Arena* arena) {
@@ -67,18 +72,34 @@ Variable activation(const Variable& given, kernels::Activation function, double 
 
 Variable widen(const Variable& x) { return real_input("widen", x); }
 
-Variable add(const Variable& given_a, const Variable& given_b) {
-  const Pair operands = real_pair("add", given_a, given_b);
+Variable add(const Variable& given_a, const Variable& given_b, bool relu) {
+  tape_of("add", given_a);
+  const bool are_bf16 = given_a.dtype() == DType::BF16 && given_b.dtype() == DType::BF16;
+  const Pair operands = are_bf16 ? pair_of("add", given_a, given_b) : real_pair("add", given_a, given_b);
   const Variable &a = operands.a, &b = operands.b;
   Tape& tape = a.tape();
+  const auto dispatch = [](DType dtype, auto&& fn) {
+    dtype == DType::BF16 ? fn(bfloat16()) : dispatch_real("add", dtype, fn);
+  };
   Tensor y = tape.empty(a.shape(), a.dtype());
-  dispatch_real("add", a.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    kernels::add(y.elements(), pointer<T>(a.value()), pointer<T>(b.value()), pointer<T>(y));
+  dispatch(a.dtype(), [&]<typename T>(T) {
+    (relu ? kernels::add_relu<T> : kernels::add<T>)(y.elements(), pointer<T>(a.value()), pointer<T>(b.value()),
+                                                    pointer<T>(y));
   });
-  // y = a + b  =>  da = dy,  db = dy
-  return tape.record("add", y, {a, b}, [dtype = a.dtype()](Backward& bw) {
-    const Tensor dy = dy_as(bw, dtype);
+  // y = a + b, or max(0, a + b)  =>  da = db = dy, or dy where y > 0
+  return tape.record("add", y, {a, b}, [dispatch, dtype = a.dtype(), y = relu ? y : Tensor()](Backward& bw) {
+    Tensor dy = dy_as(bw, dtype);
+    if (y.defined()) {
+      Tensor passed = Tensor::empty(y.shape(), dtype, bw.arena());
+      dispatch(dtype, [&]<typename T>(T) {
+        for_each_slice(y.elements(), [&](Range range) {
+          kernels::mask_relu(
+              y.data<T>().subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size())),
+              pointer<T>(std::as_const(dy)) + range.begin, pointer<T>(passed) + range.begin);
+        });
+      });
+      dy = passed;
+    }
     bw.grad(0, [&] { return dy; });
     bw.grad(1, [&] { return dy; });
   });

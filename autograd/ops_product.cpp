@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "detent/autograd/batch_norm_gradient.h"
 #include "detent/autograd/op_support.h"
 #include "detent/autograd/ops.h"
 #include "detent/autograd/product_f16.h"
@@ -52,12 +53,29 @@ MakeDy dy_maker(const ConvShape& shape, DType dtype, const Tensor& y, const Tens
                                                  : dy_maker<float>(shape, dtype, y, dy);
 }
 
-void dense_product_backward(const ProductOperands& operands, const Tensor& y, const Tensor& dy, Tensor& dx, Tensor& dw,
-                            Tensor& db) {
+/// Makes the slice of a batch norm's input gradient.
+template <typename T>
+MakeDy dy_maker(const ConvShape& shape, const BatchNormInputGradient& gradient) {
+  return [row = shape.output_row(), &gradient](std::int64_t, Range images, std::byte* out) {
+    gradient.write(static_cast<std::size_t>(images.begin * row),
+                   std::span(reinterpret_cast<T*>(out), static_cast<std::size_t>(images.size() * row)));
+  };
+}
+
+/// The gradient of the sums is that of a batch norm's input where `bw` has one of the products' type that was not
+/// computed yet; else, masked by y > 0 where there was a ReLU, that of the result.
+void dense_product_backward(const ProductOperands& operands, const Tensor& y, const Backward& bw, Tensor& dx,
+                            Tensor& dw, Tensor& db) {
   ConvBackward products;
   products.dtype = operands.dtype;
-  products.make_dy = dy_maker(operands.shape, operands.dtype, y, dy);
-  products.dy = products.make_dy ? nullptr : dy.raw();
+  const auto* const lazy = bw.lazy_dy<BatchNormInputGradient>();
+  if (lazy != nullptr && !y.defined() && lazy->dy.dtype() == operands.dtype) {
+    products.make_dy = operands.dtype == DType::BF16 ? dy_maker<bfloat16>(operands.shape, *lazy)
+                                                     : dy_maker<float>(operands.shape, *lazy);
+  } else {
+    products.make_dy = dy_maker(operands.shape, operands.dtype, y, bw.dy());
+    products.dy = products.make_dy ? nullptr : bw.dy().raw();
+  }
   products.x = operands.x.raw();
   if (dx.defined()) {
     products.weight =
@@ -156,7 +174,7 @@ Variable product(std::string_view name, const ConvShape& shape, Shape y_shape, c
                        } else if (operands.dtype == DType::F16) {
                          product_f16_backward(operands, y, bw.dy(), bw.arena(), dx, dw, db);
                        } else {
-                         dense_product_backward(operands, y, bw.dy(), dx, dw, db);
+                         dense_product_backward(operands, y, bw, dx, dw, db);
                        }
                        bw.grad(0, [&] {
                          if (operands.dtype == DType::F16) {

@@ -16,12 +16,25 @@ std::shared_ptr<Module> with_relu(Module& module) {
   return fused;
 }
 
+std::shared_ptr<Module> batch_norm_with_relu(Module& module) {
+  auto& source = static_cast<BatchNorm&>(module);
+  std::shared_ptr<Module> fused = with_relu<BatchNorm>(module);
+  auto& norm = static_cast<BatchNorm&>(*fused);
+  norm.running_mean() = source.running_mean();
+  norm.running_variance() = source.running_variance();
+  return fused;
+}
+
+std::shared_ptr<Module> add_with_relu(Module&) { return std::make_shared<Add>(Add::Options{.relu = true}); }
+
 using Fuse = std::shared_ptr<Module> (*)(Module&);
 
 /// One row a class that can do the ReLU after it.
 const std::map<std::type_index, Fuse>& fusable_classes() {
   static const std::map<std::type_index, Fuse> classes = {{typeid(Conv2d), &with_relu<Conv2d>},
-                                                          {typeid(Linear), &with_relu<Linear>}};
+                                                          {typeid(Linear), &with_relu<Linear>},
+                                                          {typeid(BatchNorm), &batch_norm_with_relu},
+                                                          {typeid(Add), &add_with_relu}};
   return classes;
 }
 

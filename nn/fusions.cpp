@@ -7,9 +7,16 @@ namespace {
 
 using Handle = Graph::Handle;
 
-bool is_batch_norm(const Graph::Node& node) { return exactly<const BatchNorm>(node.module.get()) != nullptr; }
+/// A batch norm or an add that does a ReLU already is not for a product, whose own would come before it.
+bool is_batch_norm(const Graph::Node& node) {
+  const auto* const norm = exactly<const BatchNorm>(node.module.get());
+  return norm != nullptr && !norm->settings().relu;
+}
 
-bool is_add(const Graph::Node& node) { return exactly<const Add>(node.module.get()) != nullptr; }
+bool is_add(const Graph::Node& node) {
+  const auto* const add = exactly<const Add>(node.module.get());
+  return add != nullptr && !add->settings().relu;
+}
 
 bool is_pool_of_2x2(const Graph::Node& node) {
   const auto* const pool = exactly<const MaxPool2d>(node.module.get());
@@ -54,6 +61,7 @@ class Search {
   Handle residual(Handle add, Handle product) const;
   bool is_one_of_their_own(const Uses& batch_norms) const;
   void fuse_product(const Uses& takers, std::vector<Fusion>& fusions) const;
+  void fuse_batch_norm(const Uses& takers, std::vector<Fusion>& fusions) const;
 
   const Graph& graph_;
   const MayFuse& may_fuse_;
@@ -126,6 +134,15 @@ void Search::fuse_product(const Uses& takers, std::vector<Fusion>& fusions) cons
   }
 }
 
+void Search::fuse_batch_norm(const Uses& takers, std::vector<Fusion>& fusions) const {
+  Row row{takers, takers};
+  if (const auto relus = next_of_all(row, &is_relu)) {
+    for (std::size_t i = 0; i < takers.size(); ++i) {
+      fusions[takers[i].index].relu = (*relus)[i];
+    }
+  }
+}
+
 std::vector<Fusion> Search::run() {
   const std::vector<Graph::Node>& nodes = graph_.nodes();
   std::vector<Fusion> fusions(nodes.size());
@@ -134,13 +151,20 @@ std::vector<Fusion> Search::run() {
     if (is_product(nodes[i]) && nodes[i].owns_module()) {
       fuse_product(uses({i}), fusions);
     }
-    if (fusions[i].add) {
-      is_taken[fusions[i].add->index] = true;
+    for (const std::optional<Handle>& taken : {fusions[i].batch_norm, fusions[i].add}) {
+      if (taken) {
+        is_taken[taken->index] = true;
+      }
     }
   }
   for (std::size_t i = 1; i < nodes.size(); ++i) {
-    if (is_add(nodes[i]) && !is_taken[i]) {
+    if (is_taken[i]) {
+      continue;
+    }
+    if (is_add(nodes[i])) {
       fusions[i].relu = next({i}, {i}, &is_relu);
+    } else if (is_batch_norm(nodes[i]) && nodes[i].owns_module()) {
+      fuse_batch_norm(uses({i}), fusions);
     }
   }
   return fusions;

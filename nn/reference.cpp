@@ -31,7 +31,7 @@ std::string modules_reference() {
          section<Concat::Options>("concat", "Its inputs one behind the other along the last axis, the channels.") +
          section("softmax", "Probabilities over the last axis: exp(x) by the sum of exp(x). Cross-entropy has its own.",
                  none) +
-         section("add", "The sum of two inputs of one shape.", none);
+         section<Add::Options>("add", "The sum of two inputs of one shape.");
 }
 
 }  // namespace detent::nn

@@ -28,10 +28,8 @@ class FloatAddStep : public FloatStep {
   void run(Range images, std::int64_t task, Range) const override {
     const auto count = static_cast<std::int64_t>(out_elements(images));
     auto* const y = out<float>(images, task);
-    kernels::add(count, in<float>(images, task, 0), in<float>(images, task, 1), y);
-    if (relu_) {
-      kernels::activation_forward(kernels::Activation::Relu, count, y, y);
-    }
+    (relu_ ? kernels::add_relu<float> : kernels::add<float>)(count, in<float>(images, task, 0),
+                                                             in<float>(images, task, 1), y);
   }
 
  private:
@@ -98,7 +96,7 @@ class BatchNormStep : public FloatStep {
     kernels::batch_norm_forward_eval(in<float>(images, task),
                                      static_cast<std::int64_t>(out_elements(images)) / channels, channels,
                                      pointer(norm_.weight), pointer(norm_.bias), pointer(norm_.mean),
-                                     pointer(norm_.variance), norm_.epsilon, out<float>(images, task));
+                                     pointer(norm_.variance), norm_.epsilon, false, out<float>(images, task));
   }
 
  private:

@@ -1,64 +1,55 @@
 #include "detent/kernels/layers/batch_norm.h"
 
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "detent/core/error.h"
-#include "detent/core/processor/vectorized.h"
 #include "detent/core/threads/parallel.h"
+#include "detent/kernels/layers/batch_norm_rows.h"
 
 namespace detent::kernels {
 namespace {
 
 using Doubles = std::vector<double>;
 
+/// What loops read numbers of X as, and what they compute with them in.
+template <typename X>
+using RawOf = std::remove_pointer_t<decltype(raw(static_cast<X*>(nullptr)))>;
+template <typename X>
+using RealOf = std::conditional_t<std::is_same_v<X, double>, double, float>;
+
 template <typename T>
 Slices row_slices(std::int64_t rows, std::int64_t channels) {
   return slice_by_bytes(rows, channels * static_cast<std::int64_t>(sizeof(T)));
 }
 
-/// sums[c] += value(r, c) of all rows. Four rows at a time, as a sum in memory can be added to only every few cycles.
-template <typename Value>
-[[gnu::always_inline]] inline void add_columns(std::int64_t rows, std::int64_t channels, double* __restrict sums,
-                                               Value&& value) {
-  std::int64_t r = 0;
-  for (; r + 4 <= rows; r += 4) {
-    for (std::int64_t c = 0; c < channels; ++c) {
-      sums[c] += (value(r, c) + value(r + 1, c)) + (value(r + 2, c) + value(r + 3, c));
-    }
-  }
-  for (; r < rows; ++r) {
-    for (std::int64_t c = 0; c < channels; ++c) {
-      sums[c] += value(r, c);
-    }
+/// Calls fn(first row, rows) for the tiles of a range of rows.
+template <typename X, typename Fn>
+void for_each_tile(Range range, std::int64_t channels, std::int64_t least, Fn&& fn) {
+  const std::int64_t tile = rows_of_tile<X>(channels, least);
+  for (std::int64_t r = range.begin; r < range.end; r += tile) {
+    fn(r, std::min(tile, range.end - r));
   }
 }
 
-/// The means of the columns, then the sums of squares around them. REQUIRES: rows >= 1; both results 0 before.
-template <typename T>
-DETENT_VECTORIZED void slice_moments(const T* __restrict x, std::int64_t rows, std::int64_t channels,
-                                     double* __restrict mean, double* __restrict squares) {
-  add_columns(rows, channels, mean,
-              [&](std::int64_t r, std::int64_t c) { return static_cast<double>(x[r * channels + c]); });
-  for (std::int64_t c = 0; c < channels; ++c) {
-    mean[c] /= static_cast<double>(rows);
-  }
-  add_columns(rows, channels, squares, [&](std::int64_t r, std::int64_t c) {
-    const double distance = static_cast<double>(x[r * channels + c]) - mean[c];
-    return distance * distance;
-  });
-}
-
-template <typename T>
-void column_moments(const T* x, std::int64_t rows, std::int64_t channels, Doubles* mean, Doubles* var) {
+template <typename X>
+void column_moments(const X* x, std::int64_t rows, std::int64_t channels, Doubles* mean, Doubles* var) {
   check(rows >= 1, "batch norm: expected at least one row, got ", rows);
-  const Slices slices = row_slices<T>(rows, channels);
+  const Slices slices = row_slices<X>(rows, channels);
   Doubles means(static_cast<std::size_t>(slices.count * channels));
   Doubles squares(means.size());
   parallel_slices(slices.count, [&](std::int64_t slice) {
     const Range range = slices[slice];
-    slice_moments(x + range.begin * channels, range.size(), channels, means.data() + slice * channels,
-                  squares.data() + slice * channels);
+    for_each_tile<X>(range, channels, kLeastSummedRows, [&](std::int64_t r, std::int64_t count) {
+      over_columns_of_processor(TileMoments<RawOf<X>, RealOf<X>>{.x = raw(x + r * channels),
+                                                                 .rows = count,
+                                                                 .channels = channels,
+                                                                 .before = static_cast<double>(r - range.begin),
+                                                                 .mean = means.data() + slice * channels,
+                                                                 .squares = squares.data() + slice * channels},
+                                channels);
+    });
   });
   mean->assign(means.begin(), means.begin() + channels);
   var->assign(squares.begin(), squares.begin() + channels);
@@ -89,30 +80,54 @@ std::vector<T> slope_of(const T* gamma, const T* invstd, std::int64_t channels) 
   return factor;
 }
 
-/// y = (x - mean) * factor + beta
+/// What a channel's numbers are normalized by.
 template <typename T>
-DETENT_VECTORIZED void normalize_rows(const T* x, std::int64_t rows, std::int64_t channels, const T* __restrict mean,
-                                      const T* __restrict factor, const T* __restrict beta, T* __restrict y) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const T* __restrict in = x + r * channels;
-    T* __restrict out = y + r * channels;
-    for (std::int64_t c = 0; c < channels; ++c) {
-      out[c] = (in[c] - mean[c]) * factor[c] + beta[c];
+struct Normalization {
+  const T* mean;
+  std::vector<T> factor, shift;
+
+  Normalization(std::int64_t channels, const T* mean_of_rows, const T* invstd, const T* gamma, const T* beta)
+      : mean(mean_of_rows), factor(slope_of(gamma, invstd, channels)), shift(factor.size()) {
+    if (beta != nullptr) {
+      shift.assign(beta, beta + channels);
     }
   }
+  ChannelMap<T> map() const { return {.mean = mean, .factor = factor.data(), .shift = shift.data()}; }
+};
+
+/// With constant statistics; in training dy_mean and slope come in.
+template <typename T>
+BatchNormGradient<T> gradient_of(const Normalization<T>& by, bool relu) {
+  const auto channels = static_cast<std::int64_t>(by.factor.size());
+  return {.channels = channels,
+          .relu = relu,
+          .mean = std::vector<T>(by.mean, by.mean + channels),
+          .factor = by.factor,
+          .shift = by.shift,
+          .dy_mean = std::vector<T>(by.factor.size()),
+          .slope = std::vector<T>(by.factor.size())};
 }
 
-template <typename T>
-void normalize(const T* x, std::int64_t rows, std::int64_t channels, const T* gamma, const T* beta, const T* mean,
-               const T* invstd, T* y) {
-  const auto count = static_cast<std::size_t>(channels);
-  const std::vector<T> factor = slope_of(gamma, invstd, channels);
-  const std::vector<T> shift = beta != nullptr ? std::vector<T>(beta, beta + channels) : std::vector<T>(count, T{0});
-  const Slices slices = row_slices<T>(rows, channels);
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    const Range range = slices[slice];
-    normalize_rows(x + range.begin * channels, range.size(), channels, mean, factor.data(), shift.data(),
-                   y + range.begin * channels);
+/// fn(std::bool_constant): `relu` as a type.
+template <typename Fn>
+void dispatch_relu(bool relu, Fn&& fn) {
+  relu ? fn(std::true_type()) : fn(std::false_type());
+}
+
+template <typename X, typename T>
+void normalize(const X* x, std::int64_t rows, std::int64_t channels, const Normalization<T>& by, bool relu, X* y) {
+  const Slices slices = row_slices<X>(rows, channels);
+  dispatch_relu(relu, [&](auto does_relu) {
+    parallel_slices(slices.count, [&](std::int64_t slice) {
+      for_each_tile<X>(slices[slice], channels, kLeastRows, [&](std::int64_t r, std::int64_t count) {
+        over_columns_of_processor(NormalizeTile<decltype(does_relu)::value, RawOf<X>, T>{.x = raw(x + r * channels),
+                                                                                         .rows = count,
+                                                                                         .channels = channels,
+                                                                                         .by = by.map(),
+                                                                                         .y = raw(y + r * channels)},
+                                  channels);
+      });
+    });
   });
 }
 
@@ -143,36 +158,32 @@ void check_rows(std::int64_t rows) {
   check(rows >= 2, "batch norm: expected at least 2 rows a channel to train on, got ", rows);
 }
 
-/// The sums over rows of dy and of dy * (x - mean).
-template <typename T>
-DETENT_VECTORIZED void slice_gradients(const T* dy, const T* x, std::int64_t rows, std::int64_t channels,
-                                       const T* __restrict mean, double* __restrict sum, double* __restrict product) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const T* __restrict g = dy + r * channels;
-    const T* __restrict in = x + r * channels;
-    for (std::int64_t c = 0; c < channels; ++c) {
-      sum[c] += static_cast<double>(g[c]);
-      product[c] += static_cast<double>(g[c]) * static_cast<double>(in[c] - mean[c]);
-    }
-  }
-}
-
 /// dbeta and dgamma in double.
 struct Gradients {
   Doubles beta;
   Doubles gamma;
 };
 
-template <typename T>
-Gradients parameter_gradients(const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const T* mean,
-                              const T* invstd) {
-  const Slices slices = row_slices<T>(rows, channels);
+template <typename X, typename T>
+Gradients parameter_gradients(const X* dy, const X* x, std::int64_t rows, std::int64_t channels,
+                              const Normalization<T>& by, bool relu, const T* invstd) {
+  const Slices slices = row_slices<X>(rows, channels);
   Doubles sums(static_cast<std::size_t>(slices.count * channels));
   Doubles products(sums.size());
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    const Range range = slices[slice];
-    slice_gradients(dy + range.begin * channels, x + range.begin * channels, range.size(), channels, mean,
-                    sums.data() + slice * channels, products.data() + slice * channels);
+  dispatch_relu(relu, [&](auto does_relu) {
+    parallel_slices(slices.count, [&](std::int64_t slice) {
+      for_each_tile<X>(slices[slice], channels, kLeastSummedRows, [&](std::int64_t r, std::int64_t count) {
+        over_columns_of_processor(
+            AddGradients<decltype(does_relu)::value, RawOf<X>, T>{.dy = raw(dy + r * channels),
+                                                                  .x = raw(x + r * channels),
+                                                                  .rows = count,
+                                                                  .channels = channels,
+                                                                  .by = by.map(),
+                                                                  .sum = sums.data() + slice * channels,
+                                                                  .product = products.data() + slice * channels},
+            channels);
+      });
+    });
   });
   Gradients total{Doubles(static_cast<std::size_t>(channels)), Doubles(static_cast<std::size_t>(channels))};
   for (std::int64_t slice = 0; slice < slices.count; ++slice) {
@@ -189,35 +200,6 @@ template <typename T>
 void store(const Doubles& from, T* to) {
   for (std::size_t i = 0; to != nullptr && i < from.size(); ++i) {
     to[i] = static_cast<T>(from[i]);
-  }
-}
-
-/// dx = factor * (dy - shift - (x - mean) * slope)
-template <typename T>
-DETENT_VECTORIZED void input_gradient_rows(const T* dy, const T* x, std::int64_t rows, std::int64_t channels,
-                                           const T* __restrict mean, const T* __restrict factor,
-                                           const T* __restrict shift, const T* __restrict slope, T* dx) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const T* g = dy + r * channels;
-    const T* in = x + r * channels;
-    T* out = dx + r * channels;
-    DETENT_INDEPENDENT
-    for (std::int64_t c = 0; c < channels; ++c) {
-      out[c] = factor[c] * (g[c] - shift[c] - (in[c] - mean[c]) * slope[c]);
-    }
-  }
-}
-
-template <typename T>
-DETENT_VECTORIZED void scale_rows(const T* dy, std::int64_t rows, std::int64_t channels, const T* __restrict factor,
-                                  T* dx) {
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const T* g = dy + r * channels;
-    T* out = dx + r * channels;
-    DETENT_INDEPENDENT
-    for (std::int64_t c = 0; c < channels; ++c) {
-      out[c] = g[c] * factor[c];
-    }
   }
 }
 
@@ -242,9 +224,10 @@ void batch_norm_update_running(const T* mean, const T* var, std::int64_t rows, s
   }
 }
 
-template <typename T>
-void batch_norm_forward_train(const T* x, std::int64_t rows, std::int64_t channels, const T* gamma, const T* beta,
-                              double eps, double momentum, T* running_mean, T* running_var, T* mean, T* invstd, T* y) {
+template <typename X, typename T>
+void batch_norm_forward_train(const X* x, std::int64_t rows, std::int64_t channels, const T* gamma, const T* beta,
+                              double eps, double momentum, bool relu, T* running_mean, T* running_var, T* mean,
+                              T* invstd, X* y) {
   check_rows(rows);
   Doubles means;
   Doubles variances;
@@ -257,81 +240,124 @@ void batch_norm_forward_train(const T* x, std::int64_t rows, std::int64_t channe
       move_average(unbiased(variances[c], rows), momentum, &running_var[c]);
     }
   }
-  normalize(x, rows, channels, gamma, beta, mean, invstd, y);
+  normalize(x, rows, channels, Normalization<T>(channels, mean, invstd, gamma, beta), relu, y);
 }
 
-template <typename T>
-void batch_norm_forward_eval(const T* x, std::int64_t rows, std::int64_t channels, const T* gamma, const T* beta,
-                             const T* running_mean, const T* running_var, double eps, T* y) {
+template <typename X, typename T>
+void batch_norm_forward_eval(const X* x, std::int64_t rows, std::int64_t channels, const T* gamma, const T* beta,
+                             const T* running_mean, const T* running_var, double eps, bool relu, X* y) {
   const std::vector<T> invstd = inverse_deviations(running_var, channels, eps);
-  normalize(x, rows, channels, gamma, beta, running_mean, invstd.data(), y);
+  normalize(x, rows, channels, Normalization<T>(channels, running_mean, invstd.data(), gamma, beta), relu, y);
 }
 
-template <typename T>
-void batch_norm_backward_train(const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const T* gamma,
-                               const T* mean, const T* invstd, T* dx, T* dgamma, T* dbeta) {
+template <typename X, typename T>
+BatchNormGradient<T> batch_norm_backward_train(const X* dy, const X* x, std::int64_t rows, std::int64_t channels,
+                                               const T* gamma, const T* beta, const T* mean, const T* invstd, bool relu,
+                                               T* dgamma, T* dbeta) {
   check_rows(rows);
-  const Gradients sums = parameter_gradients(dy, x, rows, channels, mean, invstd);
+  const Normalization<T> by(channels, mean, invstd, gamma, beta);
+  const Gradients sums = parameter_gradients(dy, x, rows, channels, by, relu, invstd);
   store(sums.gamma, dgamma);
   store(sums.beta, dbeta);
-  if (dx == nullptr) {
-    return;
+  BatchNormGradient<T> gradient = gradient_of(by, relu);
+  for (std::size_t c = 0; c < gradient.slope.size(); ++c) {
+    gradient.dy_mean[c] = static_cast<T>(sums.beta[c] / static_cast<double>(rows));
+    gradient.slope[c] = static_cast<T>(sums.gamma[c] * static_cast<double>(invstd[c]) / static_cast<double>(rows));
   }
-  const std::vector<T> factor = slope_of(gamma, invstd, channels);
-  std::vector<T> shift(factor.size());
-  std::vector<T> slope(factor.size());
-  for (std::size_t c = 0; c < factor.size(); ++c) {
-    shift[c] = static_cast<T>(sums.beta[c] / static_cast<double>(rows));
-    slope[c] = static_cast<T>(sums.gamma[c] * static_cast<double>(invstd[c]) / static_cast<double>(rows));
-  }
-  const Slices slices = row_slices<T>(rows, channels);
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    const std::int64_t first = slices[slice].begin * channels;
-    input_gradient_rows(dy + first, x + first, slices[slice].size(), channels, mean, factor.data(), shift.data(),
-                        slope.data(), dx + first);
-  });
+  return gradient;
 }
 
-template <typename T>
-void batch_norm_backward_eval(const T* dy, const T* x, std::int64_t rows, std::int64_t channels, const T* gamma,
-                              const T* running_mean, const T* running_var, double eps, T* dx, T* dgamma, T* dbeta) {
+template <typename X, typename T>
+BatchNormGradient<T> batch_norm_backward_eval(const X* dy, const X* x, std::int64_t rows, std::int64_t channels,
+                                              const T* gamma, const T* beta, const T* running_mean,
+                                              const T* running_var, double eps, bool relu, T* dgamma, T* dbeta) {
   const std::vector<T> invstd = inverse_deviations(running_var, channels, eps);
+  const Normalization<T> by(channels, running_mean, invstd.data(), gamma, beta);
   if (dgamma != nullptr || dbeta != nullptr) {
-    const Gradients sums = parameter_gradients(dy, x, rows, channels, running_mean, invstd.data());
+    const Gradients sums = parameter_gradients(dy, x, rows, channels, by, relu, invstd.data());
     store(sums.gamma, dgamma);
     store(sums.beta, dbeta);
   }
-  if (dx == nullptr) {
-    return;
-  }
-  const std::vector<T> factor = slope_of(gamma, invstd.data(), channels);
-  const Slices slices = row_slices<T>(rows, channels);
+  return gradient_of(by, relu);
+}
+
+template <typename X, typename T>
+void batch_norm_input_gradient_slice(const BatchNormGradient<T>& gradient, const X* dy, const X* x, std::int64_t rows,
+                                     X* dx) {
+  const std::int64_t channels = gradient.channels;
+  dispatch_relu(gradient.relu, [&](auto does_relu) {
+    for_each_tile<X>({0, rows}, channels, kLeastRows, [&](std::int64_t r, std::int64_t count) {
+      over_columns_of_processor(
+          InputGradient<decltype(does_relu)::value, RawOf<X>, T>{
+              .dy = raw(dy + r * channels),
+              .x = raw(x + r * channels),
+              .rows = count,
+              .channels = channels,
+              .by = {.mean = gradient.mean.data(), .factor = gradient.factor.data(), .shift = gradient.shift.data()},
+              .dy_mean = gradient.dy_mean.data(),
+              .slope = gradient.slope.data(),
+              .dx = raw(dx + r * channels)},
+          channels);
+    });
+  });
+}
+
+template <typename X, typename T>
+void batch_norm_input_gradient(const BatchNormGradient<T>& gradient, const X* dy, const X* x, std::int64_t rows,
+                               X* dx) {
+  const Slices slices = row_slices<X>(rows, gradient.channels);
   parallel_slices(slices.count, [&](std::int64_t slice) {
-    const std::int64_t first = slices[slice].begin * channels;
-    scale_rows(dy + first, slices[slice].size(), channels, factor.data(), dx + first);
+    const std::int64_t first = slices[slice].begin * gradient.channels;
+    batch_norm_input_gradient_slice(gradient, dy + first, x + first, slices[slice].size(), dx + first);
   });
 }
 
 template void batch_norm_statistics(const float*, std::int64_t, std::int64_t, float*, float*);
-template void batch_norm_update_running(const float*, const float*, std::int64_t, std::int64_t, double, float*, float*);
-template void batch_norm_forward_train(const float*, std::int64_t, std::int64_t, const float*, const float*, double,
-                                       double, float*, float*, float*, float*, float*);
-template void batch_norm_forward_eval(const float*, std::int64_t, std::int64_t, const float*, const float*,
-                                      const float*, const float*, double, float*);
-template void batch_norm_backward_train(const float*, const float*, std::int64_t, std::int64_t, const float*,
-                                        const float*, const float*, float*, float*, float*);
-template void batch_norm_backward_eval(const float*, const float*, std::int64_t, std::int64_t, const float*,
-                                       const float*, const float*, double, float*, float*, float*);
 template void batch_norm_statistics(const double*, std::int64_t, std::int64_t, double*, double*);
+template void batch_norm_update_running(const float*, const float*, std::int64_t, std::int64_t, double, float*, float*);
 template void batch_norm_update_running(const double*, const double*, std::int64_t, std::int64_t, double, double*,
                                         double*);
+template void batch_norm_forward_train(const float*, std::int64_t, std::int64_t, const float*, const float*, double,
+                                       double, bool, float*, float*, float*, float*, float*);
+template void batch_norm_forward_eval(const float*, std::int64_t, std::int64_t, const float*, const float*,
+                                      const float*, const float*, double, bool, float*);
+template BatchNormGradient<float> batch_norm_backward_train(const float*, const float*, std::int64_t, std::int64_t,
+                                                            const float*, const float*, const float*, const float*,
+                                                            bool, float*, float*);
+template BatchNormGradient<float> batch_norm_backward_eval(const float*, const float*, std::int64_t, std::int64_t,
+                                                           const float*, const float*, const float*, const float*,
+                                                           double, bool, float*, float*);
+template void batch_norm_input_gradient(const BatchNormGradient<float>&, const float*, const float*, std::int64_t,
+                                        float*);
+template void batch_norm_input_gradient_slice(const BatchNormGradient<float>&, const float*, const float*, std::int64_t,
+                                              float*);
 template void batch_norm_forward_train(const double*, std::int64_t, std::int64_t, const double*, const double*, double,
-                                       double, double*, double*, double*, double*, double*);
+                                       double, bool, double*, double*, double*, double*, double*);
 template void batch_norm_forward_eval(const double*, std::int64_t, std::int64_t, const double*, const double*,
-                                      const double*, const double*, double, double*);
-template void batch_norm_backward_train(const double*, const double*, std::int64_t, std::int64_t, const double*,
-                                        const double*, const double*, double*, double*, double*);
-template void batch_norm_backward_eval(const double*, const double*, std::int64_t, std::int64_t, const double*,
-                                       const double*, const double*, double, double*, double*, double*);
+                                      const double*, const double*, double, bool, double*);
+template BatchNormGradient<double> batch_norm_backward_train(const double*, const double*, std::int64_t, std::int64_t,
+                                                             const double*, const double*, const double*, const double*,
+                                                             bool, double*, double*);
+template BatchNormGradient<double> batch_norm_backward_eval(const double*, const double*, std::int64_t, std::int64_t,
+                                                            const double*, const double*, const double*, const double*,
+                                                            double, bool, double*, double*);
+template void batch_norm_input_gradient(const BatchNormGradient<double>&, const double*, const double*, std::int64_t,
+                                        double*);
+template void batch_norm_input_gradient_slice(const BatchNormGradient<double>&, const double*, const double*,
+                                              std::int64_t, double*);
+template void batch_norm_forward_train(const bfloat16*, std::int64_t, std::int64_t, const float*, const float*, double,
+                                       double, bool, float*, float*, float*, float*, bfloat16*);
+template void batch_norm_forward_eval(const bfloat16*, std::int64_t, std::int64_t, const float*, const float*,
+                                      const float*, const float*, double, bool, bfloat16*);
+template BatchNormGradient<float> batch_norm_backward_train(const bfloat16*, const bfloat16*, std::int64_t,
+                                                            std::int64_t, const float*, const float*, const float*,
+                                                            const float*, bool, float*, float*);
+template BatchNormGradient<float> batch_norm_backward_eval(const bfloat16*, const bfloat16*, std::int64_t, std::int64_t,
+                                                           const float*, const float*, const float*, const float*,
+                                                           double, bool, float*, float*);
+template void batch_norm_input_gradient(const BatchNormGradient<float>&, const bfloat16*, const bfloat16*, std::int64_t,
+                                        bfloat16*);
+template void batch_norm_input_gradient_slice(const BatchNormGradient<float>&, const bfloat16*, const bfloat16*,
+                                              std::int64_t, bfloat16*);
 
 }  // namespace detent::kernels

@@ -71,6 +71,14 @@ void add(std::int64_t elements, const T* a, const T* b, T* y) {
 }
 
 template <typename T>
+void add_relu(std::int64_t elements, const T* a, const T* b, T* y) {
+  combine_slices(elements, a, b, y, [](auto p, auto q) {
+    const auto sum = p + q;
+    return sum < 0 ? decltype(sum){0} : sum;
+  });
+}
+
+template <typename T>
 void multiply(std::int64_t elements, const T* a, const T* b, T* y) {
   combine_slices(elements, a, b, y, [](auto p, auto q) { return p * q; });
 }
@@ -155,6 +163,9 @@ template void add(std::int64_t, const float*, const float*, float*);
 template void add(std::int64_t, const double*, const double*, double*);
 template void add(std::int64_t, const bfloat16*, const bfloat16*, bfloat16*);
 template void add(std::int64_t, const float16*, const float16*, float16*);
+template void add_relu(std::int64_t, const float*, const float*, float*);
+template void add_relu(std::int64_t, const double*, const double*, double*);
+template void add_relu(std::int64_t, const bfloat16*, const bfloat16*, bfloat16*);
 template void multiply(std::int64_t, const float*, const float*, float*);
 template void multiply(std::int64_t, const double*, const double*, double*);
 template void multiply(std::int64_t, const bfloat16*, const bfloat16*, bfloat16*);

@@ -23,6 +23,10 @@ void scale(std::int64_t elements, double factor, const T* x, T* y);
 template <typename T>
 void axpy(std::int64_t elements, double factor, const T* x, T* y);
 
+/// y = max(0, a + b), likewise. T is float, double or bfloat16.
+template <typename T>
+void add_relu(std::int64_t elements, const T* a, const T* b, T* y);
+
 /// The sum of all elements, in double: within slices, then over slices in order. T is float or double.
 template <typename T>
 double sum(std::int64_t elements, const T* x);

@@ -12,8 +12,8 @@ template <typename Y, typename From, typename To>
 DETENT_VECTORIZED void mask(std::size_t n, const Y* y, const From* dy, To* dx) {
   DETENT_INDEPENDENT
   for (std::size_t i = 0; i < n; ++i) {
-    const float g = promote(dy[i]);
-    demote(promote(y[i]) > 0 ? g : 0.0F, &dx[i]);
+    const auto g = promote(dy[i]);
+    demote(promote(y[i]) > 0 ? g : decltype(g){0}, &dx[i]);
   }
 }
 
@@ -30,6 +30,7 @@ DETENT_VECTORIZED void mask_bits(std::size_t n, const std::int16_t* y, const std
 
 }  // namespace
 
+void mask_relu(std::span<const double> y, const double* dy, double* dx) { mask(y.size(), y.data(), dy, dx); }
 void mask_relu(std::span<const float> y, const float* dy, float* dx) { mask(y.size(), y.data(), dy, dx); }
 void mask_relu(std::span<const float> y, const float* dy, bfloat16* dx) { mask(y.size(), y.data(), dy, raw(dx)); }
 void mask_relu(std::span<const float> y, const bfloat16* dy, float* dx) { mask(y.size(), y.data(), raw(dy), dx); }

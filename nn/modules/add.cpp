@@ -2,15 +2,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/io/options.h"
-
 namespace detent::nn {
 
-nlohmann::json Add::options() const { return nlohmann::json::object(); }
+void Add::Options::describe(OptionList& list) {
+  list.boolean("relu", relu, "whether max(0, .) follows in the module's own kernel", relu);
+}
+
+nlohmann::json Add::options() const { return write_options(options_); }
 
 std::shared_ptr<Module> Add::from_options(const nlohmann::json& options) {
-  read_options<NoOptions>("add", options);
-  return std::make_shared<Add>();
+  return std::make_shared<Add>(read_options<Options>("add", options));
 }
 
 Shape Add::output_shape(std::span<const Shape> inputs) const {
@@ -18,6 +19,8 @@ Shape Add::output_shape(std::span<const Shape> inputs) const {
   return inputs[0];
 }
 
-Variable Add::forward(Context&, std::span<const Variable> inputs) { return autograd::add(inputs[0], inputs[1]); }
+Variable Add::forward(Context&, std::span<const Variable> inputs) {
+  return autograd::add(inputs[0], inputs[1], options_.relu);
+}
 
 }  // namespace detent::nn

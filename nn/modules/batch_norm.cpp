@@ -11,6 +11,7 @@ void BatchNorm::Options::describe(OptionList& list) {
             "is added to the variance");
   list.boolean("affine", affine, "whether there are a weight and a bias");
   list.boolean("frozen", frozen, "whether the running statistics are used, and stay, in training too", frozen);
+  list.boolean("relu", relu, "whether max(0, .) follows in the module's own kernel", relu);
   list.integer("channels", channels, {}, "of the input; 0: taken from it");
 }
 
@@ -43,9 +44,11 @@ Variable BatchNorm::forward(Context& context, std::span<const Variable> inputs) 
   check(!context.training || inputs[0].value().elements() != options_.channels, name(),
         ": a single value a channel has no variance to train with, got ", inputs[0].shape(),
         "; use larger batches, or leave out the last one");
-  return autograd::batch_norm(
-      inputs[0], weight, bias, {running_mean_, running_variance_},
-      {.momentum = options_.momentum, .epsilon = options_.epsilon, .training = context.training && !options_.frozen});
+  return autograd::batch_norm(inputs[0], weight, bias, {running_mean_, running_variance_},
+                              {.momentum = options_.momentum,
+                               .epsilon = options_.epsilon,
+                               .training = context.training && !options_.frozen,
+                               .relu = options_.relu});
 }
 
 std::vector<Slot> BatchNorm::slots() {

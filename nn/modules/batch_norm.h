@@ -6,7 +6,8 @@
 
 namespace detent::nn {
 
-/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, over all axes but the last: [N, C] as [N, H, W, C].
+/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, over all axes but the last: [N, C] as [N, H, W, C]; then
+/// ReLU if `relu`.
 /// In training mean and variance are the batch's, and the running ones move to them; else, and once it is frozen, they
 /// are the running ones.
 /// Ioffe, Szegedy 2015.
@@ -17,6 +18,7 @@ class BatchNorm : public Module {
     double epsilon = 1e-5;
     bool affine = true;         ///< whether there are weight (gamma) and bias (beta)
     bool frozen = false;        ///< whether the running mean and variance are used, and stay, in training too
+    bool relu = false;          ///< set by fuse_relu: the ReLU that followed runs in this module's kernel
     std::int64_t channels = 0;  ///< 0: taken from the input when it is added to a graph
     std::string name = {};
     void describe(OptionList& list);

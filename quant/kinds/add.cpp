@@ -49,13 +49,16 @@ namespace {
 
 void prepare_add(Preparation& pass, std::size_t index, const QConfig& config) {
   const std::optional<nn::Graph::Handle> relu = pass.fusion(index).relu;
+  const bool does_relu = module_of<nn::Add>(pass.node(index)).settings().relu;
   const std::vector<nn::Graph::Handle>& inputs = pass.node(index).inputs;
   pass.add(relu ? std::vector{index, relu->index} : std::vector{index},
-           std::make_shared<QatAdd>(config.activation, pass.state(), relu.has_value(), config.range),
+           std::make_shared<QatAdd>(config.activation, pass.state(), relu.has_value() || does_relu, config.range),
            {pass.codes_of(inputs[0], config), pass.codes_of(inputs[1], config)}, true);
 }
 
-Lowered lower_float(const nn::Graph::Node&, std::span<const runtime::ValueType>) { return {.op = runtime::Add()}; }
+Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueType>) {
+  return {.op = runtime::Add{.relu = module_of<nn::Add>(node).settings().relu}};
+}
 
 Lowered lower_codes(const nn::Graph::Node& node, std::span<const runtime::ValueType>) {
   const bool relu = module_of<QatAdd>(node).relu();

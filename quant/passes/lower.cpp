@@ -32,10 +32,12 @@ void fold(const runtime::BatchNorm& norm, runtime::Product& product) {
   product.bias = std::move(bias);
 }
 
-/// What nn::find_fusions may find: all but max-pools, which plans do in a product's kernel by themselves.
+/// What nn::find_fusions may find: all but max-pools, which plans do in a product's kernel by themselves, the ReLU of a
+/// batch norm that stands by itself, and sums where they stay apart.
 nn::MayFuse fusions_with(Sums sums) {
-  return [sums](const nn::Graph::Node&, const nn::Graph::Node& taken) {
+  return [sums](const nn::Graph::Node& taker, const nn::Graph::Node& taken) {
     return nn::exactly<nn::MaxPool2d>(taken.module.get()) == nullptr &&
+           nn::exactly<nn::BatchNorm>(taker.module.get()) == nullptr &&
            (sums == Sums::InProducts || nn::exactly<nn::Add>(taken.module.get()) == nullptr);
   };
 }
@@ -101,6 +103,14 @@ class Lowering {
     }
     made_[last] = model_.values();
     model_.nodes.push_back(std::move(made));
+    if (const auto* const norm = nn::exactly<nn::BatchNorm>(node.module.get());
+        norm != nullptr && norm->settings().relu) {
+      model_.nodes.push_back({.name = node.name + "_relu",
+                              .op = runtime::Activation{},
+                              .inputs = {made_[last]},
+                              .output = {.shape = node.shape}});
+      made_[last] = model_.values() - 1;
+    }
   }
 
   void take_in(const nn::Fusion& fusion, runtime::Product& product, std::vector<ValueId>& inputs) const {

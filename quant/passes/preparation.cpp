@@ -19,10 +19,12 @@ Preparation::Preparation(const Graph& source, const QConfigMapping& mapping, con
       state_(state),
       made_(source.nodes().size()),
       is_done_(made_.size()),
-      // A sum keeps its ReLU for its own form on codes, and pools work on codes as they are.
+      // A sum keeps its ReLU for its own form on codes, and pools work on codes as they are. A batch norm without a
+      // product has no such form.
       fusions_(nn::find_fusions(source, [&](const Graph::Node& taker, const Graph::Node& taken) {
         const bool is_behind = nn::is_relu(taken) || nn::exactly<nn::BatchNorm>(taken.module.get()) != nullptr;
-        return is_behind && mapping.lookup(taken.name, taken.module->kind()) &&
+        const bool is_alone = nn::exactly<nn::BatchNorm>(taker.module.get()) != nullptr;
+        return is_behind && !is_alone && mapping.lookup(taken.name, taken.module->kind()) &&
                mapping.lookup(taker.name, taker.module->kind());
       })) {
   for (std::size_t index = 0; index < made_.size(); ++index) {

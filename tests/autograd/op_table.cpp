@@ -257,7 +257,19 @@ std::vector<OpRow> elementwise_rows() {
                   },
                   [](Tape&) { return relu({}); }});
   rows.push_back(any_row("widen", widen, [](Tape& tape) { return widen(codes(tape)); }));
-  rows.push_back(pair_row("add", add));
+  rows.push_back(pair_row("add", [](const Variable& a, const Variable& b) { return add(a, b); }));
+  rows.push_back({"add", "Relu",
+                  [](RandomStream& random) {
+                    const Shape shape = random_shape(random);
+                    return off_relu_kink(
+                        [&] {
+                          return std::vector{random_tensor(random, shape), random_tensor(random, shape)};
+                        },
+                        [](const Inputs& in, ProductOptions options) { return add(in[0], in[1], options.relu); });
+                  },
+                  [](Tape& tape) {
+                    return add(zeros(tape, {2, 3}), zeros(tape, {3, 2}), true);
+                  }});
   rows.push_back(pair_row("sub", sub));
   rows.push_back(pair_row("mul", mul));
   rows.push_back(pair_row("concat", [](const Variable& a, const Variable& b) { return concat(std::vector{a, b, a}); }));
@@ -281,24 +293,28 @@ std::vector<OpRow> elementwise_rows() {
   return rows;
 }
 
-OpRow batch_norm_row(std::string variant, bool training, bool affine) {
+OpRow batch_norm_row(std::string variant, bool training, bool affine, bool relu = false) {
   return {"batch_norm", std::move(variant),
           [=](RandomStream& random) {
             const Shape shape = Shape(random_shape(random)).batched(random_extent(random, 3, 6));
             const Shape channels{shape[shape.rank() - 1]};
             const Tensor mean = random_tensor(random, channels), spread = random_tensor(random, channels);
-            std::vector<Tensor> inputs{random_tensor(random, shape)};
-            if (affine) {
-              inputs.push_back(random_tensor(random, channels));
-              inputs.push_back(random_tensor(random, channels));
-            }
-            return OpSample{inputs, [=](const Inputs& in) {
-                              Tensor running_mean = mean.to(in[0].dtype());
-                              Tensor running_variance = Tensor::full(channels, DType::F64, 0.5).to(in[0].dtype());
-                              return batch_norm(in[0], affine ? in[1] : Variable(), affine ? in[2] : Variable(),
-                                                {running_mean, running_variance},
-                                                {.epsilon = 0.1, .training = training});
-                            }};
+            const auto draw = [&] {
+              std::vector<Tensor> inputs{random_tensor(random, shape)};
+              if (affine) {
+                inputs.push_back(random_tensor(random, channels));
+                inputs.push_back(random_tensor(random, channels));
+              }
+              return inputs;
+            };
+            const auto norm = [=](const Inputs& in, ProductOptions options) {
+              Tensor running_mean = mean.to(in[0].dtype());
+              Tensor running_variance = Tensor::full(channels, DType::F64, 0.5).to(in[0].dtype());
+              return batch_norm(in[0], affine ? in[1] : Variable(), affine ? in[2] : Variable(),
+                                {running_mean, running_variance},
+                                {.epsilon = 0.1, .training = training, .relu = options.relu});
+            };
+            return relu ? off_relu_kink(draw, norm) : OpSample{draw(), [=](const Inputs& in) { return norm(in, {}); }};
           },
           [](Tape& tape) {
             Tensor mean = Tensor::zeros({3}, DType::F32), variance = Tensor::zeros({3}, DType::F32);
@@ -362,7 +378,9 @@ const std::vector<OpRow>& op_table() {
     for (const auto& rows :
          {product_rows(), conv_rows(), pool_rows(), elementwise_rows(), loss_rows(),
           std::vector<OpRow>{batch_norm_row("Training", true, true), batch_norm_row("Evaluation", false, true),
-                             batch_norm_row("TrainingWithoutScale", true, false)}}) {
+                             batch_norm_row("TrainingWithoutScale", true, false),
+                             batch_norm_row("TrainingWithRelu", true, true, true),
+                             batch_norm_row("EvaluationWithRelu", false, true, true)}}) {
       all.insert(all.end(), rows.begin(), rows.end());
     }
     return all;

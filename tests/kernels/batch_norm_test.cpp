@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "detent/core/dtype.h"
 #include "tests/kernels/pointwise.h"
 
 namespace detent::kernels {
@@ -25,8 +26,9 @@ std::string describe(Size s) { return std::to_string(s.rows) + " x " + std::to_s
 // Everything that a batch norm has, at the defaults of a new one.
 template <typename T>
 struct Layer {
-  explicit Layer(Size s)
+  explicit Layer(Size s, bool does_relu = false)
       : size(s),
+        relu(does_relu),
         gamma(random_reals<T>(s.channels, 21, 0.5, 2)),
         beta(random_reals<T>(s.channels, 22)),
         running_mean(random_reals<T>(s.channels, 23)),
@@ -34,23 +36,35 @@ struct Layer {
         mean(gamma.size()),
         invstd(gamma.size()) {}
 
-  std::vector<T> train(const std::vector<T>& x) {
-    std::vector<T> y(x.size());
-    batch_norm_forward_train(x.data(), size.rows, size.channels, gamma.data(), beta.data(), kEps, kMomentum,
+  template <typename X>
+  std::vector<X> train(const std::vector<X>& x) {
+    std::vector<X> y(x.size());
+    batch_norm_forward_train(x.data(), size.rows, size.channels, gamma.data(), beta.data(), kEps, kMomentum, relu,
                              running_mean.data(), running_var.data(), mean.data(), invstd.data(), y.data());
     return y;
   }
 
-  std::vector<T> eval(const std::vector<T>& x) const {
-    std::vector<T> y(x.size());
+  template <typename X>
+  std::vector<X> eval(const std::vector<X>& x) const {
+    std::vector<X> y(x.size());
     batch_norm_forward_eval(x.data(), size.rows, size.channels, gamma.data(), beta.data(), running_mean.data(),
-                            running_var.data(), kEps, y.data());
+                            running_var.data(), kEps, relu, y.data());
     return y;
   }
 
   Size size;
+  bool relu;
   std::vector<T> gamma, beta, running_mean, running_var, mean, invstd;
 };
+
+// All gradients at once; those that are null are not wanted. dx may be dy.
+template <typename X, typename T>
+void backward_train(const X* dy, const X* x, std::int64_t rows, std::int64_t channels, const T* gamma, const T* beta,
+                    const T* mean, const T* invstd, bool relu, X* dx, T* dgamma, T* dbeta) {
+  const auto gradient =
+      batch_norm_backward_train(dy, x, rows, channels, gamma, beta, mean, invstd, relu, dgamma, dbeta);
+  batch_norm_input_gradient(gradient, dy, x, rows, dx);
+}
 
 struct Moments {
   std::vector<double> mean, var;
@@ -146,65 +160,135 @@ TEST(BatchNorm, VarianceSurvivesALargeMean) {
 }
 
 TEST(BatchNorm, GradientsOfTrainAgreeWithDifferences) {
-  for (const Size s : {Size{2, 3}, Size{9, 4}, Size{33, 1}}) {
-    SCOPED_TRACE(describe(s));
-    Layer<double> layer(s);
-    std::vector<double> x = random_reals<double>(s.rows * s.channels, 27);
-    const std::vector<double> dy = random_reals<double>(s.rows * s.channels, 28);
-    layer.train(x);
-    std::vector<double> dx(x.size(), 99);
-    std::vector<double> dgamma(layer.gamma.size(), 99);
-    std::vector<double> dbeta(layer.beta.size(), 99);
-    batch_norm_backward_train(dy.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.mean.data(),
-                              layer.invstd.data(), dx.data(), dgamma.data(), dbeta.data());
-    Layer<double> probe = layer;
-    const auto loss = [&] { return testing::dot(probe.train(x), dy); };
-    testing::expect_gradient("dx", &x, dx, loss);
-    testing::expect_gradient("dgamma", &probe.gamma, dgamma, loss);
-    testing::expect_gradient("dbeta", &probe.beta, dbeta, loss);
-    std::vector<double> in_place = dy;
-    batch_norm_backward_train<double>(in_place.data(), x.data(), s.rows, s.channels, layer.gamma.data(),
-                                      layer.mean.data(), layer.invstd.data(), in_place.data(), nullptr, nullptr);
-    testing::expect_same_bits("dx in place of dy", in_place, dx);
+  for (const Size s : {Size{2, 3}, Size{9, 4}, Size{33, 1}, Size{5, 21}, Size{6, 50}}) {
+    for (const bool relu : {false, true}) {
+      SCOPED_TRACE(describe(s) + (relu ? ", ReLU" : ""));
+      Layer<double> layer(s, relu);
+      std::vector<double> x = random_reals<double>(s.rows * s.channels, 27);
+      const std::vector<double> dy = random_reals<double>(s.rows * s.channels, 28);
+      layer.train(x);
+      std::vector<double> dx(x.size(), 99);
+      std::vector<double> dgamma(layer.gamma.size(), 99);
+      std::vector<double> dbeta(layer.beta.size(), 99);
+      backward_train(dy.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(), layer.mean.data(),
+                     layer.invstd.data(), layer.relu, dx.data(), dgamma.data(), dbeta.data());
+      Layer<double> probe = layer;
+      const auto loss = [&] { return testing::dot(probe.train(x), dy); };
+      testing::expect_gradient("dx", &x, dx, loss);
+      testing::expect_gradient("dgamma", &probe.gamma, dgamma, loss);
+      testing::expect_gradient("dbeta", &probe.beta, dbeta, loss);
+      std::vector<double> in_place = dy;
+      backward_train<double, double>(in_place.data(), x.data(), s.rows, s.channels, layer.gamma.data(),
+                                     layer.beta.data(), layer.mean.data(), layer.invstd.data(), relu, in_place.data(),
+                                     nullptr, nullptr);
+      testing::expect_same_bits("dx in place of dy", in_place, dx);
+    }
   }
 }
 
 TEST(BatchNorm, GradientsOfEvalAgreeWithDifferences) {
   const Size s{11, 5};
-  Layer<double> layer(s);
-  std::vector<double> x = random_reals<double>(s.rows * s.channels, 29);
-  const std::vector<double> dy = random_reals<double>(s.rows * s.channels, 30);
-  std::vector<double> dx(x.size(), 99);
-  std::vector<double> dgamma(layer.gamma.size(), 99);
-  std::vector<double> dbeta(layer.beta.size(), 99);
-  batch_norm_backward_eval(dy.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.running_mean.data(),
-                           layer.running_var.data(), kEps, dx.data(), dgamma.data(), dbeta.data());
-  const auto loss = [&] { return testing::dot(layer.eval(x), dy); };
-  testing::expect_gradient("dx", &x, dx, loss);
-  testing::expect_gradient("dgamma", &layer.gamma, dgamma, loss);
-  testing::expect_gradient("dbeta", &layer.beta, dbeta, loss);
+  for (const bool relu : {false, true}) {
+    Layer<double> layer(s, relu);
+    std::vector<double> x = random_reals<double>(s.rows * s.channels, 29);
+    const std::vector<double> dy = random_reals<double>(s.rows * s.channels, 30);
+    std::vector<double> dx(x.size(), 99);
+    std::vector<double> dgamma(layer.gamma.size(), 99);
+    std::vector<double> dbeta(layer.beta.size(), 99);
+    const auto gradient = batch_norm_backward_eval(dy.data(), x.data(), s.rows, s.channels, layer.gamma.data(),
+                                                   layer.beta.data(), layer.running_mean.data(),
+                                                   layer.running_var.data(), kEps, relu, dgamma.data(), dbeta.data());
+    batch_norm_input_gradient(gradient, dy.data(), x.data(), s.rows, dx.data());
+    const auto loss = [&] { return testing::dot(layer.eval(x), dy); };
+    testing::expect_gradient("dx", &x, dx, loss);
+    testing::expect_gradient("dgamma", &layer.gamma, dgamma, loss);
+    testing::expect_gradient("dbeta", &layer.beta, dbeta, loss);
+  }
 }
 
-TEST(BatchNorm, FloatGradientsAgreeWithDouble) {
-  const Size s{6000, 24};
-  Layer<float> layer(s);
-  Layer<double> wide(s);
-  const std::vector<float> x = random_reals<float>(s.rows * s.channels, 31);
-  const std::vector<float> dy = random_reals<float>(s.rows * s.channels, 32);
-  const std::vector<double> wide_x(x.begin(), x.end());
-  const std::vector<double> wide_dy(dy.begin(), dy.end());
-  layer.train(x);
-  wide.train(wide_x);
-  std::vector<float> dx(x.size());
-  std::vector<float> dgamma(layer.gamma.size());
-  std::vector<double> wide_dx(x.size());
-  std::vector<double> wide_dgamma(layer.gamma.size());
-  batch_norm_backward_train<float>(dy.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.mean.data(),
-                                   layer.invstd.data(), dx.data(), dgamma.data(), nullptr);
-  batch_norm_backward_train<double>(wide_dy.data(), wide_x.data(), s.rows, s.channels, wide.gamma.data(),
-                                    wide.mean.data(), wide.invstd.data(), wide_dx.data(), wide_dgamma.data(), nullptr);
-  testing::expect_close("dx", dx, wide_dx, 5e-6);
-  testing::expect_close("dgamma", dgamma, wide_dgamma, 5e-6);
+template <typename X>
+std::vector<X> rounded(const std::vector<double>& x) {
+  std::vector<X> y;
+  for (const double v : x) {
+    y.push_back(static_cast<X>(static_cast<float>(v)));
+  }
+  return y;
+}
+
+template <typename X>
+std::vector<double> widened(const std::vector<X>& x) {
+  std::vector<double> y;
+  for (const X v : x) {
+    y.push_back(static_cast<double>(static_cast<float>(v)));
+  }
+  return y;
+}
+
+// x in X, forward and backward, against the same numbers in double. `tolerance` is that of y and dx, which are X.
+template <typename X>
+void check_against_double(Size s, bool relu, double tolerance) {
+  SCOPED_TRACE(describe(s) + (relu ? ", ReLU" : ""));
+  Layer<double> wide(s, relu);
+  Layer<float> layer(s, relu);
+  for (const auto member : {&Layer<double>::gamma, &Layer<double>::beta}) {
+    wide.*member = widened(rounded<float>(wide.*member));
+  }
+  layer.gamma = rounded<float>(wide.gamma);
+  layer.beta = rounded<float>(wide.beta);
+  std::vector<X> x = rounded<X>(random_reals<double>(s.rows * s.channels, 31, -1, 3));
+  // Numbers that are near the kink of the ReLU may lie on the other side of it: they have no gradient.
+  std::vector<double> dy = widened(rounded<X>(random_reals<double>(s.rows * s.channels, 32)));
+  std::vector<double> wide_y = wide.train(widened(x));
+  {
+    Layer<double> plain(s, false);
+    plain.gamma = wide.gamma;
+    plain.beta = wide.beta;
+    const std::vector<double> values = plain.train(widened(x));
+    for (std::size_t i = 0; i < dy.size(); ++i) {
+      dy[i] = std::abs(values[i]) < 1e-4 ? 0 : dy[i];
+    }
+  }
+  testing::expect_close("y", widened(layer.train(x)), wide_y, tolerance);
+  std::vector<X> dx(x.size());
+  std::vector<float> dgamma(layer.gamma.size()), dbeta(layer.gamma.size());
+  std::vector<double> wide_dx(x.size()), wide_dgamma(layer.gamma.size()), wide_dbeta(layer.gamma.size());
+  backward_train(rounded<X>(dy).data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(),
+                 layer.mean.data(), layer.invstd.data(), relu, dx.data(), dgamma.data(), dbeta.data());
+  backward_train(dy.data(), widened(x).data(), s.rows, s.channels, wide.gamma.data(), wide.beta.data(),
+                 wide.mean.data(), wide.invstd.data(), relu, wide_dx.data(), wide_dgamma.data(), wide_dbeta.data());
+  testing::expect_close("dx", widened(dx), wide_dx, tolerance);
+  testing::expect_close("dgamma", dgamma, wide_dgamma, 1e-5 + 1e-9 * static_cast<double>(s.rows));
+  testing::expect_close("dbeta", dbeta, wide_dbeta, 1e-5);
+}
+
+TEST(BatchNorm, FloatAgreesWithDouble) {
+  for (const Size s : {Size{6000, 24}, Size{7, 64}, Size{301, 1}, Size{5000, 3}, Size{1003, 50}, Size{20000, 16}}) {
+    for (const bool relu : {false, true}) {
+      check_against_double<float>(s, relu, 1e-5);
+      check_against_double<bfloat16>(s, relu, 0x1p-8);
+    }
+  }
+}
+
+TEST(BatchNorm, Bf16IsF32RoundedOnce) {
+  for (const Size s : {Size{9, 4}, Size{300, 17}, Size{1003, 50}}) {
+    for (const bool relu : {false, true}) {
+      SCOPED_TRACE(describe(s) + (relu ? ", ReLU" : ""));
+      Layer<float> layer(s, relu);
+      std::vector<double> numbers = random_reals<double>(s.rows * s.channels, 36);
+      numbers[0] = std::numeric_limits<double>::quiet_NaN();
+      numbers[1] = std::numeric_limits<double>::infinity();
+      const std::vector<bfloat16> x = rounded<bfloat16>(numbers);
+      const std::vector<float> wide_x = rounded<float>(widened(x));
+      const std::vector<bfloat16> y = layer.eval(x);
+      const std::vector<float> wide_y = layer.eval(wide_x);
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        const auto actual = static_cast<float>(y[i]), expected = static_cast<float>(bfloat16(wide_y[i]));
+        ASSERT_TRUE(actual == expected || (std::isnan(actual) && std::isnan(expected)))
+            << i << ": expected " << expected << ", actual " << actual;
+      }
+    }
+  }
 }
 
 TEST(BatchNorm, WithoutGammaAndBetaTheyAreOneAndZero) {
@@ -217,15 +301,15 @@ TEST(BatchNorm, WithoutGammaAndBetaTheyAreOneAndZero) {
   std::vector<float> y(x.size());
   std::vector<float> mean(6);
   std::vector<float> invstd(6);
-  batch_norm_forward_train<float>(x.data(), s.rows, s.channels, nullptr, nullptr, kEps, kMomentum, nullptr, nullptr,
-                                  mean.data(), invstd.data(), y.data());
+  batch_norm_forward_train<float, float>(x.data(), s.rows, s.channels, nullptr, nullptr, kEps, kMomentum, false,
+                                         nullptr, nullptr, mean.data(), invstd.data(), y.data());
   testing::expect_same_bits("y", y, expected);
   std::vector<float> dx(x.size());
   std::vector<float> expected_dx(x.size());
-  batch_norm_backward_train<float>(x.data(), x.data(), s.rows, s.channels, nullptr, mean.data(), invstd.data(),
-                                   dx.data(), nullptr, nullptr);
-  batch_norm_backward_train<float>(x.data(), x.data(), s.rows, s.channels, with.gamma.data(), mean.data(),
-                                   invstd.data(), expected_dx.data(), nullptr, nullptr);
+  backward_train<float, float>(x.data(), x.data(), s.rows, s.channels, nullptr, nullptr, mean.data(), invstd.data(),
+                               true, dx.data(), nullptr, nullptr);
+  backward_train<float, float>(x.data(), x.data(), s.rows, s.channels, with.gamma.data(), with.beta.data(), mean.data(),
+                               invstd.data(), true, expected_dx.data(), nullptr, nullptr);
   testing::expect_same_bits("dx", dx, expected_dx);
 }
 
@@ -235,21 +319,28 @@ TEST(BatchNorm, OneRowHasNoVariance) {
               HasSubstr("at least 2 rows a channel to train on, got 1"));
 }
 
-TEST(BatchNorm, SameBitsOnAnyNumberOfThreads) {
+template <typename X>
+void check_threads() {
   const Size s{30011, 20};
-  const std::vector<float> x = random_reals<float>(s.rows * s.channels, 34, 5, 7);
+  const std::vector<X> x = rounded<X>(random_reals<double>(s.rows * s.channels, 34, 5, 7));
   testing::expect_same_on_threads<float>("train", [&] {
-    Layer<float> layer(s);
-    std::vector<float> y = layer.train(x);
-    y.insert(y.end(), layer.running_var.begin(), layer.running_var.end());
-    std::vector<float> dgamma(layer.gamma.size());
-    std::vector<float> dx(x.size());
-    batch_norm_backward_train<float>(y.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.mean.data(),
-                                     layer.invstd.data(), dx.data(), dgamma.data(), nullptr);
-    y.insert(y.end(), dx.begin(), dx.end());
-    y.insert(y.end(), dgamma.begin(), dgamma.end());
-    return y;
+    Layer<float> layer(s, true);
+    const std::vector<X> y = layer.train(x);
+    std::vector<float> dgamma(layer.gamma.size()), dbeta(layer.gamma.size());
+    std::vector<X> dx(x.size());
+    backward_train(y.data(), x.data(), s.rows, s.channels, layer.gamma.data(), layer.beta.data(), layer.mean.data(),
+                   layer.invstd.data(), layer.relu, dx.data(), dgamma.data(), dbeta.data());
+    std::vector<float> all = rounded<float>(widened(y));
+    for (const std::vector<float>& part : {rounded<float>(widened(dx)), layer.running_var, dgamma, dbeta}) {
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
   });
+}
+
+TEST(BatchNorm, SameBitsOnAnyNumberOfThreads) {
+  check_threads<float>();
+  check_threads<bfloat16>();
 }
 
 }  // namespace

@@ -137,6 +137,10 @@ TYPED_TEST(Arithmetic, EachElementAndInPlace) {
     add(n, a.data(), b.data(), y.data());
     const std::vector<T> sums = each(a, b, [](auto p, auto q) { return p + q; });
     expect_same_bits("add", y, sums);
+    if constexpr (!std::is_same_v<T, float16>) {
+      add_relu(n, a.data(), b.data(), y.data());
+      expect_same_bits("add_relu", y, each(a, b, [](auto p, auto q) { return p + q < 0 ? decltype(p){0} : p + q; }));
+    }
     multiply(n, a.data(), b.data(), y.data());
     expect_same_bits("multiply", y, each(a, b, [](auto p, auto q) { return p * q; }));
     scale(n, 0.375, a.data(), y.data());

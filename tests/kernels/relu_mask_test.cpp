@@ -58,6 +58,9 @@ TEST(ReluMask, WorksInPlace) {
   std::vector<float> y{1, -1, 0, 2}, g{5, 6, 7, 8};
   mask_relu(std::span<const float>(y), g.data(), g.data());
   EXPECT_EQ(g, (std::vector<float>{5, 0, 0, 8}));
+  std::vector<double> wide_y{1, -1, 0, 2}, wide_g{5, 6, 7, 8};
+  mask_relu(std::span<const double>(wide_y), wide_g.data(), wide_g.data());
+  EXPECT_EQ(wide_g, (std::vector<double>{5, 0, 0, 8}));
 }
 
 }  // namespace

@@ -2,18 +2,22 @@
 
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/nn/nets.h"
 
 namespace detent::nn {
 namespace {
 
-/// conv (fused), conv read twice (not), a sum's ReLU (not), linear (fused), a linear whose value is the output (not).
+/// conv (fused), conv read twice (not), a sum's ReLU (fused), a batch norm's (fused), linear (fused), a linear whose
+/// value is the output (not).
 Graph net_with_relus() {
   Graph net;
   auto x = net.input({6, 6, 2});
   x = net.relu(net.conv2d(x, {.out_channels = 4, .padding = 1, .name = "fused_conv"}));
   const auto twice = net.conv2d(x, {.out_channels = 4, .padding = 1, .name = "twice"});
   x = net.relu(net.add(net.relu(twice), twice, "sum"));
+  x = net.relu(net.batch_norm(x, {.name = "norm"}));
   x = net.relu(net.linear(net.flatten(x), {.out_features = 5, .name = "fused_linear"}));
   x = net.activation(net.linear(x, {.out_features = 5, .name = "other"}), kernels::Activation::Tanh);
   const auto logits = net.linear(x, {.out_features = 3, .name = "logits"});
@@ -22,11 +26,7 @@ Graph net_with_relus() {
   return net;
 }
 
-bool has_relu(const Graph& net, const char* name) {
-  const Module& module = *net.node(name).module;
-  return module.kind() == "linear" ? static_cast<const Linear&>(module).settings().relu
-                                   : static_cast<const Conv2d&>(module).settings().relu;
-}
+bool has_relu(const Graph& net, const char* name) { return net.node(name).module->options().value("relu", false); }
 
 TEST(FuseRelu, TakesTheReluThatOnlyOneModuleFeeds) {
   Graph net = net_with_relus();
@@ -34,10 +34,12 @@ TEST(FuseRelu, TakesTheReluThatOnlyOneModuleFeeds) {
   Graph fused = fuse_relu(net);
   EXPECT_TRUE(has_relu(fused, "fused_conv"));
   EXPECT_TRUE(has_relu(fused, "fused_linear"));
+  EXPECT_TRUE(has_relu(fused, "sum"));
+  EXPECT_TRUE(has_relu(fused, "norm"));
   EXPECT_FALSE(has_relu(fused, "twice"));
   EXPECT_FALSE(has_relu(fused, "other"));
   EXPECT_FALSE(has_relu(fused, "logits"));
-  EXPECT_EQ(fused.nodes().size(), net.nodes().size() - 2);
+  EXPECT_EQ(fused.nodes().size(), net.nodes().size() - 4);
   EXPECT_EQ(fused.node(fused.output()).name, "logits");
   EXPECT_FALSE(has_relu(net, "fused_conv")) << "the graph that was given must not change";
 }

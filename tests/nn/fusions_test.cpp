@@ -92,9 +92,9 @@ TEST(Fusions, EndWhereSomebodyElseReads) {
     const auto c = relu(net, b, "relu");
     pool(net, c, "pool");
     net.dropout(reads == "conv" ? a : reads == "bn" ? b : c, 0.5, "other");
-    const std::vector<std::string> expected = reads == "conv"
-                                                  ? std::vector<std::string>{}
-                                                  : std::vector{"conv: bn" + std::string(reads == "bn" ? "" : " relu")};
+    const std::vector<std::string> expected{reads == "conv" ? "bn: relu"
+                                            : reads == "bn" ? "conv: bn"
+                                                            : "conv: bn relu"};
     EXPECT_EQ(fusions_of(net), expected) << "when another reads " << reads;
   }
 }
@@ -105,7 +105,7 @@ TEST(Fusions, EndAtTheOutput) {
     pool(net, relu(net, norm(net, conv(net, net.input({8, 8, 3}), "conv"), "bn"), "relu"), "pool");
     net.output(*net.find(output));
     const std::map<std::string, std::vector<std::string>> expected{
-        {"conv", {}}, {"bn", {"conv: bn"}}, {"relu", {"conv: bn relu"}}, {"pool", {"conv: bn relu pool"}}};
+        {"conv", {"bn: relu"}}, {"bn", {"conv: bn"}}, {"relu", {"conv: bn relu"}}, {"pool", {"conv: bn relu pool"}}};
     EXPECT_EQ(fusions_of(net), expected.at(output)) << "when the output is " << output;
   }
 }
@@ -117,6 +117,39 @@ TEST(Fusions, AnAddTakesItsReluWhereNoProductTakesTheAdd) {
   const auto b = net.max_pool(x, {.kernel = 2, .name = "skip"});
   relu(net, net.add(a, b, "add"), "relu");
   EXPECT_THAT(fusions_of(net), ElementsAre("conv: pool", "add: relu"));
+}
+
+TEST(Fusions, ABatchNormTakesItsReluWhereNoProductTakesTheBatchNorm) {
+  Graph net;
+  const auto x = net.input({8, 8, 4});
+  const auto a = relu(net, norm(net, x, "alone"), "relu");
+  relu(net, norm(net, conv(net, a, "conv"), "taken"), "behind");
+  EXPECT_THAT(fusions_of(net), ElementsAre("alone: relu", "conv: taken behind"));
+  const auto only_relus = [](const Graph::Node&, const Graph::Node& node) { return is_relu(node); };
+  EXPECT_THAT(fusions_of(net, only_relus), ElementsAre("alone: relu", "taken: behind"));
+}
+
+TEST(Fusions, ABatchNormAtSeveralNodesTakesAReluAtAllOrNone) {
+  for (const bool both : {false, true}) {
+    Graph net;
+    const auto x = net.input({8, 8, 4});
+    const auto bn = std::make_shared<BatchNorm>(BatchNorm::Options{});
+    const auto a = relu(net, net.add(bn, {x}, "one"), "relu_one");
+    const auto two = net.add(bn, {a}, "two");
+    net.dropout(both ? relu(net, two, "relu_two") : two, 0.5);
+    const std::vector<std::string> expected =
+        both ? std::vector<std::string>{"one: relu_one", "two: relu_two"} : std::vector<std::string>{};
+    EXPECT_EQ(fusions_of(net), expected);
+  }
+}
+
+TEST(Fusions, WhatDoesAReluIsNotTakenInAndTakesNothing) {
+  Graph net;
+  const auto x = net.input({8, 8, 4});
+  const auto a = relu(net, net.batch_norm(conv(net, x, "conv"), {.relu = true, .name = "norm"}), "relu");
+  const auto sum = std::make_shared<Add>(Add::Options{.relu = true});
+  relu(net, net.add(sum, {conv(net, a, "other"), x}, "sum"), "of_sum");
+  EXPECT_THAT(fusions_of(net), IsEmpty());
 }
 
 TEST(Fusions, TheLaterOfTwoProductsTakesTheAdd) {
@@ -192,7 +225,7 @@ TEST(Fusions, TwoBatchNormsOfOneModuleStay) {
   const auto a = relu(s.net, norm(s.net, s.one, "bn_one"), "relu_one");
   const auto b = relu(s.net, norm(s.net, s.two, "bn_two"), "relu_two");
   s.net.add(a, b, "add");
-  EXPECT_THAT(fusions_of(s.net), IsEmpty());
+  EXPECT_THAT(fusions_of(s.net), ElementsAre("bn_one: relu_one", "bn_two: relu_two"));
 }
 
 TEST(Fusions, ABatchNormOfTwoModulesStays) {

@@ -79,6 +79,17 @@ TEST(Lower, LeavesApartWhatOthersReadToo) {
                      "after_relu:add", "e:product", "f:product+e relu", "pool:pool", "fc:product"});
 }
 
+TEST(Lower, TakesModulesThatDoARelu) {
+  nn::Graph net;
+  auto x = net.input({6, 6, 2});
+  auto a = net.conv2d(x, {.out_channels = 4, .padding = 1, .name = "a"});
+  auto norm = net.batch_norm(a, {.relu = true, .name = "norm"});
+  auto sum = net.add(std::make_shared<nn::Add>(nn::Add::Options{.relu = true}), {a, norm}, "sum");
+  net.output(net.linear(net.flatten(sum, "flat"), {.out_features = 3, .name = "fc"}));
+  expect_close(net,
+               {"a:product", "norm:batch_norm", "norm_relu:activation", "sum:add relu", "flat:reshape", "fc:product"});
+}
+
 TEST(Lower, DoesNotTouchTheGraph) {
   nn::Graph net = test::everything_net();
   net.initialize(1);
