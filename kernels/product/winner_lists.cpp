@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "detent/core/processor/intrinsics.h"
+#include "detent/core/processor/units.h"
 #include "detent/core/processor/vectorized.h"
 
 namespace detent::kernels {
@@ -47,6 +48,7 @@ DETENT_VECTORIZED void add_vectors(const WinnerLists<float>& lists, const float*
 }
 
 #ifdef __x86_64__
+#define DETENT_AVX2 __attribute__((target("avx2,fma")))
 #define DETENT_COMPRESS __attribute__((target("avx512f,avx512bw,avx512vl")))
 #define DETENT_BF16 __attribute__((target("avx512f,avx512bw,avx512bf16")))
 
@@ -75,8 +77,36 @@ DETENT_COMPRESS std::int32_t select_by_vectors(const float* g, const std::uint8_
   }
   return size;
 }
-bool has_compress_vectors() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+
+/// The same as add_vectors in registers of 256 bits, which compilers do not make of vectors twice as long.
+template <int V>
+DETENT_AVX2 void add_halves(const WinnerLists<float>& lists, const float* source, float* target) {
+  constexpr std::size_t kHalves = 2 * V;
+  for (std::int64_t list = 0; list < lists.count; ++list) {
+    const std::int32_t end = lists.ends[list];
+    std::int32_t i = lists.begins[list];
+    if (i == end) {
+      continue;
+    }
+    float* const to = target + lists.targets[list];
+    __m256 sum[kHalves];
+#pragma GCC unroll 12
+    for (std::size_t v = 0; v < kHalves; ++v) {
+      sum[v] = _mm256_loadu_ps(to + 8 * v);
+    }
+    for (; i < end; ++i) {
+      const float* const from = source + lists.at[i] * lists.step;
+      const __m256 g = _mm256_set1_ps(lists.g[i]);
+#pragma GCC unroll 12
+      for (std::size_t v = 0; v < kHalves; ++v) {
+        sum[v] = _mm256_fmadd_ps(g, _mm256_loadu_ps(from + 8 * v), sum[v]);
+      }
+    }
+#pragma GCC unroll 12
+    for (std::size_t v = 0; v < kHalves; ++v) {
+      _mm256_storeu_ps(to + 8 * v, sum[v]);
+    }
+  }
 }
 
 /// Sums of 32 consecutive elements in the order in which the unpack instructions leave them: the first four of every
@@ -151,7 +181,8 @@ template <typename G>
 std::int32_t select_by_vectors(const float*, const std::uint8_t*, std::uint8_t, std::int64_t, std::int32_t*, G*) {
   return 0;
 }
-bool has_compress_vectors() { return false; }
+template <int V>
+void add_halves(const WinnerLists<float>&, const float*, float*) {}
 template <int R, int B>
 void add_pairs(const WinnerLists<bfloat16>&, Rows, const bfloat16*, float*) {}
 #endif
@@ -161,8 +192,7 @@ void add_pairs(const WinnerLists<bfloat16>&, Rows, const bfloat16*, float*) {}
 template <typename G>
 std::int32_t select(const float* g, const std::uint8_t* argmax, std::uint8_t place, std::int64_t outputs,
                     std::int32_t* at, G* chosen) {
-  static const bool by_vectors = has_compress_vectors();
-  if (by_vectors) {
+  if (processor_units().avx512) {
     return select_by_vectors(g, argmax, place, outputs, at, chosen);
   }
   std::int32_t size = 0;
@@ -180,8 +210,12 @@ std::int32_t select(const float* g, const std::uint8_t* argmax, std::uint8_t pla
 void add_winners(const WinnerLists<float>& lists, Rows rows, const float* source, float* target) {
   constexpr std::array kByVectors{&add_vectors<1>, &add_vectors<2>, &add_vectors<3>,
                                   &add_vectors<4>, &add_vectors<5>, &add_vectors<6>};
+  constexpr std::array kByHalves{&add_halves<1>, &add_halves<2>, &add_halves<3>,
+                                 &add_halves<4>, &add_halves<5>, &add_halves<6>};
+  const ProcessorUnits& units = processor_units();
+  const auto& by_vectors = units.avx2 && !units.avx512 ? kByHalves : kByVectors;
   for (std::int64_t row = 0; row < rows.count; ++row) {
-    kByVectors[static_cast<std::size_t>(rows.vectors - 1)](lists, source + row * rows.source_stride,
+    by_vectors[static_cast<std::size_t>(rows.vectors - 1)](lists, source + row * rows.source_stride,
                                                            target + row * rows.target_stride);
   }
 }
