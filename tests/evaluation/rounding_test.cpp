@@ -38,8 +38,8 @@ runtime::Model two_codes() {
 
 TEST(Rounding, CountsCodesAndPredictions) {
   Reporter silent;
-  // Detent gives 0 2, 2 1 and 2 2, of which the first of equal ones wins; TFLite 1 2, 3 1 and 2 3.
-  const data::Dataset rows = rows_of(Tensor::from<float>({0.5F, 1.5F, 2.5F, 1.0F, 2.0F, 2.5F}, {3, 2}), {1, 1, 0}, 2);
+  // Detent gives 2 2, of which the first of equal ones wins, 0 2 and 2 1; TFLite 2 3, 1 2 and 3 1.
+  const data::Dataset rows = rows_of(Tensor::from<float>({2.0F, 2.5F, 0.5F, 1.5F, 2.5F, 1.0F}, {3, 2}), {0, 1, 1}, 2);
   const std::vector<TargetRounding> targets = evaluate_rounding(two_codes(), kAll, rows, {}, silent);
   ASSERT_EQ(targets.size(), 4U);
   for (const TargetRounding& target : targets) {

@@ -123,30 +123,23 @@ TEST(TargetPlan, RoundsTheSumsOfProducts) {
   }
 }
 
-/// Codes of a value under a table of `function`.
-ValueId table_of(ModelBuilder& b, ValueId x, kernels::Activation function) {
-  const ValueType type = b.codes(b.type(x).shape, 0.004F);
-  kernels::CodeReals reals = kernels::reals_of_codes(b.type(x).qparams->tensor());
-  kernels::activation_forward(function, 256, reals.data(), reals.data());
-  const kernels::CodeTable table = kernels::make_code_table(reals, type.qparams->tensor(), type.qparams->codes);
-  return b.add(Lookup{Tensor::from(std::vector<std::uint8_t>(table.begin(), table.end()), {256})}, {x}, type);
-}
-
 TEST(TargetPlan, MakesKnownTablesAgain) {
   ModelBuilder b(5);
-  const ValueId x = b.quantize(b.input({300}), 6);
-  const ValueId y = table_of(b, x, kernels::Activation::Sigmoid);
-  const Tensor input = test::random_inputs({300}, 2, 1);
-  const TargetPlan plan(b.model, 2, RoundingTarget::Tflite);
-  const std::vector<Tensor> values = plan.run(std::span(&input, 1));
-  kernels::CodeReals reals = kernels::reals_of_codes(b.type(x).qparams->tensor());
-  kernels::activation_forward(kernels::Activation::Sigmoid, 256, reals.data(), reals.data());
-  const kernels::CodeTable table =
-      kernels::make_code_table(RoundingTarget::Tflite, reals, b.type(y).qparams->tensor(), b.type(y).qparams->codes);
-  for (std::size_t i = 0; i < 600; ++i) {
-    ASSERT_EQ(values[y].data<std::uint8_t>()[i], table[values[x].data<std::uint8_t>()[i]]) << i;
-  }
-  EXPECT_EQ(plan.rule(1), RuleUsed::Target);
+  const auto codes = [](float scale, std::int32_t zero_point) {
+    return ValueType{
+        .shape = {5},
+        .dtype = DType::U8,
+        .qparams = std::make_shared<const QParams>(QParams::per_tensor({scale, zero_point}, unsigned_codes(8)))};
+  };
+  const auto relu = [](double x) { return std::max(x, 0.0); };
+  const kernels::CodeTable table = kernels::make_code_table(relu, {1.0F, 10}, {2.0F, 5}, unsigned_codes(8));
+  const ValueId x = b.add(Quantize{}, {b.input({5})}, codes(1.0F, 10));
+  b.add(Lookup{Tensor::from(std::vector<std::uint8_t>(table.begin(), table.end()), {256})}, {x}, codes(2.0F, 5));
+  const Tensor input = Tensor::from<float>({-3.0F, 0.0F, 1.0F, 3.0F, 5.0F}, {1, 5});
+  // Halves of the ReLU: 0, 0, 0.5, 1.5, 2.5.
+  EXPECT_THAT(last_codes(b, input, RoundingTarget::Detent), testing::ElementsAre(5, 5, 5, 7, 7));
+  EXPECT_THAT(last_codes(b, input, RoundingTarget::Tflite), testing::ElementsAre(5, 5, 6, 7, 8));
+  EXPECT_EQ(TargetPlan(b.model, 1, RoundingTarget::Tflite).rule(1), RuleUsed::Target);
 }
 
 TEST(TargetPlan, SaysWhoseRuleItUses) {
