@@ -5,14 +5,62 @@
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
 #include "detent/evaluation/evaluate.h"
+#include "detent/evaluation/rounding.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
+#include "detent/report/rounding_table.h"
 #include "detent/train/run_data.h"
 
 namespace detent::cli {
 namespace {
 
+/// The targets that --target names.
+std::vector<kernels::RoundingTarget> targets_of(const std::string& name) {
+  std::vector<kernels::RoundingTarget> targets;
+  std::vector<std::string> known{"all"};
+  for (const auto& [known_name, target] : kernels::rounding_targets()) {
+    known.emplace_back(known_name);
+    if (name == known_name || name == "all") {
+      targets.push_back(target);
+    }
+  }
+  check(!targets.empty(), "eval: unknown target '", name, "'", hint(name, known),
+        " expected detent, torch, onnx, tflite or all");
+  return targets;
+}
+
+/// The int8 model under the rounding rules of others.
+int eval_targets(const Arguments& arguments) {
+  const bool is_json = arguments.has("json");
+  const std::string file = arguments.positionals()[0];
+  const std::vector<kernels::RoundingTarget> targets = targets_of(*arguments.text("target"));
+  ConsoleReporter reporter(is_json);
+  std::vector<evaluation::TargetRounding> results;
+  train::RunData data;
+  in_pool(arguments, [&] {
+    const quant::OpenedModel model = quant::open_model(file);
+    check(model.model() != nullptr, "eval: --target rounds codes, and '", file, "' (", model.kind,
+          ") has none: give it an int8 model");
+    data = train::open_model_data(model, arguments.text("data"));
+    reporter.message("data: " + data.description);
+    results = evaluation::evaluate_rounding(*model.model(), targets, data.test, data.normalization, reporter);
+  });
+  if (is_json) {
+    print(report::json_text({{"model", file},
+                             {"kind", "int8"},
+                             {"dataset", data.name},
+                             {"dataset_description", data.description},
+                             {"targets", report::to_json(results)}}));
+  } else {
+    print(report::to_text(results));
+  }
+  return 0;
+}
+
 int eval(const Arguments& arguments) {
+  if (arguments.has("target")) {
+    return eval_targets(arguments);
+  }
   const bool is_json = arguments.has("json");
   const std::string file = arguments.positionals()[0];
   ConsoleReporter reporter(is_json);
@@ -51,8 +99,13 @@ Command eval_command() {
                    .min_positionals = 1,
                    .max_positionals = 1,
                    .summary = "Accuracy of a model (float, QAT or int8) on the test set",
-                   .example = "detent eval runs/mnist-cnn/int8.h5 --data mnist/",
-                   .options = {data_option(), threads_option(), json_option()}},
+                   .example = "detent eval runs/mnist-cnn/int8.h5 --data mnist/\n"
+                              "detent eval runs/mnist-cnn/int8.h5 --data mnist/ --target all",
+                   .options = {data_option(),
+                               {"target", "NAME",
+                                "Round an int8 model as detent, torch, onnx, tflite or all do, and count what changes"},
+                               threads_option(),
+                               json_option()}},
           .run = eval};
 }
 

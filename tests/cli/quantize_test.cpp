@@ -77,6 +77,32 @@ TEST_F(Quantize, ComparesWhatItMade) {
   EXPECT_EQ(with({"--sample", "1", "--images", "3"}).status, 2);
 }
 
+TEST_F(Quantize, RoundsWhatItMadeAsOthersDo) {
+  ASSERT_EQ(quantize().status, 0);
+  const auto eval = [&](const std::string& file, const std::string& target, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"eval", file, "--data", "digits", "--target", target};
+    words.insert(words.end(), more.begin(), more.end());
+    return detent(folder_, words);
+  };
+  const std::string int8 = "runs/tiny-static/int8.h5";
+  const Outcome table = eval(int8, "all");
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_THAT(table.out, testing::ContainsRegex("conv1 +product +tflite"));
+  EXPECT_THAT(table.out, testing::ContainsRegex("detent +[0-9.]+ % +0 +[0-9,]+ +0.0000% +0 +0 of 60"));
+  const Outcome one = eval(int8, "torch", {"--json"});
+  ASSERT_EQ(one.status, 0) << one.err;
+  const nlohmann::json json = nlohmann::json::parse(one.out);
+  ASSERT_EQ(json["targets"].size(), 1U);
+  EXPECT_EQ(json["targets"][0]["target"], "torch");
+  EXPECT_EQ(json["targets"][0]["images"], 60);
+  const Outcome unknown = eval(int8, "tflit");
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("did you mean 'tflite'?"));
+  const Outcome in_float = eval("runs/tiny/fp32.h5", "torch");
+  EXPECT_EQ(in_float.status, 2);
+  EXPECT_THAT(in_float.err, HasSubstr("give it an int8 model"));
+}
+
 TEST_F(Quantize, RefusesWhatItCannotDo) {
   const auto expect_refused = [](const Outcome& outcome, const std::string& what) {
     EXPECT_EQ(outcome.status, 2);
