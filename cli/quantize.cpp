@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 
 #include "detent/cli/commands.h"
@@ -17,6 +18,15 @@ std::vector<std::string> overrides_of(const Arguments& arguments) {
     if (const auto value = arguments.text(key)) {
       overrides.push_back(std::string("quantize.") + key + "=" + recipes::quoted(*value));
     }
+  }
+  if (const auto improve = arguments.text("improve")) {
+    std::string list;
+    for (std::size_t begin = 0; begin <= improve->size();) {
+      const std::size_t comma = std::min(improve->find(',', begin), improve->size());
+      list += (list.empty() ? "" : ", ") + recipes::quoted(improve->substr(begin, comma - begin));
+      begin = comma + 1;
+    }
+    overrides.push_back("quantize.improve=[" + list + "]");
   }
   const std::vector<std::string> others = arguments.texts("set");
   overrides.insert(overrides.end(), others.begin(), others.end());
@@ -47,7 +57,8 @@ Command quantize_command() {
   options.insert(options.begin(),
                  {{"method", "NAME", "static: from ranges on a few examples (default); qat: by training on codes"},
                   {"weights", "TEXT", "As [quantize] weights: \"int4 per-group 32\" (default: int8 per-channel)"},
-                  {"activations", "TEXT", "As [quantize] activations: \"uint8 percentile 99.9\" (default: uint8)"}});
+                  {"activations", "TEXT", "As [quantize] activations: \"uint8 percentile 99.9\" (default: uint8)"},
+                  {"improve", "LIST", "Static: equalize, bias-correction or equalize,bias-correction"}});
   return {.spec = {.name = "quantize",
                    .positionals = "FP32.h5",
                    .min_positionals = 1,

@@ -42,6 +42,10 @@ std::vector<std::string> failures_of(const CheckSettings& check, const Metrics& 
     const std::int64_t mismatched = check.codes_mismatched.value_or(0);
     check_at_least(failures, "int8_accuracy", check.int8_accuracy, metrics.int8->test_accuracy);
     check_model(failures, "", *metrics.int8, metrics.fp32.test_accuracy, check.max_drop, mismatched);
+    if (metrics.not_improved) {
+      check_model(failures, metrics.not_improved->name + ": ", *metrics.not_improved, metrics.fp32.test_accuracy, {},
+                  mismatched);
+    }
     for (const Int8Result& variant : metrics.variants) {
       check_model(failures, variant.name + ": static_", variant, metrics.fp32.test_accuracy, check.static_max_drop,
                   mismatched);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "detent/kernels/layers/loss.h"
+#include "detent/quant/methods/bias_correction.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/runtime/plan.h"
 
@@ -102,6 +103,13 @@ VerifyReport verify(const nn::Graph& prepared, const runtime::Model& int8, const
 void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
                std::int64_t examples, std::uint64_t seed, Reporter& reporter) {
   infer_examples(prepared, train, normalization, data::shuffled_order(train.size(), seed, 0), examples, reporter);
+}
+
+void calibrate_and_correct_biases(nn::Graph& prepared, const data::Dataset& train,
+                                  const data::Normalization& normalization, std::int64_t examples, std::uint64_t seed,
+                                  Reporter& reporter) {
+  quant::calibrate_and_correct_biases(
+      prepared, [&](nn::Graph& graph) { calibrate(graph, train, normalization, examples, seed, reporter); });
 }
 
 std::vector<quant::RangeReport> measure_ranges(nn::Graph& prepared, const data::Dataset& train,

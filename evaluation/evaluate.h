@@ -52,6 +52,11 @@ VerifyReport verify(const nn::Graph& prepared, const runtime::Model& int8, const
 void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
                std::int64_t examples, std::uint64_t seed, Reporter& reporter);
 
+/// The same, then freezes the ranges and corrects biases on the same examples: quant/methods/bias_correction.h.
+void calibrate_and_correct_biases(nn::Graph& prepared, const data::Dataset& train,
+                                  const data::Normalization& normalization, std::int64_t examples, std::uint64_t seed,
+                                  Reporter& reporter);
+
 /// Ranges are measured on at least so many training examples.
 inline constexpr std::int64_t kMeasuredExamples = 512;
 /// What the ranges of `prepared` do to the first `examples`, or kMeasuredExamples if that is more, of another training

@@ -84,6 +84,10 @@ std::vector<Finding> findings_of(const CheckSettings& check, const Metrics& metr
   if (metrics.int8) {
     const bool may_fail = !check.max_drop;
     find_in_model(*metrics.int8, may_fail);
+    if (metrics.not_improved) {
+      find_in_accuracy(findings, *metrics.int8, metrics.not_improved->name, metrics.not_improved->test_accuracy,
+                       may_fail);
+    }
     for (const Int8Result& variant : metrics.variants) {
       find_in_accuracy(findings, *metrics.int8, variant.name, variant.test_accuracy, may_fail);
       find_in_model(variant, false);

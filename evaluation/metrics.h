@@ -29,6 +29,7 @@ struct Int8Result {
   std::string name = {};  ///< "int8", or for a static one made beside it "static per-channel"
   quant::Method method = quant::Method::Qat;
   std::string weights = {};  ///< "int8 per-channel symmetric"
+  std::vector<quant::Improvement> improve = {};
   double test_accuracy = 0.0;
   double seconds = 0.0;  ///< of quantization-aware training, or of calibration
   std::int64_t model_bytes = 0;
@@ -44,9 +45,10 @@ struct Metrics {
   std::uint64_t seed = 0;
   int threads = 0;
   TrainedResult fp32 = {};
-  std::optional<TrainedResult> qat = {};  ///< with method "qat"
-  std::optional<Int8Result> int8 = {};    ///< the main int8 model
-  std::vector<Int8Result> variants = {};  ///< the static ones of compare_static
+  std::optional<TrainedResult> qat = {};        ///< with method "qat"
+  std::optional<Int8Result> int8 = {};          ///< the main int8 model
+  std::optional<Int8Result> not_improved = {};  ///< the same without its improvements, if it has some
+  std::vector<Int8Result> variants = {};        ///< the static ones of compare_static
   std::vector<quant::LedgerRow> ledger = {};
   double total_seconds = 0.0;
   double chance = 0.0;                     ///< share of the most frequent class of the test set

@@ -154,6 +154,11 @@ void read_quantizer(SectionReader& in, const std::string& key, Quantizer& quanti
 void read(SectionReader in, QuantizeSettings& quantize) {
   describe(in, quantize);
   in.done();
+  if (!quantize.improve.empty() && quantize.method != quant::Method::Static) {
+    in.fail_key("improve", *in.find("improve"),
+                "is for static quantization, and the method is \"" + std::string(quant::name_of(quantize.method)) +
+                    "\"; write method = \"static\", or remove it");
+  }
   std::vector<quant::QuantizerSpec> seen;
   for (const std::string& weights : quantize.compare_static) {
     try {

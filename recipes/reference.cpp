@@ -29,11 +29,11 @@ class SectionTable {
   }
   template <typename T>
   void choice(std::string_view key, const T& value, const Names<T>& names, std::string_view meaning) {
-    std::string words;
-    for (const auto& [word, choice] : names) {
-      words += fmt::format("{}`\"{}\"`", words.empty() ? "" : ", ", word);
-    }
-    row(key, fmt::format("`\"{}\"`", name_in(names, value)), words, meaning);
+    row(key, fmt::format("`\"{}\"`", name_in(names, value)), words_of(names), meaning);
+  }
+  template <typename T>
+  void choices(std::string_view key, const std::vector<T>&, const Names<T>& names, std::string_view meaning) {
+    row(key, "`[]`", "some of " + words_of(names), meaning);
   }
   template <typename T, typename Read>
   void form(std::string_view key, const T&, Read, std::string_view by_default, std::string_view meaning) {
@@ -41,6 +41,14 @@ class SectionTable {
   }
 
  private:
+  template <typename T>
+  static std::string words_of(const Names<T>& names) {
+    std::string words;
+    for (const auto& [word, choice] : names) {
+      words += fmt::format("{}`\"{}\"`", words.empty() ? "" : ", ", word);
+    }
+    return words;
+  }
   template <typename T>
   static std::string default_of(const T& value) {
     return fmt::format("`{}`", value);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <toml++/toml.h>
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,6 +57,29 @@ class SectionReader {
       words.emplace_back(word);
     }
     fail_choice(key, *node, words);
+  }
+
+  /// An array of some of several words, none of them twice.
+  template <typename T>
+  void choices(std::string_view key, std::vector<T>& value, const Names<T>& names, std::string_view /*meaning*/ = {}) {
+    std::vector<std::string> texts;
+    this->texts(key, texts);
+    value.clear();
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const toml::node& node = *find(key)->as_array()->get(i);
+      const auto row = std::ranges::find(names, texts[i], &Names<T>::value_type::first);
+      if (row == names.end()) {
+        std::vector<std::string> words;
+        for (const auto& [word, choice] : names) {
+          words.emplace_back(word);
+        }
+        fail_choice(key, node, words);
+      }
+      if (std::ranges::find(value, row->second) != value.end()) {
+        fail_key(key, node, "'" + texts[i] + "' stands twice; remove one");
+      }
+      value.push_back(row->second);
+    }
   }
 
   /// A key of more than one form, which `read` reads. `by_default` says in the reference what is so without it.

@@ -83,6 +83,8 @@ void describe(Section& in, train::QuantizeSettings& quantize) {
           "`int2` to `int8`; `per-channel`, `per-tensor` or `per-group n`; a range rule");
   in.form("activations", quantize.activations, read_activations, "`\"uint8 per-tensor affine\"`",
           "`uint2` to `uint8`; a range rule");
+  in.choices("improve", quantize.improve, quant::improvement_names(),
+             "`\"static\"`: what makes the main model lose less ([improvements](#improvements))");
   in.texts("keep_float", quantize.keep_float, "names or patterns (`*`) of modules that stay in float");
   in.form("layers", quantize.layers, read_layer_settings, "`{}`",
           "for names or patterns of modules, weights as above, `\"float\"`, or `{weights, activations}`: "

@@ -27,9 +27,14 @@ nlohmann::json to_json(const std::vector<quant::RangeReport>& ranges) {
 }
 
 nlohmann::json to_json(const evaluation::Int8Result& result, double fp32_accuracy) {
+  nlohmann::json improve = nlohmann::json::array();
+  for (const quant::Improvement improvement : result.improve) {
+    improve.push_back(std::string(name_in(quant::improvement_names(), improvement)));
+  }
   return {{"name", result.name},
           {"method", std::string(name_of(result.method))},
           {"weights", result.weights},
+          {"improve", std::move(improve)},
           {"test_accuracy", result.test_accuracy},
           {"drop", fp32_accuracy - result.test_accuracy},
           {"quantize_seconds", result.seconds},
@@ -80,6 +85,7 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
       {"qat", nullptr},
       {"int8", nullptr},
       {"verify", nullptr},
+      {"not_improved", nullptr},
       {"variants", nlohmann::json::array()},
       {"ledger", to_json(metrics.ledger)},
       {"warnings", metrics.warnings},
@@ -91,9 +97,16 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
     json["int8"] = to_json(*metrics.int8, fp32_accuracy);
     json["verify"] = to_json(metrics.int8->verify);
   }
+  const auto with_verify = [&](const evaluation::Int8Result& model) {
+    nlohmann::json row = to_json(model, fp32_accuracy);
+    row["verify"] = to_json(model.verify);
+    return row;
+  };
+  if (metrics.not_improved) {
+    json["not_improved"] = with_verify(*metrics.not_improved);
+  }
   for (const evaluation::Int8Result& variant : metrics.variants) {
-    json["variants"].push_back(to_json(variant, fp32_accuracy));
-    json["variants"].back()["verify"] = to_json(variant.verify);
+    json["variants"].push_back(with_verify(variant));
   }
   return json;
 }

@@ -10,9 +10,13 @@ namespace detent::report {
 /// The object of metrics.json:
 ///   recipe, dataset, seed, threads,
 ///   fp32 {test_accuracy, train_seconds, model_bytes, precision, loss_scale, skipped_steps}, qat {...} or null,
-///   int8 {test_accuracy, drop, model_bytes, method, weights, ranges [{name, range, seen, clipped_share}]} or null,
+///   int8 {test_accuracy, drop, model_bytes, method, weights, improve [names], ranges [{name, range, seen,
+///     clipped_share}]} or null,
 ///   verify {codes_compared, codes_mismatched, codes_sha256, predictions_changed, images, layers} or null,
-///   variants [{name, method, weights, test_accuracy, drop, model_bytes, ranges, verify}], ledger, warnings,
+///   not_improved {name, method, weights, improve, test_accuracy, drop, model_bytes, ranges, verify} or null: the
+///   static
+///     model without the improvements, where int8 has some,
+///   variants [the same], ledger, warnings,
 ///   check {passed, failures, checked}
 nlohmann::json to_json(const evaluation::Metrics& metrics);
 nlohmann::json to_json(const evaluation::VerifyReport& report);

@@ -79,13 +79,25 @@ std::string to_text(const evaluation::Metrics& metrics) {
                 bytes_text(metrics.int8->model_bytes, float_bytes),
                 metrics.qat ? std::nullopt : std::optional(metrics.int8->seconds));
   }
+  if (metrics.not_improved) {
+    text +=
+        row(metrics.not_improved->name, metrics.not_improved->test_accuracy, drop(metrics.not_improved->test_accuracy),
+            bytes_text(metrics.not_improved->model_bytes, float_bytes), metrics.not_improved->seconds);
+  }
   for (const evaluation::Int8Result& variant : metrics.variants) {
     text += row(variant.name, variant.test_accuracy, drop(variant.test_accuracy),
                 bytes_text(variant.model_bytes, float_bytes), variant.seconds);
   }
   text += rule('-');
+  if (metrics.int8 && metrics.not_improved) {
+    text += fmt::format("  {}: {:+.2f} points\n", quant::to_text(metrics.int8->improve),
+                        100.0 * (metrics.int8->test_accuracy - metrics.not_improved->test_accuracy));
+  }
   if (metrics.int8) {
     text += "  prepared model against converted model, every layer:\n" + verify_line(*metrics.int8);
+    if (metrics.not_improved) {
+      text += verify_line(*metrics.not_improved);
+    }
     for (const evaluation::Int8Result& variant : metrics.variants) {
       text += verify_line(variant);
     }

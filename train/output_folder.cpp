@@ -25,7 +25,7 @@ constexpr const char* kMend = "; name another one with --out DIR";
 
 // Whether runs give this name to a model.
 bool is_model(const std::string& name) {
-  constexpr std::array kNames{"fp32.h5", "qat.h5", "prepared.h5", "int8.h5"};
+  constexpr std::array kNames{"fp32.h5", "qat.h5", "prepared.h5", "int8.h5", "static-not-improved.h5"};
   return std::ranges::find(kNames, name) != kNames.end() ||
          (name.starts_with("static-int") && (name.ends_with("-per-channel.h5") || name.ends_with("-per-tensor.h5")));
 }

@@ -10,6 +10,8 @@
 #include "detent/nn/fuse_relu.h"
 #include "detent/nn/model_file.h"
 #include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/equalize.h"
+#include "detent/quant/passes/fold_batch_norm.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/report/json_text.h"
@@ -28,6 +30,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kMetrics = "metrics.json";
 constexpr const char* kCheckpoint = "checkpoint.h5";
+constexpr const char* kNotImproved = "static-not-improved.h5";
 
 // What the steps of a run share.
 struct Run {
@@ -95,6 +98,9 @@ std::vector<std::string> files_of(const Settings& settings) {
     for (const std::string& text : settings.quantize.compare_static) {
       files.push_back(file_of_variant(quant::parse_weight_quantizer(text)));
     }
+    if (!settings.quantize.improve.empty()) {
+      files.emplace_back(kNotImproved);
+    }
   }
   return files;
 }
@@ -111,12 +117,28 @@ void check_batches(Run& run, const nn::Graph& graph) {
   }
 }
 
+using Improvements = std::vector<quant::Improvement>;
+
+bool has(const Improvements& improve, quant::Improvement wanted) { return std::ranges::count(improve, wanted) > 0; }
+
+// Prepares `graph` for static quantization with improvements: those that change the float graph are done with it.
+nn::Graph prepare_statically(const nn::Graph& graph, const quant::QConfigMapping& mapping, const Improvements& improve,
+                             const quant::Kinds& kinds) {
+  if (improve.empty()) {
+    return quant::prepare(graph, mapping, kinds);
+  }
+  const nn::Graph folded = quant::fold_batch_norms(graph, mapping, kinds);
+  return quant::prepare(has(improve, quant::Improvement::Equalize) ? quant::equalize(folded, kinds) : folded, mapping,
+                        kinds);
+}
+
 // So that a name in keep_float that names no module, or a module that must be int8 and cannot, is refused before
 // training, not after it.
 void check_quantizable(const Settings& settings, const quant::Kinds& kinds, const nn::Graph& graph, bool is_strict) {
   if (settings.quantize.method != quant::Method::None) {
     try {
-      const nn::Graph prepared = quant::prepare(graph, settings.qconfig_mapping(), kinds);
+      const nn::Graph prepared =
+          prepare_statically(graph, settings.qconfig_mapping(), settings.quantize.improve, kinds);
       if (is_strict) {
         quant::check_strict(quant::ledger_of(prepared, {}, kinds));
       }
@@ -211,11 +233,16 @@ nn::Graph train_qat(Run& run, const nn::Graph& graph) {
   return prepared;
 }
 
-nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::QuantizerSpec& weights) {
-  nn::Graph prepared = quant::prepare(graph, run.settings.qconfig_mapping(weights), run.parts.kinds);
-  evaluation::calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
-                        run.options.seed, run.reporter);
+nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::QuantizerSpec& weights,
+                              const Improvements& improve, evaluation::Int8Result& result) {
+  const auto start = std::chrono::steady_clock::now();
+  nn::Graph prepared = prepare_statically(graph, run.settings.qconfig_mapping(weights), improve, run.parts.kinds);
+  const auto calibrate = has(improve, quant::Improvement::BiasCorrection) ? &evaluation::calibrate_and_correct_biases
+                                                                          : &evaluation::calibrate;
+  calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration, run.options.seed,
+            run.reporter);
   quant::freeze_observers(prepared);
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return prepared;
 }
 
@@ -251,11 +278,16 @@ void make_int8(Run& run, const nn::Graph& graph) {
     run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
     return;
   }
-  const auto start = std::chrono::steady_clock::now();
-  const nn::Graph prepared = quantize_statically(run, graph, quantize.weights);
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.improve = quantize.improve;
+  const nn::Graph prepared = quantize_statically(run, graph, quantize.weights, quantize.improve, result);
   save(run, prepared, "qat", "prepared.h5");
   run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+  if (!quantize.improve.empty()) {
+    evaluation::Int8Result plain{
+        .name = "static, not improved", .method = quantize.method, .weights = quant::to_text(quantize.weights)};
+    const nn::Graph not_improved = quantize_statically(run, graph, quantize.weights, {}, plain);
+    run.metrics.not_improved = convert_and_verify(run, not_improved, kNotImproved, std::move(plain));
+  }
 }
 
 // The static int8 models beside the main one.
@@ -264,9 +296,7 @@ void compare_static(Run& run, const nn::Graph& graph) {
     const quant::QuantizerSpec weights = quant::parse_weight_quantizer(text);
     evaluation::Int8Result result{
         .name = variant_name(weights), .method = quant::Method::Static, .weights = quant::to_text(weights)};
-    const auto start = std::chrono::steady_clock::now();
-    const nn::Graph prepared = quantize_statically(run, graph, weights);
-    result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const nn::Graph prepared = quantize_statically(run, graph, weights, {}, result);
     run.metrics.variants.push_back(convert_and_verify(run, prepared, file_of_variant(weights), std::move(result)));
   }
 }

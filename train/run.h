@@ -39,7 +39,7 @@ struct RunOptions {
 ///   fp32.h5        the float model
 ///   qat.h5         the prepared and frozen model ("prepared.h5" with method "static")
 ///   int8.h5        the converted model; it is read back from the disk before it is verified and evaluated
-///   static-*.h5    the int8 models of compare_static
+///   static-*.h5    the int8 models of compare_static, and static-not-improved.h5 with improvements
 ///   metrics.json   report/metrics_json.h
 ///   checkpoint.h5  checkpoint.h: after each epoch; removed when the run is done
 ///

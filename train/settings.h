@@ -63,9 +63,10 @@ struct QuantizeSettings {
   quant::Method method = quant::Method::Qat;
   quant::QuantizerSpec weights = quant::int8_weights();
   quant::QuantizerSpec activations;
-  std::vector<std::string> keep_float;  ///< names or patterns of modules
-  std::vector<LayerSettings> layers;    ///< the most particular one wins, among patterns the last
-  std::int64_t calibration = 512;       ///< training examples from which static quantization takes its ranges
+  std::vector<quant::Improvement> improve;  ///< of the main model; with method "static" alone
+  std::vector<std::string> keep_float;      ///< names or patterns of modules
+  std::vector<LayerSettings> layers;        ///< the most particular one wins, among patterns the last
+  std::int64_t calibration = 512;           ///< training examples from which static quantization takes its ranges
   /// Weights of static int8 models that are made beside the main one, from the same float model, for the table.
   std::vector<std::string> compare_static;
 };

@@ -71,8 +71,15 @@ nn::Variable QatProduct::calibrate(nn::Context& context, const nn::Variable& x) 
   const kernels::ConvShape shape = conv_shape(x.shape().row(), x.shape()[0]);
   const kernels::PackedWeight packed = kernels::pack_forward(shape, DType::F32, weight_value.raw());
   Tensor y = context.tape.empty(result_shape(x.shape()));
-  kernels::conv2d_forward(shape, DType::F32, x.value().raw(), packed, bias_value.empty() ? nullptr : bias_value.data(),
-                          options_.relu, DType::F32, y.raw());
+  const auto compute = [&](bool relu) {
+    kernels::conv2d_forward(shape, DType::F32, x.value().raw(), packed,
+                            bias_value.empty() ? nullptr : bias_value.data(), relu, DType::F32, y.raw());
+  };
+  if (means_ != nullptr && !context.training) {
+    compute(false);
+    means_->add(y);
+  }
+  compute(options_.relu);
   output_.observe(y, x.shape()[0]);
   return context.tape.constant(std::move(y));
 }
@@ -93,6 +100,11 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   const ScaleZero input = x.value().qparams()->tensor();
   const std::vector<float> bias_value = folded_bias();
   const QuantizedWeight quantized = quantized_weight(input, factor, bias_value, arena);
+  if (means_ != nullptr && !context.training) {
+    const kernels::Requantization before_relu =
+        kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, {}, output_.codes(), false);
+    means_->add(real_results(shape, x.value(), quantized, before_relu, arena));
+  }
   const auto requantization = [&](ScaleZero map) {
     return kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, map, output_.codes(),
                                         options_.relu);

@@ -7,6 +7,7 @@
 #include "detent/nn/modules/linear.h"
 #include "detent/quant/kinds/product/folded_batch_norm.h"
 #include "detent/quant/kinds/product/integer_product.h"
+#include "detent/quant/kinds/product/output_means.h"
 #include "detent/quant/quantizers/fake_quant.h"
 
 namespace detent::quant {
@@ -45,6 +46,10 @@ class QatProduct : public nn::Module, public QuantizedOutput {
   FakeQuant& output() override { return output_; }
   FoldedBatchNorm* batch_norm() { return batch_norm_ ? &*batch_norm_ : nullptr; }
 
+  /// From now on each forward pass in inference shows `means` its results before ReLU, as real numbers: of a
+  /// calibrating layer those in float, else those of the codes. Null: no longer. REQUIRES: `means` lives until then.
+  void watch(OutputMeans* means) { means_ = means; }
+
   /// The weights and bias that the frozen forward quantizes: with the batch norm's factor, if there is one.
   Tensor folded_weight(std::span<const float> factor, Arena* arena);
   std::vector<float> folded_bias();
@@ -71,6 +76,7 @@ class QatProduct : public nn::Module, public QuantizedOutput {
   std::vector<nn::Variable> inputs_on_tape(nn::Context& context, const nn::Variable& x);
   Shape result_shape(const Shape& x) const;
 
+  OutputMeans* means_ = nullptr;
   QatOptions options_;
   std::optional<FoldedBatchNorm> batch_norm_;
   FakeQuant output_;

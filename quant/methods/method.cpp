@@ -9,4 +9,18 @@ const Names<Method>& method_names() {
 
 std::string_view name_of(Method method) { return name_in(method_names(), method); }
 
+const Names<Improvement>& improvement_names() {
+  static const Names<Improvement> names{{"equalize", Improvement::Equalize},
+                                        {"bias-correction", Improvement::BiasCorrection}};
+  return names;
+}
+
+std::string to_text(const std::vector<Improvement>& improvements) {
+  std::string text;
+  for (const Improvement improvement : improvements) {
+    text += (text.empty() ? "" : ", ") + std::string(name_in(improvement_names(), improvement));
+  }
+  return text;
+}
+
 }  // namespace detent::quant

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "detent/core/names.h"
 
@@ -11,5 +13,11 @@ namespace detent::quant {
 enum class Method : std::uint8_t { Qat, Static, None };
 const Names<Method>& method_names();  ///< "qat", "static", "none"
 std::string_view name_of(Method method);
+
+/// What makes static quantization lose less: passes/equalize.h, methods/bias_correction.h.
+enum class Improvement : std::uint8_t { Equalize, BiasCorrection };
+const Names<Improvement>& improvement_names();  ///< "equalize", "bias-correction"
+/// "equalize, bias-correction"
+std::string to_text(const std::vector<Improvement>& improvements);
 
 }  // namespace detent::quant

@@ -28,4 +28,14 @@ std::shared_ptr<nn::Module> clone_module(const nn::Graph::Node& node, const Kind
   return copy;
 }
 
+std::optional<FloatProduct> float_product(nn::Module* module) {
+  if (auto* const conv = nn::exactly<nn::Conv2d>(module)) {
+    return FloatProduct{&conv->weight(), &conv->bias(), conv->settings().groups};
+  }
+  if (auto* const linear = nn::exactly<nn::Linear>(module)) {
+    return FloatProduct{&linear->weight(), &linear->bias(), 1};
+  }
+  return std::nullopt;
+}
+
 }  // namespace detent::quant

@@ -1,36 +1,15 @@
 #include "detent/quant/passes/lower.h"
 
-#include <cmath>
-
 #include "detent/nn/fusions.h"
 #include "detent/nn/modules/add.h"
 #include "detent/nn/modules/dropout.h"
+#include "detent/quant/passes/fold_batch_norm.h"
 #include "detent/quant/passes/module_op.h"
 
 namespace detent::quant {
 namespace {
 
 using runtime::ValueId;
-
-/// w * factor, beta + (bias - mean) * factor, with factor = gamma / sqrt(variance + epsilon).
-void fold(const runtime::BatchNorm& norm, runtime::Product& product) {
-  const std::size_t outputs = static_cast<std::size_t>(product.shape.o);
-  const std::size_t row = static_cast<std::size_t>(product.weight.elements()) / outputs;
-  const auto at = [](const Tensor& tensor, std::size_t o, double otherwise) {
-    return tensor.defined() ? static_cast<double>(tensor.data<float>()[o]) : otherwise;
-  };
-  Tensor bias = Tensor::empty({product.shape.o}, DType::F32);
-  const std::span<float> weight = product.weight.data<float>();
-  for (std::size_t o = 0; o < outputs; ++o) {
-    const double factor = at(norm.weight, o, 1.0) / std::sqrt(at(norm.variance, o, 1.0) + norm.epsilon);
-    for (float& w : weight.subspan(o * row, row)) {
-      w = static_cast<float>(static_cast<double>(w) * factor);
-    }
-    bias.data<float>()[o] =
-        static_cast<float>(at(norm.bias, o, 0.0) + (at(product.bias, o, 0.0) - at(norm.mean, o, 0.0)) * factor);
-  }
-  product.bias = std::move(bias);
-}
 
 /// What nn::find_fusions may find: all but max-pools, which plans do in a product's kernel by themselves, the ReLU of a
 /// batch norm that stands by itself, and sums where they stay apart.
@@ -115,9 +94,7 @@ class Lowering {
 
   void take_in(const nn::Fusion& fusion, runtime::Product& product, std::vector<ValueId>& inputs) const {
     if (fusion.batch_norm) {
-      const nn::Graph::Node& node = graph_.node(*fusion.batch_norm);
-      const std::vector<runtime::ValueType> types{{.shape = node.shape}};
-      fold(std::get<runtime::BatchNorm>(*kind_of(node, kinds_).lower(node, types).op), product);
+      fold(graph_.node(*fusion.batch_norm), kinds_, product.weight, product.bias);
     }
     if (fusion.residual) {
       inputs.push_back(made_[fusion.residual->index]);

@@ -55,6 +55,26 @@ TEST_F(Quantize, TakesMethodBitsAndLayers) {
   EXPECT_THAT(mixed.err + mixed.out, HasSubstr("kept in float as asked by 'conv1'"));
 }
 
+TEST_F(Quantize, PrintsWhatImprovementsGain) {
+  const Outcome table = quantize({"--weights", "int3 per-tensor", "--improve", "equalize,bias-correction"});
+  ASSERT_EQ(table.status, 0) << table.err << table.out;
+  EXPECT_THAT(table.out, HasSubstr("static, not improved"));
+  EXPECT_THAT(table.out, HasSubstr("equalize, bias-correction: "));
+  EXPECT_TRUE(fs::exists(folder_ / "runs" / "tiny-static" / "static-not-improved.h5"));
+
+  const Outcome outcome =
+      quantize({"--weights", "int3 per-tensor", "--json", "--set", "quantize.improve=[\"bias-correction\"]"});
+  const nlohmann::json json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["int8"]["improve"], nlohmann::json({"bias-correction"}));
+  EXPECT_EQ(json["not_improved"]["improve"], nlohmann::json::array());
+  EXPECT_EQ(json["not_improved"]["weights"], json["int8"]["weights"]);
+  EXPECT_EQ(json["not_improved"]["verify"]["codes_mismatched"], 0);
+  EXPECT_EQ(json["verify"]["codes_mismatched"], 0);
+
+  ASSERT_EQ(quantize().status, 0);
+  EXPECT_FALSE(fs::exists(folder_ / "runs" / "tiny-static" / "static-not-improved.h5"));
+}
+
 TEST_F(Quantize, ComparesWhatItMade) {
   ASSERT_EQ(quantize().status, 0);
   const std::vector<std::string> compare{"compare", "runs/tiny/fp32.h5", "runs/tiny-static/int8.h5", "--data",
@@ -115,6 +135,8 @@ TEST_F(Quantize, RefusesWhatItCannotDo) {
   expect_refused(quantize({"--method", "statik"}), "did you mean 'static'?");
   expect_refused(quantize({"--weights", "int9"}), "expected 2 to 8 bits, got 9");
   expect_refused(quantize({"--weights", "int8\\ \"x\"\n"}), "weights: ");
+  expect_refused(quantize({"--improve", "equalise"}), "did you mean 'equalize'?");
+  expect_refused(quantize({"--improve", "equalize", "--method", "qat"}), "improve: is for static quantization");
   expect_refused(detent(folder_, {"quantize", "\xff.h5"}), "expected UTF-8");
   EXPECT_FALSE(fs::exists(folder_ / "runs" / "tiny-static"));
 }

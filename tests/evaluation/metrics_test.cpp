@@ -66,6 +66,35 @@ TEST(Metrics, WhatWasNotAskedForIsNotPassed) {
   EXPECT_EQ(report::to_text(metrics).find("no code differs"), std::string::npos);
 }
 
+TEST(Metrics, TellWhatImprovementsGain) {
+  Metrics metrics = example();
+  metrics.int8->improve = {quant::Improvement::BiasCorrection, quant::Improvement::Equalize};
+  EXPECT_TRUE(report::to_json(metrics)["not_improved"].is_null());
+  metrics.not_improved = Int8Result{.name = "static, not improved", .test_accuracy = 0.9331, .model_bytes = 1000};
+  metrics.not_improved->verify.images = 10000;
+  metrics.int8->verify.images = 10000;
+  EXPECT_NE(report::to_text(metrics).find("  bias-correction, equalize: +5.71 points\n"), std::string::npos)
+      << report::to_text(metrics);
+  const nlohmann::json json = report::to_json(metrics);
+  EXPECT_EQ(json["int8"]["improve"], nlohmann::json({"bias-correction", "equalize"}));
+  EXPECT_EQ(json["not_improved"]["test_accuracy"], 0.9331);
+  EXPECT_EQ(failures_of({.max_drop = 0.01}, metrics), std::vector<std::string>()) << "max_drop is the main model's";
+
+  metrics.not_improved->verify.codes_mismatched = 2;
+  const std::vector<std::string> failures = failures_of({}, metrics);
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_TRUE(failures[0].starts_with("static, not improved: codes_mismatched: expected <= 0, got 2 of 0"))
+      << failures[0];
+
+  // An improvement after which the model is far worse fails the run.
+  metrics.not_improved = Int8Result{.name = "static, not improved", .test_accuracy = 0.99};
+  metrics.int8->test_accuracy = 0.7;
+  metrics.fp32.was_trained_before = false;
+  metrics.fp32.steps = 0;
+  ASSERT_EQ(failures_of({}, metrics).size(), 1U);
+  EXPECT_TRUE(failures_of({}, metrics)[0].starts_with("int8: 29.0 points below static, not improved"));
+}
+
 TEST(Metrics, AbsentModelsAreNull) {
   Metrics metrics = example();
   metrics.int8.reset();

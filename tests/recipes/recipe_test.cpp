@@ -311,6 +311,14 @@ INSTANTIATE_TEST_SUITE_P(
             "you mean 'shift'?"},
         BadRecipe{kModel + "[data]\nvalidation = 1.0\n",
                   "r.toml:4: [data] validation: expected a number >= 0 and < 1, got 1; write validation = 0"},
+        BadRecipe{kModel + "[quantize]\nmethod = \"static\"\nimprove = [\"equalise\"]\n",
+                  "r.toml:5: [quantize] improve: expected \"equalize\" or \"bias-correction\", got \"equalise\"; did "
+                  "you mean 'equalize'?"},
+        BadRecipe{kModel + "[quantize]\nmethod = \"static\"\nimprove = [\"equalize\", \"equalize\"]\n",
+                  "r.toml:5: [quantize] improve: 'equalize' stands twice; remove one"},
+        BadRecipe{kModel + "[quantize]\nimprove = [\"equalize\"]\n",
+                  "r.toml:4: [quantize] improve: is for static quantization, and the method is \"qat\"; write method = "
+                  "\"static\", or remove it"},
         BadRecipe{kModel + "[quantize]\nkeep_float = \"fc1\"\n",
                   "r.toml:4: [quantize] keep_float: expected an array of texts, got \"fc1\"; write keep_float = "
                   "[\"...\"]"},
