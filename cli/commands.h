@@ -22,6 +22,8 @@ Command eval_command();
 Command convert_command();
 Command verify_command();
 Command compare_command();
+Command sensitivity_command();
+Command allocate_command();
 Command inspect_command();
 Command data_command();
 Command bench_command();

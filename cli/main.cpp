@@ -12,8 +12,9 @@ namespace {
 constexpr const char* kVersion = DETENT_VERSION;
 
 std::vector<Command> commands() {
-  return {run_command(),    quantize_command(), ls_command(),      eval_command(), convert_command(),
-          verify_command(), compare_command(),  inspect_command(), data_command(), bench_command()};
+  return {run_command(),      quantize_command(), ls_command(),      eval_command(),
+          convert_command(),  verify_command(),   compare_command(), sensitivity_command(),
+          allocate_command(), inspect_command(),  data_command(),    bench_command()};
 }
 
 std::string overview() {
@@ -22,7 +23,7 @@ std::string overview() {
       "int8 model at the end that computes exactly what was trained.\n\nUsage:\n  detent COMMAND "
       "[options]\n\nCommands:\n";
   for (const Command& command : commands()) {
-    text += "  " + command.spec.name + std::string(10 - command.spec.name.size(), ' ') + command.spec.summary + "\n";
+    text += "  " + command.spec.name + std::string(13 - command.spec.name.size(), ' ') + command.spec.summary + "\n";
   }
   return text +
          "\nOptions:\n  -h, --help     Show this help; detent COMMAND --help shows a command's\n"
