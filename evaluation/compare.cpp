@@ -37,13 +37,11 @@ class TappedModel : public Tapped {
   }
 
   std::vector<Tensor> run(const Tensor& examples) override {
-    if (!plan_ || plan_->batch() != examples.shape()[0]) {
-      plan_.emplace(model_, examples.shape()[0], runtime::PlanOptions{.keeps_values = true});
-    }
-    const Tensor result = plan_->run(examples);
+    runtime::Plan& plan = plan_for(plan_, model_, examples.shape()[0], runtime::PlanOptions{.keeps_values = true});
+    const Tensor result = plan.run(examples);
     std::vector<Tensor> values;
     for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
-      const Tensor value = plan_->value(model_.value_of(i));
+      const Tensor value = plan.value(model_.value_of(i));
       const runtime::ValueType& type = model_.nodes[i].output;
       values.push_back(type.is_codes() ? value.with_qparams(type.qparams) : value);
     }
@@ -222,9 +220,7 @@ Comparison compare(const quant::OpenedModel& a, const quant::OpenedModel& b, con
     const std::vector<std::int32_t> predicted_b = predictions_of(values_b.back());
     comparison.correct_a += count_correct(predicted_a, batch.labels);
     comparison.correct_b += count_correct(predicted_b, batch.labels);
-    for (std::size_t i = 0; i < predicted_a.size(); ++i) {
-      comparison.predictions_changed += predicted_a[i] != predicted_b[i];
-    }
+    comparison.predictions_changed += count_changed(predicted_a, predicted_b);
     comparison.images += batch.size();
   });
   for (std::size_t i = 0; i < pairs.size(); ++i) {

@@ -71,6 +71,14 @@ std::int64_t count_correct(std::span<const std::int32_t> predictions, const Tens
   return correct;
 }
 
+std::int64_t count_changed(std::span<const std::int32_t> before, std::span<const std::int32_t> after) {
+  std::int64_t changed = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    changed += before[i] != after[i] ? 1 : 0;
+  }
+  return changed;
+}
+
 Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
                     Reporter& reporter) {
   Arena arena;
@@ -85,10 +93,7 @@ Evaluation evaluate(const runtime::Model& model, const data::Dataset& dataset, c
                     Reporter& reporter) {
   std::optional<runtime::Plan> plan;
   return evaluate_by(dataset, normalization, reporter, [&](const Tensor& images, auto&& use) {
-    if (!plan || plan->batch() != images.shape()[0]) {
-      plan.emplace(model, images.shape()[0]);
-    }
-    use(plan->run(images));
+    use(plan_for(plan, model, images.shape()[0]).run(images));
   });
 }
 

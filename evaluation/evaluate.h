@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "detent/data/dataset.h"
 #include "detent/data/loader.h"
 #include "detent/evaluation/progress.h"
@@ -11,6 +13,15 @@ namespace detent::evaluation {
 
 /// Examples of a batch where nothing is trained. Results do not depend on it.
 inline constexpr std::int64_t kEvaluationBatch = 256;
+
+/// `plan`, made anew where it is for batches of another size, as the last of a data set is.
+template <typename Plan, typename... Options>
+Plan& plan_for(std::optional<Plan>& plan, const runtime::Model& model, std::int64_t batch, const Options&... options) {
+  if (!plan || plan->batch() != batch) {
+    plan.emplace(model, batch, options...);
+  }
+  return *plan;
+}
 
 /// Calls use(batch) for every batch of `dataset`, in order. `phase` is for progress.
 template <typename Use>
@@ -36,6 +47,9 @@ struct Evaluation {
 std::vector<std::int32_t> predictions_of(const Tensor& logits);
 /// How many of `predictions` are as `labels` s32 says.
 std::int64_t count_correct(std::span<const std::int32_t> predictions, const Tensor& labels);
+
+/// How many of two models' predictions on the same examples differ.
+std::int64_t count_changed(std::span<const std::int32_t> before, std::span<const std::int32_t> after);
 
 /// Runs `graph` on all of `dataset`, in order, in inference.
 Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,

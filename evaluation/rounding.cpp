@@ -46,10 +46,8 @@ class Target {
   }
 
   void feed(const data::Batch& batch, const runtime::Plan& detents, std::span<const std::int32_t> predicted) {
-    if (!plan_ || plan_->batch() != batch.size()) {
-      plan_.emplace(model_, batch.size(), result_.target);
-    }
-    const std::vector<Tensor> values = plan_->run(std::span(&batch.examples, 1));
+    const std::vector<Tensor> values =
+        plan_for(plan_, model_, batch.size(), result_.target).run(std::span(&batch.examples, 1));
     parallel_slices(static_cast<std::int64_t>(nodes_.size()), [&](std::int64_t slice) {
       const auto i = static_cast<std::size_t>(slice);
       const runtime::ValueId value = model_.value_of(nodes_[i]);
@@ -57,9 +55,7 @@ class Target {
     });
     const std::vector<std::int32_t> predictions = predictions_of(values[model_.output]);
     result_.correct += count_correct(predictions, batch.labels);
-    for (std::size_t i = 0; i < predictions.size(); ++i) {
-      result_.predictions_changed += predictions[i] != predicted[i] ? 1 : 0;
-    }
+    result_.predictions_changed += count_changed(predicted, predictions);
     result_.images += batch.size();
   }
 
@@ -106,12 +102,10 @@ std::vector<TargetRounding> evaluate_rounding(const runtime::Model& model,
   }
   std::optional<runtime::Plan> plan;
   for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
-    if (!plan || plan->batch() != batch.size()) {
-      plan.emplace(model, batch.size(), runtime::PlanOptions{.keeps_values = true});
-    }
-    const std::vector<std::int32_t> predicted = predictions_of(plan->run(batch.examples));
+    runtime::Plan& detents = plan_for(plan, model, batch.size(), runtime::PlanOptions{.keeps_values = true});
+    const std::vector<std::int32_t> predicted = predictions_of(detents.run(batch.examples));
     for (Target& run : runs) {
-      run.feed(batch, *plan, predicted);
+      run.feed(batch, detents, predicted);
     }
   });
   std::vector<TargetRounding> results;

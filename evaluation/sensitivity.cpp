@@ -107,9 +107,7 @@ runtime::Model Trial::quantize(const quant::QConfigMapping& mapping) const {
 Score Trial::score(const runtime::Model& model) const {
   std::vector<std::int32_t> predictions;
   Score score = run(model, predictions);
-  for (std::size_t i = 0; i < predictions.size(); ++i) {
-    score.predictions_changed += predictions[i] != float_predictions_[i] ? 1 : 0;
-  }
+  score.predictions_changed = count_changed(float_predictions_, predictions);
   return score;
 }
 
@@ -119,10 +117,7 @@ Score Trial::run(const runtime::Model& model, std::vector<std::int32_t>& predict
   Reporter silent;
   std::optional<runtime::Plan> plan;
   for_each_batch(held_out_, normalization_, "measure", silent, [&](const data::Batch& batch) {
-    if (!plan || plan->batch() != batch.size()) {
-      plan.emplace(model, batch.size());
-    }
-    const Tensor outputs = plan->run(batch.examples);
+    const Tensor outputs = plan_for(plan, model, batch.size()).run(batch.examples);
     const std::vector<std::int32_t> predicted = predictions_of(outputs);
     score.correct += count_correct(predicted, batch.labels);
     predictions.insert(predictions.end(), predicted.begin(), predicted.end());

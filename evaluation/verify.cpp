@@ -8,7 +8,7 @@
 #include <optional>
 #include <sstream>
 
-#include "detent/kernels/layers/loss.h"
+#include "detent/evaluation/evaluate.h"
 
 namespace detent::evaluation {
 namespace {
@@ -49,13 +49,6 @@ std::int64_t count_differences(const Tensor& expected, const Tensor& actual, std
   return differing;
 }
 
-std::vector<std::int32_t> predictions(const Tensor& output) {
-  const Tensor flat = output.reshape({output.shape()[0], output.shape().row_elements()});
-  std::vector<std::int32_t> best(static_cast<std::size_t>(flat.shape()[0]));
-  kernels::argmax_rows(flat.data<float>().data(), flat.shape()[0], flat.shape()[1], best.data());
-  return best;
-}
-
 }  // namespace
 
 Verifier::Verifier(nn::Graph prepared, runtime::Model int8)
@@ -78,10 +71,7 @@ Verifier::Verifier(nn::Graph prepared, runtime::Model int8)
 }
 
 runtime::Plan& Verifier::plan_for(std::int64_t batch) {
-  if (!plan_ || plan_->batch() != batch) {
-    plan_.emplace(int8_, batch, runtime::PlanOptions{.keeps_values = true});
-  }
-  return *plan_;
+  return evaluation::plan_for(plan_, int8_, batch, runtime::PlanOptions{.keeps_values = true});
 }
 
 void Verifier::feed(std::span<const Tensor> inputs) {
@@ -129,11 +119,7 @@ void Verifier::feed(std::span<const Tensor> inputs) {
       report_.first.push_back(std::move(*mismatch));
     }
   }
-  const std::vector<std::int32_t> before = predictions(expected_output);
-  const std::vector<std::int32_t> after = predictions(actual_output);
-  for (std::size_t i = 0; i < before.size(); ++i) {
-    report_.predictions_changed += before[i] != after[i];
-  }
+  report_.predictions_changed += count_changed(predictions_of(expected_output), predictions_of(actual_output));
   report_.images += examples;
 }
 

@@ -58,11 +58,10 @@ struct RequantizedColumns {
   Inside inside;
 };
 
-/// What requantize_add computes with.
-struct AddedCodes {
-  std::int32_t a_zero, b_zero;
-  float a_multiplier, b_multiplier, a_scale, b_scale;
-  float zero_point, lower, upper, positive;
+/// What requantize_add computes codes, mask and range with.
+struct AddConstants {
+  Addition maps;
+  float a_scale, b_scale, lower, upper, positive;
   Inside inside;
 };
 
@@ -71,21 +70,21 @@ struct AddedCodes {
 
 /// What the functions of straight_through.h and batch_sums.h do, of long rows. `add` is requantize_add of a multiple of
 /// 64 elements; 8 of them put their mask `mask_step` bytes further, and `seen` is as in TileObservation.
-#define DETENT_DECLARE_COLUMN_KERNELS(Kernels)                                                                    \
-  struct Kernels {                                                                                                \
-    template <typename G, typename T>                                                                             \
-    static void scale(const G* dy, const std::uint8_t* mask, Columns size, const float* factor, T* dst);          \
-    template <typename G, typename S, typename T>                                                                 \
-    static void affine(const G* dy, const std::uint8_t* mask, const S* acc, Columns size,                         \
-                       const ColumnTables<3>& tables, T* dst);                                                    \
-    template <typename G, typename S>                                                                             \
-    static void sums(const G* dy, const std::uint8_t* mask, const S* acc, Columns size, double* sum_g,            \
-                     double* sum_g_acc);                                                                          \
-    static void moments(const std::int32_t* acc, Columns size, const ColumnMoments& moments);                     \
-    static void requantize(const std::int32_t* acc, Columns size, const RequantizedColumns& r, std::uint8_t* y,   \
-                           std::uint8_t* mask, std::int8_t* narrow);                                              \
-    static void add(const std::uint8_t* a_q, const std::uint8_t* b_q, std::int64_t elements, const AddedCodes& t, \
-                    std::uint8_t* y, std::uint8_t* mask, std::int64_t mask_step, float* seen);                    \
+#define DETENT_DECLARE_COLUMN_KERNELS(Kernels)                                                                      \
+  struct Kernels {                                                                                                  \
+    template <typename G, typename T>                                                                               \
+    static void scale(const G* dy, const std::uint8_t* mask, Columns size, const float* factor, T* dst);            \
+    template <typename G, typename S, typename T>                                                                   \
+    static void affine(const G* dy, const std::uint8_t* mask, const S* acc, Columns size,                           \
+                       const ColumnTables<3>& tables, T* dst);                                                      \
+    template <typename G, typename S>                                                                               \
+    static void sums(const G* dy, const std::uint8_t* mask, const S* acc, Columns size, double* sum_g,              \
+                     double* sum_g_acc);                                                                            \
+    static void moments(const std::int32_t* acc, Columns size, const ColumnMoments& moments);                       \
+    static void requantize(const std::int32_t* acc, Columns size, const RequantizedColumns& r, std::uint8_t* y,     \
+                           std::uint8_t* mask, std::int8_t* narrow);                                                \
+    static void add(const std::uint8_t* a_q, const std::uint8_t* b_q, std::int64_t elements, const AddConstants& t, \
+                    std::uint8_t* y, std::uint8_t* mask, std::int64_t mask_step, float* seen);                      \
   };
 DETENT_DECLARE_COLUMN_KERNELS(ColumnsAvx2)
 DETENT_DECLARE_COLUMN_KERNELS(ColumnsAvx512)

@@ -132,16 +132,16 @@ DETENT_COLUMNS void requantize_columns(const std::int32_t* acc, Columns size, co
 
 template <typename Unit>
 DETENT_COLUMNS void add_elements(const std::uint8_t* a_q, const std::uint8_t* b_q, std::int64_t elements,
-                                 const AddedCodes& t, std::uint8_t* y, std::uint8_t* mask, std::int64_t mask_step,
+                                 const AddConstants& t, std::uint8_t* y, std::uint8_t* mask, std::int64_t mask_step,
                                  float* seen) {
-  const auto a_multiplier = Unit::broadcast(t.a_multiplier), b_multiplier = Unit::broadcast(t.b_multiplier);
+  const auto a_multiplier = Unit::broadcast(t.maps.a_multiplier), b_multiplier = Unit::broadcast(t.maps.b_multiplier);
   const auto a_scale = Unit::broadcast(t.a_scale), b_scale = Unit::broadcast(t.b_scale);
-  const auto zero_point = Unit::broadcast(t.zero_point), positive = Unit::broadcast(t.positive);
+  const auto zero_point = Unit::broadcast(t.maps.zero_point), positive = Unit::broadcast(t.positive);
   const auto low = Unit::broadcast(t.inside.low), high = Unit::broadcast(t.inside.high);
   const auto lower = Unit::broadcast(t.lower), upper = Unit::broadcast(t.upper);
   auto smallest = Unit::load(seen), largest = Unit::load(seen + kSeenLanes);
   for (std::int64_t i = 0; i < elements; i += Unit::kLanes, mask += mask_step * (Unit::kLanes / 8)) {
-    const auto a = Unit::load_code(a_q + i, t.a_zero), b = Unit::load_code(b_q + i, t.b_zero);
+    const auto a = Unit::load_code(a_q + i, t.maps.a_zero), b = Unit::load_code(b_q + i, t.maps.b_zero);
     const auto sum = Unit::add(Unit::multiply(a, a_multiplier), Unit::multiply(b, b_multiplier));
     const auto code = Unit::add(sum, zero_point);
     Unit::store_codes(Unit::clamp(code, lower, upper), y + i);
@@ -173,33 +173,33 @@ DETENT_COLUMNS void add_elements(const std::uint8_t* a_q, const std::uint8_t* b_
   DETENT_COLUMN_SUMS(Kernels, G, std::int32_t)
 
 /// Defines the functions of `Kernels` (see column_kernels.h) as the loops over `Unit`; within detent::kernels.
-#define DETENT_COLUMN_KERNELS(Kernels, Unit)                                                                      \
-  template <typename G, typename T>                                                                               \
-  void Kernels::scale(const G* dy, const std::uint8_t* mask, Columns size, const float* factor, T* dst) {         \
-    scale_columns<Unit>(dy, mask, size, factor, dst);                                                             \
-  }                                                                                                               \
-  template <typename G, typename S, typename T>                                                                   \
-  void Kernels::affine(const G* dy, const std::uint8_t* mask, const S* acc, Columns size,                         \
-                       const ColumnTables<3>& tables, T* dst) {                                                   \
-    affine_columns<Unit>(dy, mask, acc, size, tables, dst);                                                       \
-  }                                                                                                               \
-  template <typename G, typename S>                                                                               \
-  void Kernels::sums(const G* dy, const std::uint8_t* mask, const S* acc, Columns size, double* sum_g,            \
-                     double* sum_g_acc) {                                                                         \
-    sum_columns<Unit>(dy, mask, acc, size, sum_g, sum_g_acc);                                                     \
-  }                                                                                                               \
-  void Kernels::moments(const std::int32_t* acc, Columns size, const ColumnMoments& moments) {                    \
-    moments_of_columns<Unit>(acc, size, moments);                                                                 \
-  }                                                                                                               \
-  void Kernels::requantize(const std::int32_t* acc, Columns size, const RequantizedColumns& r, std::uint8_t* y,   \
-                           std::uint8_t* mask, std::int8_t* narrow) {                                             \
-    requantize_columns<Unit>(acc, size, r, y, mask, narrow);                                                      \
-  }                                                                                                               \
-  void Kernels::add(const std::uint8_t* a_q, const std::uint8_t* b_q, std::int64_t elements, const AddedCodes& t, \
-                    std::uint8_t* y, std::uint8_t* mask, std::int64_t mask_step, float* seen) {                   \
-    add_elements<Unit>(a_q, b_q, elements, t, y, mask, mask_step, seen);                                          \
-  }                                                                                                               \
-  DETENT_COLUMN_GRADIENT(Kernels, float)                                                                          \
+#define DETENT_COLUMN_KERNELS(Kernels, Unit)                                                                        \
+  template <typename G, typename T>                                                                                 \
+  void Kernels::scale(const G* dy, const std::uint8_t* mask, Columns size, const float* factor, T* dst) {           \
+    scale_columns<Unit>(dy, mask, size, factor, dst);                                                               \
+  }                                                                                                                 \
+  template <typename G, typename S, typename T>                                                                     \
+  void Kernels::affine(const G* dy, const std::uint8_t* mask, const S* acc, Columns size,                           \
+                       const ColumnTables<3>& tables, T* dst) {                                                     \
+    affine_columns<Unit>(dy, mask, acc, size, tables, dst);                                                         \
+  }                                                                                                                 \
+  template <typename G, typename S>                                                                                 \
+  void Kernels::sums(const G* dy, const std::uint8_t* mask, const S* acc, Columns size, double* sum_g,              \
+                     double* sum_g_acc) {                                                                           \
+    sum_columns<Unit>(dy, mask, acc, size, sum_g, sum_g_acc);                                                       \
+  }                                                                                                                 \
+  void Kernels::moments(const std::int32_t* acc, Columns size, const ColumnMoments& moments) {                      \
+    moments_of_columns<Unit>(acc, size, moments);                                                                   \
+  }                                                                                                                 \
+  void Kernels::requantize(const std::int32_t* acc, Columns size, const RequantizedColumns& r, std::uint8_t* y,     \
+                           std::uint8_t* mask, std::int8_t* narrow) {                                               \
+    requantize_columns<Unit>(acc, size, r, y, mask, narrow);                                                        \
+  }                                                                                                                 \
+  void Kernels::add(const std::uint8_t* a_q, const std::uint8_t* b_q, std::int64_t elements, const AddConstants& t, \
+                    std::uint8_t* y, std::uint8_t* mask, std::int64_t mask_step, float* seen) {                     \
+    add_elements<Unit>(a_q, b_q, elements, t, y, mask, mask_step, seen);                                            \
+  }                                                                                                                 \
+  DETENT_COLUMN_GRADIENT(Kernels, float)                                                                            \
   DETENT_COLUMN_GRADIENT(Kernels, Bf16Bits)
 
 }  // namespace detent::kernels

@@ -2,6 +2,7 @@
 
 #if defined(DETENT_HAS_COLUMN_KERNELS)
 
+#include "detent/core/lanes.h"
 #include "detent/core/processor/intrinsics.h"
 #include "detent/kernels/codes/round_vector.h"
 
@@ -20,8 +21,9 @@ struct Avx2 {
   DETENT_COLUMNS static Vector broadcast(float x) { return _mm256_set1_ps(x); }
   DETENT_COLUMNS static Vector load(const float* from) { return _mm256_loadu_ps(from); }
   DETENT_COLUMNS static Vector load(const Bf16Bits* from) {
-    const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+    Lanes<float, kLanes> x;
+    load_lanes<kLanes>(from, x);
+    return reinterpret_cast<Vector>(x);
   }
   DETENT_COLUMNS static Vector load(const std::int8_t* from) {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
@@ -52,17 +54,8 @@ struct Avx2 {
     *bits = static_cast<std::uint8_t>(_mm256_movemask_ps(mask));
   }
   DETENT_COLUMNS static void store(Vector x, float* to) { _mm256_storeu_ps(to, x); }
-  /// As demote does.
   DETENT_COLUMNS static void store(Vector x, Bf16Bits* to) {
-    const __m256i bits = _mm256_castps_si256(x);
-    const __m256i high = _mm256_srli_epi32(bits, 16);
-    const __m256i half = _mm256_add_epi32(_mm256_and_si256(high, _mm256_set1_epi32(1)), _mm256_set1_epi32(0x7fff));
-    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, half), 16);
-    const __m256i quiet = _mm256_or_si256(high, _mm256_set1_epi32(64));
-    const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
-    const __m256i halves = _mm256_blendv_epi8(rounded, quiet, is_nan);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
-                     _mm_packus_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1)));
+    store_lanes<kLanes>(reinterpret_cast<Lanes<float, kLanes>>(x), to);
   }
   DETENT_COLUMNS static void store_codes(Vector x, std::uint8_t* to) {
     const __m128i words = rounded_words(x);

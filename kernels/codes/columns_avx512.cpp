@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "detent/core/lanes.h"
 #include "detent/core/processor/intrinsics.h"
 #include "detent/kernels/codes/round_vector.h"
 
@@ -22,8 +23,9 @@ struct Avx512 {
   DETENT_COLUMNS static Vector broadcast(float x) { return _mm512_set1_ps(x); }
   DETENT_COLUMNS static Vector load(const float* from) { return _mm512_loadu_ps(from); }
   DETENT_COLUMNS static Vector load(const Bf16Bits* from) {
-    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+    Lanes<float, kLanes> x;
+    load_lanes<kLanes>(from, x);
+    return reinterpret_cast<Vector>(x);
   }
   DETENT_COLUMNS static Vector load(const std::int8_t* from) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
@@ -52,15 +54,8 @@ struct Avx512 {
   }
   DETENT_COLUMNS static void store_mask(Mask mask, std::uint8_t* bits) { std::memcpy(bits, &mask, sizeof(mask)); }
   DETENT_COLUMNS static void store(Vector x, float* to) { _mm512_storeu_ps(to, x); }
-  /// As demote does.
   DETENT_COLUMNS static void store(Vector x, Bf16Bits* to) {
-    const __m512i bits = _mm512_castps_si512(x);
-    const __m512i high = _mm512_srli_epi32(bits, 16);
-    const __m512i half = _mm512_add_epi32(_mm512_and_si512(high, _mm512_set1_epi32(1)), _mm512_set1_epi32(0x7fff));
-    const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, half), 16);
-    const __m512i halves =
-        _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), high, _mm512_set1_epi32(64));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(halves));
+    store_lanes<kLanes>(reinterpret_cast<Lanes<float, kLanes>>(x), to);
   }
   template <typename Q>
   DETENT_COLUMNS static void store_codes(Vector x, Q* to) {

@@ -275,12 +275,6 @@ void round_totals(const float* total, std::int64_t count, float unit, std::int32
 
 namespace {
 
-struct AddConstants {
-  Addition maps;
-  float a_scale, b_scale, lower, upper, positive;
-  Inside inside;
-};
-
 /// The codes alone of what add_block gives.
 DETENT_VECTORIZED void add_codes(const std::uint8_t* __restrict a_q, const std::uint8_t* __restrict b_q, std::int64_t n,
                                  const AddConstants& r, std::uint8_t* __restrict y) {
@@ -306,25 +300,13 @@ DETENT_VECTORIZED void add_block(const std::uint8_t* __restrict a_q, const std::
 }
 
 /// The elements that vectors took, with mask and range: none where a real value might not be finite.
-std::int64_t add_vectors(std::span<const std::uint8_t> a_q, ScaleZero a, std::span<const std::uint8_t> b_q, ScaleZero b,
-                         ScaleZero output, CodeRange codes, bool relu, std::uint8_t* y, std::uint8_t* mask,
-                         MinMax* seen) {
+std::int64_t add_vectors(std::span<const std::uint8_t> a_q, std::span<const std::uint8_t> b_q, const AddConstants& t,
+                         std::uint8_t* y, std::uint8_t* mask, MinMax* seen) {
   constexpr float kFinite = 1e28F;
   const auto elements = static_cast<std::int64_t>(a_q.size()) / 64 * 64;
-  if (!processor_units().avx2 || elements == 0 || std::max(a.scale, b.scale) > kFinite) {
+  if (!processor_units().avx2 || elements == 0 || std::max(t.a_scale, t.b_scale) > kFinite) {
     return 0;
   }
-  const AddedCodes t{.a_zero = a.zero_point,
-                     .b_zero = b.zero_point,
-                     .a_multiplier = multiplier_of(double{a.scale} / double{output.scale}),
-                     .b_multiplier = multiplier_of(double{b.scale} / double{output.scale}),
-                     .a_scale = a.scale,
-                     .b_scale = b.scale,
-                     .zero_point = static_cast<float>(output.zero_point),
-                     .lower = static_cast<float>(relu ? std::max(codes.qmin, output.zero_point) : codes.qmin),
-                     .upper = static_cast<float>(codes.qmax),
-                     .positive = relu ? 0.0F : -kInfinity,
-                     .inside = Inside(codes.qmin, codes.qmax)};
   SeenByLane lanes;
   std::uint8_t unwanted[8];
   by_vectors([&](auto kernels) {
@@ -357,7 +339,7 @@ void requantize_add(std::span<const std::uint8_t> a_q, ScaleZero a, std::span<co
   }
   Wanted wanted(mask, seen);
   Block block;
-  for (std::int64_t i = add_vectors(a_q, a, b_q, b, output, codes, relu, y, mask, seen); i < total; i += kBlock) {
+  for (std::int64_t i = add_vectors(a_q, b_q, r, y, mask, seen); i < total; i += kBlock) {
     const std::int64_t n = std::min(kBlock, total - i);
     add_block(a_q.data() + i, b_q.data() + i, n, r, y + i, &block);
     wanted.take(&block, i, n);

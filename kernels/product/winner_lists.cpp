@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "detent/core/lanes.h"
 #include "detent/core/processor/intrinsics.h"
 #include "detent/core/processor/units.h"
 #include "detent/core/processor/vectorized.h"
@@ -12,43 +13,46 @@
 namespace detent::kernels {
 namespace {
 
-using Lanes = float __attribute__((vector_size(64)));
-constexpr std::size_t kLaneBytes = sizeof(Lanes);
-
-template <int V>
-DETENT_VECTORIZED void add_vectors(const WinnerLists<float>& lists, const float* source, float* target) {
+/// Adds to each target the V vectors of its sources, each times its gradient.
+template <int V, int kLanes>
+[[gnu::always_inline]] inline void add_lists(const WinnerLists<float>& lists, const float* source, float* target) {
   for (std::int64_t list = 0; list < lists.count; ++list) {
     const std::int32_t end = lists.ends[list];
     std::int32_t i = lists.begins[list];
     if (i == end) {
       continue;
     }
-    // Memory is read and written by memcpy: compilers disagree about vectors that need not be aligned.
-    auto* const to = reinterpret_cast<std::byte*>(target + lists.targets[list]);
-    Lanes sum[V];
-#pragma GCC unroll 6
-    for (std::size_t v = 0; v < V; ++v) {
-      std::memcpy(&sum[v], to + v * kLaneBytes, kLaneBytes);
+    float* const to = target + lists.targets[list];
+    Lanes<float, kLanes> sum[V];
+#pragma GCC unroll 12
+    for (int v = 0; v < V; ++v) {
+      load_lanes<kLanes>(to + v * kLanes, sum[v]);
     }
     for (; i < end; ++i) {
-      const auto* const from = reinterpret_cast<const std::byte*>(source + lists.at[i] * lists.step);
+      const float* const from = source + lists.at[i] * lists.step;
       const float g = lists.g[i];
-#pragma GCC unroll 6
-      for (std::size_t v = 0; v < V; ++v) {
-        Lanes x;
-        std::memcpy(&x, from + v * kLaneBytes, kLaneBytes);
+#pragma GCC unroll 12
+      for (int v = 0; v < V; ++v) {
+        Lanes<float, kLanes> x;
+        load_lanes<kLanes>(from + v * kLanes, x);
         sum[v] += g * x;
       }
     }
-#pragma GCC unroll 6
-    for (std::size_t v = 0; v < V; ++v) {
-      std::memcpy(to + v * kLaneBytes, &sum[v], kLaneBytes);
+#pragma GCC unroll 12
+    for (int v = 0; v < V; ++v) {
+      store_lanes<kLanes>(sum[v], to + v * kLanes);
     }
   }
 }
 
+/// V vectors of 16 numbers.
+template <int V>
+DETENT_VECTORIZED void add_vectors(const WinnerLists<float>& lists, const float* source, float* target) {
+  add_lists<V, 16>(lists, source, target);
+}
+
 #ifdef __x86_64__
-#define DETENT_AVX2 __attribute__((target("avx2,fma")))
+#define DETENT_AVX2 __attribute__((target("avx2")))
 #define DETENT_COMPRESS __attribute__((target("avx512f,avx512bw,avx512vl")))
 #define DETENT_BF16 __attribute__((target("avx512f,avx512bw,avx512bf16")))
 
@@ -78,35 +82,10 @@ DETENT_COMPRESS std::int32_t select_by_vectors(const float* g, const std::uint8_
   return size;
 }
 
-/// The same as add_vectors in registers of 256 bits, which compilers do not make of vectors twice as long.
+/// The same in registers of 256 bits: compilers make memory traffic of vectors that are twice as long.
 template <int V>
 DETENT_AVX2 void add_halves(const WinnerLists<float>& lists, const float* source, float* target) {
-  constexpr std::size_t kHalves = 2 * V;
-  for (std::int64_t list = 0; list < lists.count; ++list) {
-    const std::int32_t end = lists.ends[list];
-    std::int32_t i = lists.begins[list];
-    if (i == end) {
-      continue;
-    }
-    float* const to = target + lists.targets[list];
-    __m256 sum[kHalves];
-#pragma GCC unroll 12
-    for (std::size_t v = 0; v < kHalves; ++v) {
-      sum[v] = _mm256_loadu_ps(to + 8 * v);
-    }
-    for (; i < end; ++i) {
-      const float* const from = source + lists.at[i] * lists.step;
-      const __m256 g = _mm256_set1_ps(lists.g[i]);
-#pragma GCC unroll 12
-      for (std::size_t v = 0; v < kHalves; ++v) {
-        sum[v] = _mm256_fmadd_ps(g, _mm256_loadu_ps(from + 8 * v), sum[v]);
-      }
-    }
-#pragma GCC unroll 12
-    for (std::size_t v = 0; v < kHalves; ++v) {
-      _mm256_storeu_ps(to + 8 * v, sum[v]);
-    }
-  }
+  add_lists<2 * V, 8>(lists, source, target);
 }
 
 /// Sums of 32 consecutive elements in the order in which the unpack instructions leave them: the first four of every

@@ -24,7 +24,7 @@ class HistogramRule : public HistogramBased {
     constexpr std::int64_t kBinsPerTrial = 16;
     const auto error = [&, occupied = histogram.occupied()](std::int64_t first, std::int64_t last) {
       const double part = histogram.bin_width() * static_cast<double>(last - first + 1) / static_cast<double>(levels_);
-      return histogram.squared_error(occupied, histogram.lower_edge(first), part, levels_);
+      return histogram.squared_error(occupied, {histogram.lower_edge(first), part, levels_});
     };
     const std::vector<double> sums = cumulative(histogram);
     const double total = sums.back();

@@ -38,14 +38,12 @@ class KlRule : public HistogramBased {
   };
   Window window_of(const ValueHistogram& histogram, const MinMax& range) const {
     const ScaleZero map = choose_qparams(range.min, range.max, target_.codes, target_.scheme);
-    const double scale = double{map.scale};
-    const double lowest = scale * (static_cast<double>(target_.codes.qmin - map.zero_point) - 0.5);
-    const std::int64_t count = target_.codes.qmax - target_.codes.qmin + 1;
+    const Levels levels = Levels::of_map(map, target_.codes);
     Window window{ValueHistogram::kBins, -1, {}};
     for (std::int64_t bin = 0; bin < ValueHistogram::kBins; ++bin) {
       const double middle = histogram.lower_edge(bin) + 0.5 * histogram.bin_width();
-      const double code = std::floor((middle - lowest) / scale);
-      if (code >= 0.0 && code < static_cast<double>(count)) {
+      const double code = std::floor((middle - levels.lowest_edge) / levels.step);
+      if (code >= 0.0 && code < static_cast<double>(levels.count)) {
         window.first = std::min(window.first, bin);
         window.last = bin;
         window.codes.push_back(static_cast<std::size_t>(code));

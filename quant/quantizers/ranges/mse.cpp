@@ -46,9 +46,7 @@ class MseRule : public HistogramBased {
   double error(const ValueHistogram& histogram, std::span<const ValueHistogram::Bin> occupied,
                const MinMax& range) const {
     const ScaleZero map = choose_qparams(range.min, range.max, target_.codes, target_.scheme);
-    const double scale = double{map.scale};
-    const double lowest = scale * (static_cast<double>(target_.codes.qmin - map.zero_point) - 0.5);
-    return histogram.squared_error(occupied, lowest, scale, target_.codes.qmax - target_.codes.qmin + 1);
+    return histogram.squared_error(occupied, Levels::of_map(map, target_.codes));
   }
 
   RangeTarget target_;

@@ -86,14 +86,14 @@ std::vector<ValueHistogram::Bin> ValueHistogram::occupied() const {
   return bins;
 }
 
-double ValueHistogram::squared_error(std::span<const Bin> of, double lowest_edge, double step,
-                                     std::int64_t levels) const {
+double ValueHistogram::squared_error(std::span<const Bin> of, const Levels& levels) const {
+  const double step = levels.step;
   const double width = bin_width();
   if (width == 0.0) {
     return 0.0;
   }
-  const double offset = lower_edge(0) - lowest_edge;
-  const double last = static_cast<double>(levels) - 1.0;
+  const double offset = lower_edge(0) - levels.lowest_edge;
+  const double last = static_cast<double>(levels.count) - 1.0;
   const auto level_of = [&](double x) { return std::clamp(std::floor(x / step), 0.0, last); };
   const double whole = squared_distance(-step / 2.0, step / 2.0);
   double sum = 0.0;

@@ -9,6 +9,17 @@
 
 namespace detent::quant {
 
+/// `count` levels, `step` apart, of which the lowest is lowest_edge + step / 2.
+struct Levels {
+  double lowest_edge, step;
+  std::int64_t count;
+  /// Of the codes of a map.
+  static Levels of_map(ScaleZero map, CodeRange codes) {
+    const double step = double{map.scale};
+    return {step * (static_cast<double>(codes.qmin - map.zero_point) - 0.5), step, codes.qmax - codes.qmin + 1};
+  }
+};
+
 /// How often values occur, in 2048 bins of one width. Where values lie beyond, the range is doubled to that side and
 /// bins are merged in pairs, so that counts stay whole numbers: they depend neither on the order of a batch's values
 /// nor on how they were cut into slices.
@@ -31,9 +42,8 @@ class ValueHistogram {
     double number, count;
   };
   std::vector<Bin> occupied() const;
-  /// The sum of squared errors of values that lie evenly in the bins `of`, rounded to the nearest of `levels` levels,
-  /// `step` apart, of which the lowest is lowest_edge + step / 2.
-  double squared_error(std::span<const Bin> of, double lowest_edge, double step, std::int64_t levels) const;
+  /// The sum of squared errors of values that lie evenly in the bins `of`, rounded to the nearest of the levels.
+  double squared_error(std::span<const Bin> of, const Levels& levels) const;
 
   /// From the lower edge of bin `first` to the upper edge of bin `last`, as far as values reached.
   MinMax range(std::int64_t first, std::int64_t last) const;
