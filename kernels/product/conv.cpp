@@ -1,5 +1,6 @@
 #include "detent/kernels/product/conv.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "detent/kernels/product/conv_internal.h"
@@ -9,6 +10,9 @@ namespace detent::kernels {
 namespace {
 
 using onednn::Product;
+
+/// Of a convolution's images, where there are as many: a small batch too is for all threads.
+constexpr std::int64_t kLeastSlices = 8;
 
 PackedWeight packed_weight(const ConvShape& shape, DType dtype, Product product, WeightLayout layout,
                            std::shared_ptr<const std::byte> data, std::size_t bytes,
@@ -123,7 +127,10 @@ void ConvShape::validate() const {
         " with padding ", padding);
 }
 
-Slices conv_slices(const ConvShape& shape) { return slice_rows(shape.n, images_per_slice(shape)); }
+Slices conv_slices(const ConvShape& shape) {
+  const std::int64_t full = images_per_slice(shape);
+  return slice_rows(shape.n, shape.is_linear() ? full : std::min(full, (shape.n + kLeastSlices - 1) / kLeastSlices));
+}
 
 PackedWeight pack_forward(const ConvShape& shape, DType dtype, const std::byte* weight,
                           std::shared_ptr<const void> owner) {

@@ -93,7 +93,8 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
 /// call. Called once a slice, on any thread.
 using SumsConsumer = std::function<void(std::int64_t slice, Range images, const std::int32_t* acc)>;
 
-/// The slices that conv2d_integer and conv2d_backward cut the images of `shape` into.
+/// The slices that all products cut the images of `shape` into: by its sizes alone, of a convolution at least 8 where
+/// there are 8 images.
 Slices conv_slices(const ConvShape& shape);
 
 /// acc = sum (x_q - x_zero_point) * w_q in s32, exactly, on every processor: with VNNI as u8 x s8 products; without it

@@ -39,7 +39,7 @@ struct PackedWeight::Impl {
 const PackedWeight::Impl& packed_for(std::string_view op, const PackedWeight& weight, onednn::Product product,
                                      const ConvShape& shape, DType dtype);
 
-/// Images of a full slice. It depends on the size of an image alone, so that packed weights fit every batch.
+/// Images of a slice at most. It depends on the size of an image alone, so that packed weights fit every batch.
 std::int64_t images_per_slice(const ConvShape& shape);
 
 /// The plans for the slices of a shape, which are of at most two sizes.

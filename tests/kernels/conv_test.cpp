@@ -172,6 +172,15 @@ TEST_P(Conv2d, ThreadsDoNotChangeABit) {
   }
 }
 
+TEST(ConvSlices, AreEnoughForManyThreadsWhereThereAreFewImages) {
+  ConvShape shape{.n = 1, .h = 28, .w = 28, .c = 16, .o = 16, .kh = 3, .kw = 3, .padding = 1};
+  const std::vector<std::pair<std::int64_t, std::int64_t>> expected{{1, 1}, {7, 7}, {8, 8}, {16, 8}, {24, 8}, {128, 8}};
+  for (const auto& [images, slices] : expected) {
+    shape.n = images;
+    EXPECT_EQ(conv_slices(shape).count, slices) << images << " images";
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, Conv2d, ::testing::ValuesIn(named_shapes()), shape_name);
 
 TEST(Conv2dRandom, ShapesEqualReference) {
