@@ -21,9 +21,9 @@ std::vector<int> bits_of(const std::string& text) {
   for (const char* at = text.data(); at <= text.data() + text.size();) {
     int width = 0;
     const auto [end, error] = std::from_chars(at, text.data() + text.size(), width);
-    const bool is_width = error == std::errc() && 2 <= width && width <= 8 &&
+    const bool is_width = error == std::errc() && 1 <= width && width <= 8 &&
                           (end == text.data() + text.size() || *end == ',') && std::ranges::count(bits, width) == 0;
-    check(is_width, "--bits: expected different widths from 2 to 8, got '", text, "'; write --bits 8,4,3,2");
+    check(is_width, "--bits: expected different widths from 1 to 8, got '", text, "'; write --bits 8,4,3,2");
     bits.push_back(width);
     at = end + 1;
   }
@@ -91,7 +91,7 @@ evaluation::SensitivitySettings sensitivity_settings(const Arguments& arguments)
 std::vector<OptionSpec> sensitivity_options() {
   return {
       data_option(),
-      {"bits", "LIST", "Bit widths to try, of 2 to 8 (default: 8,4,3,2)"},
+      {"bits", "LIST", "Bit widths to try, of 1 to 8 (default: 8,4,3,2)"},
       {"weights", "TEXT", "As [quantize] weights, but for the bits: \"int8 per-tensor\" (default: int8 per-channel)"},
       {"activations", "TEXT", "As [quantize] activations, but for the bits tried (default: uint8)"},
       {"calibration", "N", "Training examples from which ranges are taken (default: 512)"},

@@ -5,7 +5,7 @@
 namespace detent {
 namespace {
 
-void check_bits(int bits) { check(bits >= 2 && bits <= 8, "codes: expected 2 to 8 bits, got ", bits); }
+void check_bits(int bits) { check(bits >= 1 && bits <= 8, "codes: expected 1 to 8 bits, got ", bits); }
 
 }  // namespace
 
@@ -16,7 +16,7 @@ CodeRange unsigned_codes(int bits) {
 
 CodeRange signed_codes(int bits) {
   check_bits(bits);
-  const std::int32_t largest = (1 << (bits - 1)) - 1;
+  const std::int32_t largest = bits == 1 ? 1 : (1 << (bits - 1)) - 1;
   return {-largest, largest};
 }
 

@@ -17,9 +17,9 @@ struct CodeRange {
   bool operator==(const CodeRange&) const = default;
 };
 
-/// Codes of an activation of `bits` bits: [0, 2^bits - 1]. REQUIRES: 2 <= bits <= 8; throws Error otherwise.
+/// Codes of an activation of `bits` bits: [0, 2^bits - 1]. REQUIRES: 1 <= bits <= 8; throws Error otherwise.
 CodeRange unsigned_codes(int bits);
-/// Codes of a weight of `bits` bits: [-(2^(bits-1) - 1), 2^(bits-1) - 1], narrow so that the range is symmetric.
+/// Codes of a weight of `bits` bits: [-m, m], m = 2^(bits-1) - 1, which is symmetric; of 1 bit the signs, -1 and 1.
 CodeRange signed_codes(int bits);
 
 enum class Scheme : std::uint8_t {

@@ -32,10 +32,11 @@ def tensors_of(file):
     return arrays
 
 
-def codes_of_nibbles(packed, elements):
-    """Weights of at most 4 bits lie two to a byte, the even one in the low four bits."""
-    codes = np.stack([packed & 15, packed >> 4], axis=-1).reshape(-1)[:elements].astype(np.int32)
-    return np.where(codes < 8, codes, codes - 16)
+def codes_of_packed(packed, bits, elements):
+    """Weights of `bits` bits share bytes, the first in the lowest bits; of 1 bit 0 is -1."""
+    shifts = np.arange(0, 8, bits)
+    codes = (packed[:, None] >> shifts & ((1 << bits) - 1)).reshape(-1)[:elements].astype(np.int32)
+    return 2 * codes - 1 if bits == 1 else np.where(codes < 1 << (bits - 1), codes, codes - (1 << bits))
 
 
 def windows(x, kernel, stride, padding, fill):
@@ -65,7 +66,7 @@ def product(acc, slots, relu, qmax):
     return requantize((acc.astype(f32) + bias.astype(f32)) * m, zero_point, zero_point if relu else 0, qmax)
 
 
-def codes_of_node(node, slots, inputs):
+def codes_of_node(node, slots, inputs, version):
     """inputs: (values, scale, zero_point) of each input, scale None for reals. Gives the same of the node."""
     op, shape, geometry = node["op"], node["type"]["shape"], node.get("geometry")
     x, x_scale, x_zp = inputs[0]
@@ -93,7 +94,8 @@ def codes_of_node(node, slots, inputs):
         patches = windows(image, geometry["kernel"], geometry["stride"], geometry["padding"], 0)
         weight = slots["weight"]
         if node["weight_bits"] <= 4:
-            weight = codes_of_nibbles(weight, geometry["outputs"] * math.prod(patches.shape[2:]))
+            bits = node["weight_bits"] if node["weight_bits"] <= 2 and version >= 4 else 4
+            weight = codes_of_packed(weight, bits, geometry["outputs"] * math.prod(patches.shape[2:]))
         weight = weight.astype(np.int32).reshape(geometry["outputs"], *patches.shape[2:])
         acc = np.tensordot(patches, weight, axes=([2, 3, 4], [1, 2, 3])).astype(np.int32)
         y = product(acc, slots, node["relu"], qmax).reshape(shape)
@@ -116,7 +118,9 @@ def main(model_path, example_path):
         for node in graph["nodes"]:
             begin = f"parameters/{node['name']}/"
             slots = {name[len(begin) :]: data for name, data in tensors.items() if name.startswith(begin)}
-            values[node["name"]] = codes_of_node(node, slots, [values[name] for name in node["inputs"]])
+            values[node["name"]] = codes_of_node(
+                node, slots, [values[name] for name in node["inputs"]], model.attrs["version"]
+            )
             if f"codes/{node['name']}" in expected_tensors:
                 expected, actual = expected_tensors[f"codes/{node['name']}"], values[node["name"]][0]
                 differ = int(np.count_nonzero(expected != actual)) if expected.shape == actual.shape else expected.size

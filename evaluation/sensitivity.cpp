@@ -77,7 +77,7 @@ const Names<QuantizedPart>& quantized_part_names() {
 
 quant::QConfig SensitivitySettings::config(int width) const {
   quant::QConfig config{.weight = weights, .activation = activations};
-  config.weight.grid.bits = what == QuantizedPart::Activations ? 8 : width;
+  config.weight.grid = {.bits = what == QuantizedPart::Activations ? 8 : width, .is_signed = true};
   config.activation.grid.bits = what == QuantizedPart::Weights ? 8 : width;
   return config;
 }
@@ -139,8 +139,8 @@ Score Trial::run(const runtime::Model& model, std::vector<std::int32_t>& predict
 Sensitivity measure_sensitivity(const Trial& trial, const SensitivitySettings& settings, Reporter& reporter) {
   const std::vector<int>& bits = settings.bits;
   check(!bits.empty() && std::ranges::adjacent_find(bits, std::less_equal<>()) == bits.end() && bits.front() <= 8 &&
-            bits.back() >= 2,
-        "sensitivity: expected falling bit widths from 2 to 8");
+            bits.back() >= 1,
+        "sensitivity: expected falling bit widths from 1 to 8");
   const std::vector<Layer> layers = layers_of(trial.graph());
   check(!layers.empty(), "sensitivity: the model has no convolution and no linear layer");
   Sensitivity result{.settings = settings, .trial = trial.settings(), .float_score = trial.float_score(), .layers = {}};

@@ -62,7 +62,7 @@ enum class QuantizedPart : std::uint8_t { Weights, Activations, Both };
 const Names<QuantizedPart>& quantized_part_names();  ///< "weights", "activations", "both"
 
 struct SensitivitySettings {
-  std::vector<int> bits{8, 4, 3, 2};  ///< each from 2 to 8, falling
+  std::vector<int> bits{8, 4, 3, 2};  ///< each from 1 to 8, falling
   QuantizedPart what = QuantizedPart::Weights;
   quant::QuantizerSpec weights = quant::int8_weights();  ///< but for their bits
   quant::QuantizerSpec activations = {};

@@ -150,6 +150,7 @@ const Layers& standard_layers() {
       {"gelu", {"gelu", make_activation}},
       {"hard_swish", {"swish", make_activation}},
       {"silu", {"silu", make_activation}},
+      {"sign", {"sign", make_activation}},
       {"dropout", {"drop", make_dropout}},
       {"flatten", {"flatten", make_plain<nn::Flatten>}},
       {"add", {"add", make_plain<nn::Add>}},

@@ -35,7 +35,7 @@ const Layers& standard_layers();
 ///   linear 128          [nobias]
 ///   batchnorm           [noaffine] [eps E] [momentum M]
 ///   maxpool 2           [stride S] [pad P | pad same]    avgpool 2   the same    gap   global average pool
-///   relu relu6 sigmoid tanh gelu hard_swish silu   leaky_relu [SLOPE]
+///   relu relu6 sigmoid tanh gelu hard_swish silu sign   leaky_relu [SLOPE]
 ///   dropout 0.25        flatten        add (of two inputs)   concat (of two or more)   softmax
 ///
 /// Windows, strides and dilations are height and width, "3x5", or one number for both; pads also top, left, bottom,

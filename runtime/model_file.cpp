@@ -79,7 +79,7 @@ struct NodeReader {
                     .weight = {},
                     .bias = {},
                     .relu = boolean_member(node, "relu", name)};
-    const std::int64_t bits = is_integer ? integer_member(node, "weight_bits", name, 2) : 32;
+    const std::int64_t bits = is_integer ? integer_member(node, "weight_bits", name, 1) : 32;
     product.weight =
         is_integer ? tensors.take_weight(name, product.shape, bits) : tensors.take(name, "weight", DType::F32);
     if (boolean_member(node, "bias", name)) {
@@ -177,7 +177,7 @@ ValueType type_of(const json& type, const std::string& name, StoredTensors& tens
   ValueType read{.shape = shape_of(member(type, "shape", name), name)};
   if (type.contains("bits")) {
     read.dtype = DType::U8;
-    read.qparams = codes_map(tensors.take_map(name, "output"), integer_member(type, "bits", name, 2));
+    read.qparams = codes_map(tensors.take_map(name, "output"), integer_member(type, "bits", name, 1));
   }
   return read;
 }
@@ -227,7 +227,7 @@ ModelFile from_file(TensorFile file, const CustomFactory& custom) {
     check(1 <= version && version <= kVersion, "version: expected 1 to ", kVersion, ", got ", version,
           ": it was written by another version of the program");
     const json graph = parse_description("graph", file.text("graph"));
-    StoredTensors tensors(file.tensors, version >= 3);
+    StoredTensors tensors(file.tensors, version);
     ModelFile read{.model = version == 1 ? model_from_modules(graph, tensors, custom)
                                          : model_from_description(graph, tensors, custom)};
     tensors.check_all_taken();

@@ -8,7 +8,7 @@
 
 /// Models as files.
 ///
-///   attributes   format = "detent-model", version = 3, kind = "int8", graph = JSON (below), and any others
+///   attributes   format = "detent-model", version = 3 or 4, kind = "int8", graph = JSON (below), and any others
 ///   tensors      parameters/<value>/<name>, value: the name of a node or an input
 ///
 ///   graph   {"inputs": [{"name", "type": TYPE}], "nodes": [NODE], "output": name}
@@ -32,14 +32,15 @@
 ///   batch_norm   mean, variance; weight, bias where it is affine: f32 [C]
 ///   custom       module/<name>: what it owns
 ///
-/// Weights of at most 4 bits lie two to a byte, u8 [ceil(elements / 2)]: the code of an even index in the low four
-/// bits, that of the next in the high ones, in two's complement; after an odd number of them come four bits of 0. In
-/// memory they are s8.
+/// Weights of at most 4 bits share bytes, u8 [ceil(elements * b / 8)]: b is 1 for codes that all are -1 and 1, which
+/// are stored as 0 and 1; 2 for -1, 0 and 1; else 4, both in two's complement. The first code lies in the lowest b bits
+/// of a byte; bits behind the last code are 0. In memory codes are s8.
 ///
 /// Who reads a file refuses an operation that he does not know by its name: a new one is no new version.
 ///
-/// Version 2 had one byte a code and no tensors that lie together (io/tensor_file.h). Version 1, which still earlier
-/// versions of the program wrote, held a graph of modules (docs/file-format.md). Both are read.
+/// A file is of version 4 where weights take 1 bit or 2, else of version 3, in which b is 4 of all these. Version 2 had
+/// one byte a code and no tensors that lie together (io/tensor_file.h). Version 1, which still earlier versions of the
+/// program wrote, held a graph of modules (docs/file-format.md). Both are read.
 namespace detent::runtime {
 
 /// A model, and what stands beside it in its file: how it was made, how its inputs are normalized.

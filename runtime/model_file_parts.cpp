@@ -1,6 +1,7 @@
 #include "detent/runtime/model_file_parts.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "detent/io/option_reader.h"
 
@@ -8,41 +9,66 @@ namespace detent::runtime {
 
 using nlohmann::json;
 
+namespace {
+
+std::int64_t packed_bytes(std::int64_t elements, std::int64_t bits) {
+  return elements / 8 * bits + (elements % 8 * bits + 7) / 8;
+}
+
+}  // namespace
+
 std::string path_of(std::string_view value, std::string_view name) {
   return std::string(kParameters) + std::string(value) + "/" + std::string(name);
 }
 
-Tensor pack_codes(const Tensor& codes) {
+std::int64_t weight_bits(const Tensor& weight) {
+  const std::int32_t largest = weight.qparams()->codes.qmax;
+  if (largest == 1 && std::ranges::count(weight.data<std::int8_t>(), std::int8_t{0}) == 0) {
+    return 1;
+  }
+  return 1 + std::bit_width(static_cast<std::uint32_t>(largest));
+}
+
+Tensor pack_codes(const Tensor& codes, std::int64_t bits) {
   const std::span<const std::int8_t> wide = codes.data<std::int8_t>();
-  Tensor bytes = Tensor::zeros({(codes.elements() + 1) / 2}, DType::U8);
+  const auto width = static_cast<std::size_t>(bits);
+  const std::size_t together = 8 / width;
+  Tensor bytes = Tensor::zeros({packed_bytes(codes.elements(), bits)}, DType::U8);
   const std::span<std::uint8_t> packed = bytes.data<std::uint8_t>();
   for (std::size_t i = 0; i < wide.size(); ++i) {
-    packed[i / 2] |= static_cast<std::uint8_t>((wide[i] & 0xF) << (i % 2 * 4));
+    const int field = bits == 1 ? (wide[i] > 0 ? 1 : 0) : wide[i] & ((1 << bits) - 1);
+    packed[i / together] |= static_cast<std::uint8_t>(field << (i % together * width));
   }
   return bytes;
 }
 
-Tensor unpack_codes(const Tensor& bytes, const Shape& shape, std::string_view where) {
+Tensor unpack_codes(const Tensor& bytes, std::int64_t bits, const Shape& shape, std::string_view where) {
   const std::int64_t elements = shape.elements();
-  const Shape needed{elements / 2 + elements % 2};
+  const Shape needed{packed_bytes(elements, bits)};
   check(bytes.dtype() == DType::U8 && bytes.shape() == needed, where, ": expected ", DType::U8, " ", needed, ", ",
-        shape, " codes of 4 bits, got ", bytes.dtype(), " ", bytes.shape());
+        shape, " codes of ", bits, bits == 1 ? " bit" : " bits", ", got ", bytes.dtype(), " ", bytes.shape());
   const std::span<const std::uint8_t> packed = bytes.data<std::uint8_t>();
-  check(elements % 2 == 0 || packed.back() < 0x10, where, ": expected 0 after the last code");
+  const std::int64_t used = elements * bits % 8;
+  check(used == 0 || packed.back() >> used == 0, where, ": expected 0 after the last code");
   Tensor codes = Tensor::empty(shape, DType::S8);
   const std::span<std::int8_t> wide = codes.data<std::int8_t>();
+  const auto width = static_cast<std::size_t>(bits);
+  const std::size_t together = 8 / width;
+  const int values = 1 << bits;
   for (std::size_t i = 0; i < wide.size(); ++i) {
-    const int code = packed[i / 2] >> (i % 2 * 4) & 0xF;
-    wide[i] = static_cast<std::int8_t>(code < 8 ? code : code - 16);
+    const int field = packed[i / together] >> (i % together * width) & (values - 1);
+    const int code = bits == 1 ? 2 * field - 1 : field < values / 2 ? field : field - values;
+    wide[i] = static_cast<std::int8_t>(code);
   }
   return codes;
 }
 
 Tensor StoredTensors::take_weight(std::string_view value, const kernels::ConvShape& product, std::int64_t bits) {
-  if (!packs_codes_ || !shares_bytes(bits)) {
+  const std::int64_t stored = stored_bits(bits, version_);
+  if (stored == 8) {
     return take(value, "weight", DType::S8);
   }
-  return unpack_codes(take(value, "weight", DType::U8), product.weight_shape(), path_of(value, "weight"));
+  return unpack_codes(take(value, "weight", DType::U8), stored, product.weight_shape(), path_of(value, "weight"));
 }
 
 bool StoredTensors::has(std::string_view value, std::string_view name) const {
@@ -89,7 +115,7 @@ void StoredTensors::check_all_taken() const {
 }
 
 std::shared_ptr<const QParams> codes_map(ScaleZero map, std::int64_t bits) {
-  check(2 <= bits && bits <= 8, "bits: expected 2 to 8, got ", bits);
+  check(1 <= bits && bits <= 8, "bits: expected 1 to 8, got ", bits);
   auto qparams = std::make_shared<const QParams>(QParams::per_tensor(map, unsigned_codes(static_cast<int>(bits))));
   qparams->validate();
   return qparams;
@@ -98,7 +124,7 @@ std::shared_ptr<const QParams> codes_map(ScaleZero map, std::int64_t bits) {
 std::shared_ptr<const QParams> weight_map(StoredTensors& tensors, std::string_view node, std::int64_t outputs,
                                           bool is_per_channel, std::int64_t bits, std::int64_t group,
                                           std::int64_t groups) {
-  check(2 <= bits && bits <= 8, "weight_bits: expected 2 to 8, got ", bits);
+  check(1 <= bits && bits <= 8, "weight_bits: expected 1 to 8, got ", bits);
   check(group == 0 || is_per_channel, "group: expected scales a channel");
   const Shape shape{is_per_channel ? outputs * groups : 1};
   const Tensor scale = tensors.take(node, "weight_scale", DType::F32, shape);

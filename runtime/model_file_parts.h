@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -8,27 +9,33 @@
 /// What reading and writing share. Private to model_file*.cpp.
 namespace detent::runtime {
 
-/// Of the files that are written. 3: small tensors may lie together (io/tensor_file.h), codes of few bits share bytes.
-inline constexpr std::int64_t kVersion = 3;
+/// The newest of the files that are read. 3: small tensors may lie together (io/tensor_file.h), codes of at most 4 bits
+/// take 4. 4: of 2 bits and of 1 they take as many. What is written has the oldest of the two that can say it.
+inline constexpr std::int64_t kVersion = 4;
 inline constexpr std::string_view kParameters = "parameters/";
 
 /// "parameters/conv1/weight"
 std::string path_of(std::string_view value, std::string_view name);
 
-/// Whether two codes of `bits` bits share a byte in files of this version.
-constexpr bool shares_bytes(std::int64_t bits) { return bits <= 4; }
-/// Codes s8 in [-8, 7], two to a byte, u8 [ceil(elements / 2)]: the even ones in the low four bits, two's complement.
-/// The upper half of an odd tail is 0.
-Tensor pack_codes(const Tensor& codes);
-/// The inverse. Throws Error, naming `where`, unless `bytes` has as many as `shape` needs and the odd tail is 0.
-Tensor unpack_codes(const Tensor& bytes, const Shape& shape, std::string_view where);
+/// The bits that a weight's code of `bits` bits takes in files of `version`: 1, 2, 4 or 8.
+constexpr std::int64_t stored_bits(std::int64_t bits, std::int64_t version) {
+  const std::int64_t least = version >= 4 ? 1 : version == 3 ? 4 : 8;
+  return std::max(least, bits <= 2 ? bits : bits <= 4 ? std::int64_t{4} : std::int64_t{8});
+}
+/// The bits of a weight's codes: what its range needs, but 1 where all are -1 and 1.
+std::int64_t weight_bits(const Tensor& weight);
+/// Codes s8, 8 / bits to a byte, u8 [ceil(elements * bits / 8)]: the first in the lowest bits, in two's complement, or
+/// of 1 bit 0 for -1. What is left of the last byte is 0. REQUIRES: they fit `bits`, 1, 2 or 4.
+Tensor pack_codes(const Tensor& codes, std::int64_t bits);
+/// The inverse. Throws Error, naming `where`, unless `bytes` has as many as `shape` needs and what is left is 0.
+Tensor unpack_codes(const Tensor& bytes, std::int64_t bits, const Shape& shape, std::string_view where);
 
 /// The tensors of a file, each of which some node must ask for.
 class StoredTensors {
  public:
-  /// `packs_codes`: codes of few bits share bytes, as from version 3 on.
-  StoredTensors(const std::map<std::string, Tensor>& tensors, bool packs_codes)
-      : tensors_(tensors), packs_codes_(packs_codes) {}
+  /// Of a file of `version`.
+  StoredTensors(const std::map<std::string, Tensor>& tensors, std::int64_t version)
+      : tensors_(tensors), version_(version) {}
 
   bool has(std::string_view value, std::string_view name) const;
   /// Throws Error unless it is there, with this type and, where one is given, shape.
@@ -44,7 +51,7 @@ class StoredTensors {
 
  private:
   const std::map<std::string, Tensor>& tensors_;
-  bool packs_codes_;
+  std::int64_t version_;
   std::set<std::string> taken_;
 };
 

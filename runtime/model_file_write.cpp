@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <bit>
 
 #include "detent/runtime/model_file_parts.h"
@@ -12,14 +13,20 @@ Tensor zero_point_tensor(std::int32_t zero_point) { return Tensor::full({1}, DTy
 
 json list_of(const Shape& shape) { return std::vector<std::int64_t>(shape.extents().begin(), shape.extents().end()); }
 
-/// 8 for codes [0, 255] and [-127, 127].
-int bits_of(const CodeRange& codes) {
-  return std::bit_width(static_cast<std::uint32_t>(codes.qmax)) + (codes.is_signed() ? 1 : 0);
+/// 8 for codes [0, 255].
+int bits_of(const CodeRange& codes) { return std::bit_width(static_cast<std::uint32_t>(codes.qmax)); }
+
+/// Whether weights take fewer than 4 bits.
+bool has_few_bits(const Model& model) {
+  return std::ranges::any_of(model.nodes, [](const Node& node) {
+    const auto* const product = std::get_if<Product>(&node.op);
+    return product != nullptr && product->weight.qparams() != nullptr && weight_bits(product->weight) < 3;
+  });
 }
 
 class Writer {
  public:
-  Writer(const Model& model, TensorFile& file) : model_(model), file_(file) {}
+  Writer(const Model& model, std::int64_t version, TensorFile& file) : model_(model), version_(version), file_(file) {}
 
   json describe() {
     json inputs = json::array();
@@ -87,11 +94,12 @@ class Writer {
     described["relu"] = product.relu;
     described["bias"] = product.bias.defined();
     const std::shared_ptr<const QParams>& map = product.weight.qparams();
-    const bool packs = map != nullptr && shares_bytes(bits_of(map->codes));
-    store(node.name, "weight", packs ? pack_codes(product.weight) : product.weight);
+    const std::int64_t bits = map == nullptr ? 8 : weight_bits(product.weight);
+    const std::int64_t stored = stored_bits(bits, version_);
+    store(node.name, "weight", stored < 8 ? pack_codes(product.weight, stored) : product.weight);
     store(node.name, "bias", product.bias);
     if (map != nullptr) {
-      described["weight_bits"] = bits_of(map->codes);
+      described["weight_bits"] = bits;
       described["per_channel"] = map->is_per_channel();
       if (map->is_per_group()) {
         described["group"] = map->group;
@@ -135,6 +143,7 @@ class Writer {
   }
 
   const Model& model_;
+  std::int64_t version_;
   TensorFile& file_;
 };
 
@@ -147,9 +156,10 @@ TensorFile to_file(const ModelFile& model) {
     check(!file.attributes.contains(name), "model file: the attribute '", name, "' is the format's own");
   }
   file.attributes["format"] = std::string("detent-model");
-  file.attributes["version"] = kVersion;
+  const std::int64_t version = has_few_bits(model.model) ? kVersion : kVersion - 1;
+  file.attributes["version"] = version;
   file.attributes["kind"] = std::string("int8");
-  file.attributes["graph"] = Writer(model.model, file).describe().dump();
+  file.attributes["graph"] = Writer(model.model, version, file).describe().dump();
   return file;
 }
 

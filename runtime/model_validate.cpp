@@ -241,7 +241,7 @@ struct CheckNode {
     expect(in(), false, "input");
     expect(out(), false, "output");
     expect_same_shape();
-    check(activation.function <= kernels::Activation::Silu, "expected a function of activation.h, got number ",
+    check(activation.function <= kernels::Activation::Sign, "expected a function of activation.h, got number ",
           static_cast<int>(activation.function));
     check(std::isfinite(activation.slope), "expected a finite slope, got ", activation.slope);
   }

@@ -190,7 +190,7 @@ class FloatProductStep : public ProductStep {
 kernels::Int8Conv int8_conv(const Product& product, const StepRequest& request, bool pool) {
   const PlanValue& x = *request.inputs[0];
   return kernels::Int8Conv::make(product.shape, product.weight.data<std::int8_t>().data(), x.map().zero_point,
-                                 requantization_of(product, x, request.output), pool);
+                                 requantization_of(product, x, request.output), pool, x.codes().qmax);
 }
 
 }  // namespace
@@ -230,10 +230,10 @@ MadeStep make_added_product(const Product& product, const Add& add, const PlanVa
     return nullptr;
   }
   const PlanValue& x = *request.inputs[0];
-  kernels::Int8Conv layer =
-      kernels::Int8Conv::make_added(product.shape, product.weight.data<std::int8_t>().data(), x.map().zero_point,
-                                    requantization_of(product, x, between),
-                                    {request.inputs[1]->map(), request.output.map(), request.output.codes(), add.relu});
+  kernels::Int8Conv layer = kernels::Int8Conv::make_added(
+      product.shape, product.weight.data<std::int8_t>().data(), x.map().zero_point,
+      requantization_of(product, x, between),
+      {request.inputs[1]->map(), request.output.map(), request.output.codes(), add.relu}, x.codes().qmax);
   return layer.defined() ? std::make_unique<Int8Step>(std::move(layer), product, request) : nullptr;
 }
 

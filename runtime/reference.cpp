@@ -38,6 +38,8 @@ double function_of(const Activation& a, double x) {
       return x * std::clamp(x + 3, 0.0, 6.0) / 6;
     case kernels::Activation::Silu:
       return x / (1 + std::exp(-x));
+    case kernels::Activation::Sign:
+      return x >= 0 ? 1.0 : -1.0;
   }
   fail("reference: an activation that it does not know");
 }

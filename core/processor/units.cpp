@@ -14,8 +14,10 @@ constexpr ProcessorUnits kAvx2{.avx2 = true};
 constexpr ProcessorUnits kAvx2Vnni{.avx2 = true, .avx2_vnni = true};
 constexpr ProcessorUnits kAvx512{.avx2 = true, .avx512 = true};
 constexpr ProcessorUnits kAvx512Vnni{.avx2 = true, .avx2_vnni = true, .avx512 = true, .avx512_vnni = true};
+constexpr ProcessorUnits kAvx512Popcount{
+    .avx2 = true, .avx2_vnni = true, .avx512 = true, .avx512_vnni = true, .avx512_popcount = true};
 constexpr ProcessorUnits kAll{
-    .avx2 = true, .avx2_vnni = true, .avx512 = true, .avx512_vnni = true, .avx512_bf16 = true};
+    .avx2 = true, .avx2_vnni = true, .avx512 = true, .avx512_vnni = true, .avx512_popcount = true, .avx512_bf16 = true};
 
 const Names<ProcessorUnits>& own_limits() {
   static const Names<ProcessorUnits> names{{"sse41", {}},
@@ -23,6 +25,7 @@ const Names<ProcessorUnits>& own_limits() {
                                            {"avx2_vnni", kAvx2Vnni},
                                            {"avx512", kAvx512},
                                            {"avx512_vnni", kAvx512Vnni},
+                                           {"avx512_popcount", kAvx512Popcount},
                                            {"avx512_bf16", kAll}};
   return names;
 }
@@ -48,6 +51,7 @@ ProcessorUnits both(const ProcessorUnits& a, const ProcessorUnits& b) {
           .avx2_vnni = a.avx2_vnni && b.avx2_vnni,
           .avx512 = a.avx512 && b.avx512,
           .avx512_vnni = a.avx512_vnni && b.avx512_vnni,
+          .avx512_popcount = a.avx512_popcount && b.avx512_popcount,
           .avx512_bf16 = a.avx512_bf16 && b.avx512_bf16};
 }
 
@@ -60,6 +64,7 @@ ProcessorUnits detected() {
   units.avx512 = units.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   units.avx512_vnni = units.avx512 && __builtin_cpu_supports("avx512vnni");
+  units.avx512_popcount = units.avx512_vnni && __builtin_cpu_supports("avx512vpopcntdq");
   units.avx512_bf16 = units.avx512_vnni && __builtin_cpu_supports("avx512bf16");
 #endif
   return units;

@@ -58,7 +58,8 @@ const Names<Activation>& activation_names() {
                                        {"tanh", Activation::Tanh},
                                        {"gelu", Activation::Gelu},
                                        {"hard_swish", Activation::HardSwish},
-                                       {"silu", Activation::Silu}};
+                                       {"silu", Activation::Silu},
+                                       {"sign", Activation::Sign}};
   return names;
 }
 
@@ -70,7 +71,8 @@ Activation activation_from_name(std::string_view name) {
       return kind;
     }
   }
-  fail("activation: expected one of relu, relu6, leaky_relu, sigmoid, tanh, gelu, hard_swish, silu, got '", name, "'");
+  fail("activation: expected one of relu, relu6, leaky_relu, sigmoid, tanh, gelu, hard_swish, silu, sign, got '", name,
+       "'");
 }
 
 bool gradient_uses_output(Activation kind) {
@@ -100,6 +102,11 @@ void activation_forward(Activation kind, std::int64_t elements, const T* x, T* y
       return apply([](T v) { return v * clip(v + T{3}, T{6}) / T{6}; });
     case Activation::Silu:
       return apply([](T v) { return v * sigmoid(v); });
+    case Activation::Sign:
+      return apply([](T v) {
+        const T below = v < T{0} ? T{-1} : v;
+        return v >= T{0} ? T{1} : below;
+      });
   }
 }
 
@@ -132,6 +139,8 @@ void activation_backward(Activation kind, std::int64_t elements, const T* saved,
         const T s = sigmoid(x);
         return g * s * (T{1} + x * (T{1} - s));
       });
+    case Activation::Sign:
+      return apply([](T x, T g) { return ((x >= T{-1}) & (x <= T{1})) ? g : T{0}; });
   }
 }
 

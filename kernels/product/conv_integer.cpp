@@ -26,7 +26,7 @@ bool runs_on_tiles(const ConvShape& shape) { return !has_int8_units() || (!shape
 /// The sums of some images on tiles.
 void tile_sums(const ConvShape& s, const std::uint8_t* x_q, std::int64_t images, std::int32_t zero_point,
                const Int8Product& product, const std::int32_t* start, std::int32_t* acc) {
-  const Int8Results results{.kernels = &int8_unit().sums, .start = start, .bytes = sizeof(std::int32_t)};
+  const Int8Results results{.kernels = &Int8Unit::sums, .start = start, .bytes = sizeof(std::int32_t)};
   auto* const y = reinterpret_cast<std::uint8_t*>(acc);
   if (s.is_linear()) {
     product.run_rows(x_q, images, {0, product.blocks()}, results, y);

@@ -4,6 +4,7 @@
 #include <limits>
 #include <optional>
 
+#include "detent/kernels/product/bits/bit_product.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/int8/product.h"
 #include "detent/kernels/product/int8/sum_bounds.h"
@@ -13,14 +14,16 @@ namespace {
 
 constexpr double kLargestCode = 1 << 30;
 
+/// On tiles of codes (Int8Product) or of bits (BitProduct).
+template <typename Product>
 class TileLayer final : public Int8Conv::Layer {
  public:
-  /// Null where tiles will not do: see Int8Conv::make.
-  static std::shared_ptr<TileLayer> make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                                         const Requantization& r, bool pool, bool is_observed,
-                                         const Int8Sum* sum = nullptr);
-  TileLayer(const ConvShape& shape, const std::int8_t* weight, bool pool, bool is_observed)
-      : shape_(shape), pool_(pool), is_observed_(is_observed), product_(shape, weight, pool) {}
+  /// Null where constants do not fit.
+  static std::shared_ptr<const Layer> make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                                           const Requantization& r, bool pool, bool is_observed, const Int8Sum* sum,
+                                           Product product);
+  TileLayer(const ConvShape& shape, bool pool, bool is_observed, Product product)
+      : shape_(shape), pool_(pool), is_observed_(is_observed), product_(std::move(product)) {}
 
   std::int64_t parts() const override;
   void run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q,
@@ -40,7 +43,7 @@ class TileLayer final : public Int8Conv::Layer {
   ConvShape shape_;
   bool pool_;
   bool is_observed_;
-  Int8Product product_;
+  Product product_;
   bool is_linear_ = false;
   bool has_bias_ = false;
   CodeRange codes_;
@@ -53,7 +56,8 @@ class TileLayer final : public Int8Conv::Layer {
 };
 
 /// False if codes before clamping might not fit.
-bool TileLayer::set_constants(const std::int8_t* plain, const Requantization& r) {
+template <typename Product>
+bool TileLayer<Product>::set_constants(const std::int8_t* plain, const Requantization& r) {
   const SumBounds bounds = bounds_of_sums(shape_, plain, x_zero_point_, r);
   const auto lanes = static_cast<std::size_t>(product_.lanes());
   start_ = product_.start(x_zero_point_);
@@ -75,7 +79,8 @@ bool TileLayer::set_constants(const std::int8_t* plain, const Requantization& r)
 }
 
 /// False if codes of the sum before clamping might not fit.
-bool TileLayer::set_sum(const Requantization& r, const Int8Sum& sum) {
+template <typename Product>
+bool TileLayer<Product>::set_sum(const Requantization& r, const Int8Sum& sum) {
   addition_ = {.lower = static_cast<float>(lower_),
                .upper = static_cast<float>(upper_),
                .maps = Addition(r.output, sum.other, sum.output)};
@@ -84,17 +89,12 @@ bool TileLayer::set_sum(const Requantization& r, const Int8Sum& sum) {
   return 255.0 * (double{addition_->maps.a_multiplier} + double{addition_->maps.b_multiplier}) < kLargestCode;
 }
 
-std::shared_ptr<TileLayer> TileLayer::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                                           const Requantization& r, bool pool, bool is_observed, const Int8Sum* sum) {
-  shape.validate();
-  check(x_zero_point >= 0 && x_zero_point <= 255, "int8 layer: expected a zero point in [0, 255], got ", x_zero_point);
-  const bool has_windows = !pool || (shape.out_h() >= 2 && shape.out_w() >= 2);
-  const bool is_dilated = shape.dilation_w > 1 && shape.kw > 1;
-  const bool fits = shape.depth() <= ProductCodes().largest_depth();
-  if (shape.groups > 1 || is_dilated || !has_windows || !fits || r.codes.is_signed()) {
-    return nullptr;
-  }
-  auto layer = std::make_shared<TileLayer>(shape, weight, pool, is_observed);
+template <typename Product>
+std::shared_ptr<const Int8Conv::Layer> TileLayer<Product>::make(const ConvShape& shape, const std::int8_t* weight,
+                                                                std::int32_t x_zero_point, const Requantization& r,
+                                                                bool pool, bool is_observed, const Int8Sum* sum,
+                                                                Product product) {
+  auto layer = std::make_shared<TileLayer>(shape, pool, is_observed, std::move(product));
   layer->is_linear_ = shape.is_linear() && !pool;
   layer->codes_ = r.codes;
   layer->positive_ = r.relu ? 0.0F : -std::numeric_limits<float>::infinity();
@@ -102,12 +102,12 @@ std::shared_ptr<TileLayer> TileLayer::make(const ConvShape& shape, const std::in
   return layer->set_constants(weight, r) && (sum == nullptr || layer->set_sum(r, *sum)) ? layer : nullptr;
 }
 
-Int8Results TileLayer::results() const {
-  const Int8Unit& unit = int8_unit();
-  return {.kernels = is_observed_ ? &unit.observed
-                     : pool_      ? (has_bias_ ? &unit.biased_pooled : &unit.pooled)
-                     : addition_  ? (has_bias_ ? &unit.biased_added : &unit.added)
-                                  : (has_bias_ ? &unit.biased_codes : &unit.codes),
+template <typename Product>
+Int8Results TileLayer<Product>::results() const {
+  return {.kernels = is_observed_ ? &Int8Unit::observed
+                     : pool_      ? (has_bias_ ? &Int8Unit::biased_pooled : &Int8Unit::pooled)
+                     : addition_  ? (has_bias_ ? &Int8Unit::biased_added : &Int8Unit::added)
+                                  : (has_bias_ ? &Int8Unit::biased_codes : &Int8Unit::codes),
           .start = start_.data(),
           .requantization = {.bias = bias_.data(),
                              .multiplier = multiplier_.data(),
@@ -117,8 +117,9 @@ Int8Results TileLayer::results() const {
           .addition = addition_.value_or(TileAddition())};
 }
 
-void TileLayer::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
-                        MinMax* seen) const {
+template <typename Product>
+void TileLayer<Product>::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8_t* y_q, std::uint8_t* mask,
+                                 MinMax* seen) const {
   SeenByLane lanes;
   std::uint8_t unwanted[8];
   TileObservation observation{.real_scale = real_scale_.data(),
@@ -128,8 +129,10 @@ void TileLayer::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8
                               .mask = mask == nullptr ? unwanted : mask,
                               .mask_stride = mask == nullptr ? 0 : shape_.o / 8};
   for (std::int64_t image = 0; image < images; ++image) {
-    product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, {0, shape_.out_h()}, results(),
-                       y_q + image * shape_.output_row(), nullptr, &observation);
+    if constexpr (std::is_same_v<Product, Int8Product>) {  // make_observed makes no other
+      product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, {0, shape_.out_h()}, results(),
+                         y_q + image * shape_.output_row(), nullptr, &observation);
+    }
     observation.mask += shape_.out_h() * shape_.out_w() * observation.mask_stride;
   }
   if (seen != nullptr) {
@@ -137,12 +140,14 @@ void TileLayer::observe(const std::uint8_t* x_q, std::int64_t images, std::uint8
   }
 }
 
-std::int64_t TileLayer::parts() const {
+template <typename Product>
+std::int64_t TileLayer<Product>::parts() const {
   return is_linear_ ? product_.blocks() : pool_ ? shape_.out_h() / 2 : shape_.out_h();
 }
 
-void TileLayer::run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q,
-                    const std::uint8_t* other_q) const {
+template <typename Product>
+void TileLayer<Product>::run(const std::uint8_t* x_q, std::int64_t images, Range parts, std::uint8_t* y_q,
+                             const std::uint8_t* other_q) const {
   const Int8Results to = results();
   if (is_linear_) {
     product_.run_rows(x_q, images, parts, to, y_q, other_q);
@@ -155,7 +160,8 @@ void TileLayer::run(const std::uint8_t* x_q, std::int64_t images, Range parts, s
   }
 }
 
-std::vector<std::span<std::byte>> TileLayer::packed_memory_for_tests() const {
+template <typename Product>
+std::vector<std::span<std::byte>> TileLayer<Product>::packed_memory_for_tests() const {
   auto& self = const_cast<TileLayer&>(*this);
   return {{self.product_.weight().get(), self.product_.weight_bytes()},
           std::as_writable_bytes(std::span(self.multiplier_)),
@@ -163,23 +169,72 @@ std::vector<std::span<std::byte>> TileLayer::packed_memory_for_tests() const {
           std::as_writable_bytes(std::span(self.start_))};
 }
 
+/// What a layer is made from beside its constants.
+struct Wanted {
+  bool pool = false;
+  std::int32_t x_qmax = 255;
+  const Int8Sum* sum = nullptr;
+  bool is_observed = false;
+};
+
+bool tiles_serve(const ConvShape& shape, std::int32_t x_zero_point, const Requantization& r, bool pool) {
+  shape.validate();
+  check(x_zero_point >= 0 && x_zero_point <= 255, "int8 layer: expected a zero point in [0, 255], got ", x_zero_point);
+  const bool has_windows = !pool || (shape.out_h() >= 2 && shape.out_w() >= 2);
+  const bool is_dilated = shape.dilation_w > 1 && shape.kw > 1;
+  const bool fits = shape.depth() <= ProductCodes().largest_depth();
+  return shape.groups == 1 && !is_dilated && has_windows && fits && !r.codes.is_signed();
+}
+
+std::shared_ptr<const Int8Conv::Layer> bit_layer(const ConvShape& shape, const std::int8_t* weight,
+                                                 std::int32_t x_zero_point, const Requantization& r,
+                                                 const Wanted& wanted) {
+  return TileLayer<BitProduct>::make(shape, weight, x_zero_point, r, wanted.pool, false, wanted.sum,
+                                     BitProduct(shape, weight, wanted.x_qmax, wanted.pool));
+}
+
+/// A layer on the tiles of the faster kind; null where tiles will not do: see Int8Conv::make.
+std::shared_ptr<const Int8Conv::Layer> tile_layer(const ConvShape& shape, const std::int8_t* weight,
+                                                  std::int32_t x_zero_point, const Requantization& r,
+                                                  const Wanted& wanted) {
+  if (!tiles_serve(shape, x_zero_point, r, wanted.pool)) {
+    return nullptr;
+  }
+  if (!wanted.is_observed && BitProduct::serves(shape, weight, wanted.x_qmax) &&
+      BitProduct::is_faster(shape, weight, wanted.x_qmax)) {
+    return bit_layer(shape, weight, x_zero_point, r, wanted);
+  }
+  return TileLayer<Int8Product>::make(shape, weight, x_zero_point, r, wanted.pool, wanted.is_observed, wanted.sum,
+                                      Int8Product(shape, weight, wanted.pool));
+}
+
 }  // namespace
 
 Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                        const Requantization& r, bool pool) {
+                        const Requantization& r, bool pool, std::int32_t x_qmax) {
   Int8Conv result;
   if (!pool && depthwise::serves(shape) && !r.codes.is_signed()) {
     result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r, false);
   } else {
-    result.layer_ = TileLayer::make(shape, weight, x_zero_point, r, pool, false);
+    result.layer_ = tile_layer(shape, weight, x_zero_point, r, {.pool = pool, .x_qmax = x_qmax});
   }
   return result;
 }
 
 Int8Conv Int8Conv::make_added(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                              const Requantization& r, const Int8Sum& sum) {
+                              const Requantization& r, const Int8Sum& sum, std::int32_t x_qmax) {
   Int8Conv result;
-  result.layer_ = sum.codes.is_signed() ? nullptr : TileLayer::make(shape, weight, x_zero_point, r, false, false, &sum);
+  result.layer_ =
+      sum.codes.is_signed() ? nullptr : tile_layer(shape, weight, x_zero_point, r, {.x_qmax = x_qmax, .sum = &sum});
+  return result;
+}
+
+Int8Conv Int8Conv::make_of_bits_for_tests(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                                          const Requantization& r, bool pool, std::int32_t x_qmax, const Int8Sum* sum) {
+  Int8Conv result;
+  if (tiles_serve(shape, x_zero_point, r, pool) && BitProduct::serves(shape, weight, x_qmax)) {
+    result.layer_ = bit_layer(shape, weight, x_zero_point, r, {.pool = pool, .x_qmax = x_qmax, .sum = sum});
+  }
   return result;
 }
 
@@ -191,7 +246,7 @@ Int8Conv Int8Conv::make_observed(const ConvShape& shape, const std::int8_t* weig
   if (are_finite && shape.o % kSeenLanes == 0 && depthwise::serves(shape) && !r.codes.is_signed()) {
     result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r, true);
   } else if (are_finite && shape.o % int8_unit().lanes == 0 && !shape.is_linear()) {
-    result.layer_ = TileLayer::make(shape, weight, x_zero_point, r, false, true);
+    result.layer_ = tile_layer(shape, weight, x_zero_point, r, {.is_observed = true});
   }
   return result;
 }

@@ -26,16 +26,24 @@ class Int8Conv {
   /// Weight codes O KH KW I in [-127, 127]; `shape.n` does not matter. `pool`: 2 x 2, stride 2, unpadded, of whole
   /// windows as PoolShape has it.
   ///
+  /// `x_qmax`: the largest code that the input may have. Where it has at most 2 bits and the weights are -1, 0 and 1,
+  /// products are counts of bits, if that is faster on this processor.
+  ///
   /// Gives an undefined Int8Conv where only the general functions will do: with groups, except depthwise convolutions
   /// without a pool on processors with AVX2; with columns of the kernel apart (dilation_w > 1 < kw); where a code
   /// before clamping could pass 2^30; where the pool has no window. Throws Error where conv2d_integer would.
   static Int8Conv make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                       const Requantization& requantization, bool pool = false);
+                       const Requantization& requantization, bool pool = false, std::int32_t x_qmax = 255);
 
   /// The layer and the sum behind it, in one: `run` reads the other codes. Undefined also for depthwise convolutions,
   /// and where a code of the sum before clamping could pass 2^30.
   static Int8Conv make_added(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
-                             const Requantization& requantization, const Int8Sum& sum);
+                             const Requantization& requantization, const Int8Sum& sum, std::int32_t x_qmax = 255);
+
+  /// `make`, or with `sum` `make_added`, of counts of bits where they serve, faster or not.
+  static Int8Conv make_of_bits_for_tests(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
+                                         const Requantization& requantization, bool pool, std::int32_t x_qmax,
+                                         const Int8Sum* sum = nullptr);
 
   /// For `observe`: of a convolution whose weights, or maps, change from step to step. Undefined also for linear
   /// layers, and where the outputs do not fill vectors (a multiple of 16 does) or a real value might not be finite.

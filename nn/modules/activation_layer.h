@@ -6,7 +6,7 @@
 
 namespace detent::nn {
 
-/// y = f(x), element by element: ReLU, ReLU6, leaky ReLU, sigmoid, tanh, GELU, hard-swish, SiLU
+/// y = f(x), element by element: ReLU, ReLU6, leaky ReLU, sigmoid, tanh, GELU, hard-swish, SiLU, sign
 /// (kernels/layers/activation.h).
 class ActivationLayer : public Module {
  public:

@@ -12,6 +12,7 @@
 #include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/kinds/rows.h"
 #include "detent/quant/passes/preparation.h"
+#include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
 namespace {
@@ -107,13 +108,26 @@ nn::Variable QatActivation::forward(nn::Context& context, std::span<const nn::Va
       [&] { return layer_->forward(context, std::vector{dequantize_op(x)}).value(); });
 }
 
+/// The quantizer of an activation's result. A sign's has the map of scale 1 and zero point 1 whatever is asked for: its
+/// codes are 0 and 2, which mean -1 and 1 exactly.
+QuantizerSpec output_of(const nn::ActivationLayer& layer, const QConfig& config) {
+  QuantizerSpec output = config.activation;
+  if (layer.settings().function == kernels::Activation::Sign) {
+    output = uint8_activations();
+    output.grid.bits = 2;
+    output.range = {std::string(kFixedRule), {-1.0, 2.0}};
+  }
+  return output;
+}
+
 void prepare_activation(Preparation& pass, std::size_t index, const QConfig& config) {
   if (nn::is_relu(*pass.node(index).module)) {
     return prepare_on_codes(pass, index, config, std::make_shared<CodeRelu>());
   }
   auto layer = std::static_pointer_cast<nn::ActivationLayer>(
       nn::ActivationLayer::from_options(pass.node(index).module->options()));
-  pass.add({index}, std::make_shared<QatActivation>(std::move(layer), config.activation, pass.state(), config.range),
+  const QuantizerSpec output = output_of(*layer, config);
+  pass.add({index}, std::make_shared<QatActivation>(std::move(layer), output, pass.state(), config.range),
            {pass.codes_of(pass.node(index).inputs[0], config)}, true);
 }
 

@@ -97,10 +97,14 @@ std::string how(const QatProduct& qat, bool has_batch_norm, const SumRange& sums
   const QuantizerSpec& weight = qat.settings().qconfig.weight;
   std::string granularity = to_text(weight.granularity);
   std::ranges::replace(granularity, '-', ' ');
+  const int bits = weight.grid.bits;
+  const std::string grid = weight.grid.is_ternary ? " ternary"
+                           : bits == 8            ? ""
+                                                  : " of " + std::to_string(bits) + (bits == 1 ? " bit" : " bits");
   std::ostringstream text;
-  text << "u8 x s8" << (weight.grid.bits == 8 ? "" : " of " + std::to_string(weight.grid.bits) + " bits") << " "
-       << granularity << (has_batch_norm ? ", batch norm folded" : "") << (qat.settings().relu ? ", relu fused" : "")
-       << ", sums of " << sums.bits() << " bits" << (sums.bound() < kExactInF32 ? "" : ", which may pass 2^24");
+  text << "u8 x s8" << grid << " " << granularity << (has_batch_norm ? ", batch norm folded" : "")
+       << (qat.settings().relu ? ", relu fused" : "") << ", sums of " << sums.bits() << " bits"
+       << (sums.bound() < kExactInF32 ? "" : ", which may pass 2^24");
   return text.str();
 }
 

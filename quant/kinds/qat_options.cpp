@@ -75,6 +75,9 @@ ActivationOptions activation_options_from_json(const json& options) {
 json to_json(const QatOptions& options) {
   const QConfig& config = options.qconfig;
   json weight{{"bits", config.weight.grid.bits}, {"granularity", with(to_text(config.weight.granularity), '-', '_')}};
+  if (config.weight.grid.is_ternary) {
+    weight["ternary"] = true;
+  }
   if (config.weight.range.is_said()) {
     weight["range"] = to_text(config.weight.range);
   }
@@ -92,6 +95,7 @@ QatOptions qat_options_from_json(const json& json) {
   QatOptions read;
   OptionReader weight("weight quantizer", object_at(json, "weight", "quantized layer"));
   read.qconfig.weight.grid.bits = static_cast<int>(weight.integer("bits", 8));
+  read.qconfig.weight.grid.is_ternary = weight.boolean("ternary", false);
   read.qconfig.weight.granularity = parse_granularity(with(weight.text("granularity", "per_channel"), '_', '-'));
   if (const std::string range = weight.text("range", ""); !range.empty()) {
     read.qconfig.weight.range = parse_range(range);

@@ -6,16 +6,21 @@ namespace detent::quant {
 namespace {
 
 void check_spec(std::string_view what, const QuantizerSpec& spec, const QuantizerSpec& example) {
-  check(2 <= spec.grid.bits && spec.grid.bits <= 8, what, ": expected 2 to 8 bits, got ", spec.grid.bits);
+  check(1 <= spec.grid.bits && spec.grid.bits <= 8, what, ": expected 1 to 8 bits, got ", spec.grid.bits);
+  check(!spec.grid.is_ternary || spec.grid.bits == 2, what, ": expected ternary codes to have 2 bits, got ",
+        spec.grid.bits);
   QuantizerSpec computed = spec;
   computed.scheme = example.scheme;
   computed.grid.is_signed = example.grid.is_signed;
+  computed.grid.is_ternary = example.grid.is_signed && spec.grid.is_ternary;
   const std::string_view scheme = example.scheme == Scheme::Symmetric ? "affine " : "symmetric ";
   check(computed == spec, what, ": ", spec.scheme == example.scheme ? "" : scheme, what,
         spec.grid.is_signed == example.grid.is_signed ? ""
         : example.grid.is_signed                      ? " of unsigned codes"
                                                       : " of signed codes",
         " are not computed by the int8 kernels; write ", what, " = \"", to_text(computed), "\"");
+  check(!spec.grid.is_ternary || !spec.range.is_said(), what, ": ternary codes have a range of their own rule; leave '",
+        to_text(spec.range), "' out, or write int2 ", to_text(spec.range));
 }
 
 }  // namespace

@@ -51,11 +51,24 @@ void check_numbers(std::string_view what, const Phrase& phrase, std::size_t coun
 }
 
 void check_bits(std::string_view what, int bits) {
-  check(2 <= bits && bits <= 8, what, ": expected 2 to 8 bits, got ", bits);
+  check(1 <= bits && bits <= 8, what, ": expected 1 to 8 bits, got ", bits);
 }
 
-/// "int8" or "uint8".
+constexpr IntegerGrid kTernary{.bits = 2, .is_signed = true, .is_ternary = true};
+constexpr IntegerGrid kBinary{.bits = 1, .is_signed = true};
+
+struct GridWord {
+  std::string_view word;
+  IntegerGrid grid;
+};
+constexpr GridWord kGrids[] = {{"ternary", kTernary}, {"binary", kBinary}};
+
+/// "int8", "uint8", "ternary" or "binary".
 std::optional<IntegerGrid> grid_of(std::string_view word) {
+  const auto* const named = std::ranges::find(kGrids, word, &GridWord::word);
+  if (named != std::end(kGrids)) {
+    return named->grid;
+  }
   IntegerGrid grid{.bits = 0, .is_signed = word.starts_with("int")};
   if (!grid.is_signed && !word.starts_with("uint")) {
     return std::nullopt;
@@ -65,7 +78,9 @@ std::optional<IntegerGrid> grid_of(std::string_view word) {
   return error == std::errc() && end == digits.data() + digits.size() ? std::optional(grid) : std::nullopt;
 }
 
-std::string text_of(const IntegerGrid& grid) { return (grid.is_signed ? "int" : "uint") + std::to_string(grid.bits); }
+std::string text_of(const IntegerGrid& grid) {
+  return grid == kTernary ? "ternary" : (grid.is_signed ? "int" : "uint") + std::to_string(grid.bits);
+}
 
 template <typename Row, std::size_t n>
 const Row* row_of(const Row (&rows)[n], std::string_view word) {
@@ -80,6 +95,7 @@ std::vector<std::string> words() {
       all.emplace_back(row.word);
     }
   };
+  add(kGrids);
   add(kGranularities);
   add(kSchemes);
   add(kGradients);

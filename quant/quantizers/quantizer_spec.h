@@ -11,10 +11,13 @@
 /// activations have the same; what the kernels cannot compute is refused by QConfig::validate.
 namespace detent::quant {
 
-/// Integers of 2 to 8 bits: signed ones are symmetric, [-(2^(bits-1) - 1), 2^(bits-1) - 1], the others [0, 2^bits - 1].
+/// Integers of 1 to 8 bits: signed ones are symmetric, [-(2^(bits-1) - 1), 2^(bits-1) - 1], the others [0, 2^bits - 1].
+/// Signed ones of 1 bit are the signs, -1 and 1. Ternary ones are -1, 0 and 1, as those of 2 bits, but how weights
+/// become them is a rule of its own (weight_codes.h).
 struct IntegerGrid {
   int bits = 8;
   bool is_signed = false;
+  bool is_ternary = false;  ///< REQUIRES: signed, of 2 bits
   CodeRange codes() const { return is_signed ? signed_codes(bits) : unsigned_codes(bits); }
   bool operator==(const IntegerGrid&) const = default;
 };
@@ -62,7 +65,7 @@ inline QuantizerSpec uint8_activations() { return {}; }
 
 /// Reads words in any order, the numbers that a word takes behind it:
 ///
-///   grid          int2 to int8, uint2 to uint8           must be said
+///   grid          int1 to int8, uint1 to uint8, ternary  must be said; binary is int1
 ///   granularity   per-tensor, per-channel, per-group n   what is not said below is as in `rest`
 ///   scheme        symmetric, affine
 ///   range         min-max, moving-average [c], percentile p, fixed lo hi, and rules of one's own

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "detent/data/digits.h"
@@ -123,6 +124,21 @@ TEST_F(Quantize, RoundsWhatItMadeAsOthersDo) {
   EXPECT_THAT(in_float.err, HasSubstr("give it an int8 model"));
 }
 
+TEST_F(Quantize, ToOneBitAndTernary) {
+  std::int64_t bytes = std::numeric_limits<std::int64_t>::max();
+  for (const std::string weights : {"int8", "int4", "ternary", "binary"}) {
+    const Outcome outcome = quantize({"--weights", weights, "--json"});
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    const nlohmann::json json = nlohmann::json::parse(outcome.out);
+    EXPECT_EQ(json["verify"]["codes_mismatched"], 0) << weights;
+    const auto taken = json["int8"]["model_bytes"].get<std::int64_t>();
+    EXPECT_LT(taken, bytes) << weights;
+    bytes = taken;
+  }
+  const Outcome shown = detent(folder_, {"inspect", "runs/tiny-static/int8.h5"});
+  EXPECT_THAT(shown.out, testing::ContainsRegex("conv1.weight +s8 "));
+}
+
 TEST_F(Quantize, RefusesWhatItCannotDo) {
   const auto expect_refused = [](const Outcome& outcome, const std::string& what) {
     EXPECT_EQ(outcome.status, 2);
@@ -133,7 +149,7 @@ TEST_F(Quantize, RefusesWhatItCannotDo) {
   expect_refused(detent(folder_, {"quantize", "lost.h5"}), "'lost.h5': there is no such file");
   expect_refused(quantize({"--method", "none"}), "makes no int8 model");
   expect_refused(quantize({"--method", "statik"}), "did you mean 'static'?");
-  expect_refused(quantize({"--weights", "int9"}), "expected 2 to 8 bits, got 9");
+  expect_refused(quantize({"--weights", "int9"}), "expected 1 to 8 bits, got 9");
   expect_refused(quantize({"--weights", "int8\\ \"x\"\n"}), "weights: ");
   expect_refused(quantize({"--improve", "equalise"}), "did you mean 'equalize'?");
   expect_refused(quantize({"--improve", "equalize", "--method", "qat"}), "improve: is for static quantization");

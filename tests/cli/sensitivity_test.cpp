@@ -83,7 +83,7 @@ TEST_F(Bits, RefuseWhatTheyCannotDo) {
     EXPECT_THAT(outcome.err, HasSubstr(what));
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
   };
-  expect_refused(on_model("sensitivity", {"--bits", "8,9"}), "--bits: expected different widths from 2 to 8");
+  expect_refused(on_model("sensitivity", {"--bits", "8,9"}), "--bits: expected different widths from 1 to 8");
   expect_refused(on_model("sensitivity", {"--bits", "8,"}), "--bits: expected different widths");
   expect_refused(on_model("sensitivity", {"--bits", "4,4"}), "--bits: expected different widths");
   expect_refused(on_model("sensitivity", {"--what", "weight"}), "did you mean 'weights'?");

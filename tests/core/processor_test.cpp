@@ -8,12 +8,14 @@ namespace detent {
 namespace {
 
 constexpr ProcessorUnits kEverything{
-    .avx2 = true, .avx2_vnni = true, .avx512 = true, .avx512_vnni = true, .avx512_bf16 = true};
+    .avx2 = true, .avx2_vnni = true, .avx512 = true, .avx512_vnni = true, .avx512_popcount = true, .avx512_bf16 = true};
 
 TEST(ProcessorUnits, KeepWhatALimitAllows) {
   EXPECT_EQ(class_of(limited(kEverything, "")), "AVX-512 VNNI and BF16");
   EXPECT_EQ(class_of(limited(kEverything, "avx512_bf16")), "AVX-512 VNNI and BF16");
   EXPECT_EQ(class_of(limited(kEverything, "avx512_vnni")), "AVX-512 VNNI");
+  EXPECT_FALSE(limited(kEverything, "avx512_vnni").avx512_popcount);
+  EXPECT_TRUE(limited(kEverything, "avx512_popcount").avx512_popcount);
   EXPECT_EQ(class_of(limited(kEverything, "avx512")), "AVX-512");
   EXPECT_EQ(class_of(limited(kEverything, "avx2_vnni")), "AVX2 VNNI");
   EXPECT_EQ(class_of(limited(kEverything, "avx2")), "AVX2");
@@ -35,7 +37,8 @@ TEST(ProcessorUnits, ALimitAddsNothing) {
 
 TEST(ProcessorUnits, RefuseOtherWords) {
   EXPECT_EQ(error_of([] { limited({}, "avx1024"); }),
-            "DETENT_MAX_CPU_ISA: expected one of sse41, avx2, avx2_vnni, avx512, avx512_vnni, avx512_bf16, got "
+            "DETENT_MAX_CPU_ISA: expected one of sse41, avx2, avx2_vnni, avx512, avx512_vnni, avx512_popcount, "
+            "avx512_bf16, got "
             "\"avx1024\"");
 }
 

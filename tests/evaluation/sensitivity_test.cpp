@@ -156,7 +156,7 @@ TEST(Sensitivity, RefusesWhatItCannotMeasure) {
   const Trial trial(shared_net(), images_of(20), {}, {.calibration = 10, .images = 10});
   for (const std::vector<int>& bits : {std::vector<int>{}, {9}, {1}, {4, 4}, {2, 4}}) {
     EXPECT_THAT(error_of([&] { measure_sensitivity(trial, {.bits = bits}, silent); }),
-                HasSubstr("expected falling bit widths from 2 to 8"));
+                HasSubstr("expected falling bit widths from 1 to 8"));
   }
   nn::Graph none;
   none.output(none.flatten(none.input({1, 1, 2})));

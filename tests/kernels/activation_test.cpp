@@ -14,8 +14,9 @@ using ::testing::HasSubstr;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kSlope = 0.125;
 
-const std::vector<Activation> kAll{Activation::Relu, Activation::Relu6, Activation::LeakyRelu, Activation::Sigmoid,
-                                   Activation::Tanh, Activation::Gelu,  Activation::HardSwish, Activation::Silu};
+const std::vector<Activation> kAll{Activation::Relu,      Activation::Relu6, Activation::LeakyRelu,
+                                   Activation::Sigmoid,   Activation::Tanh,  Activation::Gelu,
+                                   Activation::HardSwish, Activation::Silu,  Activation::Sign};
 
 double reference(Activation kind, double x) {
   switch (kind) {
@@ -35,6 +36,8 @@ double reference(Activation kind, double x) {
       return x * std::min(std::max(x + 3, 0.0), 6.0) / 6;
     case Activation::Silu:
       return x / (1 + std::exp(-x));
+    case Activation::Sign:
+      return x >= 0 ? 1 : -1;
   }
   return 0;
 }
@@ -59,7 +62,7 @@ TEST(ActivationTest, NamesGoBothWays) {
     EXPECT_EQ(activation_from_name(name_of(kind)), kind) << name_of(kind);
   }
   EXPECT_EQ(name_of(Activation::HardSwish), "hard_swish");
-  EXPECT_THAT(error_of([] { activation_from_name("swish"); }), HasSubstr("silu, got 'swish'"));
+  EXPECT_THAT(error_of([] { activation_from_name("swish"); }), HasSubstr("silu, sign, got 'swish'"));
 }
 
 TEST(ActivationTest, ForwardIsTheFormula) {
@@ -84,6 +87,9 @@ TEST(ActivationTest, ForwardIsTheFormula) {
 
 TEST(ActivationTest, GradientAgreesWithDifferencesOffTheKinks) {
   for (const Activation kind : kAll) {
+    if (kind == Activation::Sign) {
+      continue;  // straight through: pinned below
+    }
     std::vector<double> x = testing::random_reals<double>(200, 2, -8, 8);
     for (double& v : x) {
       for (const double kink : {-3.0, 0.0, 3.0, 6.0}) {
@@ -109,6 +115,12 @@ TEST(ActivationTest, GradientsAtTheKinksArePinned) {
   EXPECT_EQ(at(Activation::LeakyRelu, 0.0), 2 * kSlope);
   EXPECT_EQ(at(Activation::HardSwish, -3.0), 0);
   EXPECT_EQ(at(Activation::HardSwish, 3.0), 2);
+  for (const double inside : {-1.0, -0.3, 0.0, 1.0}) {
+    EXPECT_EQ(at(Activation::Sign, inside), 2) << inside;
+  }
+  for (const double outside : {-1.001, 1.001, 7.0}) {
+    EXPECT_EQ(at(Activation::Sign, outside), 0) << outside;
+  }
 }
 
 TEST(ActivationTest, ExtremesDoNotOverflowAndNaNStays) {
@@ -121,6 +133,8 @@ TEST(ActivationTest, ExtremesDoNotOverflowAndNaNStays) {
   EXPECT_EQ(at(Activation::Gelu, -50), 0);
   EXPECT_EQ(at(Activation::Relu, kInfinity), kInfinity);
   EXPECT_EQ(at(Activation::Relu6, kInfinity), 6);
+  EXPECT_EQ(at(Activation::Sign, -0.0), 1);
+  EXPECT_EQ(at(Activation::Sign, -kInfinity), -1);
   for (const Activation kind : kAll) {
     EXPECT_TRUE(std::isnan(at(kind, std::numeric_limits<double>::quiet_NaN()))) << name_of(kind);
   }

@@ -54,8 +54,10 @@ TEST(Codes, RangesOfEveryWidth) {
   EXPECT_EQ(signed_codes(8), (CodeRange{-127, 127}));
   EXPECT_EQ(unsigned_codes(2), (CodeRange{0, 3}));
   EXPECT_EQ(signed_codes(2), (CodeRange{-1, 1}));
-  EXPECT_THAT(error_of([] { unsigned_codes(1); }), HasSubstr("expected 2 to 8 bits, got 1"));
-  EXPECT_THAT(error_of([] { signed_codes(9); }), HasSubstr("expected 2 to 8 bits, got 9"));
+  EXPECT_EQ(unsigned_codes(1), (CodeRange{0, 1}));
+  EXPECT_EQ(signed_codes(1), (CodeRange{-1, 1})) << "the signs";
+  EXPECT_THAT(error_of([] { unsigned_codes(0); }), HasSubstr("expected 1 to 8 bits, got 0"));
+  EXPECT_THAT(error_of([] { signed_codes(9); }), HasSubstr("expected 1 to 8 bits, got 9"));
 }
 
 TEST(Quantize, EveryGridPointIsFixedAndZeroIsTheZeroPoint) {

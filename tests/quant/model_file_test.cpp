@@ -102,8 +102,8 @@ const std::vector<Damage>& damages() {
   static const std::vector<Damage> all{
       {"another format", [](TensorFile& f, json&) { f.attributes["format"] = std::string("other"); },
        "not a model of Detent"},
-      {"a version to come", [](TensorFile& f, json&) { f.attributes["version"] = std::int64_t{4}; },
-       "version: expected 1 to 3, got 4"},
+      {"a version to come", [](TensorFile& f, json&) { f.attributes["version"] = std::int64_t{5}; },
+       "version: expected 1 to 4, got 5"},
       {"no nodes", [](TensorFile&, json& g) { g.erase("nodes"); }, "the description has no 'nodes'"},
       {"an unknown key", [](TensorFile&, json& g) { g["more"] = 1; }, "unknown key 'more'"},
       {"an unknown key of a node", [](TensorFile&, json& g) { node_of(g, "conv2")["dtype"] = "s4"; },
@@ -147,7 +147,7 @@ const std::vector<Damage>& damages() {
          node_of(g, "max")["type"]["shape"] = {2000000000, 2000000000};
        },
        "max: expected at most 2147483647 elements"},
-      {"bits", [](TensorFile&, json& g) { node_of(g, "conv2")["type"]["bits"] = 9; }, "conv2: bits: expected 2 to 8"},
+      {"bits", [](TensorFile&, json& g) { node_of(g, "conv2")["type"]["bits"] = 9; }, "conv2: bits: expected 1 to 8"},
       {"weight bits", [](TensorFile&, json& g) { node_of(g, "conv2")["weight_bits"] = 33; }, "conv2: weight_bits"},
       {"weights out of range", [](TensorFile&, json& g) { node_of(g, "conv2")["weight_bits"] = 5; }, "conv2: weight"},
       {"a missing tensor", [](TensorFile& f, json&) { f.tensors.erase("parameters/conv2/weight"); },
@@ -199,13 +199,12 @@ TEST(ShippedFile, DamageIsRefusedByName) {
   }
 }
 
-/// A linear layer of 3 x 5 weights of 4 bits, whose codes are [-7, 7] in turn.
-runtime::Model four_bits() {
+/// A linear layer of 3 x 5 weights of this grid, with these codes.
+runtime::Model few_bits(const std::string& weights, const std::function<int(int)>& code) {
   nn::Graph net;
   net.output(net.linear(net.input({5}), {.out_features = 3, .name = "fc"}));
   net.initialize(1);
-  quant::QConfig qconfig;
-  qconfig.weight.grid.bits = 4;
+  const quant::QConfig qconfig{.weight = quant::parse_weight_quantizer(weights)};
   nn::Graph prepared = quant::prepare(net, quant::QConfigMapping(qconfig));
   test::infer(prepared, test::random_images({5}, 8, 1, -1.0F, 1.0F));
   quant::freeze_observers(prepared);
@@ -213,16 +212,81 @@ runtime::Model four_bits() {
   for (runtime::Node& node : model.nodes) {
     if (auto* const product = std::get_if<runtime::Product>(&node.op)) {
       for (std::size_t i = 0; i < 15; ++i) {
-        product->weight.data<std::int8_t>()[i] = static_cast<std::int8_t>(static_cast<int>(i) - 7);
+        product->weight.data<std::int8_t>()[i] = static_cast<std::int8_t>(code(static_cast<int>(i)));
       }
     }
   }
   return model;
 }
 
+std::vector<int> weight_codes_of(const runtime::ModelFile& read) {
+  const auto node = std::ranges::find(read.model.nodes, "fc", &runtime::Node::name);
+  const auto codes = std::get<runtime::Product>(node->op).weight.data<std::int8_t>();
+  return {codes.begin(), codes.end()};
+}
+
+TEST(ShippedFile, WeightsOf2BitsTakeAQuarterOfAByte) {
+  const std::string path = "parameters/fc/weight";
+  const auto code = [](int i) { return i % 3 - 1; };
+  const TensorFile file = runtime::to_file({.model = few_bits("ternary", code)});
+  EXPECT_EQ(file.integer("version"), 4);
+  // -1, 0, 1, -1 | 0, 1, -1, 0 | 1, -1, 0, 1 | -1, 0, 1
+  EXPECT_THAT(file.tensor(path).data<std::uint8_t>(), ::testing::ElementsAre(0xD3, 0x34, 0x4D, 0x13));
+  const runtime::ModelFile read = runtime::from_file(file);
+  for (int i = 0; i < 15; ++i) {
+    EXPECT_EQ(weight_codes_of(read)[static_cast<std::size_t>(i)], code(i)) << i;
+  }
+  TensorFile older = file;  // version 3 has 4 bits for each
+  older.attributes["version"] = std::int64_t{3};
+  EXPECT_THAT(error_of([&] { runtime::from_file(older); }), HasSubstr("expected u8 [8]"));
+  older.tensors[path] = Tensor::from<std::uint8_t>({0x0F, 0xF1, 0x10, 0x0F, 0xF1, 0x10, 0x0F, 0x01}, {8});
+  EXPECT_EQ(weight_codes_of(runtime::from_file(older)), weight_codes_of(read));
+
+  const auto error_with = [&](const Tensor& bytes) {
+    TensorFile damaged = file;
+    damaged.tensors[path] = bytes;
+    return error_of([&] { runtime::from_file(damaged); });
+  };
+  EXPECT_THAT(error_with(Tensor::zeros({3}, DType::U8)), HasSubstr("expected u8 [4]"));
+  EXPECT_THAT(error_with(Tensor::zeros({5}, DType::U8)), HasSubstr("expected u8 [4]"));
+  EXPECT_THAT(error_with(Tensor::zeros({3, 5}, DType::S8)), HasSubstr("fc: parameters/fc/weight: expected u8"));
+  EXPECT_THAT(error_with(Tensor::full({4}, DType::U8, 0x55)), HasSubstr("expected 0 after the last code"));
+  EXPECT_THAT(error_with(Tensor::full({4}, DType::U8, 0x02)), HasSubstr("fc: weight")) << "-2 is no code";
+}
+
+TEST(ShippedFile, WeightsOf1BitTakeABit) {
+  const std::string path = "parameters/fc/weight";
+  const auto code = [](int i) { return i % 3 == 0 ? 1 : -1; };
+  const TensorFile file = runtime::to_file({.model = few_bits("int1", code)});
+  EXPECT_EQ(file.integer("version"), 4);
+  EXPECT_THAT(file.tensor(path).data<std::uint8_t>(), ::testing::ElementsAre(0x49, 0x12));
+  json graph = graph_of(file);
+  EXPECT_EQ(node_of(graph, "fc")["weight_bits"], 1);
+  const runtime::ModelFile read = runtime::from_file(file);
+  for (int i = 0; i < 15; ++i) {
+    EXPECT_EQ(weight_codes_of(read)[static_cast<std::size_t>(i)], code(i)) << i;
+  }
+  EXPECT_EQ(runtime::to_file(read).tensor(path).data<std::uint8_t>()[0], 0x49);
+
+  const auto error_with = [&](const Tensor& bytes) {
+    TensorFile damaged = file;
+    damaged.tensors[path] = bytes;
+    return error_of([&] { runtime::from_file(damaged); });
+  };
+  EXPECT_THAT(error_with(Tensor::zeros({1}, DType::U8)), HasSubstr("expected u8 [2], [3, 1, 1, 5] codes of 1 bit"));
+  EXPECT_THAT(error_with(Tensor::zeros({3}, DType::U8)), HasSubstr("expected u8 [2]"));
+  EXPECT_THAT(error_with(Tensor::full({2}, DType::U8, 0x80)), HasSubstr("expected 0 after the last code"));
+}
+
+TEST(ShippedFile, HasVersion4OnlyWhereWeightsNeedIt) {
+  EXPECT_EQ(runtime::to_file({.model = everything().model}).integer("version"), 3);
+  EXPECT_EQ(runtime::to_file({.model = few_bits("int3", [](int i) { return i % 7 - 3; })}).integer("version"), 3);
+  EXPECT_EQ(runtime::to_file({.model = few_bits("int2", [](int i) { return i % 2; })}).integer("version"), 4);
+}
+
 TEST(ShippedFile, WeightsOf4BitsTakeHalfAByte) {
   const std::string path = "parameters/fc/weight";
-  const TensorFile file = runtime::to_file({.model = four_bits()});
+  const TensorFile file = runtime::to_file({.model = few_bits("int4", [](int i) { return i - 7; })});
   // -7, -6 | -5, -4 | -3, -2 | -1, 0 | 1, 2 | 3, 4 | 5, 6 | 7
   EXPECT_THAT(file.tensor(path).data<std::uint8_t>(),
               ::testing::ElementsAre(0xA9, 0xCB, 0xED, 0x0F, 0x21, 0x43, 0x65, 0x07));

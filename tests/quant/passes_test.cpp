@@ -160,7 +160,7 @@ TEST(QConfig, ReadsWhatRecipesSay) {
   EXPECT_EQ(four.grid.bits, 4);
   EXPECT_EQ(four.granularity, quant::Granularity(quant::PerTensor{}));
   EXPECT_EQ(quant::parse_activation_quantizer("uint8 per-tensor affine"), quant::uint8_activations());
-  EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("int9"); }), HasSubstr("expected 2 to 8 bits, got 9"));
+  EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("int9"); }), HasSubstr("expected 1 to 8 bits, got 9"));
   EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("float8"); }),
               HasSubstr("'float8' in 'float8' is not understood"));
   EXPECT_THAT(error_of([] { quant::parse_weight_quantizer("symmetric"); }), HasSubstr("does not say the type"));
@@ -178,7 +178,9 @@ TEST(QConfig, TextsSayEveryChoice) {
   EXPECT_EQ(percentile.range, (quant::RangeSpec{"percentile", {99.9}}));
   EXPECT_EQ(quant::to_text(percentile), "uint4 per-tensor affine percentile 99.9");
   for (const char* const text : {"int8 per-channel symmetric", "int4 per-tensor symmetric percentile 99.5",
-                                 "int2 per-channel symmetric fixed -0.5 0.25", "int8 per-channel symmetric min-max"}) {
+                                 "int2 per-channel symmetric fixed -0.5 0.25", "int8 per-channel symmetric min-max",
+                                 "int1 per-channel symmetric", "int1 per-tensor symmetric percentile 99",
+                                 "ternary per-group 32 symmetric power-of-two"}) {
     EXPECT_EQ(quant::to_text(quant::parse_weight_quantizer(text)), text);
     EXPECT_EQ(quant::to_text(quant::parse_weight_quantizer(std::string(text) + " straight-through")), text);
   }

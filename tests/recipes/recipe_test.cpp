@@ -323,7 +323,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "r.toml:4: [quantize] keep_float: expected an array of texts, got \"fc1\"; write keep_float = "
                   "[\"...\"]"},
         BadRecipe{kModel + "[quantize.layers]\n\"fc*\" = \"int9\"\n",
-                  "r.toml:4: [quantize.layers] fc*: weights: expected 2 to 8 bits, got 9"},
+                  "r.toml:4: [quantize.layers] fc*: weights: expected 1 to 8 bits, got 9"},
         BadRecipe{kModel + "[quantize.layers]\nfc1 = {weight = \"int4\"}\n",
                   "r.toml:4: [quantize.layers.fc1] unknown key 'weight'; did you mean 'weights'?"},
         BadRecipe{

@@ -291,7 +291,7 @@ void Int8Product::run_image(const std::uint8_t* x, std::uint8_t x_zero_point, Ra
         tile.observation.real_scale += first;
         tile.observation.mask += observation->mask_stride == 0 ? 0 : first / 8;
       }
-      const auto kernels = (*results.kernels)[static_cast<std::size_t>(blocks_[block].size() - 1)];
+      const auto kernels = (unit_->*results.kernels)[static_cast<std::size_t>(blocks_[block].size() - 1)];
       for (std::int64_t i = 0; i < line_count; ++i) {
         tile.x = from.first + i * step * shape_.stride_h * from.line;
         run_tiles(tile, pixels, kernels, step * from.pixel);
@@ -322,7 +322,7 @@ void Int8Product::run_rows(const std::uint8_t* x, std::int64_t rows, Range block
       Int8Tile tile = tile_of(0, block, results, y + first_output, other == nullptr ? nullptr : other + first_output);
       tile.x = from;
       tile.pixel_stride = row;
-      run_tiles(tile, count, (*results.kernels)[static_cast<std::size_t>(blocks_[block].size() - 1)], row);
+      run_tiles(tile, count, (unit_->*results.kernels)[static_cast<std::size_t>(blocks_[block].size() - 1)], row);
     }
   }
 }

@@ -11,8 +11,8 @@ namespace detent::kernels {
 
 /// What a run makes of the sums. Constants by output are by lane: see Int8Product::lanes.
 struct Int8Results {
-  const Int8Kernels* kernels = nullptr;  ///< of int8_unit()
-  const std::int32_t* start = nullptr;   ///< what sums begin with
+  Int8Kernels Int8Unit::*kernels = nullptr;  ///< which of the unit's
+  const std::int32_t* start = nullptr;       ///< what sums begin with
   TileRequantization requantization = {};
   TileAddition addition = {};
   std::int64_t bytes = 1;  ///< of a result: 1 of codes, 4 of sums

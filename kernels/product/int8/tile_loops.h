@@ -52,9 +52,9 @@ DETENT_TILE void multiply_shared(const Int8Tile& t, typename Unit::Vector (&acc)
   }
 }
 
-/// Adds the products of kLines lines of kColumns pixels to `acc`, pixel by pixel of V vectors.
+/// Makes `acc` the sums of kLines lines of kColumns pixels, pixel by pixel of V vectors.
 template <typename Unit, int kLines, int kColumns, int V>
-DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines * kColumns][V]) {
+DETENT_TILE void multiply_codes(const Int8Tile& t, typename Unit::Vector (&acc)[kLines * kColumns][V]) {
 #pragma GCC unroll 32
   for (int p = 0; p < kLines * kColumns; ++p) {
 #pragma GCC unroll 4
@@ -96,6 +96,16 @@ DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines
         }
       }
     }
+  }
+}
+
+/// The same of any unit: one of bit planes has its own.
+template <typename Unit, int kLines, int kColumns, int V>
+DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines * kColumns][V]) {
+  if constexpr (requires { Unit::kPlanes; }) {
+    Unit::template multiply<kLines, kColumns, V>(t, acc);
+  } else {
+    multiply_codes<Unit, kLines, kColumns, V>(t, acc);
   }
 }
 

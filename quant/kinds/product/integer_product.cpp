@@ -9,6 +9,7 @@
 #include "detent/kernels/product/int8_conv.h"
 #include "detent/quant/kinds/product/product_sums.h"
 #include "detent/quant/kinds/product/weight_groups.h"
+#include "detent/quant/quantizers/weight_codes.h"
 
 namespace detent::quant {
 namespace {
@@ -43,13 +44,12 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   const std::span<const float> values = weight.data<float>();
   const auto row_of = [row](auto span, std::int64_t o) { return span.subspan(static_cast<std::size_t>(o) * row, row); };
   // Of the channels whose biases these are.
-  const auto map_of_range = [&](const MinMax& r, std::span<const float> biases) {
-    check(!r.empty(), "weights: no finite value in a channel; training has diverged");
-    ScaleZero map = spec.map_of(r);
+  const auto codes_of = [&](std::span<const float> of_channels, std::span<const float> biases) {
+    WeightCodes made(spec, of_channels, "a channel");
     for (const float b : biases) {
-      map.scale = scale_for_bias(map.scale, b, input_scale);
+      made.fit(b, input_scale);
     }
-    return map;
+    return made;
   };
   QuantizedWeight result{Tensor::empty(weight.shape(), DType::S8, arena), {}};
   const std::span<std::int8_t> q = result.codes.data<std::int8_t>();
@@ -63,9 +63,9 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   };
 
   if (spec.is_per_tensor()) {
-    const ScaleZero map = map_of_range(range_of(spec.range, spec.range_target(), values), bias);
-    for_each_output([&](std::int64_t o) { kernels::quantize(row_of(values, o), map, codes, row_of(q, o).data()); });
-    result.qparams = QParams::per_tensor(map, codes);
+    const WeightCodes made = codes_of(values, bias);
+    for_each_output([&](std::int64_t o) { made.quantize(row_of(values, o), row_of(q, o).data()); });
+    result.qparams = QParams::per_tensor({made.scale(), 0}, codes);
     return result;
   }
   result.qparams = {std::vector<float>(static_cast<std::size_t>(outputs)),
@@ -73,10 +73,10 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   // A channel's range is taken and its codes are made while it is in cache.
   for_each_output([&](std::int64_t o) {
     const std::size_t has_bias = bias.empty() ? 0 : 1;
-    const ScaleZero map = map_of_range(range_of(spec.range, spec.range_target(), row_of(values, o)),
-                                       bias.subspan(static_cast<std::size_t>(o) * has_bias, has_bias));
-    result.qparams.scale[static_cast<std::size_t>(o)] = map.scale;
-    kernels::quantize(row_of(values, o), map, codes, row_of(q, o).data());
+    const WeightCodes made =
+        codes_of(row_of(values, o), bias.subspan(static_cast<std::size_t>(o) * has_bias, has_bias));
+    result.qparams.scale[static_cast<std::size_t>(o)] = made.scale();
+    made.quantize(row_of(values, o), row_of(q, o).data());
   });
   return result;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "detent/kernels/product/group_product.h"
+#include "detent/quant/quantizers/weight_codes.h"
 
 namespace detent::quant {
 namespace {
@@ -77,19 +78,18 @@ QuantizedWeight quantize_groups(const Tensor& weight, std::span<const float> bia
       of_group.clear();
       groups.for_each(g, [&](std::size_t k) { of_group.push_back(values[k]); });
     };
+    std::vector<WeightCodes> made;
     for (std::int64_t g = 0; g < groups.count(); ++g) {
       take_group(g);
-      const MinMax range = range_of(spec.range, spec.range_target(), of_group);
-      check(!range.empty(), "weights: no finite value in a group of channels; training has diverged");
-      scales[static_cast<std::size_t>(g)] = spec.map_of(range).scale;
+      made.emplace_back(spec, of_group, "a group of channels");
     }
     if (!bias.empty()) {
-      float& largest = *std::ranges::max_element(scales);
-      largest = scale_for_bias(largest, bias[o], input_scale);
+      std::ranges::max_element(made, {}, &WeightCodes::scale)->fit(bias[o], input_scale);
     }
+    std::ranges::transform(made, scales.begin(), &WeightCodes::scale);
     for (std::int64_t g = 0; g < groups.count(); ++g) {
       take_group(g);
-      kernels::quantize(of_group, {scales[static_cast<std::size_t>(g)], 0}, spec.codes(), codes_of_group.data());
+      made[static_cast<std::size_t>(g)].quantize(of_group, codes_of_group.data());
       groups.for_each(g, [&, next = std::size_t{0}](std::size_t k) mutable { codes[k] = codes_of_group[next++]; });
     }
   };

@@ -9,6 +9,7 @@ namespace detent::quant {
 
 inline constexpr std::string_view kMinMaxRule = "min-max";
 inline constexpr std::string_view kMovingAverageRule = "moving-average";
+inline constexpr std::string_view kFixedRule = "fixed";
 /// Of the moving average.
 inline constexpr double kMovingAverageConstant = 0.01;
 
