@@ -31,21 +31,25 @@ struct Epilogue {
 }  // namespace
 
 QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
-                                const QuantizerSpec& spec, Arena* arena) {
+                                const QuantizerSpec& spec, Arena* arena, std::span<const float> scales) {
   const std::int64_t outputs = weight.shape()[0];
   const auto row = static_cast<std::size_t>(weight.shape().row_elements());
   const CodeRange codes = spec.codes();
   check(codes.is_signed() && spec.scheme == Scheme::Symmetric, "weights: expected signed symmetric codes, got ",
         to_text(spec));
   if (has_groups(weight.shape(), spec)) {
-    return quantize_groups(weight, bias, input_scale, spec, arena);
+    return quantize_groups(weight, bias, input_scale, spec, arena, scales);
   }
   const std::span<const float> values = weight.data<float>();
   const auto row_of = [row](auto span, std::int64_t o) { return span.subspan(static_cast<std::size_t>(o) * row, row); };
-  // Of the channels whose biases these are.
-  const auto map_of_range = [&](const MinMax& r, std::span<const float> biases) {
-    check(!r.empty(), "weights: no finite value in a channel; training has diverged");
-    ScaleZero map = spec.map_of(r);
+  // The map number `index`, of these values, and of the channels whose biases these are.
+  const auto map_of_values = [&](std::size_t index, std::span<const float> of, std::span<const float> biases) {
+    ScaleZero map{scales.empty() ? 1.0F : scales[index], 0};
+    if (scales.empty()) {
+      const MinMax r = range_of(spec.range, spec.range_target(), of);
+      check(!r.empty(), "weights: no finite value in a channel; training has diverged");
+      map = spec.map_of(r);
+    }
     for (const float b : biases) {
       map.scale = scale_for_bias(map.scale, b, input_scale);
     }
@@ -63,7 +67,7 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   };
 
   if (spec.is_per_tensor()) {
-    const ScaleZero map = map_of_range(range_of(spec.range, spec.range_target(), values), bias);
+    const ScaleZero map = map_of_values(0, values, bias);
     for_each_output([&](std::int64_t o) { kernels::quantize(row_of(values, o), map, codes, row_of(q, o).data()); });
     result.qparams = QParams::per_tensor(map, codes);
     return result;
@@ -73,8 +77,8 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   // A channel's range is taken and its codes are made while it is in cache.
   for_each_output([&](std::int64_t o) {
     const std::size_t has_bias = bias.empty() ? 0 : 1;
-    const ScaleZero map = map_of_range(range_of(spec.range, spec.range_target(), row_of(values, o)),
-                                       bias.subspan(static_cast<std::size_t>(o) * has_bias, has_bias));
+    const ScaleZero map = map_of_values(static_cast<std::size_t>(o), row_of(values, o),
+                                        bias.subspan(static_cast<std::size_t>(o) * has_bias, has_bias));
     result.qparams.scale[static_cast<std::size_t>(o)] = map.scale;
     kernels::quantize(row_of(values, o), map, codes, row_of(q, o).data());
   });

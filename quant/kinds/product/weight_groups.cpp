@@ -8,27 +8,6 @@
 namespace detent::quant {
 namespace {
 
-/// The weights [O, ..., I] of one output channel, group by group of input channels.
-class WeightGroups {
- public:
-  WeightGroups(const Shape& weight, std::int64_t size) : channels_(weight[weight.rank() - 1]), size_(size) {
-    rows_ = weight.row_elements() / channels_;
-  }
-  std::int64_t count() const { return groups_of(channels_, size_); }
-  /// Calls visit(k) for the elements k of the channel that are in the group, in their order.
-  template <typename Visit>
-  void for_each(std::int64_t group, Visit&& visit) const {
-    for (std::int64_t row = 0; row < rows_; ++row) {
-      for (std::int64_t c = group * size_; c < std::min((group + 1) * size_, channels_); ++c) {
-        visit(static_cast<std::size_t>(row * channels_ + c));
-      }
-    }
-  }
-
- private:
-  std::int64_t channels_, size_, rows_ = 0;
-};
-
 Tensor group_totals(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                     const kernels::Requantization& r, Arena* arena) {
   Tensor totals = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.o}, DType::F32, arena);
@@ -55,7 +34,7 @@ bool has_groups(const Shape& weight, const QuantizerSpec& spec) {
 }
 
 QuantizedWeight quantize_groups(const Tensor& weight, std::span<const float> bias, float input_scale,
-                                const QuantizerSpec& spec, Arena* arena) {
+                                const QuantizerSpec& spec, Arena* arena, std::span<const float> given) {
   const std::int64_t size = std::get<PerGroup>(spec.granularity).size;
   const WeightGroups groups(weight.shape(), size);
   const std::int64_t outputs = weight.shape()[0];
@@ -78,6 +57,11 @@ QuantizedWeight quantize_groups(const Tensor& weight, std::span<const float> bia
       groups.for_each(g, [&](std::size_t k) { of_group.push_back(values[k]); });
     };
     for (std::int64_t g = 0; g < groups.count(); ++g) {
+      if (!given.empty()) {
+        scales[static_cast<std::size_t>(g)] =
+            given[o * static_cast<std::size_t>(groups.count()) + static_cast<std::size_t>(g)];
+        continue;
+      }
       take_group(g);
       const MinMax range = range_of(spec.range, spec.range_target(), of_group);
       check(!range.empty(), "weights: no finite value in a group of channels; training has diverged");
