@@ -100,12 +100,17 @@ nn::Variable QatActivation::forward(nn::Context& context, std::span<const nn::Va
     return calibrated(output_, layer_->forward(context, inputs));
   }
   const FunctionOfOne function = function_of(layer_->settings());
-  return observe_and_make(
+  return observe_make_and_learn(
       context, *this, output_, range_, x.shape()[0],
       [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
         return function_of_codes("activation", x, function, map, seen);
       },
-      [&] { return layer_->forward(context, std::vector{dequantize_op(x)}).value(); });
+      [layer = layer_, x = x.value(), arena = context.tape.arena()] {
+        return on_inference_tape(arena, [&](nn::Tape& tape) {
+          nn::Context inference{.tape = tape};
+          return layer->forward(inference, std::vector{dequantize_op(tape.constant(x))});
+        });
+      });
 }
 
 /// The quantizer of an activation's result. A sign's has the map of scale 1 and zero point 1 whatever is asked for: its

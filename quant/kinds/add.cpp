@@ -30,19 +30,24 @@ Shape QatAdd::output_shape(std::span<const Shape> inputs) const {
 }
 
 nn::Variable QatAdd::forward(nn::Context& context, std::span<const nn::Variable> inputs) {
-  const auto real_sum = [&](const Variable& a, const Variable& b) {
+  const auto real_sum = [relu = relu_](const Variable& a, const Variable& b) {
     const Variable sum = autograd::add(a, b);
-    return relu_ ? autograd::relu(sum) : sum;
+    return relu ? autograd::relu(sum) : sum;
   };
   if (output_.is_calibrating()) {
     return calibrated(output_, real_sum(inputs[0], inputs[1]));
   }
-  return observe_and_make(
+  const auto reals = [real_sum, a = inputs[0].value(), b = inputs[1].value(), arena = context.tape.arena()] {
+    return on_inference_tape(arena, [&](nn::Tape& tape) {
+      return real_sum(dequantize_op(tape.constant(a)), dequantize_op(tape.constant(b)));
+    });
+  };
+  return observe_make_and_learn(
       context, *this, output_, range_, inputs[0].shape()[0],
       [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
         return add_codes(inputs[0], inputs[1], map, relu_, seen);
       },
-      [&] { return real_sum(dequantize_op(inputs[0]), dequantize_op(inputs[1])).value(); });
+      reals);
 }
 
 namespace {

@@ -54,20 +54,22 @@ nn::Variable QatAvgPool2d::forward(nn::Context& context, std::span<const nn::Var
   const nn::Variable& x = inputs[0];
   const kernels::PoolShape shape = geometry_.pool_shape(x.shape().row(), x.shape()[0]);
   const Shape result = geometry_.output_shape(x.shape().row());
-  const auto real_mean = [&](const Tensor& values) {
-    Tensor y = context.tape.empty(result.batched(shape.n));
+  const auto real_mean = [shape, result, arena = context.tape.arena()](const Tensor& values) {
+    Tensor y = Tensor::empty(result.batched(shape.n), DType::F32, arena);
     kernels::avg_pool_forward(shape, values.data<float>().data(), y.data<float>().data());
     return y;
   };
   if (output_.is_calibrating()) {
     return calibrated(output_, context.tape.constant(real_mean(x.value())));
   }
-  return observe_and_make(
+  return observe_make_and_learn(
       context, *this, output_, range_, inputs[0].shape()[0],
       [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
         return average_codes(x, shape, result, map, seen);
       },
-      [&] { return real_mean(dequantize_op(x).value()); });
+      [real_mean, x = x.value(), arena = context.tape.arena()] {
+        return real_mean(on_inference_tape(arena, [&](nn::Tape& tape) { return dequantize_op(tape.constant(x)); }));
+      });
 }
 
 namespace {

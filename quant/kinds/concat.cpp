@@ -61,7 +61,9 @@ nn::Variable QatConcat::forward(nn::Context& context, std::span<const nn::Variab
   if (output_.is_calibrating()) {
     return calibrated(output_, layer_.forward(context, inputs));
   }
-  return observe_and_make(
+  std::vector<Tensor> codes;
+  std::ranges::transform(inputs, std::back_inserter(codes), &nn::Variable::value);
+  return observe_make_and_learn(
       context, *this, output_, range_, inputs[0].shape()[0],
       [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
         std::vector<nn::Variable> on_one_map;
@@ -70,10 +72,14 @@ nn::Variable QatConcat::forward(nn::Context& context, std::span<const nn::Variab
         }
         return autograd::concat(on_one_map);
       },
-      [&] {
-        std::vector<nn::Variable> reals;
-        std::ranges::transform(inputs, std::back_inserter(reals), &dequantize_op);
-        return autograd::concat(reals).value();
+      [codes = std::move(codes), arena = context.tape.arena()] {
+        return on_inference_tape(arena, [&](nn::Tape& tape) {
+          std::vector<nn::Variable> reals;
+          for (const Tensor& x : codes) {
+            reals.push_back(dequantize_op(tape.constant(x)));
+          }
+          return autograd::concat(reals);
+        });
       });
 }
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/kernels/codes/quantize.h"
+#include "detent/quant/kinds/ops/learned_codes.h"
 #include "detent/quant/kinds/ops/quantized_ops.h"
 #include "detent/quant/kinds/qat_options.h"
 #include "detent/quant/quantizers/measure.h"
@@ -19,7 +20,7 @@ Variable observe_and_make(const nn::Context& context, const nn::Module& owner, F
   if (output.is_measuring() && !context.training) {
     return measured_codes(output, make);
   }
-  const bool observe = context.training && output.is_observing();
+  const bool observe = context.training && output.wants_ranges();
   const bool observe_first = observe && (!output.has_range() || range == RangeUse::Current);
   if (observe_first) {
     MinMax seen;
@@ -34,6 +35,14 @@ Variable observe_and_make(const nn::Context& context, const nn::Module& owner, F
     output.observe(seen, examples, reals);
   }
   return y;
+}
+
+/// The same of an output whose map may be learned. `reals` as learned_codes wants it.
+template <typename Make>
+Variable observe_make_and_learn(nn::Context& context, const nn::Module& owner, FakeQuant& output, RangeUse range,
+                                std::int64_t examples, Make&& make, const FakeQuant::ValuesOf& reals) {
+  return learned_codes(context, owner, output, observe_and_make(context, owner, output, range, examples, make, reals),
+                       reals);
 }
 
 /// `y`, which `output` has observed.

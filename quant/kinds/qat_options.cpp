@@ -14,6 +14,8 @@ using nlohmann::json;
 // average apart.
 constexpr std::string_view kMinMaxName = "min_max";
 constexpr std::string_view kMovingAverageName = "moving_average";
+// Of a map that is learned from the first batch on.
+constexpr std::string_view kNoObserver = "none";
 
 std::string with(std::string text, char from, char to) {
   std::ranges::replace(text, from, to);
@@ -24,6 +26,8 @@ float constant_of(const RangeSpec& range) {
   return static_cast<float>(range.numbers.empty() ? kMovingAverageConstant : range.numbers[0]);
 }
 
+bool learns(const QuantizerSpec& config) { return make_gradient_rule(config.gradient)->learned() > 0; }
+
 RangeSpec moving_average(float constant) {
   RangeSpec range{std::string(kMovingAverageRule), {}};
   if (constant != constant_of(range)) {
@@ -31,6 +35,17 @@ RangeSpec moving_average(float constant) {
   }
   make_range_rule(range, {});
   return range;
+}
+
+GradientSpec gradient_from(OptionReader& reader) {
+  const std::string gradient = reader.text("gradient", "");
+  return gradient.empty() ? GradientSpec{} : parse_gradient(gradient);
+}
+
+void write_gradient(const QuantizerSpec& config, json& options) {
+  if (!config.gradient.rule.empty()) {
+    options["gradient"] = to_text(config.gradient);
+  }
 }
 
 std::string map_from(OptionReader& reader) {
@@ -44,7 +59,9 @@ std::string map_from(OptionReader& reader) {
 json to_json(const QuantizerSpec& config, FakeQuant::State state) {
   const RangeSpec range = config.range.or_else(kMovingAverageRule);
   json options{{"bits", config.grid.bits}, {"state", name_of(state)}};
-  if (range.rule == kMinMaxRule || range.rule == kMovingAverageRule) {
+  if (!config.range.is_said() && learns(config)) {
+    options["observer"] = kNoObserver;
+  } else if (range.rule == kMinMaxRule || range.rule == kMovingAverageRule) {
     options["observer"] = range.rule == kMinMaxRule ? kMinMaxName : kMovingAverageName;
     options["constant"] = constant_of(range);
   } else {
@@ -53,6 +70,7 @@ json to_json(const QuantizerSpec& config, FakeQuant::State state) {
   if (!config.map.empty()) {
     options["map"] = config.map;
   }
+  write_gradient(config, options);
   return options;
 }
 
@@ -62,10 +80,12 @@ ActivationOptions activation_options_from_json(const json& options) {
   read.config.grid.bits = static_cast<int>(reader.integer("bits", 8));
   const std::string observer = reader.text("observer", kMovingAverageName);
   const auto constant = static_cast<float>(reader.real("constant", kMovingAverageConstant));
-  read.config.range = observer == kMinMaxName          ? RangeSpec{std::string(kMinMaxRule), {}}
+  read.config.range = observer == kNoObserver          ? RangeSpec{}
+                      : observer == kMinMaxName        ? RangeSpec{std::string(kMinMaxRule), {}}
                       : observer == kMovingAverageName ? moving_average(constant)
                                                        : parse_range(observer);
   read.config.map = map_from(reader);
+  read.config.gradient = gradient_from(reader);
   read.state = fake_quant_state_from_name(reader.text("state", name_of(read.state)));
   reader.finish();
   QConfig{.activation = read.config}.validate();
@@ -84,6 +104,7 @@ json to_json(const QatOptions& options) {
   if (!config.weight.map.empty()) {
     weight["map"] = config.weight.map;
   }
+  write_gradient(config.weight, weight);
   return {{"weight", weight},
           {"activation", to_json(config.activation, options.state)},
           {"relu", options.relu},
@@ -101,6 +122,7 @@ QatOptions qat_options_from_json(const json& json) {
     read.qconfig.weight.range = parse_range(range);
   }
   read.qconfig.weight.map = map_from(weight);
+  read.qconfig.weight.gradient = gradient_from(weight);
   weight.finish();
   const ActivationOptions activation = activation_options_from_json(object_at(json, "activation", "quantized layer"));
   read.qconfig.activation = activation.config;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/autograd/ops.h"
+#include "detent/quant/kinds/ops/learned_codes.h"
 #include "detent/quant/kinds/product/product_gradient.h"
 #include "detent/quant/kinds/qat_options.h"
 #include "detent/quant/quantizers/measure.h"
@@ -37,13 +38,31 @@ DType products_dtype(DType wanted) { return kernels::has_bf16_units() ? wanted :
 QatProduct::QatProduct(QatOptions options, std::optional<FoldedBatchNorm> batch_norm)
     : options_(std::move(options)),
       batch_norm_(std::move(batch_norm)),
-      output_(options_.qconfig.activation, options_.state) {
+      output_(options_.qconfig.activation, options_.state),
+      weight_gradient_(make_gradient_rule(options_.qconfig.weight.gradient)) {
   options_.qconfig.validate();
 }
 
-Tensor QatProduct::folded_weight(std::span<const float> factor, Arena* arena) {
+void QatProduct::begin_learning() {
+  if (weight_gradient_->learned() > 0 && weight().value.defined()) {
+    const Tensor folded = folded_weight(batch_norm_ ? batch_norm_->factor() : std::vector<float>(), nullptr);
+    learned_.value = LearnedWeightMaps(options_.qconfig.weight, folded.shape()).first_numbers(folded);
+  }
+}
+
+Tensor QatProduct::changed_weight(Arena* arena) {
   const Tensor& value = weight().value;
   check(value.defined(), name(), ": its weights are not set: call Graph::initialize or load a model");
+  if (!weight_gradient_->changes_weights()) {
+    return value;
+  }
+  Tensor changed = Tensor::empty(value.shape(), DType::F32, arena);
+  weight_gradient_->change(value.data<float>(), changed.data<float>());
+  return changed;
+}
+
+Tensor QatProduct::folded_weight(std::span<const float> factor, Arena* arena) {
+  const Tensor value = changed_weight(arena);
   return factor.empty() ? value : scaled_rows(value, factor, arena);
 }
 
@@ -56,10 +75,26 @@ QuantizedWeight QatProduct::quantized_weight(ScaleZero input, std::span<const fl
                                              std::span<const float> bias, Arena* arena) {
   const Tensor folded = folded_weight(factor, arena);
   try {
-    return quantize_weight(folded, bias, input.scale, options_.qconfig.weight, arena);
+    std::vector<float> scales;
+    if (weight_gradient_->learned() > 0) {
+      scales = LearnedWeightMaps(options_.qconfig.weight, folded.shape()).scales(values_of(learned_.value));
+    }
+    return quantize_weight(folded, bias, input.scale, options_.qconfig.weight, arena, scales);
   } catch (const Error& error) {
     fail(name(), ": ", error.what());
   }
+}
+
+std::optional<WeightRounding> QatProduct::weight_rounding(std::span<const float> factor, Arena* arena) {
+  const bool changes = weight_gradient_->changes_weights();
+  if (!changes && !may_clip(options_.qconfig.weight)) {
+    return std::nullopt;
+  }
+  const std::span<const float> learned = values_of(learned_.value);
+  return WeightRounding{.rule = weight_gradient_,
+                        .weight = folded_weight(factor, arena),
+                        .layer_weight = changes ? weight().value : Tensor(),
+                        .learned = {learned.begin(), learned.end()}};
 }
 
 Shape QatProduct::result_shape(const Shape& x) const { return output_shape(std::vector{x.row()}).batched(x[0]); }
@@ -89,13 +124,17 @@ std::vector<nn::Variable> QatProduct::inputs_on_tape(nn::Context& context, const
     return parameter.value.defined() ? nn::on_tape(context, *this, parameter) : context.tape.constant({});
   };
   const bool affine = batch_norm_ && batch_norm_->module().settings().affine;
-  return {x, leaf(weight()), leaf(bias()), affine ? leaf(batch_norm_->module().weight()) : context.tape.constant({}),
-          affine ? leaf(batch_norm_->module().bias()) : context.tape.constant({})};
+  return {x,
+          leaf(weight()),
+          leaf(bias()),
+          affine ? leaf(batch_norm_->module().weight()) : context.tape.constant({}),
+          affine ? leaf(batch_norm_->module().bias()) : context.tape.constant({}),
+          leaf(learned_)};
 }
 
 nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variable& x, const kernels::ConvShape& shape) {
   Arena* const arena = context.tape.arena();
-  const bool observe = context.training && output_.is_observing();
+  const bool observe = context.training && output_.wants_ranges();
   const std::vector<float> factor = batch_norm_ ? batch_norm_->factor() : std::vector<float>();
   const ScaleZero input = x.value().qparams()->tensor();
   const std::vector<float> bias_value = folded_bias();
@@ -145,13 +184,21 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
                            .dtype = products_dtype(options_.qconfig.backward),
                            .x = x.value(),
                            .weight = quantized,
-                           .mask = std::move(mask)};
+                           .mask = std::move(mask),
+                           .rounding = weight_rounding(factor, arena)};
   if (batch_norm_) {
-    gradient.fold = FrozenFold(*batch_norm_, factor, weight().value, bias().value);
+    gradient.fold = FrozenFold(*batch_norm_, factor, changed_weight(arena), bias().value);
   }
-  return context.tape.record(
-      kind(), std::move(y), inputs_on_tape(context, x),
-      [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
+  nn::Variable codes =
+      context.tape.record(kind(), std::move(y), inputs_on_tape(context, x),
+                          [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
+  if (!output_.is_learning()) {
+    return codes;
+  }
+  return learned_codes(context, *this, output_, std::move(codes),
+                       [shape, x = x.value(), quantized, r = requantization({}), arena] {
+                         return real_results(shape, x, quantized, r, arena);
+                       });
 }
 
 nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn::Variable& x,
@@ -175,8 +222,8 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   };
   const auto reals = [&] { return sums_at_hand.reals(requantization({}), arena); };
   Tensor y = context.tape.empty(result_shape(x.shape()), DType::U8);
-  const bool observe_first =
-      output_.is_observing() && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
+  const bool observe = output_.wants_ranges();
+  const bool observe_first = observe && (!output_.has_range() || options_.qconfig.range == RangeUse::Current);
   const MinMax seen = kernels::range_of_reals(statistics.moments(), requantization({}));
   if (observe_first) {
     output_.observe(seen, x.shape()[0], reals);
@@ -191,7 +238,7 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
     normalized.exact.emplace(sums);
   }
   sums_at_hand.requantize(requantization(output_.map()), y, mask, normalized.narrow ? &*normalized.narrow : nullptr);
-  if (!observe_first) {
+  if (observe && !observe_first) {
     output_.observe(seen, x.shape()[0], reals);
   }
   ProductGradient gradient{.shape = shape,
@@ -199,10 +246,18 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
                            .x = x.value(),
                            .weight = quantized,
                            .mask = std::move(mask),
+                           .rounding = weight_rounding(factor, arena),
                            .normalized = std::move(normalized)};
-  return context.tape.record(
-      kind(), y.with_qparams(y_map), inputs_on_tape(context, x),
-      [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
+  nn::Variable codes =
+      context.tape.record(kind(), y.with_qparams(y_map), inputs_on_tape(context, x),
+                          [gradient = std::move(gradient)](autograd::Backward& backward) { gradient.run(backward); });
+  if (!output_.is_learning()) {
+    return codes;
+  }
+  return learned_codes(context, *this, output_, std::move(codes),
+                       [shape, x = x.value(), quantized, r = requantization({}), arena] {
+                         return ProductSums(shape, x, quantized, arena).reals(r, arena);
+                       });
 }
 
 nn::Variable QatProduct::forward(nn::Context& context, std::span<const nn::Variable> inputs) {
@@ -236,8 +291,18 @@ std::vector<nn::Slot> QatProduct::slots() {
       slots.push_back(std::move(slot));
     }
   }
+  if (weight_gradient_->learned() > 0) {
+    slots.push_back({"weight_learned", &learned_.value, &learned_});
+  }
   std::ranges::copy(output_.slots(), std::back_inserter(slots));
   return slots;
+}
+
+void QatProduct::loaded() {
+  output_.check_loaded();
+  if (weight_gradient_->learned() > 0 && weight().value.defined()) {
+    LearnedWeightMaps(options_.qconfig.weight, weight().value.shape()).scales(values_of(learned_.value));
+  }
 }
 
 nlohmann::json QatProduct::options() const {

@@ -8,6 +8,7 @@
 #include "detent/quant/kinds/product/folded_batch_norm.h"
 #include "detent/quant/kinds/product/integer_product.h"
 #include "detent/quant/kinds/product/output_means.h"
+#include "detent/quant/kinds/product/weight_rounding.h"
 #include "detent/quant/quantizers/fake_quant.h"
 
 namespace detent::quant {
@@ -34,6 +35,8 @@ struct QatOptions {
 /// Backward (straight-through): dy where the unclamped code lay in range and ReLU was open; then products with the
 /// codes, in bf16 or f32, whose scales are multiplied in:
 ///   dx = sum_o (dy * s_w[o]) * w_q,   dw = s_x * dy^T (x_q - x_zp),   db = sum dy
+/// A rule of the weights' gradient may learn the steps of their maps: those of the weights as they are quantized, with
+/// the batch norm's factor in them.
 /// While calibrating (static quantization) values are real and the layer computes in float.
 class QatProduct : public nn::Module, public QuantizedOutput {
  public:
@@ -50,7 +53,8 @@ class QatProduct : public nn::Module, public QuantizedOutput {
   /// calibrating layer those in float, else those of the codes. Null: no longer. REQUIRES: `means` lives until then.
   void watch(OutputMeans* means) { means_ = means; }
 
-  /// The weights and bias that the frozen forward quantizes: with the batch norm's factor, if there is one.
+  /// The weights and bias that the frozen forward quantizes: with the batch norm's factor, if there is one, and changed
+  /// where the rule of their gradient does that.
   Tensor folded_weight(std::span<const float> factor, Arena* arena);
   std::vector<float> folded_bias();
   /// The codes of folded_weight beside folded_bias and an input of this map: what training and conversion run.
@@ -62,30 +66,41 @@ class QatProduct : public nn::Module, public QuantizedOutput {
   Shape output_shape(std::span<const Shape> inputs) const override;
   nn::Variable forward(nn::Context& context, std::span<const nn::Variable> inputs) override;
   std::vector<nn::Slot> slots() override;
-  void loaded() override { output_.check_loaded(); }
+  void loaded() override;
   std::int64_t multiply_adds(std::span<const Shape> inputs) const override;
 
  protected:
   QatProduct(QatOptions options, std::optional<FoldedBatchNorm> batch_norm);
+  /// What is learned of the weights begins with those that the layer has, if it has any.
+  void begin_learning();
 
  private:
   nn::Variable calibrate(nn::Context& context, const nn::Variable& x);
   nn::Variable forward_running(nn::Context& context, const nn::Variable& x, const kernels::ConvShape& shape);
   nn::Variable forward_batch_statistics(nn::Context& context, const nn::Variable& x, const kernels::ConvShape& shape);
-  /// The f32 leaves on the tape, in the order weight, bias, gamma, beta; absent ones are constants.
+  /// The f32 leaves on the tape, in the order weight, bias, gamma, beta, learned maps of weights; absent ones are
+  /// constants.
   std::vector<nn::Variable> inputs_on_tape(nn::Context& context, const nn::Variable& x);
   Shape result_shape(const Shape& x) const;
+  /// The layer's, changed where the rule of their gradient does that.
+  Tensor changed_weight(Arena* arena);
+  /// What backward needs of the weights' quantizer; nullopt: nothing, for no code is clipped.
+  std::optional<WeightRounding> weight_rounding(std::span<const float> factor, Arena* arena);
 
   OutputMeans* means_ = nullptr;
   QatOptions options_;
   std::optional<FoldedBatchNorm> batch_norm_;
   FakeQuant output_;
+  std::shared_ptr<const GradientRule> weight_gradient_;
+  nn::Parameter learned_{.decay = false};  // of the weights' maps; undefined where nothing is learned
 };
 
 class QatConv2d : public QatProduct {
  public:
   QatConv2d(std::shared_ptr<nn::Conv2d> layer, QatOptions options, std::optional<FoldedBatchNorm> batch_norm = {})
-      : QatProduct(std::move(options), std::move(batch_norm)), layer_(std::move(layer)) {}
+      : QatProduct(std::move(options), std::move(batch_norm)), layer_(std::move(layer)) {
+    begin_learning();
+  }
   std::string_view kind() const override { return "qat_conv2d"; }
   nn::Conv2d& layer() const override { return *layer_; }
   nn::Parameter& weight() override { return layer_->weight(); }
@@ -101,7 +116,9 @@ class QatConv2d : public QatProduct {
 class QatLinear : public QatProduct {
  public:
   QatLinear(std::shared_ptr<nn::Linear> layer, QatOptions options, std::optional<FoldedBatchNorm> batch_norm = {})
-      : QatProduct(std::move(options), std::move(batch_norm)), layer_(std::move(layer)) {}
+      : QatProduct(std::move(options), std::move(batch_norm)), layer_(std::move(layer)) {
+    begin_learning();
+  }
   std::string_view kind() const override { return "qat_linear"; }
   nn::Linear& layer() const override { return *layer_; }
   nn::Parameter& weight() override { return layer_->weight(); }

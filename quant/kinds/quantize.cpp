@@ -22,10 +22,10 @@ nn::Variable Quantize::forward(nn::Context& context, std::span<const nn::Variabl
   if (output_.is_calibrating()) {
     return calibrated(output_, x);
   }
-  return observe_and_make(
+  return observe_make_and_learn(
       context, *this, output_, range_, x.shape()[0],
       [&](const std::shared_ptr<const QParams>& map, MinMax* seen) { return quantize_op(x, map, seen); },
-      [&] { return x.value(); });
+      [x = x.value()] { return x; });
 }
 
 json Dequantize::options() const { return json::object(); }

@@ -93,6 +93,7 @@ void prepare_softmax(Preparation& pass, std::size_t index, const QConfig& config
   QuantizerSpec output = config.activation;
   output.range = {"fixed", {0.0, 1.0 - std::ldexp(1.0, -output.grid.bits)}};
   output.map.clear();
+  output.gradient = {};
   pass.add({index}, std::make_shared<QatSoftmax>(output, pass.state()),
            {pass.codes_of(pass.node(index).inputs[0], config)}, true);
 }

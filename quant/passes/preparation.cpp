@@ -38,8 +38,15 @@ std::optional<QConfig> Preparation::config(std::size_t index) const {
   std::optional<QConfig> config = mapping_.lookup(node(index).name, node(index).module->kind());
   if (config) {
     config->validate();
-    config->activation.range =
-        config->activation.range.or_else(state_ == FakeQuant::State::Calibrating ? kMinMaxRule : kMovingAverageRule);
+    QuantizerSpec& activation = config->activation;
+    if (state_ == FakeQuant::State::Calibrating) {
+      config->weight.gradient = activation.gradient = {};  // there will be none
+    }
+    const std::shared_ptr<const GradientRule> gradient = make_gradient_rule(activation.gradient);
+    if (!activation.range.is_said() && gradient->learned() == 0) {
+      activation.range = gradient->activation_range().or_else(
+          state_ == FakeQuant::State::Calibrating ? kMinMaxRule : kMovingAverageRule);
+    }
   }
   return config;
 }

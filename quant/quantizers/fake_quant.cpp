@@ -1,5 +1,6 @@
 #include "detent/quant/quantizers/fake_quant.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -17,20 +18,27 @@ FakeQuant::FakeQuant(const QuantizerSpec& config, State state)
     : config_(config),
       state_(state),
       rule_(make_range_rule(config.range.or_else(kMovingAverageRule), config.range_target())),
+      gradient_(make_gradient_rule(config.gradient)),
       min_(Tensor::full({1}, DType::F32, double{MinMax{}.min})),
       max_(Tensor::full({1}, DType::F32, double{MinMax{}.max})),
       scale_(Tensor::full({1}, DType::F32, 1.0)),
       zero_point_(Tensor::zeros({1}, DType::S32)) {
+  if (learned_count() > 0) {
+    learned_.value = Tensor::zeros({static_cast<std::int64_t>(learned_count())}, DType::F32);
+  }
   if (const MinMax initial = rule_->initial(); !initial.empty()) {
     set_range(initial);
+    begin_learning(initial, {});
   }
 }
 
-MinMax FakeQuant::range() const { return {min_.data<float>()[0], max_.data<float>()[0]}; }
+MinMax FakeQuant::range() const {
+  return is_learning() ? learned_range() : MinMax{min_.data<float>()[0], max_.data<float>()[0]};
+}
 
 void FakeQuant::observe(const MinMax& batch, std::int64_t examples, const ValuesOf& values) {
   check(examples > 0, "observe: expected a batch of at least 1 example, got ", examples);
-  if (is_frozen()) {
+  if (is_frozen() || is_learning()) {
     return;
   }
   if (batch.empty()) {
@@ -44,7 +52,9 @@ void FakeQuant::observe(const MinMax& batch, std::int64_t examples, const Values
   } else {
     rule_->begin(batch);
   }
-  set_range(rule_->observe(range(), batch, examples));
+  const MinMax observed = rule_->observe(range(), batch, examples);
+  set_range(observed);
+  begin_learning(observed, values);
 }
 
 void FakeQuant::observe(const Tensor& values, std::int64_t examples) {
@@ -53,7 +63,7 @@ void FakeQuant::observe(const Tensor& values, std::int64_t examples) {
 
 bool FakeQuant::widen(const MinMax& seen) {
   check(!is_frozen(), "widen: the quantizer is frozen");
-  if (!rule_->may_widen()) {
+  if (!rule_->may_widen() || is_learning()) {
     return false;
   }
   MinMax joined = range();
@@ -62,12 +72,46 @@ bool FakeQuant::widen(const MinMax& seen) {
   return true;
 }
 
-void FakeQuant::set_range(const MinMax& range) {
-  const ScaleZero map = config_.map_of(range);
+void FakeQuant::set_range(const MinMax& range) { set_map(range, config_.map_of(range)); }
+
+void FakeQuant::set_map(const MinMax& range, ScaleZero map) {
   min_.data<float>()[0] = range.min;
   max_.data<float>()[0] = range.max;
   scale_.data<float>()[0] = map.scale;
   zero_point_.data<std::int32_t>()[0] = map.zero_point;
+}
+
+bool FakeQuant::has_begun() const {
+  const float min = min_.data<float>()[0], max = max_.data<float>()[0];
+  return min <= max && (min < 0.0F || max > 0.0F);
+}
+
+void FakeQuant::begin_learning(const MinMax& observed, const ValuesOf& values) {
+  if (learned_count() == 0 || !is_observing() || !has_begun()) {
+    return;
+  }
+  ScaleZero map = config_.map_of(observed);
+  if (values != nullptr && !config_.range.is_said()) {
+    const double mean = mean_magnitude(values().data<float>());
+    map.scale = mean > 0.0 ? gradient_->first_scale(map, mean, codes()) : map.scale;
+  }
+  std::ranges::copy(gradient_->numbers_of(map, codes()), learned_.value.data<float>().begin());
+  zero_point_.data<std::int32_t>()[0] = map.zero_point;
+}
+
+ScaleZero FakeQuant::learned_map() const {
+  return gradient_->map_of(learned_.value.data<float>(), zero_point_.data<std::int32_t>()[0], codes());
+}
+
+MinMax FakeQuant::learned_range() const {
+  const ScaleZero map = learned_map();
+  return {dequantize(codes().qmin, map), dequantize(codes().qmax, map)};
+}
+
+void FakeQuant::store_learned() {
+  if (is_learning()) {
+    set_map(learned_range(), learned_map());
+  }
 }
 
 void FakeQuant::set_measuring(bool on) {
@@ -87,7 +131,7 @@ void FakeQuant::check_range(std::string_view who) const {
 
 ScaleZero FakeQuant::map() const {
   check_range("quantize");
-  return {scale_.data<float>()[0], zero_point_.data<std::int32_t>()[0]};
+  return is_learning() ? learned_map() : ScaleZero{scale_.data<float>()[0], zero_point_.data<std::int32_t>()[0]};
 }
 
 std::shared_ptr<const QParams> FakeQuant::qparams() const {
@@ -96,16 +140,20 @@ std::shared_ptr<const QParams> FakeQuant::qparams() const {
 
 void FakeQuant::freeze() {
   check_range("freeze");
+  store_learned();
   state_ = State::Frozen;
 }
 
 std::vector<nn::Slot> FakeQuant::slots() {
+  store_learned();
   const Shape one{1};
   std::vector<nn::Slot> slots{{"output_min", &min_, nullptr, one},
                               {"output_max", &max_, nullptr, one},
                               {"output_scale", &scale_, nullptr, one},
                               {"output_zero_point", &zero_point_, nullptr, one, DType::S32}};
-  if (!is_frozen()) {
+  if (learned_count() > 0) {
+    slots.push_back({"output_learned", &learned_.value, &learned_, learned_.value.shape()});
+  } else if (!is_frozen()) {
     for (nn::Slot slot : rule_->slots()) {
       slot.name = "output_" + slot.name;
       slot.is_optional = true;
@@ -121,6 +169,9 @@ void FakeQuant::check_loaded() {
     check(std::isfinite(value), "quantize: expected a range of finite numbers, got ", value);
   }
   rule_->check_loaded();
+  if (is_learning()) {
+    learned_map();
+  }
   if (has_range()) {
     qparams()->validate();
   } else {

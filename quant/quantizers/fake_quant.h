@@ -25,6 +25,10 @@ struct Measured {
 /// It works on codes from the start: a module quantizes its result with `map()` and hands on codes that carry
 /// `qparams()`; the gradient passes straight through where the unclamped code lies in [qmin, qmax].
 ///
+/// A rule of the gradient that learns (gradients/rules.h) takes the place of the range rule once values that are not
+/// all 0 were observed: the map in force is that of `learned()`, and the range is what its codes cover. Modules hand
+/// on their values to it with learned_codes (kinds/ops/learned_codes.h). Freezing makes it the one stored map.
+///
 ///   Calibrating --freeze--> Frozen      static quantization: values stay real, ranges are observed
 ///   Observing   --freeze--> Frozen      training: values are codes, ranges are observed
 class FakeQuant {
@@ -45,10 +49,19 @@ class FakeQuant {
   void check_range(std::string_view who) const;
   /// The range as it stands; empty where nothing was observed.
   MinMax range() const;
+
+  /// Whether the map in force is learned, from now until it is frozen.
+  bool is_learning() const { return learned_count() > 0 && is_observing() && has_begun(); }
+  /// Whether `observe` would change anything in training.
+  bool wants_ranges() const { return is_observing() && !is_learning(); }
+  std::shared_ptr<const GradientRule> gradient_rule() const { return gradient_; }
+  /// What the rule learns, f32 [count]; undefined where that is nothing.
+  nn::Parameter& learned() { return learned_; }
   /// The real values of a batch, f32, which it is asked for where the rule needs them.
   using ValuesOf = std::function<Tensor()>;
   /// Takes in a batch of `examples`, by its range and, for rules that need them, its values, and chooses the map anew.
-  /// Does nothing when frozen. Throws Error where values are needed and there are none.
+  /// Does nothing when frozen, and while the map is learned: a rule that learns begins with this batch. Throws Error
+  /// where values are needed and there are none.
   void observe(const MinMax& batch, std::int64_t examples, const ValuesOf& values = {});
   /// The same of a batch whose values are in memory.
   void observe(const Tensor& values, std::int64_t examples);
@@ -68,18 +81,30 @@ class FakeQuant {
   /// Throws Error if nothing was observed.
   void freeze();
 
-  /// output_min, output_max, output_scale, output_zero_point: what is saved; while it is not frozen also the state of
-  /// its rule.
+  /// output_min, output_max, output_scale, output_zero_point: what is saved; output_learned where the rule learns, else
+  /// while it is not frozen also the state of the range rule.
   std::vector<nn::Slot> slots();
   /// Throws Error unless what was loaded into the slots is a map.
   void check_loaded();
 
  private:
   void set_range(const MinMax& range);
+  void set_map(const MinMax& range, ScaleZero map);
+  std::size_t learned_count() const { return gradient_->learned(); }
+  /// Whether a range other than of zeros alone is stored.
+  bool has_begun() const;
+  /// The learned numbers begin with `observed`, unless that is of zeros alone.
+  void begin_learning(const MinMax& observed, const ValuesOf& values);
+  ScaleZero learned_map() const;
+  MinMax learned_range() const;
+  /// Stores the map that is learned.
+  void store_learned();
 
   QuantizerSpec config_;
   State state_;
   std::shared_ptr<RangeRule> rule_;
+  std::shared_ptr<const GradientRule> gradient_;
+  nn::Parameter learned_{.decay = false};
   Tensor min_, max_;   // f32 [1]
   Tensor scale_;       // f32 [1]
   Tensor zero_point_;  // s32 [1]

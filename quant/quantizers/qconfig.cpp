@@ -23,11 +23,26 @@ void check_spec(std::string_view what, const QuantizerSpec& spec, const Quantize
         to_text(spec.range), "' out, or write int2 ", to_text(spec.range));
 }
 
+void check_gradient(std::string_view what, const QuantizerSpec& spec, bool GradientRuleKind::*serves,
+                    std::string_view others) {
+  const bool learns = make_gradient_rule(spec.gradient)->learned() > 0;
+  const GradientRuleKind* const kind = spec.gradient.rule.empty() ? nullptr : find_gradient_rule(spec.gradient.rule);
+  QuantizerSpec mended = spec;
+  mended.gradient = kind != nullptr && kind->*serves ? spec.gradient : GradientSpec{"lsq", {}};
+  check(kind == nullptr || kind->*serves, what, ": the gradient rule '", spec.gradient.rule, "' is one of ", others,
+        "; write ", what, " = \"", to_text(mended), "\"");
+  mended.map.clear();
+  check(spec.map.empty() || !learns, what, ": '", spec.gradient.rule, "' learns any scale, and '", spec.map,
+        "' lets it have few; write ", what, " = \"", to_text(mended), "\"");
+}
+
 }  // namespace
 
 void QConfig::validate() const {
   check_spec("weights", weight, int8_weights());
   check_spec("activations", activation, uint8_activations());
+  check_gradient("weights", weight, &GradientRuleKind::of_weights, "activations");
+  check_gradient("activations", activation, &GradientRuleKind::of_activations, "weights");
   check(activation.is_per_tensor(), "activations: expected one scale, got ", to_text(activation.granularity));
   check(backward == DType::BF16 || backward == DType::F32, "backward: expected bf16 or f32, got ", backward);
 }

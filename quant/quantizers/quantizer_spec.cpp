@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "detent/quant/quantizers/gradients/rules.h"
 #include "detent/quant/quantizers/words.h"
 
 namespace detent::quant {
@@ -38,12 +39,6 @@ struct SchemeWord {
   Scheme scheme;
 };
 constexpr SchemeWord kSchemes[] = {{"symmetric", Scheme::Symmetric}, {"affine", Scheme::Affine}};
-
-struct GradientWord {
-  std::string_view word;
-  GradientRule rule;
-};
-constexpr GradientWord kGradients[] = {{"straight-through", GradientRule::StraightThrough}};
 
 void check_numbers(std::string_view what, const Phrase& phrase, std::size_t count) {
   check(phrase.numbers.size() == count, what, ": '", to_text(phrase), "': expected ", count, " numbers behind '",
@@ -98,7 +93,7 @@ std::vector<std::string> words() {
   add(kGrids);
   add(kGranularities);
   add(kSchemes);
-  add(kGradients);
+  std::ranges::move(gradient_rule_names(), std::back_inserter(all));
   std::ranges::move(map_rule_names(), std::back_inserter(all));
   return all;
 }
@@ -139,9 +134,8 @@ bool take(std::string_view what, const Phrase& phrase, QuantizerSpec& spec) {
   } else if (const SchemeWord* const scheme = row_of(kSchemes, phrase.word)) {
     check_numbers(what, phrase, 0);
     spec.scheme = scheme->scheme;
-  } else if (const GradientWord* const gradient = row_of(kGradients, phrase.word)) {
-    check_numbers(what, phrase, 0);
-    spec.gradient = gradient->rule;
+  } else if (find_gradient_rule(phrase.word) != nullptr) {
+    spec.gradient = {phrase.word, phrase.numbers};
   } else if (is_map_rule(phrase.word)) {
     check_numbers(what, phrase, 0);
     spec.map = phrase.word;
@@ -166,12 +160,14 @@ QuantizerSpec parse_quantizer(std::string_view what, std::string_view text, cons
     has_grid = has_grid || grid_of(phrase.word).has_value();
   }
   check(has_grid, what, ": '", text, "' does not say the type; write for example \"", to_text(rest), "\"");
-  if (spec.range.is_said()) {
-    try {
+  try {
+    make_gradient_rule(spec.gradient);
+    spec.gradient = spec.gradient.rule == kStraightThroughRule ? GradientSpec{} : spec.gradient;
+    if (spec.range.is_said()) {
       make_range_rule(spec.range, spec.range_target());
-    } catch (const Error& error) {
-      fail(what, ": ", error.what());
     }
+  } catch (const Error& error) {
+    fail(what, ": ", error.what());
   }
   return spec;
 }
@@ -190,7 +186,8 @@ std::string to_text(const QuantizerSpec& spec) {
   std::string text = text_of(spec.grid) + " " + to_text(spec.granularity) + " ";
   text += std::ranges::find(kSchemes, spec.scheme, &SchemeWord::scheme)->word;
   text += spec.range.is_said() ? " " + to_text(spec.range) : "";
-  return text + (spec.map.empty() ? "" : " " + spec.map);
+  text += spec.map.empty() ? "" : " " + spec.map;
+  return text + (spec.gradient.rule.empty() ? "" : " " + to_text(spec.gradient));
 }
 
 QuantizerSpec parse_weight_quantizer(std::string_view text) { return parse_quantizer("weights", text, int8_weights()); }

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <variant>
 
+#include "detent/quant/quantizers/gradients/gradient_rule.h"
 #include "detent/quant/quantizers/map_rule.h"
 #include "detent/quant/quantizers/ranges/range_rule.h"
 
@@ -37,11 +38,6 @@ struct PerGroup {
 };
 using Granularity = std::variant<PerTensor, PerChannel, PerGroup>;
 
-/// What becomes of the gradient where values are rounded.
-enum class GradientRule : std::uint8_t {
-  StraightThrough,  ///< it passes where the code before clamping lies in [qmin, qmax], else it is 0
-};
-
 /// How values become codes. As it stands: an activation's, "uint8 per-tensor affine".
 struct QuantizerSpec {
   IntegerGrid grid = {};
@@ -49,7 +45,7 @@ struct QuantizerSpec {
   Granularity granularity = PerTensor{};
   RangeSpec range = {};
   std::string map = {};  ///< the rule that makes a map of the range (map_rule.h); "": choose_qparams
-  GradientRule gradient = GradientRule::StraightThrough;
+  GradientSpec gradient = {};
 
   CodeRange codes() const { return grid.codes(); }
   bool is_per_tensor() const { return std::holds_alternative<PerTensor>(granularity); }
@@ -70,7 +66,7 @@ inline QuantizerSpec uint8_activations() { return {}; }
 ///   scheme        symmetric, affine
 ///   range         min-max, moving-average [c], percentile p, fixed lo hi, and rules of one's own
 ///   map           power-of-two, and rules of one's own
-///   gradient      straight-through
+///   gradient      straight-through, lsq, lsq-plus, pact [decay], dorefa
 ///
 /// Throws Error, beginning with `what`, that names the word, the nearest right one, and gives a corrected text.
 QuantizerSpec parse_quantizer(std::string_view what, std::string_view text, const QuantizerSpec& rest);

@@ -25,6 +25,8 @@ class WeightCodes {
  public:
   /// Measures `values`. Throws Error where none of them is finite, or there are none: "no finite value in <what>".
   WeightCodes(const QuantizerSpec& spec, std::span<const float> values, std::string_view what);
+  /// On a scale that is given (one that is learned); the codes are then the nearest ones, t = scale / 2.
+  WeightCodes(const QuantizerSpec& spec, float scale) : grid_(spec.grid), scale_(scale), threshold_(scale / 2) {}
 
   float scale() const { return scale_; }
   /// Raises the scale where `bias` would not fit beside it (scale_for_bias). Integers are then rounded on it. Ternary

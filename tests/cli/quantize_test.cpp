@@ -56,6 +56,20 @@ TEST_F(Quantize, TakesMethodBitsAndLayers) {
   EXPECT_THAT(mixed.err + mixed.out, HasSubstr("kept in float as asked by 'conv1'"));
 }
 
+TEST_F(Quantize, LearnsMapsAsTheTextSays) {
+  const Outcome outcome =
+      quantize({"--method", "qat", "--weights", "int4 lsq", "--activations", "uint4 pact 0.001", "--json"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const nlohmann::json json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["int8"]["weights"], "int4 per-channel symmetric lsq");
+  EXPECT_EQ(json["verify"]["codes_mismatched"], 0);
+  EXPECT_EQ(detent(folder_, {"verify", "runs/tiny-qat/qat.h5", "runs/tiny-qat/int8.h5", "--data", "digits"}).status, 0);
+
+  const Outcome wrong = quantize({"--method", "qat", "--weights", "int4 pact"});
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("write weights = \"int4 per-channel symmetric lsq\""));
+}
+
 TEST_F(Quantize, PrintsWhatImprovementsGain) {
   const Outcome table = quantize({"--weights", "int3 per-tensor", "--improve", "equalize,bias-correction"});
   ASSERT_EQ(table.status, 0) << table.err << table.out;

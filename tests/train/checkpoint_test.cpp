@@ -98,6 +98,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"qat_frozen_before", {"train.optimizer=adamw", "train.weight_decay=1e-2"}, true, 7},
                     Case{"qat_frozen_after", {"train.precision=fp16"}, true, 17},
                     Case{"qat_windows_of_several_batches", {"train.batch=14"}, true, 80},
+                    Case{"qat_lsq", {"quantize.weights=\"int4 lsq\"", "quantize.activations=\"uint4 lsq\""}, true, 17},
                     Case{"qat_bf16", {"train.precision=bf16", "quantize.keep_float=[\"fc1\"]"}, true, 12}),
     [](const auto& test) { return test.param.name; });
 

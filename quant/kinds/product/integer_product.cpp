@@ -32,20 +32,20 @@ struct Epilogue {
 }  // namespace
 
 QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
-                                const QuantizerSpec& spec, Arena* arena) {
+                                const QuantizerSpec& spec, Arena* arena, std::span<const float> scales) {
   const std::int64_t outputs = weight.shape()[0];
   const auto row = static_cast<std::size_t>(weight.shape().row_elements());
   const CodeRange codes = spec.codes();
   check(codes.is_signed() && spec.scheme == Scheme::Symmetric, "weights: expected signed symmetric codes, got ",
         to_text(spec));
   if (has_groups(weight.shape(), spec)) {
-    return quantize_groups(weight, bias, input_scale, spec, arena);
+    return quantize_groups(weight, bias, input_scale, spec, arena, scales);
   }
   const std::span<const float> values = weight.data<float>();
   const auto row_of = [row](auto span, std::int64_t o) { return span.subspan(static_cast<std::size_t>(o) * row, row); };
-  // Of the channels whose biases these are.
-  const auto codes_of = [&](std::span<const float> of_channels, std::span<const float> biases) {
-    WeightCodes made(spec, of_channels, "a channel");
+  // Number `index` of what shares a scale, with these values, and of the channels whose biases these are.
+  const auto codes_of = [&](std::size_t index, std::span<const float> of_channels, std::span<const float> biases) {
+    WeightCodes made = scales.empty() ? WeightCodes(spec, of_channels, "a channel") : WeightCodes(spec, scales[index]);
     for (const float b : biases) {
       made.fit(b, input_scale);
     }
@@ -63,7 +63,7 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   };
 
   if (spec.is_per_tensor()) {
-    const WeightCodes made = codes_of(values, bias);
+    const WeightCodes made = codes_of(0, values, bias);
     for_each_output([&](std::int64_t o) { made.quantize(row_of(values, o), row_of(q, o).data()); });
     result.qparams = QParams::per_tensor({made.scale(), 0}, codes);
     return result;
@@ -73,8 +73,8 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
   // A channel's range is taken and its codes are made while it is in cache.
   for_each_output([&](std::int64_t o) {
     const std::size_t has_bias = bias.empty() ? 0 : 1;
-    const WeightCodes made =
-        codes_of(row_of(values, o), bias.subspan(static_cast<std::size_t>(o) * has_bias, has_bias));
+    const WeightCodes made = codes_of(static_cast<std::size_t>(o), row_of(values, o),
+                                      bias.subspan(static_cast<std::size_t>(o) * has_bias, has_bias));
     result.qparams.scale[static_cast<std::size_t>(o)] = made.scale();
     made.quantize(row_of(values, o), row_of(q, o).data());
   });

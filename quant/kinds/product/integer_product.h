@@ -20,9 +20,10 @@ struct QuantizedWeight {
 /// The weights in units of QParams::scale_of, as numbers of type `dtype`: what the gradient of x is a product with.
 Tensor numbers_of(const QuantizedWeight& weight, DType dtype, Arena* arena);
 /// `weight` f32 [O, ...]. Ranges are those of the weights as they are; scales are raised where the layer's `bias`
-/// (reals, or empty) would not fit beside them and an input of scale `input_scale`: see scale_for_bias.
+/// (reals, or empty) would not fit beside them and an input of scale `input_scale`: see scale_for_bias. With `scales`,
+/// one for each map, these take the place of the ranges.
 QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
-                                const QuantizerSpec& spec, Arena* arena = nullptr);
+                                const QuantizerSpec& spec, Arena* arena = nullptr, std::span<const float> scales = {});
 
 /// What each slice sees, all of which is included in `total` in the end, if that is not null.
 class SeenBySlice {

@@ -11,7 +11,7 @@
 namespace detent::quant {
 namespace {
 
-enum Input : std::size_t { kX, kWeight, kBias, kGamma, kBeta };
+enum Input : std::size_t { kX, kWeight, kBias, kGamma, kBeta, kLearnedMaps };
 
 /// dL/dS is a[o] * g + b[o] * sum + c[o], g the gradient of the result where it passes. b and c are 0 without batch
 /// statistics. All have a unit of the output in them: see ProductGradients.
@@ -271,6 +271,12 @@ void ProductGradient::run(autograd::Backward& backward, Tensor dy) const {
     db[o] /= products.unit[o];
   }
 
+  std::vector<float> dlearned;
+  if (rounding) {
+    dlearned = rounding->run(dw, weight.qparams,
+                             normalized ? std::span<const float>(normalized->factor) : std::span<const float>());
+  }
+
   std::vector<float> dgamma(outputs);
   std::vector<float> dbeta = db;
   if (normalized) {
@@ -295,11 +301,16 @@ void ProductGradient::run(autograd::Backward& backward, Tensor dy) const {
     scale_rows(dw, [&](std::size_t o) { return fold->factor[o]; });
   }
 
+  if (rounding) {
+    rounding->through_change(dw);
+  }
+
   backward.grad(kX, [&] { return products.dx; });
   backward.grad(kWeight, [&] { return dw; });
   backward.grad(kBias, [&] { return tensor_of(db, arena); });
   backward.grad(kGamma, [&] { return tensor_of(dgamma, arena); });
   backward.grad(kBeta, [&] { return tensor_of(dbeta, arena); });
+  backward.grad(kLearnedMaps, [&] { return tensor_of(dlearned, arena); });
 }
 
 }  // namespace detent::quant

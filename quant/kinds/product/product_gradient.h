@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "detent/quant/kinds/product/sum_statistics.h"
+#include "detent/quant/kinds/product/weight_rounding.h"
 
 /// The backward pass of QatConv2d and QatLinear.
 namespace detent::quant {
@@ -34,10 +35,12 @@ struct ProductGradient {
   Tensor x;                   ///< codes
   QuantizedWeight weight;
   SliceMask mask;
+  std::optional<WeightRounding> rounding = {};
   std::optional<FrozenFold> fold = {};
   std::optional<NormalizedSums> normalized = {};
 
-  /// Gives the gradients of the inputs x, weight, bias, gamma, beta, those that are wanted.
+  /// Gives the gradients of the inputs x, weight, bias, gamma, beta and learned maps of the weights, those that are
+  /// wanted.
   void run(autograd::Backward& backward) const;
 
  private:

@@ -9,27 +9,6 @@
 namespace detent::quant {
 namespace {
 
-/// The weights [O, ..., I] of one output channel, group by group of input channels.
-class WeightGroups {
- public:
-  WeightGroups(const Shape& weight, std::int64_t size) : channels_(weight[weight.rank() - 1]), size_(size) {
-    rows_ = weight.row_elements() / channels_;
-  }
-  std::int64_t count() const { return groups_of(channels_, size_); }
-  /// Calls visit(k) for the elements k of the channel that are in the group, in their order.
-  template <typename Visit>
-  void for_each(std::int64_t group, Visit&& visit) const {
-    for (std::int64_t row = 0; row < rows_; ++row) {
-      for (std::int64_t c = group * size_; c < std::min((group + 1) * size_, channels_); ++c) {
-        visit(static_cast<std::size_t>(row * channels_ + c));
-      }
-    }
-  }
-
- private:
-  std::int64_t channels_, size_, rows_ = 0;
-};
-
 Tensor group_totals(const kernels::ConvShape& shape, const Tensor& x, const QuantizedWeight& weight,
                     const kernels::Requantization& r, Arena* arena) {
   Tensor totals = Tensor::empty({shape.n, shape.out_h(), shape.out_w(), shape.o}, DType::F32, arena);
@@ -56,7 +35,7 @@ bool has_groups(const Shape& weight, const QuantizerSpec& spec) {
 }
 
 QuantizedWeight quantize_groups(const Tensor& weight, std::span<const float> bias, float input_scale,
-                                const QuantizerSpec& spec, Arena* arena) {
+                                const QuantizerSpec& spec, Arena* arena, std::span<const float> given) {
   const std::int64_t size = std::get<PerGroup>(spec.granularity).size;
   const WeightGroups groups(weight.shape(), size);
   const std::int64_t outputs = weight.shape()[0];
@@ -80,8 +59,12 @@ QuantizedWeight quantize_groups(const Tensor& weight, std::span<const float> bia
     };
     std::vector<WeightCodes> made;
     for (std::int64_t g = 0; g < groups.count(); ++g) {
-      take_group(g);
-      made.emplace_back(spec, of_group, "a group of channels");
+      if (given.empty()) {
+        take_group(g);
+        made.emplace_back(spec, of_group, "a group of channels");
+      } else {
+        made.emplace_back(spec, given[o * static_cast<std::size_t>(groups.count()) + static_cast<std::size_t>(g)]);
+      }
     }
     if (!bias.empty()) {
       std::ranges::max_element(made, {}, &WeightCodes::scale)->fit(bias[o], input_scale);
