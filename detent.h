@@ -14,6 +14,7 @@
 #include "detent/optim/adam.h"
 #include "detent/optim/schedule.h"
 #include "detent/optim/sgd.h"
+#include "detent/quant/methods/adaround.h"
 #include "detent/quant/methods/bias_correction.h"
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/equalize.h"
