@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detent/core/threads/parallel.h"
 #include "detent/quant/kinds/product/integer_product.h"
 #include "detent/quant/passes/copy_module.h"
 #include "detent/quant/quantizers/ranges/rules.h"
@@ -24,14 +25,10 @@ struct Chunk {
 struct Learned {
   double v = 0.0, first = 0.0, second = 0.0;
 
-  double sigmoid() const { return 1.0 / (1.0 + std::exp(-v)); }
-  double stretched() const { return sigmoid() * (kZeta - kGamma) + kGamma; }
+  double stretched() const { return (kZeta - kGamma) / (1.0 + std::exp(-v)) + kGamma; }
   double h() const { return std::clamp(stretched(), 0.0, 1.0); }
-  /// dh / dV
-  double slope() const {
-    const double s = sigmoid();
-    return stretched() > 0.0 && stretched() < 1.0 ? (kZeta - kGamma) * s * (1.0 - s) : 0.0;
-  }
+  /// dh / dV where h is this: with s = sigmoid(V), (zeta - gamma) s (1 - s), and 0 at the ends.
+  static double slope(double h) { return h > 0.0 && h < 1.0 ? (h - kGamma) * (kZeta - h) / (kZeta - kGamma) : 0.0; }
   static Learned of_share(double share) { return {.v = -std::log((kZeta - kGamma) / (share - kGamma) - 1.0)}; }
 };
 
@@ -76,35 +73,43 @@ class Rounding {
     const double power = settings.first_power + way * (settings.last_power - settings.first_power);
     const double correction_1 = 1.0 - std::pow(0.9, static_cast<double>(number + 1));
     const double correction_2 = 1.0 - std::pow(0.999, static_cast<double>(number + 1));
-    for (std::size_t i = 0; i < learned_.size(); ++i) {
+    const auto step_one = [&](std::size_t i) {
       Learned& learned = learned_[i];
-      if (is_pinned_[i]) {
-        continue;
-      }
+      const double h = learned.h();
       double dh = double{dw[i]} * scale_[i];
       if (is_warm) {
-        const double side = 2.0 * learned.h() - 1.0;
+        const double side = 2.0 * h - 1.0;
         dh -= settings.regularizer * power * std::pow(std::abs(side), power - 1.0) * (side < 0.0 ? -2.0 : 2.0);
       }
-      const double gradient = dh * learned.slope();
+      const double gradient = dh * Learned::slope(h);
       learned.first = 0.9 * learned.first + 0.1 * gradient;
       learned.second = 0.999 * learned.second + 0.001 * gradient * gradient;
       learned.v -=
           settings.learning_rate * (learned.first / correction_1) / (std::sqrt(learned.second / correction_2) + 1e-8);
-    }
+    };
+    for_each_free(step_one);
   }
 
  private:
   static constexpr double kEnd = 1e-3;  // in steps of the grid
 
+  /// Calls fn(i) for every weight that is learned.
+  template <typename Fn>
+  void for_each_free(Fn&& fn) {
+    const Slices slices = slice_by_bytes(static_cast<std::int64_t>(learned_.size()), sizeof(Learned));
+    parallel_slices(slices.count, [&](std::int64_t slice) {
+      for (std::int64_t i = slices[slice].begin; i < slices[slice].end; ++i) {
+        if (const auto index = static_cast<std::size_t>(i); !is_pinned_[index]) {
+          fn(index);
+        }
+      }
+    });
+  }
   template <typename Share>
   void write(Share share) {
     const std::span<float> weights = product_.weight->value.data<float>();
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      if (!is_pinned_[i]) {
-        weights[i] = static_cast<float>(scale_[i] * (below_[i] + share(learned_[i])));
-      }
-    }
+    for_each_free(
+        [&](std::size_t i) { weights[i] = static_cast<float>(scale_[i] * (below_[i] + share(learned_[i]))); });
   }
 
   FloatProduct product_;

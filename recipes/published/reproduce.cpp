@@ -212,9 +212,10 @@ class Reproducer {
     const evaluation::Metrics metrics =
         recipes::run(recipe, {.data = options_.data, .out = folder, .seed = seed, .threads = options_.threads}, quiet);
     quant::OpenedModel opened = quant::open_model(folder / model);
-    const evaluation::Evaluation result =
-        opened.model() != nullptr ? evaluation::evaluate(*opened.model(), data_.test, data_.normalization, quiet)
-                                  : evaluation::evaluate(*opened.graph(), data_.test, data_.normalization, quiet);
+    const data::Normalization normalization = recipe.data.normalize.value_or(data_.normalization);
+    const evaluation::Evaluation result = opened.model() != nullptr
+                                              ? evaluation::evaluate(*opened.model(), data_.test, normalization, quiet)
+                                              : evaluation::evaluate(*opened.graph(), data_.test, normalization, quiet);
     Kept kept;
     kept.run.correct = result.correct;
     kept.run.images = data_.test.size();
