@@ -27,6 +27,7 @@ Command allocate_command();
 Command inspect_command();
 Command data_command();
 Command bench_command();
+Command reproduce_command();
 
 /// Runs a recipe as `run` does, with the options that run_options lists, and prints what came of it.
 int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments);

@@ -54,11 +54,12 @@ int quantize(const Arguments& arguments) {
 
 Command quantize_command() {
   std::vector<OptionSpec> options = run_options();
-  options.insert(options.begin(),
-                 {{"method", "NAME", "static: from ranges on a few examples (default); qat: by training on codes"},
-                  {"weights", "TEXT", "As [quantize] weights: \"int4 per-group 32\" (default: int8 per-channel)"},
-                  {"activations", "TEXT", "As [quantize] activations: \"uint8 percentile 99.9\" (default: uint8)"},
-                  {"improve", "LIST", "Static: equalize, bias-correction or equalize,bias-correction"}});
+  options.insert(
+      options.begin(),
+      {{"method", "NAME", "static: from ranges on a few examples (default); qat: by training on codes"},
+       {"weights", "TEXT", "As [quantize] weights: \"int4 per-group 32\" (default: int8 per-channel)"},
+       {"activations", "TEXT", "As [quantize] activations: \"uint8 percentile 99.9\" (default: uint8)"},
+       {"improve", "LIST", "Static: equalize, adaround, bias-correction, or some of them: equalize,bias-correction"}});
   return {.spec = {.name = "quantize",
                    .positionals = "FP32.h5",
                    .min_positionals = 1,

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "detent/kernels/layers/loss.h"
+#include "detent/quant/methods/adaround.h"
 #include "detent/quant/methods/bias_correction.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/runtime/plan.h"
@@ -14,13 +15,14 @@ namespace {
 
 // Runs `graph` on the first `count` examples of `order`.
 void infer_examples(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
-                    std::vector<std::int64_t> order, std::int64_t count, Reporter& reporter) {
+                    std::vector<std::int64_t> order, std::int64_t count, Reporter& reporter,
+                    const nn::Graph::Tap& tap = {}) {
   order.resize(static_cast<std::size_t>(std::min(count, dataset.size())));
   Arena arena;
   for_each_batch(dataset.subset(order), normalization, "calibrate", reporter, [&](const data::Batch& batch) {
     nn::Tape tape(&arena, nn::Tape::Mode::Inference);
     nn::Context context{.tape = tape};
-    graph.forward(context, tape.constant(batch.examples));
+    graph.forward(context, tape.constant(batch.examples), tap);
   });
 }
 
@@ -108,6 +110,15 @@ VerifyReport verify(const nn::Graph& prepared, const runtime::Model& int8, const
 void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
                std::int64_t examples, std::uint64_t seed, Reporter& reporter) {
   infer_examples(prepared, train, normalization, data::shuffled_order(train.size(), seed, 0), examples, reporter);
+}
+
+nn::Graph adaround(const nn::Graph& graph, const quant::QConfigMapping& mapping, const data::Dataset& train,
+                   const data::Normalization& normalization, std::int64_t examples, std::uint64_t seed,
+                   Reporter& reporter, const quant::Kinds& kinds) {
+  const auto run = [&](nn::Graph& of, const nn::Graph::Tap& tap) {
+    infer_examples(of, train, normalization, data::shuffled_order(train.size(), seed, 0), examples, reporter, tap);
+  };
+  return quant::adaround(graph, mapping, run, kinds);
 }
 
 void calibrate_and_correct_biases(nn::Graph& prepared, const data::Dataset& train,

@@ -7,6 +7,7 @@
 #include "detent/evaluation/progress.h"
 #include "detent/evaluation/verify.h"
 #include "detent/nn/graph.h"
+#include "detent/quant/kinds/kind.h"
 #include "detent/quant/quantizers/measure.h"
 
 namespace detent::evaluation {
@@ -70,6 +71,11 @@ void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Norm
 void calibrate_and_correct_biases(nn::Graph& prepared, const data::Dataset& train,
                                   const data::Normalization& normalization, std::int64_t examples, std::uint64_t seed,
                                   Reporter& reporter);
+
+/// `graph` with weights rounded on the same examples: quant/methods/adaround.h.
+nn::Graph adaround(const nn::Graph& graph, const quant::QConfigMapping& mapping, const data::Dataset& train,
+                   const data::Normalization& normalization, std::int64_t examples, std::uint64_t seed,
+                   Reporter& reporter, const quant::Kinds& kinds);
 
 /// Ranges are measured on at least so many training examples.
 inline constexpr std::int64_t kMeasuredExamples = 512;

@@ -20,19 +20,24 @@ std::string read_text(const std::string& file) {
 
 }  // namespace
 
-Recipe load_recipe(const std::string& recipe, const std::vector<std::string>& overrides) {
+RecipeText recipe_text(const std::string& recipe) {
   if (recipe.find('/') != std::string::npos || recipe.ends_with(".toml")) {
-    return parse_recipe(read_text(recipe), recipe, overrides);
+    return {read_text(recipe), recipe};
   }
   std::vector<std::string> names;
   for (const ShippedRecipe& shipped : shipped_recipes()) {
     if (shipped.name == recipe) {
-      return parse_recipe(shipped.text, recipe + ".toml", overrides);
+      return {std::string(shipped.text), recipe + ".toml"};
     }
     names.emplace_back(shipped.name);
   }
   fail("unknown recipe '", recipe, "'", did_you_mean(recipe, names), " `detent ls` lists the recipes; a file's name ",
        "contains '/' or ends in .toml");
+}
+
+Recipe load_recipe(const std::string& recipe, const std::vector<std::string>& overrides) {
+  const RecipeText found = recipe_text(recipe);
+  return parse_recipe(found.text, found.file, overrides);
 }
 
 }  // namespace detent::recipes

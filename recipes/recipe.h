@@ -50,6 +50,13 @@ std::string quoted(std::string_view text);
 /// Error, naming the nearest shipped recipe, if there is none.
 Recipe load_recipe(const std::string& recipe, const std::vector<std::string>& overrides = {});
 
+/// The text of a recipe that is named like that, and its file's name for messages.
+struct RecipeText {
+  std::string text = {};
+  std::string file = {};
+};
+RecipeText recipe_text(const std::string& recipe);
+
 /// The comment in the first line of a recipe's text: what `detent ls` shows.
 std::string first_comment(std::string_view text);
 

@@ -13,5 +13,7 @@ struct ShippedRecipe {
 
 /// All shipped recipes, sorted by name. They are compiled in (see cmake/EmbedRecipes.cmake), so they need no folder.
 std::span<const ShippedRecipe> shipped_recipes();
+/// The published tables, `recipes/published/<name>.toml`, likewise.
+std::span<const ShippedRecipe> shipped_tables();
 
 }  // namespace detent::recipes

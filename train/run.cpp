@@ -9,6 +9,7 @@
 #include "detent/io/tensor_file.h"
 #include "detent/nn/fuse_relu.h"
 #include "detent/nn/model_file.h"
+#include "detent/quant/methods/adaround.h"
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/equalize.h"
 #include "detent/quant/passes/fold_batch_norm.h"
@@ -121,15 +122,11 @@ using Improvements = std::vector<quant::Improvement>;
 
 bool has(const Improvements& improve, quant::Improvement wanted) { return std::ranges::count(improve, wanted) > 0; }
 
-// Prepares `graph` for static quantization with improvements: those that change the float graph are done with it.
-nn::Graph prepare_statically(const nn::Graph& graph, const quant::QConfigMapping& mapping, const Improvements& improve,
-                             const quant::Kinds& kinds) {
-  if (improve.empty()) {
-    return quant::prepare(graph, mapping, kinds);
-  }
+// What the float graph is before it is prepared for static quantization with improvements.
+nn::Graph improve_in_float(const nn::Graph& graph, const quant::QConfigMapping& mapping, const Improvements& improve,
+                           const quant::Kinds& kinds) {
   const nn::Graph folded = quant::fold_batch_norms(graph, mapping, kinds);
-  return quant::prepare(has(improve, quant::Improvement::Equalize) ? quant::equalize(folded, kinds) : folded, mapping,
-                        kinds);
+  return has(improve, quant::Improvement::Equalize) ? quant::equalize(folded, kinds) : folded;
 }
 
 // So that a name in keep_float that names no module, or a module that must be int8 and cannot, is refused before
@@ -137,8 +134,13 @@ nn::Graph prepare_statically(const nn::Graph& graph, const quant::QConfigMapping
 void check_quantizable(const Settings& settings, const quant::Kinds& kinds, const nn::Graph& graph, bool is_strict) {
   if (settings.quantize.method != quant::Method::None) {
     try {
+      const quant::QConfigMapping mapping = settings.qconfig_mapping();
+      const Improvements& improve = settings.quantize.improve;
+      if (has(improve, quant::Improvement::AdaRound)) {
+        quant::check_adaround(graph, mapping);
+      }
       const nn::Graph prepared =
-          prepare_statically(graph, settings.qconfig_mapping(), settings.quantize.improve, kinds);
+          quant::prepare(improve.empty() ? graph : improve_in_float(graph, mapping, improve, kinds), mapping, kinds);
       if (is_strict) {
         quant::check_strict(quant::ledger_of(prepared, {}, kinds));
       }
@@ -236,7 +238,13 @@ nn::Graph train_qat(Run& run, const nn::Graph& graph) {
 nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::QuantizerSpec& weights,
                               const Improvements& improve, evaluation::Int8Result& result) {
   const auto start = std::chrono::steady_clock::now();
-  nn::Graph prepared = prepare_statically(graph, run.settings.qconfig_mapping(weights), improve, run.parts.kinds);
+  const quant::QConfigMapping mapping = run.settings.qconfig_mapping(weights);
+  nn::Graph improved = improve.empty() ? graph : improve_in_float(graph, mapping, improve, run.parts.kinds);
+  if (has(improve, quant::Improvement::AdaRound)) {
+    improved = evaluation::adaround(improved, mapping, run.data.train, run.data.normalization,
+                                    run.settings.quantize.calibration, run.options.seed, run.reporter, run.parts.kinds);
+  }
+  nn::Graph prepared = quant::prepare(improved, mapping, run.parts.kinds);
   const auto calibrate = has(improve, quant::Improvement::BiasCorrection) ? &evaluation::calibrate_and_correct_biases
                                                                           : &evaluation::calibrate;
   calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration, run.options.seed,

@@ -11,6 +11,7 @@ std::string_view name_of(Method method) { return name_in(method_names(), method)
 
 const Names<Improvement>& improvement_names() {
   static const Names<Improvement> names{{"equalize", Improvement::Equalize},
+                                        {"adaround", Improvement::AdaRound},
                                         {"bias-correction", Improvement::BiasCorrection}};
   return names;
 }

@@ -14,9 +14,9 @@ enum class Method : std::uint8_t { Qat, Static, None };
 const Names<Method>& method_names();  ///< "qat", "static", "none"
 std::string_view name_of(Method method);
 
-/// What makes static quantization lose less: passes/equalize.h, methods/bias_correction.h.
-enum class Improvement : std::uint8_t { Equalize, BiasCorrection };
-const Names<Improvement>& improvement_names();  ///< "equalize", "bias-correction"
+/// What makes static quantization lose less: passes/equalize.h, methods/adaround.h, methods/bias_correction.h.
+enum class Improvement : std::uint8_t { Equalize, AdaRound, BiasCorrection };
+const Names<Improvement>& improvement_names();  ///< "equalize", "adaround", "bias-correction"
 /// "equalize, bias-correction"
 std::string to_text(const std::vector<Improvement>& improvements);
 

@@ -49,8 +49,8 @@ struct QuantizerSpec {
 
   CodeRange codes() const { return grid.codes(); }
   bool is_per_tensor() const { return std::holds_alternative<PerTensor>(granularity); }
-  RangeTarget range_target() const { return {codes(), scheme}; }
-  ScaleZero map_of(const MinMax& covered) const { return map_of_range(map, covered, codes(), scheme); }
+  RangeTarget range_target() const { return {codes(), scheme, map}; }
+  ScaleZero map_of(const MinMax& covered) const { return range_target().map_of(covered); }
   bool operator==(const QuantizerSpec&) const = default;
 };
 

@@ -86,6 +86,10 @@ TEST_F(Quantize, PrintsWhatImprovementsGain) {
   EXPECT_EQ(json["not_improved"]["verify"]["codes_mismatched"], 0);
   EXPECT_EQ(json["verify"]["codes_mismatched"], 0);
 
+  const Outcome rounded = quantize({"--weights", "int3 per-tensor", "--improve", "adaround"});
+  ASSERT_EQ(rounded.status, 0) << rounded.err << rounded.out;
+  EXPECT_THAT(rounded.out, testing::ContainsRegex("adaround: [+-][0-9.]+ points"));
+
   ASSERT_EQ(quantize().status, 0);
   EXPECT_FALSE(fs::exists(folder_ / "runs" / "tiny-static" / "static-not-improved.h5"));
 }
@@ -166,6 +170,8 @@ TEST_F(Quantize, RefusesWhatItCannotDo) {
   expect_refused(quantize({"--weights", "int9"}), "expected 1 to 8 bits, got 9");
   expect_refused(quantize({"--weights", "int8\\ \"x\"\n"}), "weights: ");
   expect_refused(quantize({"--improve", "equalise"}), "did you mean 'equalize'?");
+  expect_refused(quantize({"--improve", "adaround", "--weights", "int4 mse"}),
+                 "[quantize] adaround: conv1: the grid of");
   expect_refused(quantize({"--improve", "equalize", "--method", "qat"}), "improve: is for static quantization");
   expect_refused(detent(folder_, {"quantize", "\xff.h5"}), "expected UTF-8");
   EXPECT_FALSE(fs::exists(folder_ / "runs" / "tiny-static"));

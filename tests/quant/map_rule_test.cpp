@@ -42,6 +42,35 @@ TEST(MapRule, IsAWordOfTheTextForm) {
   EXPECT_THAT(error_of([] { parse_weight_quantizer("int4 power-of-tow"); }), HasSubstr("'power-of-two'"));
 }
 
+// A search for a range looks at the maps that ranges get: of 4 bits, those of a reach of 2 and above err more with
+// steps of 0.5 than those below with steps of 0.25, which clip what lies beyond 1.75.
+TEST(MapRule, IsWhatSearchesForRangesLookAt) {
+  std::vector<float> values;
+  RandomStream random(3, "values");
+  for (int i = 0; i < 4000; ++i) {
+    values.push_back(random.uniform(-1.0F, 1.0F) + random.uniform(-1.0F, 1.0F));
+  }
+  values.push_back(2.2F);
+  const auto error_of_spec = [&](const std::string& text) {
+    const QuantizerSpec spec = parse_weight_quantizer(text);
+    const ScaleZero map = spec.map_of(range_of(spec.range, spec.range_target(), values));
+    double sum = 0.0;
+    for (const float x : values) {
+      sum += std::pow(double{x} - double{dequantize(quantize(x, map, spec.codes()), map)}, 2);
+    }
+    return sum;
+  };
+  const double searched = error_of_spec("int4 per-tensor mse power-of-two");
+  EXPECT_LT(searched, 0.5 * error_of_spec("int4 per-tensor min-max power-of-two"));
+  double best = searched;
+  for (const float reach : {0.5F, 1.0F, 1.75F, 2.5F, 5.0F}) {
+    best = std::min(best, error_of_spec("int4 per-tensor power-of-two fixed -" + std::to_string(reach) + " " +
+                                        std::to_string(reach)));
+  }
+  EXPECT_EQ(searched, best);
+  EXPECT_LT(error_of_spec("int4 per-tensor kl power-of-two"), error_of_spec("int4 per-tensor min-max power-of-two"));
+}
+
 TEST(MapRule, OfOnesOwnIsRegisteredOnce) {
   register_map_rule("twice-as-wide", [](const MinMax& range, CodeRange codes, Scheme scheme) {
     return choose_qparams(2 * range.min, 2 * range.max, codes, scheme);

@@ -312,7 +312,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{kModel + "[data]\nvalidation = 1.0\n",
                   "r.toml:4: [data] validation: expected a number >= 0 and < 1, got 1; write validation = 0"},
         BadRecipe{kModel + "[quantize]\nmethod = \"static\"\nimprove = [\"equalise\"]\n",
-                  "r.toml:5: [quantize] improve: expected \"equalize\" or \"bias-correction\", got \"equalise\"; did "
+                  "r.toml:5: [quantize] improve: expected \"equalize\", \"adaround\" or \"bias-correction\", got \"equalise\"; did "
                   "you mean 'equalize'?"},
         BadRecipe{kModel + "[quantize]\nmethod = \"static\"\nimprove = [\"equalize\", \"equalize\"]\n",
                   "r.toml:5: [quantize] improve: 'equalize' stands twice; remove one"},

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "detent/kernels/codes/quantize.h"
 #include "detent/quant/quantizers/ranges/histogram_based.h"
 #include "detent/quant/quantizers/ranges/rules.h"
 
@@ -37,7 +36,7 @@ class KlRule : public HistogramBased {
     std::vector<std::size_t> codes;
   };
   Window window_of(const ValueHistogram& histogram, const MinMax& range) const {
-    const ScaleZero map = choose_qparams(range.min, range.max, target_.codes, target_.scheme);
+    const ScaleZero map = target_.map_of(range);
     const Levels levels = Levels::of_map(map, target_.codes);
     Window window{ValueHistogram::kBins, -1, {}};
     for (std::int64_t bin = 0; bin < ValueHistogram::kBins; ++bin) {

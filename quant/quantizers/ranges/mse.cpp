@@ -1,4 +1,3 @@
-#include "detent/kernels/codes/quantize.h"
 #include "detent/quant/quantizers/ranges/histogram_based.h"
 #include "detent/quant/quantizers/ranges/rules.h"
 
@@ -45,7 +44,7 @@ class MseRule : public HistogramBased {
   /// With the map that such a range gets.
   double error(const ValueHistogram& histogram, std::span<const ValueHistogram::Bin> occupied,
                const MinMax& range) const {
-    const ScaleZero map = choose_qparams(range.min, range.max, target_.codes, target_.scheme);
+    const ScaleZero map = target_.map_of(range);
     return histogram.squared_error(occupied, Levels::of_map(map, target_.codes));
   }
 

@@ -28,6 +28,8 @@ Table& table() {
 
 }  // namespace
 
+ScaleZero RangeTarget::map_of(const MinMax& range) const { return map_of_range(map, range, codes, scheme); }
+
 void register_range_rule(RangeRuleKind kind) {
   check_quantizer_name("range rule", kind.name);
   check(kind.make != nullptr, "range rule: '", kind.name, "' has no function that makes it");

@@ -67,6 +67,9 @@ struct RangeSpec {
 struct RangeTarget {
   CodeRange codes = {};
   Scheme scheme = Scheme::Affine;
+  std::string map = {};  ///< the rule that makes a map of the range (map_rule.h); "": choose_qparams
+
+  ScaleZero map_of(const MinMax& range) const;
 };
 
 /// A row of the table of rules.
