@@ -19,6 +19,7 @@
 #include "detent/report/profile_table.h"
 #include "detent/train/batches.h"
 #include "detent/train/output_folder.h"
+#include "detent/train/qat.h"
 #include "detent/train/run_data.h"
 #include "detent/train/train.h"
 #include "detent/train/warnings.h"
@@ -189,48 +190,18 @@ nn::Graph train_float(Run& run) {
   return graph;
 }
 
-// The step at `share` of `steps`: the first step is never frozen, for something must have been observed.
-bool is_time(double share, std::int64_t step, std::int64_t steps) {
-  return step >= std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(steps)));
-}
-
-void settle(Run& run, nn::Graph& prepared) {
-  evaluation::settle_ranges(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
-                            run.options.seed, run.reporter);
-}
-
-nn::Graph train_qat(Run& run, const nn::Graph& graph) {
-  const QatSettings& qat = run.settings.qat;
-  nn::Graph prepared = quant::prepare_qat(graph, run.settings.qconfig_mapping(), run.parts.kinds);
-  bool batch_norm_is_frozen = false;
-  bool observers_are_frozen = false;
-  const TrainPhase phase{.name = "qat",
-                         .epochs = qat.epochs,
-                         .learning_rate = qat.learning_rate,
-                         .first_epoch = run.settings.train.epochs,
-                         .before_step = [&](std::int64_t step, std::int64_t steps) {
-                           if (!batch_norm_is_frozen && is_time(qat.freeze_batch_norm_at, step, steps)) {
-                             quant::freeze_batch_norm(prepared);
-                             batch_norm_is_frozen = true;
-                           }
-                           if (!observers_are_frozen && is_time(qat.freeze_observers_at, step, steps)) {
-                             settle(run, prepared);
-                             observers_are_frozen = true;
-                           }
-                         }};
-  const TrainResult trained = train_phase(prepared, run.data.train, run.train_options(), phase, run.reporter);
-  if (!observers_are_frozen) {
-    settle(run, prepared);
-  }
-  report_validation(run, prepared, "qat");
-  run.metrics.qat = evaluation::TrainedResult{.test_accuracy = test_accuracy(run, prepared),
-                                              .train_seconds = trained.seconds,
+nn::Graph train_for_int8(Run& run, const nn::Graph& graph) {
+  const QatRun qat{run.settings, run.parts.kinds, run.data, run.train_options(), run.reporter};
+  QatTrained result = train_qat(qat, graph);
+  report_validation(run, result.prepared, "qat");
+  run.metrics.qat = evaluation::TrainedResult{.test_accuracy = test_accuracy(run, result.prepared),
+                                              .train_seconds = result.trained.seconds,
                                               .precision = run.settings.train.precision,
-                                              .scaler = trained.scaler,
-                                              .steps = trained.steps,
-                                              .loss = trained.loss};
-  run.metrics.qat->model_bytes = save(run, prepared, "qat", "qat.h5");
-  return prepared;
+                                              .scaler = result.trained.scaler,
+                                              .steps = result.trained.steps,
+                                              .loss = result.trained.loss};
+  run.metrics.qat->model_bytes = save(run, result.prepared, "qat", "qat.h5");
+  return std::move(result.prepared);
 }
 
 nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::QuantizerSpec& weights,
@@ -274,7 +245,7 @@ void make_int8(Run& run, const nn::Graph& graph) {
   }
   evaluation::Int8Result result{.name = "int8", .method = quantize.method, .weights = quant::to_text(quantize.weights)};
   if (quantize.method == quant::Method::Qat) {
-    const nn::Graph prepared = train_qat(run, graph);
+    const nn::Graph prepared = train_for_int8(run, graph);
     run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
     return;
   }

@@ -1,0 +1,110 @@
+#include "detent/train/qat.h"
+
+#include <algorithm>
+
+#include "detent/evaluation/evaluate.h"
+#include "detent/nn/fuse_relu.h"
+#include "detent/quant/passes/prepare.h"
+#include "detent/train/batches.h"
+
+namespace detent::train {
+namespace {
+
+// The step of `moment`, after `first`.
+std::int64_t step_of(const Moment& moment, const QatSchedule& schedule, std::int64_t steps_per_epoch) {
+  double step = moment.value;
+  switch (moment.unit) {
+    case Moment::Unit::Share:
+      step *= static_cast<double>(schedule.steps);
+      break;
+    case Moment::Unit::Epochs:
+      step *= static_cast<double>(steps_per_epoch);
+      break;
+    case Moment::Unit::Steps:
+      break;
+  }
+  const double last = static_cast<double>(schedule.steps);
+  return std::max(schedule.start + 1, static_cast<std::int64_t>(std::min(step, last)));
+}
+
+void settle(const QatRun& run, nn::Graph& prepared) {
+  evaluation::settle_ranges(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
+                            run.options.seed, run.reporter);
+}
+
+TrainPhase whole_phase(const Settings& settings) {
+  return {.name = "qat",
+          .epochs = settings.qat.epochs,
+          .learning_rate = settings.qat.learning_rate,
+          .first_epoch = settings.train.epochs};
+}
+
+QatSchedule schedule_of(const QatRun& run, const nn::Graph& graph) {
+  return qat_schedule(run.settings.qat, cut_batches(graph, run.options.train, run.data.train.size()).per_epoch);
+}
+
+// The graph after the epochs in float, which stays as it is without any.
+nn::Graph train_in_float(const QatRun& run, const nn::Graph& graph, TrainResult& trained) {
+  nn::Graph copy = graph.clone(quant::factories_of(run.kinds));
+  if (run.settings.qat.start > 0) {
+    nn::Graph fused = nn::fuse_relu(copy);
+    TrainPhase phase = whole_phase(run.settings);
+    phase.name = "qat in float";
+    phase.end = run.settings.qat.start;
+    trained = train_phase(fused, run.data.train, run.options, phase, run.reporter);
+  }
+  return copy;
+}
+
+nn::Graph prepare(const QatRun& run, const nn::Graph& graph) {
+  const quant::QConfigMapping mapping = run.settings.qconfig_mapping();
+  nn::Graph prepared = quant::prepare_qat(graph, mapping, run.kinds);
+  if (run.settings.qat.calibrate_first) {
+    nn::Graph calibrated = quant::prepare(graph, mapping, run.kinds);
+    evaluation::calibrate(calibrated, run.data.train, run.data.normalization, run.settings.quantize.calibration,
+                          run.options.seed, run.reporter);
+    quant::adopt_ranges(prepared, calibrated);
+  }
+  return prepared;
+}
+
+}  // namespace
+
+QatSchedule qat_schedule(const QatSettings& qat, std::int64_t steps_per_epoch) {
+  QatSchedule schedule{.steps = qat.epochs * steps_per_epoch, .start = qat.start * steps_per_epoch};
+  schedule.freeze_batch_norm = step_of(qat.freeze_batch_norm_at, schedule, steps_per_epoch);
+  schedule.freeze_observers = step_of(qat.freeze_observers_at, schedule, steps_per_epoch);
+  return schedule;
+}
+
+TrainPhase qat_phase(const QatRun& run, nn::Graph& prepared) {
+  TrainPhase phase = whole_phase(run.settings);
+  phase.begin = run.settings.qat.start;
+  phase.before_step = [&run, &prepared, schedule = schedule_of(run, prepared)](std::int64_t step, std::int64_t) {
+    if (step == schedule.freeze_batch_norm) {
+      quant::freeze_batch_norm(prepared);
+    }
+    if (step == schedule.freeze_observers) {
+      settle(run, prepared);
+    }
+  };
+  return phase;
+}
+
+QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
+  TrainResult in_float;
+  QatTrained result{.prepared = prepare(run, train_in_float(run, graph, in_float)), .trained = {}};
+  const QatSchedule schedule = schedule_of(run, result.prepared);
+  QatRun quantized = run;
+  quantized.options.checkpoint = in_float.writes_checkpoints ? run.options.checkpoint : std::filesystem::path();
+  const TrainPhase phase = qat_phase(quantized, result.prepared);
+  result.trained = train_phase(result.prepared, run.data.train, quantized.options, phase, run.reporter);
+  if (schedule.freeze_observers == schedule.steps) {
+    settle(run, result.prepared);
+  }
+  result.trained.seconds += in_float.seconds;
+  result.trained.steps += in_float.steps;
+  return result;
+}
+
+}  // namespace detent::train
