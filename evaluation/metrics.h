@@ -12,6 +12,12 @@
 
 namespace detent::evaluation {
 
+/// What became of a trained model when its batch-norm statistics were taken anew.
+struct Reestimation {
+  std::int64_t batches = 0;
+  double accuracy_before = 0.0, accuracy_after = 0.0;  ///< on the test set
+};
+
 /// The float model, or the one in quantization-aware training.
 struct TrainedResult {
   double test_accuracy = 0.0;
@@ -22,6 +28,7 @@ struct TrainedResult {
   std::int64_t steps = 0;                               ///< of training
   bool was_trained_before = false;                      ///< its weights came from a file
   double loss = 0.0;                                    ///< of the last step
+  std::optional<Reestimation> reestimation = {};        ///< of batch-norm statistics, if it was asked for
 };
 
 /// An int8 model.

@@ -115,6 +115,9 @@ void describe(Section& in, train::QatSettings& qat) {
           "first widens those that clip much ([numerics](numerics.md))");
   in.form("freeze_batch_norm_at", qat.freeze_batch_norm_at, read_freeze_batch_norm_at, "`0.5`",
           "likewise, for batch-norm statistics");
+  in.whole("reestimate_batch_norm", qat.reestimate_batch_norm, {.min = 0, .max = 1e6},
+           "batches of training examples from which batch-norm statistics are taken anew after QAT "
+           "([re-estimation](#re-estimation)); 0: they are not");
   in.choice("backward", qat.backward, kBackward, "of the products of the backward pass");
   in.choice("range", qat.range, kRanges,
             "which range quantizes a batch: as it stood before it, or with the batch in it");

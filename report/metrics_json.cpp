@@ -5,13 +5,20 @@
 namespace detent::report {
 namespace {
 
+nlohmann::json to_json(const evaluation::Reestimation& reestimation) {
+  return {{"batches", reestimation.batches},
+          {"accuracy_before", reestimation.accuracy_before},
+          {"accuracy_after", reestimation.accuracy_after}};
+}
+
 nlohmann::json to_json(const evaluation::TrainedResult& result) {
   return {{"test_accuracy", result.test_accuracy},
           {"train_seconds", result.train_seconds},
           {"model_bytes", result.model_bytes},
           {"precision", std::string(precision_name(result.precision))},
           {"loss_scale", result.scaler ? nlohmann::json(result.scaler->scale) : nlohmann::json(nullptr)},
-          {"skipped_steps", result.scaler ? result.scaler->skipped_steps : 0}};
+          {"skipped_steps", result.scaler ? result.scaler->skipped_steps : 0},
+          {"reestimation", result.reestimation ? to_json(*result.reestimation) : nlohmann::json(nullptr)}};
 }
 
 nlohmann::json to_json(const std::vector<quant::RangeReport>& ranges) {

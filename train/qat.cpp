@@ -4,11 +4,15 @@
 
 #include "detent/evaluation/evaluate.h"
 #include "detent/nn/fuse_relu.h"
+#include "detent/quant/methods/reestimate_batch_norm.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/train/batches.h"
 
 namespace detent::train {
 namespace {
+
+// Orders 0 and 1 of the training examples are those of calibration and of measuring.
+constexpr std::int64_t kReestimationOrder = 2;
 
 // The step of `moment`, after `first`.
 std::int64_t step_of(const Moment& moment, const QatSchedule& schedule, std::int64_t steps_per_epoch) {
@@ -105,6 +109,35 @@ QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
   result.trained.seconds += in_float.seconds;
   result.trained.steps += in_float.steps;
   return result;
+}
+
+void check_reestimation(const Settings& settings, const nn::Graph& graph) {
+  const bool has_batch_norm = std::ranges::any_of(
+      graph.nodes(), [](const nn::Graph::Node& node) { return node.module && node.module->kind() == "batch_norm"; });
+  check(settings.qat.reestimate_batch_norm == 0 || has_batch_norm, settings.name,
+        ": [qat] reestimate_batch_norm: the model has no batch norm; remove it");
+}
+
+std::int64_t reestimate_batch_norms(const QatRun& run, nn::Graph& prepared) {
+  const data::Dataset& train = run.data.train;
+  const std::int64_t batch = std::min(run.settings.train.batch, train.size());
+  const std::int64_t batches = std::min(run.settings.qat.reestimate_batch_norm, train.size() / batch);
+  std::vector<std::int64_t> order = data::shuffled_order(train.size(), run.options.seed, kReestimationOrder);
+  order.resize(static_cast<std::size_t>(batches * batch));
+  data::Loader loader(train.subset(order), {.batch = batch, .augment = {}, .normalization = run.data.normalization});
+  quant::reestimate_batch_norms(prepared, [&](nn::Graph& graph) {
+    evaluation::PhaseClock clock(run.reporter, "re-estimate", 0, batches, batches * batch);
+    Arena arena;
+    for (data::Batch examples; loader.next(examples);) {
+      nn::Tape tape(&arena, nn::Tape::Mode::Inference);
+      nn::Context context{.tape = tape};
+      graph.forward(context, tape.constant(examples.examples));
+      clock.batch_done(examples.size());
+    }
+  });
+  quant::thaw_observers(prepared);
+  settle(run, prepared);
+  return batches;
 }
 
 }  // namespace detent::train

@@ -47,4 +47,11 @@ struct QatTrained {
 /// optimizer. Throws Error as train_phase.
 QatTrained train_qat(const QatRun& run, const nn::Graph& graph);
 
+/// Throws Error, before any training, if [qat] asks for batch norms to be re-estimated and the float graph has none.
+void check_reestimation(const Settings& settings, const nn::Graph& graph);
+/// Takes the batch-norm statistics of the frozen graph anew from [qat] reestimate_batch_norm batches of training
+/// examples, or as many as there are (quant/methods/reestimate_batch_norm.h), and widens ranges that then clip much.
+/// Returns how many batches there were.
+std::int64_t reestimate_batch_norms(const QatRun& run, nn::Graph& prepared);
+
 }  // namespace detent::train

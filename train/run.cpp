@@ -167,6 +167,9 @@ nn::Graph train_float(Run& run) {
   nn::Graph graph = first_graph(run);
   check_quantizable(run.settings, run.parts.kinds, graph, run.settings.convert.strict || run.options.strict);
   check_batches(run, graph);
+  if (run.settings.quantize.method == quant::Method::Qat) {
+    check_reestimation(run.settings, graph);
+  }
   run.folder.emplace(run.options.out, files_of(run.settings));
   run.reporter.message(nn::summary(graph));
   // The fused graph computes the same with fewer passes over memory, on the same weights.
@@ -200,6 +203,14 @@ nn::Graph train_for_int8(Run& run, const nn::Graph& graph) {
                                               .scaler = result.trained.scaler,
                                               .steps = result.trained.steps,
                                               .loss = result.trained.loss};
+  if (run.settings.qat.reestimate_batch_norm > 0) {
+    evaluation::Reestimation anew{.accuracy_before = run.metrics.qat->test_accuracy};
+    anew.batches = reestimate_batch_norms(qat, result.prepared);
+    anew.accuracy_after = test_accuracy(run, result.prepared);
+    report_validation(run, result.prepared, "qat, batch norms re-estimated");
+    run.metrics.qat->test_accuracy = anew.accuracy_after;
+    run.metrics.qat->reestimation = anew;
+  }
   run.metrics.qat->model_bytes = save(run, result.prepared, "qat", "qat.h5");
   return std::move(result.prepared);
 }

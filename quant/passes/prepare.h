@@ -37,6 +37,8 @@ void adopt_ranges(nn::Graph& prepared, const nn::Graph& calibrated);
 /// Ends the observing of all ranges; from now on the forward pass is the integer arithmetic of the converted model.
 /// Batch norms are frozen with it. Throws Error naming a module that has observed nothing.
 void freeze_observers(nn::Graph& graph);
+/// Ranges are observed again, from what they are; batch norms stay frozen.
+void thaw_observers(nn::Graph& graph);
 /// Batch norms, fused or in float, use their running statistics from now on, which stay as they are; what they learn
 /// goes on learning.
 void freeze_batch_norm(nn::Graph& graph);

@@ -99,6 +99,11 @@ void FakeQuant::freeze() {
   state_ = State::Frozen;
 }
 
+void FakeQuant::thaw() {
+  check(!is_calibrating(), "thaw: a calibrating quantizer is not frozen");
+  state_ = State::Observing;
+}
+
 std::vector<nn::Slot> FakeQuant::slots() {
   const Shape one{1};
   std::vector<nn::Slot> slots{{"output_min", &min_, nullptr, one},

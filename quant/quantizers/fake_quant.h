@@ -27,6 +27,7 @@ struct Measured {
 ///
 ///   Calibrating --freeze--> Frozen      static quantization: values stay real, ranges are observed
 ///   Observing   --freeze--> Frozen      training: values are codes, ranges are observed
+///               <--thaw----             to widen ranges once more
 class FakeQuant {
  public:
   enum class State : std::uint8_t { Calibrating, Observing, Frozen };
@@ -67,6 +68,8 @@ class FakeQuant {
   std::shared_ptr<const QParams> qparams() const;
   /// Throws Error if nothing was observed.
   void freeze();
+  /// Observes again, from the range that was frozen. REQUIRES: not calibrating.
+  void thaw();
 
   /// output_min, output_max, output_scale, output_zero_point: what is saved; while it is not frozen also the state of
   /// its rule.

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "detent/nn/model_file.h"
 #include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/passes/prepare.h"
@@ -212,6 +214,40 @@ TEST(QatRuns, AreExactAfterAnySchedule) {
       EXPECT_TRUE(read_text(folder / "one" / file) == read_text(folder / "three" / file)) << file;
     }
   }
+}
+
+TEST(QatRuns, ReestimateBatchNormsAndTellWhatItGained) {
+  const TempFolder folder;
+  const std::vector<std::string> reestimate{"qat.reestimate_batch_norm=3", "quantize.compare_static=[]"};
+  const Metrics without = run_at(folder, "without", 2, {"quantize.compare_static=[]"});
+  const Metrics one = run_at(folder, "one", 1, reestimate);
+  run_at(folder, "three", 3, reestimate);
+  EXPECT_FALSE(without.qat->reestimation);
+  ASSERT_TRUE(one.qat->reestimation);
+  EXPECT_EQ(one.qat->reestimation->batches, 3);
+  EXPECT_EQ(one.qat->reestimation->accuracy_before, without.qat->test_accuracy);
+  EXPECT_EQ(one.qat->reestimation->accuracy_after, one.qat->test_accuracy);
+  EXPECT_EQ(one.int8->test_accuracy, one.qat->test_accuracy);
+  EXPECT_EQ(one.int8->verify.codes_mismatched, 0);
+  EXPECT_THAT(report::to_text(one), HasSubstr("batch norms re-estimated on 3 batches: "));
+  EXPECT_EQ(report::to_json(one)["qat"]["reestimation"]["batches"], 3);
+  EXPECT_TRUE(report::to_json(without)["qat"]["reestimation"].is_null());
+  EXPECT_FALSE(read_text(folder / "one/int8.h5") == read_text(folder / "without/int8.h5"));
+  for (const std::string file : {"qat.h5", "int8.h5"}) {
+    EXPECT_TRUE(read_text(folder / "one" / file) == read_text(folder / "three" / file)) << file;
+  }
+  const Metrics all = run_at(folder, "all", 2, {"qat.reestimate_batch_norm=1000", "quantize.compare_static=[]"});
+  EXPECT_EQ(all.qat->reestimation->batches, 4) << "as many as there are: 300 examples in batches of 64";
+}
+
+TEST(QatRuns, WithoutBatchNormHaveNoneToReestimate) {
+  const TempFolder folder;
+  const std::string layers = "model.layers=[\"flatten\", \"linear 10\"]";
+  EXPECT_EQ(error_of([&] {
+              run_at(folder, "out", 1, {layers, "qat.reestimate_batch_norm=3"});
+            }),
+            "tiny: [qat] reestimate_batch_norm: the model has no batch norm; remove it");
+  EXPECT_FALSE(std::filesystem::exists(folder / "out")) << "something was done before the check";
 }
 
 }  // namespace
