@@ -201,9 +201,12 @@ void read_moment(SectionReader& in, std::string_view key, Moment& moment) {
   moment = *read;
 }
 
-void read(SectionReader in, QatSettings& qat) {
+void read(SectionReader in, QatSettings& qat, const TrainSettings& train) {
   describe(in, qat);
   in.done();
+  if (qat.distill > 0.0 && train.loss != LossKind::CrossEntropy) {
+    in.fail_key("distill", *in.find("distill"), "needs [train] loss = \"cross_entropy\"");
+  }
   if (qat.start >= qat.epochs) {
     in.fail_key("start", *(in.find("start") != nullptr ? in.find("start") : in.find("epochs")),
                 fmt::format("{} of {} epochs in float leave none with quantizers; write start = {}", qat.start,
@@ -357,7 +360,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
   recipe.train.epochs = recipe.model.file.empty() ? recipe.train.epochs : 0;
   read(open("train"), recipe.train);
   read(open("quantize"), recipe.quantize);
-  read(open("qat"), recipe.qat);
+  read(open("qat"), recipe.qat, recipe.train);
   read(open("convert"), recipe.convert);
   read_checks(open("check"), recipe);
   return recipe;

@@ -115,6 +115,10 @@ void describe(Section& in, train::QatSettings& qat) {
           "first widens those that clip much ([numerics](numerics.md))");
   in.form("freeze_batch_norm_at", qat.freeze_batch_norm_at, read_freeze_batch_norm_at, "`0.5`",
           "likewise, for batch-norm statistics");
+  in.number(
+      "distill", qat.distill, kShare,
+      "share of the loss that is distance from the float model's outputs ([distillation](#distillation)); 0: none");
+  in.number("temperature", qat.temperature, kPositive, "`distill`: what both models' logits are divided by");
   in.whole("reestimate_batch_norm", qat.reestimate_batch_norm, {.min = 0, .max = 1e6},
            "batches of training examples from which batch-norm statistics are taken anew after QAT "
            "([re-estimation](#re-estimation)); 0: they are not");

@@ -5,6 +5,7 @@
 #include "detent/evaluation/evaluate.h"
 #include "detent/nn/fuse_relu.h"
 #include "detent/quant/methods/reestimate_batch_norm.h"
+#include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/train/batches.h"
 
@@ -101,7 +102,11 @@ QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
   const QatSchedule schedule = schedule_of(run, result.prepared);
   QatRun quantized = run;
   quantized.options.checkpoint = in_float.writes_checkpoints ? run.options.checkpoint : std::filesystem::path();
-  const TrainPhase phase = qat_phase(quantized, result.prepared);
+  TrainPhase phase = qat_phase(quantized, result.prepared);
+  std::optional<Teacher> teacher;
+  if (const QatSettings& qat = run.settings.qat; qat.distill > 0.0) {
+    phase.teacher = &teacher.emplace(quant::lower(graph, run.kinds), qat.distill, qat.temperature);
+  }
   result.trained = train_phase(result.prepared, run.data.train, quantized.options, phase, run.reporter);
   if (schedule.freeze_observers == schedule.steps) {
     settle(run, result.prepared);

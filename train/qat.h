@@ -42,9 +42,9 @@ struct QatTrained {
   nn::Graph prepared;   ///< with observers frozen
   TrainResult trained;  ///< of the epochs in float and those with quantizers together
 };
-/// Trains a copy of the float graph `graph` as [qat] says: `start` epochs in float, by the same schedule of the
-/// learning rate; then prepared for int8, with the ranges of a calibration where calibrate_first asks for it, and a new
-/// optimizer. Throws Error as train_phase.
+/// Trains a copy of the float graph `graph`, its teacher with [qat] distill, as [qat] says: `start` epochs in float, by
+/// the same schedule of the learning rate; then prepared for int8, with the ranges of a calibration where
+/// calibrate_first asks for it, and a new optimizer. Throws Error as train_phase.
 QatTrained train_qat(const QatRun& run, const nn::Graph& graph);
 
 /// Throws Error, before any training, if [qat] asks for batch norms to be re-estimated and the float graph has none.

@@ -88,6 +88,8 @@ struct QatSettings {
   bool calibrate_first = false;       ///< ranges begin with those of a calibration, not with those of the first batch
   Moment freeze_observers_at = 0.8;   ///< ranges stand still from then on; not before the first step with quantizers
   Moment freeze_batch_norm_at = 0.5;  ///< likewise, batch-norm statistics, which ranges take with them
+  double distill = 0.0;               ///< share of the loss that is distance from the float model's outputs, in [0, 1]
+  double temperature = 4.0;           ///< of that distance
   std::int64_t reestimate_batch_norm = 0;  ///< batches from which statistics are taken anew at the end; 0: they are not
   DType backward = DType::BF16;            ///< "bf16" or "fp32": products of the backward pass
   quant::RangeUse range = quant::RangeUse::Previous;

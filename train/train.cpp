@@ -95,6 +95,7 @@ TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const Tr
   Profiler profiler;
   Profiler* const profiler_or_null = options.profile ? &profiler : nullptr;
   train_step.set_profiler(profiler_or_null);
+  train_step.set_teacher(phase.teacher);
   const optim::Schedule schedule = make_schedule(settings, phase.learning_rate, steps_per_epoch);
 
   const std::int64_t first = resume(train_step, options, phase, steps_per_epoch);

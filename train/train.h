@@ -24,6 +24,7 @@ struct TrainPhase {
   std::int64_t first_epoch = 0;  ///< of the whole run: later epochs shuffle and augment otherwise than earlier ones
   /// Called before each step, with its number and how many there are in this phase: freezes at its time.
   std::function<void(std::int64_t step, std::int64_t steps)> before_step = {};
+  Teacher* teacher = nullptr;  ///< null: the phase learns from labels alone
   /// Where an earlier run of this phase was cut off; null: the phase begins. `graph` must then be the checkpoint's.
   const Checkpoint* resume = nullptr;
 };

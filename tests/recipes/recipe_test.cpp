@@ -269,6 +269,10 @@ INSTANTIATE_TEST_SUITE_P(
                   "r.toml:4: [train] epochs: expected a whole number >= 0 and <= 1000000, got 1.5; write epochs = 2"},
         BadRecipe{kModel + "[qat]\nepochs = 2\nstart = 2\n",
                   "r.toml:5: [qat] start: 2 of 2 epochs in float leave none with quantizers; write start = 1"},
+        BadRecipe{kModel + "[train]\nloss = \"mse\"\n[qat]\ndistill = 0.5\n",
+                  "r.toml:6: [qat] distill: needs [train] loss = \"cross_entropy\""},
+        BadRecipe{kModel + "[qat]\ntemperature = 0\n",
+                  "r.toml:4: [qat] temperature: expected a number > 0, got 0; write temperature = 4"},
         BadRecipe{kModel + "[qat]\nfreeze_observers_at = 1.5\n",
                   "r.toml:4: [qat] freeze_observers_at: expected a number >= 0 and <= 1, got 1.5; write "
                   "freeze_observers_at = 0.8"},

@@ -10,6 +10,7 @@
 #include "detent/quant/kinds/qat_product.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/recipes/model_builder.h"
+#include "detent/recipes/run.h"
 #include "tests/train/tiny_run.h"
 
 namespace detent::train {
@@ -214,6 +215,33 @@ TEST(QatRuns, AreExactAfterAnySchedule) {
       EXPECT_TRUE(read_text(folder / "one" / file) == read_text(folder / "three" / file)) << file;
     }
   }
+}
+
+TEST(QatRuns, LearnFromTheFloatModel) {
+  const TempFolder folder;
+  const std::vector<std::string> plain{"quantize.compare_static=[]", "train.epochs=4"};
+  std::vector<std::string> distilled = plain;
+  distilled.insert(distilled.end(), {"qat.distill=0.7", "qat.temperature=2"});
+  const Metrics without = run_at(folder, "without", 2, plain);
+  const Metrics one = run_at(folder, "one", 1, distilled);
+  run_at(folder, "three", 3, distilled);
+  EXPECT_EQ(one.int8->verify.codes_mismatched, 0);
+  for (const std::string file : {"fp32.h5", "qat.h5", "int8.h5"}) {
+    EXPECT_TRUE(read_text(folder / "one" / file) == read_text(folder / "three" / file)) << file;
+  }
+  EXPECT_TRUE(read_text(folder / "one/fp32.h5") == read_text(folder / "without/fp32.h5"));
+  EXPECT_FALSE(read_text(folder / "one/qat.h5") == read_text(folder / "without/qat.h5"));
+
+  // From a model file, whose float model is not trained again, the same teacher teaches the same.
+  Reporter silent;
+  distilled = {"qat.distill=0.7",         "qat.temperature=2",
+               "data.train_examples=300", "data.test_examples=100",
+               "data.augment=affine",     "train.batch=64",
+               "quantize.calibration=64", "model.file=" + (folder / "one/fp32.h5").string()};
+  run(parse_recipe("", "tiny.toml", distilled), {.data = folder / "digits", .out = folder / "later"}, silent);
+  distilled.back() = "model.file=" + (folder / "later/fp32.h5").string();
+  run(parse_recipe("", "tiny.toml", distilled), {.data = folder / "digits", .out = folder / "again"}, silent);
+  EXPECT_TRUE(read_text(folder / "later/qat.h5") == read_text(folder / "again/qat.h5"));
 }
 
 TEST(QatRuns, ReestimateBatchNormsAndTellWhatItGained) {
