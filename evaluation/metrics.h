@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/verify.h"
 #include "detent/optim/grad_scaler.h"
 #include "detent/quant/methods/method.h"
@@ -41,6 +42,7 @@ struct Int8Result {
   double seconds = 0.0;  ///< of quantization-aware training, or of calibration
   std::int64_t model_bytes = 0;
   VerifyReport verify = {};
+  std::optional<Calibration> calibration = {};  ///< that its ranges, or those that QAT began with, come from
   std::vector<quant::RangeReport> ranges = {};  ///< what its ranges do to training examples
 };
 

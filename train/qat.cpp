@@ -61,13 +61,13 @@ nn::Graph train_in_float(const QatRun& run, const nn::Graph& graph, TrainResult&
   return copy;
 }
 
-nn::Graph prepare(const QatRun& run, const nn::Graph& graph) {
+nn::Graph prepare(const QatRun& run, const nn::Graph& graph, std::optional<evaluation::Calibration>& calibration) {
   const quant::QConfigMapping mapping = run.settings.qconfig_mapping();
   nn::Graph prepared = quant::prepare_qat(graph, mapping, run.kinds);
   if (run.settings.qat.calibrate_first) {
     nn::Graph calibrated = quant::prepare(graph, mapping, run.kinds);
-    evaluation::calibrate(calibrated, run.data.train, run.data.normalization, run.settings.quantize.calibration,
-                          run.options.seed, run.reporter);
+    calibration = evaluation::calibrate(calibrated, run.data.train, run.data.normalization,
+                                        run.settings.quantize.calibration, run.options.seed, run.reporter);
     quant::adopt_ranges(prepared, calibrated);
   }
   return prepared;
@@ -98,7 +98,9 @@ TrainPhase qat_phase(const QatRun& run, nn::Graph& prepared) {
 
 QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
   TrainResult in_float;
-  QatTrained result{.prepared = prepare(run, train_in_float(run, graph, in_float)), .trained = {}};
+  std::optional<evaluation::Calibration> calibration;
+  QatTrained result{.prepared = prepare(run, train_in_float(run, graph, in_float), calibration), .trained = {}};
+  result.calibration = std::move(calibration);
   const QatSchedule schedule = schedule_of(run, result.prepared);
   QatRun quantized = run;
   quantized.options.checkpoint = in_float.writes_checkpoints ? run.options.checkpoint : std::filesystem::path();

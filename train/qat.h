@@ -1,5 +1,6 @@
 #pragma once
 
+#include "detent/evaluation/evaluate.h"
 #include "detent/quant/kinds/kind.h"
 #include "detent/train/run_data.h"
 #include "detent/train/train.h"
@@ -41,6 +42,7 @@ TrainPhase qat_phase(const QatRun& run, nn::Graph& prepared);
 struct QatTrained {
   nn::Graph prepared;   ///< with observers frozen
   TrainResult trained;  ///< of the epochs in float and those with quantizers together
+  std::optional<evaluation::Calibration> calibration = {};  ///< with calibrate_first
 };
 /// Trains a copy of the float graph `graph`, its teacher with [qat] distill, as [qat] says: `start` epochs in float, by
 /// the same schedule of the learning rate; then prepared for int8, with the ranges of a calibration where

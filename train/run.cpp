@@ -17,6 +17,7 @@
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
 #include "detent/report/profile_table.h"
+#include "detent/report/ranges_table.h"
 #include "detent/train/batches.h"
 #include "detent/train/output_folder.h"
 #include "detent/train/qat.h"
@@ -193,9 +194,10 @@ nn::Graph train_float(Run& run) {
   return graph;
 }
 
-nn::Graph train_for_int8(Run& run, const nn::Graph& graph) {
+nn::Graph train_for_int8(Run& run, const nn::Graph& graph, evaluation::Int8Result& int8) {
   const QatRun qat{run.settings, run.parts.kinds, run.data, run.train_options(), run.reporter};
   QatTrained result = train_qat(qat, graph);
+  int8.calibration = std::move(result.calibration);
   report_validation(run, result.prepared, "qat");
   run.metrics.qat = evaluation::TrainedResult{.test_accuracy = test_accuracy(run, result.prepared),
                                               .train_seconds = result.trained.seconds,
@@ -221,8 +223,8 @@ nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::Qua
   nn::Graph prepared = prepare_statically(graph, run.settings.qconfig_mapping(weights), improve, run.parts.kinds);
   const auto calibrate = has(improve, quant::Improvement::BiasCorrection) ? &evaluation::calibrate_and_correct_biases
                                                                           : &evaluation::calibrate;
-  calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration, run.options.seed,
-            run.reporter);
+  result.calibration = calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
+                                 run.options.seed, run.reporter);
   quant::freeze_observers(prepared);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return prepared;
@@ -249,6 +251,11 @@ evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, c
   return result;
 }
 
+void tell_ranges(Run& run) {
+  run.reporter.message("ranges and channels of int8, on training examples that did not set them:\n" +
+                       report::ranges_table(run.metrics.int8->ranges));
+}
+
 void make_int8(Run& run, const nn::Graph& graph) {
   const QuantizeSettings& quantize = run.settings.quantize;
   if (quantize.method == quant::Method::None) {
@@ -256,14 +263,16 @@ void make_int8(Run& run, const nn::Graph& graph) {
   }
   evaluation::Int8Result result{.name = "int8", .method = quantize.method, .weights = quant::to_text(quantize.weights)};
   if (quantize.method == quant::Method::Qat) {
-    const nn::Graph prepared = train_for_int8(run, graph);
+    const nn::Graph prepared = train_for_int8(run, graph, result);
     run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+    tell_ranges(run);
     return;
   }
   result.improve = quantize.improve;
   const nn::Graph prepared = quantize_statically(run, graph, quantize.weights, quantize.improve, result);
   save(run, prepared, "qat", "prepared.h5");
   run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+  tell_ranges(run);
   if (!quantize.improve.empty()) {
     evaluation::Int8Result plain{
         .name = "static, not improved", .method = quantize.method, .weights = quant::to_text(quantize.weights)};
