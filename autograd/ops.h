@@ -104,6 +104,9 @@ Variable dropout(const Variable& x, double p, const RandomStream& random);
 /// The mean over rows of -sum_k t_k log softmax(logits)_k, where t is 1 - smoothing + smoothing / K at the label and
 /// smoothing / K elsewhere. logits [N, K]; labels s32 [N], throws Error for a label outside [0, K).
 Variable cross_entropy(const Variable& logits, const Tensor& labels, double label_smoothing = 0.0);
+/// T^2 times the mean over rows of KL(softmax(target / T) || softmax(logits / T)), T = temperature > 0: knowledge
+/// distillation. logits and target [N, K], of one type; the target, another model's logits, has no gradient.
+Variable distillation(const Variable& logits, const Tensor& target, double temperature);
 /// mean((prediction - target)^2)
 Variable mean_squared_error(const Variable& prediction, const Tensor& target);
 /// mean(max(0, 1 - prediction * t)^2), t = +1 at the label and -1 elsewhere. prediction [N, K]; labels s32 [N].

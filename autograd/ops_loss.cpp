@@ -53,6 +53,35 @@ Variable cross_entropy(const Variable& given, const Tensor& labels, double label
                      });
 }
 
+Variable distillation(const Variable& given, const Tensor& target, double temperature) {
+  const Variable logits = real_input("distillation", given);
+  check(logits.shape().rank() == 2 && logits.value().elements() > 0, "distillation: expected logits [N, K], got ",
+        logits.shape());
+  check_operand("distillation", "target", target, logits.shape(), logits.dtype());
+  Tape& tape = logits.tape();
+  const std::int64_t rows = logits.shape()[0], classes = logits.shape()[1];
+  Tensor probabilities = tape.empty(logits.shape(), logits.dtype());
+  Tensor target_probabilities = tape.empty(logits.shape(), logits.dtype());
+  const double loss = dispatch_real("distillation", logits.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    return kernels::distillation_forward(pointer<T>(logits.value()), pointer<T>(target), rows, classes, temperature,
+                                         pointer<T>(probabilities), pointer<T>(target_probabilities));
+  });
+  // L = T^2/N sum_n sum_k q_nk log(q_nk / p_nk), p = softmax(z / T)  =>  dz = dL T (p - q) / N
+  return tape.record("distillation", scalar_of(tape, logits.dtype(), loss), {logits},
+                     [rows, classes, temperature, probabilities, target_probabilities](Backward& bw) {
+                       bw.grad(0, [&] {
+                         Tensor dx = Tensor::empty(probabilities.shape(), probabilities.dtype(), bw.arena());
+                         dispatch_real("distillation", dx.dtype(), [&](auto zero) {
+                           using T = decltype(zero);
+                           kernels::distillation_backward(pointer<T>(probabilities), pointer<T>(target_probabilities),
+                                                          rows, classes, temperature, bw.dy().item(), pointer<T>(dx));
+                         });
+                         return dx;
+                       });
+                     });
+}
+
 Variable mean_squared_error(const Variable& given, const Tensor& target) {
   const Variable prediction = real_input("mean_squared_error", given);
   Tape& tape = prediction.tape();

@@ -1,5 +1,6 @@
 #include "detent/recipes/bench.h"
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,7 +12,7 @@
 namespace detent::cli {
 namespace {
 
-const std::vector<std::string> kBenchmarks{"step", "infer"};
+const std::vector<std::string> kBenchmarks{"step", "infer", "calibrate"};
 
 /// "56x56x1"
 Shape image_of(const std::string& text) {
@@ -32,12 +33,13 @@ Shape image_of(const std::string& text) {
 
 int bench(const Arguments& arguments) {
   const std::string what = arguments.positionals()[0];
-  check(what == "step" || what == "infer", "bench: unknown benchmark '", what, "'", hint(what, kBenchmarks),
-        " `detent bench --help` lists them");
+  check(std::ranges::find(kBenchmarks, what) != kBenchmarks.end(), "bench: unknown benchmark '", what, "'",
+        hint(what, kBenchmarks), " `detent bench --help` lists them");
   const auto model = arguments.text("model");
   check(model.has_value(), "bench: --model is missing; for example: detent bench ", what, " --model mnist-cnn");
-  check(what == "infer" || !model->ends_with(".h5"), "bench step: --model: expected a recipe, got the model file '",
-        *model, "'; a step is of a recipe, and detent bench infer takes model files");
+  check(what == "infer" || !model->ends_with(".h5"), "bench ", what,
+        ": --model: expected a recipe, got the model file '", *model, "'; a ", what,
+        " is of a recipe, and detent bench infer takes model files");
   const auto image_text = arguments.text("image");
   const std::optional<Shape> image = image_text ? std::optional(image_of(*image_text)) : std::nullopt;
   const recipes::BenchOptions options{.model = *model,
@@ -47,8 +49,16 @@ int bench(const Arguments& arguments) {
                                       .threads = threads_of(arguments),
                                       .runs = arguments.whole("runs", 0, 1, 1'000'000),
                                       .profile = arguments.has("profile")};
-  check(what == "step" || !options.profile, "bench infer: --profile measures training steps; use bench step");
+  check(what == "step" || !options.profile, "bench ", what, ": --profile measures training steps; use bench step");
   ConsoleReporter reporter(true);
+  if (what == "calibrate") {
+    check(!arguments.text("precision"),
+          "bench calibrate: --precision: a calibration pass computes in fp32; leave it out");
+    recipes::CalibrationBench bench;
+    in_pool(arguments, [&] { bench = recipes::bench_calibrate(options, reporter); });
+    print(arguments.has("json") ? report::json_text(recipes::to_json(bench)) : recipes::to_text(bench));
+    return 0;
+  }
   recipes::BenchResult result;
   in_pool(arguments, [&] {
     result = what == "step" ? recipes::bench_step(options, reporter) : recipes::bench_infer(options, reporter);
@@ -62,13 +72,14 @@ int bench(const Arguments& arguments) {
 Command bench_command() {
   return {
       .spec = {.name = "bench",
-               .positionals = "step|infer",
+               .positionals = "step|infer|calibrate",
                .min_positionals = 1,
                .max_positionals = 1,
-               .summary = "Time a training step or inference, beside the processor's peak",
+               .summary = "Time a training step, inference or a calibration pass",
                .example = "detent bench step --model mnist-cnn --precision qat --batch 128 --threads 2\n"
                           "detent bench step --model my.toml --precision bf16 --profile\n"
-                          "detent bench infer --model runs/mnist-cnn/int8.h5 --precision int8 --batch 1 --json",
+                          "detent bench infer --model runs/mnist-cnn/int8.h5 --precision int8 --batch 1 --json\n"
+                          "detent bench calibrate --model mnist-cnn",
                .options = {{"model", "MODEL", "A recipe, by name or file; for infer also a model file (*.h5)"},
                            {"precision", "TYPE", "step: fp32, bf16, fp16 or qat; infer: fp32 or int8 (default: fp32)"},
                            {"image", "HxWxC", "Size of the images of a recipe (default: that of its data)"},

@@ -12,6 +12,7 @@
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
 #include "detent/report/metrics_table.h"
+#include "detent/report/ranges_table.h"
 #include "detent/runtime/summary.h"
 
 namespace detent::cli {
@@ -44,6 +45,7 @@ struct Shown {
   std::string summary = {};
   nlohmann::json graph = {};
   std::vector<Row> rows = {};
+  std::vector<std::pair<std::string, quant::ChannelReport>> channels = {};  // of weights
 };
 
 Shown show(const std::string& file) {
@@ -72,6 +74,10 @@ Shown show(const std::string& file) {
   for (const nn::Graph::Node& node : graph.nodes()) {
     for (const nn::Slot& slot : node.owns_module() ? node.module->slots() : std::vector<nn::Slot>()) {
       shown.rows.push_back(row_of(node.name + "." + slot.name, *slot.tensor));
+    }
+    const auto channels = node.owns_module() ? quant::weight_channels(*node.module) : std::nullopt;
+    if (channels) {
+      shown.channels.emplace_back(node.name, *channels);
     }
   }
   return shown;
@@ -106,7 +112,7 @@ std::string for_people(const Shown& shown, const std::string& file) {
                         text_of(row.tensor.shape()),
                         report::with_separators(static_cast<std::int64_t>(row.tensor.bytes())), row.min, row.max);
   }
-  return text;
+  return shown.channels.empty() ? text : text + "\n" + report::weight_table(shown.channels);
 }
 
 nlohmann::json for_programs(const Shown& shown, const std::string& file) {
@@ -116,7 +122,8 @@ nlohmann::json for_programs(const Shown& shown, const std::string& file) {
                       {"parameters", shown.parameters},
                       {"graph", shown.graph},
                       {"attributes", nlohmann::json::object()},
-                      {"tensors", nlohmann::json::array()}};
+                      {"tensors", nlohmann::json::array()},
+                      {"weight_channels", nlohmann::json::array()}};
   for (const auto& [name, value] : shown.model.attributes) {
     std::visit([&, key = name](const auto& plain) { json["attributes"][key] = plain; }, value);
   }
@@ -128,6 +135,10 @@ nlohmann::json for_programs(const Shown& shown, const std::string& file) {
                                {"bytes", row.tensor.bytes()},
                                {"min", row.min},
                                {"max", row.max}});
+  }
+  for (const auto& [name, channels] : shown.channels) {
+    json["weight_channels"].push_back(report::to_json(channels));
+    json["weight_channels"].back()["name"] = name;
   }
   return json;
 }

@@ -13,17 +13,24 @@
 namespace detent::evaluation {
 namespace {
 
-// Runs `graph` on the first `count` examples of `order`.
-void infer_examples(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
-                    std::vector<std::int64_t> order, std::int64_t count, Reporter& reporter,
-                    const nn::Graph::Tap& tap = {}) {
+// Runs `graph` on the first `count` examples of `order`; calls `after_batch` with how many it has seen.
+void infer_examples(
+    nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
+    std::vector<std::int64_t> order, std::int64_t count, Reporter& reporter, const nn::Graph::Tap& tap = {},
+    const std::function<void(std::int64_t seen)>& after_batch = [](std::int64_t) {}) {
   order.resize(static_cast<std::size_t>(std::min(count, dataset.size())));
   Arena arena;
+  std::int64_t seen = 0;
   for_each_batch(dataset.subset(order), normalization, "calibrate", reporter, [&](const data::Batch& batch) {
     nn::Tape tape(&arena, nn::Tape::Mode::Inference);
     nn::Context context{.tape = tape};
     graph.forward(context, tape.constant(batch.examples), tap);
+    after_batch(seen += batch.size());
   });
+}
+
+double width_with_zero(const MinMax& range) {
+  return range.empty() ? 0.0 : std::max(double{range.max}, 0.0) - std::min(double{range.min}, 0.0);
 }
 
 std::int64_t count_not_finite(const Tensor& logits) {
@@ -107,9 +114,9 @@ VerifyReport verify(const nn::Graph& prepared, const runtime::Model& int8, const
   return verifier.report();
 }
 
-void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
-               std::int64_t examples, std::uint64_t seed, Reporter& reporter) {
-  infer_examples(prepared, train, normalization, data::shuffled_order(train.size(), seed, 0), examples, reporter);
+double Calibration::Growth::share() const {
+  const double width = width_with_zero(before);
+  return width == 0.0 ? 0.0 : (width_with_zero(after) - width) / width;
 }
 
 nn::Graph adaround(const nn::Graph& graph, const quant::QConfigMapping& mapping, const data::Dataset& train,
@@ -121,11 +128,38 @@ nn::Graph adaround(const nn::Graph& graph, const quant::QConfigMapping& mapping,
   return quant::adaround(graph, mapping, run, kinds);
 }
 
-void calibrate_and_correct_biases(nn::Graph& prepared, const data::Dataset& train,
-                                  const data::Normalization& normalization, std::int64_t examples, std::uint64_t seed,
-                                  Reporter& reporter) {
-  quant::calibrate_and_correct_biases(
-      prepared, [&](nn::Graph& graph) { calibrate(graph, train, normalization, examples, seed, reporter); });
+Calibration calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+                      std::int64_t examples, std::uint64_t seed, Reporter& reporter) {
+  Calibration calibration{.examples = std::min(examples, train.size())};
+  const std::int64_t batches = (calibration.examples + kEvaluationBatch - 1) / kEvaluationBatch;
+  const std::int64_t first = (batches - std::max<std::int64_t>(1, batches / 4)) * kEvaluationBatch;
+  infer_examples(prepared, train, normalization, data::shuffled_order(train.size(), seed, 0), examples, reporter, {},
+                 [&](std::int64_t seen) {
+                   if (seen == first) {
+                     calibration.last = calibration.examples - first;
+                     for (const quant::RangeReport& report : quant::range_reports(prepared)) {
+                       calibration.growths.push_back({.name = report.name, .before = report.range, .after = {}});
+                     }
+                   }
+                 });
+  if (!calibration.growths.empty()) {
+    const std::vector<quant::RangeReport> reports = quant::range_reports(prepared);
+    for (std::size_t i = 0; i < reports.size(); ++i) {
+      calibration.growths[i].after = reports[i].range;
+    }
+  }
+  return calibration;
+}
+
+Calibration calibrate_and_correct_biases(nn::Graph& prepared, const data::Dataset& train,
+                                         const data::Normalization& normalization, std::int64_t examples,
+                                         std::uint64_t seed, Reporter& reporter) {
+  std::optional<Calibration> calibration;
+  quant::calibrate_and_correct_biases(prepared, [&](nn::Graph& graph) {
+    Calibration run = calibrate(graph, train, normalization, examples, seed, reporter);
+    calibration = calibration ? calibration : std::optional(std::move(run));
+  });
+  return *calibration;
 }
 
 std::vector<quant::RangeReport> measure_ranges(nn::Graph& prepared, const data::Dataset& train,

@@ -63,14 +63,27 @@ Evaluation evaluate(const runtime::Model& model, const data::Dataset& dataset, c
 VerifyReport verify(const nn::Graph& prepared, const runtime::Model& int8, const data::Dataset& dataset,
                     const data::Normalization& normalization, Reporter& reporter);
 
+/// How the ranges of a calibration came to stand.
+struct Calibration {
+  std::int64_t examples = 0;  ///< that were seen
+  std::int64_t last = 0;  ///< of them the last ones, in whole batches about a quarter, over which growth is measured
+  struct Growth {
+    std::string name = {};  ///< of the module
+    MinMax before = {};     ///< its range before the last examples
+    MinMax after = {};
+    double share() const;  ///< by how much of its width it grew
+  };
+  std::vector<Growth> growths = {};  ///< of every quantizer, in running order; empty where there was one batch alone
+};
+
 /// Runs `prepared` on the first `examples` of the training order of `seed`, so that it observes its ranges.
-void calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
-               std::int64_t examples, std::uint64_t seed, Reporter& reporter);
+Calibration calibrate(nn::Graph& prepared, const data::Dataset& train, const data::Normalization& normalization,
+                      std::int64_t examples, std::uint64_t seed, Reporter& reporter);
 
 /// The same, then freezes the ranges and corrects biases on the same examples: quant/methods/bias_correction.h.
-void calibrate_and_correct_biases(nn::Graph& prepared, const data::Dataset& train,
-                                  const data::Normalization& normalization, std::int64_t examples, std::uint64_t seed,
-                                  Reporter& reporter);
+Calibration calibrate_and_correct_biases(nn::Graph& prepared, const data::Dataset& train,
+                                         const data::Normalization& normalization, std::int64_t examples,
+                                         std::uint64_t seed, Reporter& reporter);
 
 /// `graph` with weights rounded on the same examples: quant/methods/adaround.h.
 nn::Graph adaround(const nn::Graph& graph, const quant::QConfigMapping& mapping, const data::Dataset& train,

@@ -13,6 +13,9 @@ constexpr double kHighLoss = 100.0;         // no loss of a network that learns 
 constexpr double kAbsurdLoss = 1e6;
 constexpr double kGrossDrop = 0.10;    // of accuracy; half of it is told
 constexpr double kMuchClipped = 0.02;  // of the values that are not zero
+constexpr double kDeadShare = 0.25;    // of a layer's channels: a few do no harm
+constexpr double kMuchGrowth = 0.10;   // of a range's width
+constexpr std::size_t kNamedChannels = 4;
 
 // Accuracies differ by chance: by up to 1 / sqrt(examples) often, by twice that hardly ever.
 double gross_drop(const Int8Result& model) {
@@ -47,16 +50,83 @@ void find_in_accuracy(std::vector<Finding>& findings, const Int8Result& model, c
   }
 }
 
+std::string mend_of_clipping(const Int8Result& model) {
+  return model.method == quant::Method::Static
+             ? "raise [quantize] calibration, or write activations = \"uint8 min-max\""
+             : "lower [qat] learning_rate, or freeze_observers_at later";
+}
+
+// "3, 7, 12 and 90 more"
+std::string list_of(const std::vector<std::int64_t>& channels) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(channels.size(), kNamedChannels); ++i) {
+    text += (i == 0 ? "" : ", ") + std::to_string(channels[i]);
+  }
+  return channels.size() > kNamedChannels ? fmt::format("{} and {} more", text, channels.size() - kNamedChannels)
+                                          : text;
+}
+
+std::string outliers_text(const quant::ChannelReport& channels) {
+  return fmt::format(
+      "{} of {} channels ({}) reach more than {:g} times as far as the median one, up to {:.4g} against "
+      "{:.4g}",
+      channels.outliers.size(), channels.count, list_of(channels.outliers), quant::kOutlierRatio, channels.largest,
+      channels.median);
+}
+
+void find_in_channels(std::vector<Finding>& findings, const Int8Result& model) {
+  for (const quant::RangeReport& report : model.ranges) {
+    const std::string where = model.name + ": " + report.name + ": ";
+    if (!report.channels.outliers.empty()) {
+      findings.push_back({where + outliers_text(report.channels) +
+                          "; they share one scale: train with weight_decay, or give the layer a range rule that clips "
+                          "(\"uint8 mse\" in [quantize.layers])"});
+    }
+    if (report.shares_weight_scale && !report.weights.outliers.empty()) {
+      findings.push_back({where + "weights: " + outliers_text(report.weights) +
+                          "; they share one scale: write weights = \"int8 per-channel\""});
+    }
+    const auto is_much = [](const quant::ChannelReport& channels) {
+      return static_cast<double>(channels.dead.size()) > kDeadShare * static_cast<double>(channels.count);
+    };
+    if (report.is_product && is_much(report.weights)) {
+      findings.push_back(
+          {where + fmt::format("the weights of {} of {} channels ({}) are all 0; lower weight_decay or "
+                               "learning_rate, or make the layer narrower",
+                               report.weights.dead.size(), report.weights.count, list_of(report.weights.dead))});
+    } else if (report.is_product && is_much(report.channels) &&
+               report.channels.dead.size() < static_cast<std::size_t>(report.channels.count)) {
+      findings.push_back(
+          {where + fmt::format("{} of {} channels ({}) are always 0; lower learning_rate, or make the "
+                               "layer narrower",
+                               report.channels.dead.size(), report.channels.count, list_of(report.channels.dead))});
+    }
+  }
+}
+
+void find_in_calibration(std::vector<Finding>& findings, const Int8Result& model) {
+  for (const Calibration::Growth& growth : model.calibration->growths) {
+    if (growth.share() > kMuchGrowth) {
+      findings.push_back(
+          {fmt::format("{}: {}: its range still grew by {:.0f} % over the last {} of {} calibration "
+                       "examples; set [quantize] calibration to {} or more",
+                       model.name, growth.name, 100.0 * growth.share(), model.calibration->last,
+                       model.calibration->examples, 2 * model.calibration->examples)});
+    }
+  }
+}
+
 void find_in_ranges(std::vector<Finding>& findings, const Int8Result& model) {
   for (const quant::RangeReport& report : model.ranges) {
     const MinMax& seen = report.measured.seen;
     const std::string ranges = fmt::format("its range is [{:.4g}, {:.4g}], training examples reach [{:.4g}, {:.4g}]",
                                            report.range.min, report.range.max, seen.min, seen.max);
     if (report.measured.codes.min == report.measured.codes.max) {
-      findings.push_back({fmt::format("{}: {}: all values become one code; {}", model.name, report.name, ranges)});
+      findings.push_back({fmt::format("{}: {}: all values become one code; {}; lower learning_rate, or set clip_norm",
+                                      model.name, report.name, ranges)});
     } else if (report.measured.clipped_share() > kMuchClipped) {
-      findings.push_back({fmt::format("{}: {}: {:.1f} % of the values are clipped; {}", model.name, report.name,
-                                      100.0 * report.measured.clipped_share(), ranges)});
+      findings.push_back({fmt::format("{}: {}: {:.1f} % of the values are clipped; {}; {}", model.name, report.name,
+                                      100.0 * report.measured.clipped_share(), ranges, mend_of_clipping(model))});
     }
   }
 }
@@ -84,6 +154,7 @@ std::vector<Finding> findings_of(const CheckSettings& check, const Metrics& metr
   if (metrics.int8) {
     const bool may_fail = !check.max_drop;
     find_in_model(*metrics.int8, may_fail);
+    find_in_channels(findings, *metrics.int8);
     if (metrics.not_improved) {
       find_in_accuracy(findings, *metrics.int8, metrics.not_improved->name, metrics.not_improved->test_accuracy,
                        may_fail);
@@ -91,6 +162,12 @@ std::vector<Finding> findings_of(const CheckSettings& check, const Metrics& metr
     for (const Int8Result& variant : metrics.variants) {
       find_in_accuracy(findings, *metrics.int8, variant.name, variant.test_accuracy, may_fail);
       find_in_model(variant, false);
+    }
+    // Static models of one float model see the same values: one of them is enough.
+    if (metrics.int8->calibration) {
+      find_in_calibration(findings, *metrics.int8);
+    } else if (!metrics.variants.empty() && metrics.variants[0].calibration) {
+      find_in_calibration(findings, metrics.variants[0]);
     }
   }
   return findings;

@@ -20,7 +20,7 @@ struct Finding {
 };
 /// What a finished run shows: training that has learned nothing, an absurd loss, int8 models far below the float one
 /// (gross unless `check` has a max_drop of its own) or QAT far below static ones, quantizers that clip much or give one
-/// code alone.
+/// code alone, ranges that still grew as calibration ended, channels that reach far beyond the others or are always 0.
 std::vector<Finding> findings_of(const CheckSettings& check, const Metrics& metrics);
 /// Adds their texts to the warnings.
 void add_findings(const CheckSettings& check, Metrics& metrics);

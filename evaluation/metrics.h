@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/verify.h"
 #include "detent/optim/grad_scaler.h"
 #include "detent/quant/methods/method.h"
@@ -11,6 +12,12 @@
 #include "detent/quant/quantizers/measure.h"
 
 namespace detent::evaluation {
+
+/// What became of a trained model when its batch-norm statistics were taken anew.
+struct Reestimation {
+  std::int64_t batches = 0;
+  double accuracy_before = 0.0, accuracy_after = 0.0;  ///< on the test set
+};
 
 /// The float model, or the one in quantization-aware training.
 struct TrainedResult {
@@ -22,6 +29,7 @@ struct TrainedResult {
   std::int64_t steps = 0;                               ///< of training
   bool was_trained_before = false;                      ///< its weights came from a file
   double loss = 0.0;                                    ///< of the last step
+  std::optional<Reestimation> reestimation = {};        ///< of batch-norm statistics, if it was asked for
 };
 
 /// An int8 model.
@@ -34,6 +42,7 @@ struct Int8Result {
   double seconds = 0.0;  ///< of quantization-aware training, or of calibration
   std::int64_t model_bytes = 0;
   VerifyReport verify = {};
+  std::optional<Calibration> calibration = {};  ///< that its ranges, or those that QAT began with, come from
   std::vector<quant::RangeReport> ranges = {};  ///< what its ranges do to training examples
 };
 

@@ -25,8 +25,6 @@ constexpr double kSeconds = 2.0;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-double process_cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-
 std::int64_t peak_resident_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -38,6 +36,8 @@ std::string mebibytes(std::int64_t bytes) {
 }
 
 }  // namespace
+
+double process_cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 double BenchResult::percentile(double share) const {
   const auto place = static_cast<std::size_t>(share * static_cast<double>(seconds.size()));

@@ -62,6 +62,32 @@ BenchResult bench_step(const BenchOptions& options, evaluation::Reporter& report
 /// is no int8 model yet, with ranges observed on the random data. Throws as bench_step.
 BenchResult bench_infer(const BenchOptions& options, evaluation::Reporter& reporter);
 
+/// How long a calibration pass takes with each range rule of activations.
+struct CalibrationBench {
+  std::string model = {};
+  std::int64_t batch = 0;
+  int threads = 0;
+  std::int64_t runs = 0;
+  struct Rule {
+    std::string range;   ///< "percentile 99.9"
+    double seconds;      ///< the median pass over the batch, by the clock ...
+    double cpu_seconds;  ///< ... and in processor time, all threads together
+  };
+  std::vector<Rule> rules = {};  ///< the first is min-max, which sees no values
+  /// How much more processor time a pass takes than with min-max: 0.1 for a tenth.
+  double cost(std::size_t rule) const;
+};
+/// Passes of a calibrating graph of a recipe over one batch (by default that of `detent run`), with min-max and with
+/// the rules that see values, turn by turn. Throws as bench_step.
+CalibrationBench bench_calibrate(const BenchOptions& options, evaluation::Reporter& reporter);
+/// what, model, batch, threads, runs, rules [{range, median_ms, cpu_ms, cost}].
+nlohmann::json to_json(const CalibrationBench& bench);
+/// The same for people.
+std::string to_text(const CalibrationBench& bench);
+
+/// Of the process so far, all threads together.
+double process_cpu_seconds();
+
 /// Runs `work` to warm up (3 times, and 0.2 s unless `runs` are given), calls `when_warm`, then times `work`: fills
 /// seconds, cpu_seconds, peak_memory_bytes.
 void time_runs(

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "detent/core/error.h"
 #include "detent/core/utf8.h"
@@ -171,6 +172,55 @@ void read(SectionReader in, QuantizeSettings& quantize) {
   }
 }
 
+// "2 epochs", "600 steps"
+std::optional<Moment> moment_of(const std::string& text) {
+  std::int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view unit(end, text.data() + text.size());
+  if (error != std::errc() || count < 0 || count > std::int64_t{1} << 53) {
+    return std::nullopt;
+  }
+  if (unit == " epochs" || unit == " epoch") {
+    return Moment(static_cast<double>(count), Moment::Unit::Epochs);
+  }
+  return unit == " steps" || unit == " step" ? std::optional(Moment(static_cast<double>(count), Moment::Unit::Steps))
+                                             : std::nullopt;
+}
+
+void read_moment(SectionReader& in, std::string_view key, Moment& moment) {
+  const toml::node* const node = in.find(key);
+  const auto text = node == nullptr ? std::nullopt : node->value_exact<std::string>();
+  if (!text) {
+    in.number(key, moment.value, kShare);
+    return;
+  }
+  const std::optional<Moment> read = moment_of(*text);
+  if (!read) {
+    in.fail_expected(key, *node, "a share of the steps, epochs or steps", "0.8, \"2 epochs\" or \"600 steps\"");
+  }
+  moment = *read;
+}
+
+void read(SectionReader in, QatSettings& qat, const TrainSettings& train) {
+  describe(in, qat);
+  in.done();
+  if (qat.distill > 0.0 && train.loss != LossKind::CrossEntropy) {
+    in.fail_key("distill", *in.find("distill"), "needs [train] loss = \"cross_entropy\"");
+  }
+  if (qat.start >= qat.epochs) {
+    in.fail_key("start", *(in.find("start") != nullptr ? in.find("start") : in.find("epochs")),
+                fmt::format("{} of {} epochs in float leave none with quantizers; write start = {}", qat.start,
+                            qat.epochs, qat.epochs - 1));
+  }
+  const auto check_moment = [&](const char* key, const Moment& moment) {
+    if (moment.unit == Moment::Unit::Epochs && moment.value > static_cast<double>(qat.epochs)) {
+      in.fail_key(key, *in.find(key), fmt::format("{:.0f} epochs are more than epochs = {}", moment.value, qat.epochs));
+    }
+  };
+  check_moment("freeze_observers_at", qat.freeze_observers_at);
+  check_moment("freeze_batch_norm_at", qat.freeze_batch_norm_at);
+}
+
 void read_checks(SectionReader in, Recipe& recipe) {
   describe(in, recipe.check);
   if (in.table() != nullptr) {
@@ -228,6 +278,9 @@ void read_normalize(SectionReader& in, std::optional<data::Normalization>& norma
   table.number("std", normalize->std, kPositive);
   table.done();
 }
+
+void read_freeze_observers_at(SectionReader& in, Moment& moment) { read_moment(in, "freeze_observers_at", moment); }
+void read_freeze_batch_norm_at(SectionReader& in, Moment& moment) { read_moment(in, "freeze_batch_norm_at", moment); }
 
 void read_data_name(SectionReader& in, std::optional<std::string>& name) {
   if (in.find("name") != nullptr) {
@@ -307,7 +360,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
   recipe.train.epochs = recipe.model.file.empty() ? recipe.train.epochs : 0;
   read(open("train"), recipe.train);
   read(open("quantize"), recipe.quantize);
-  read(open("qat"), recipe.qat);
+  read(open("qat"), recipe.qat, recipe.train);
   read(open("convert"), recipe.convert);
   read_checks(open("check"), recipe);
   return recipe;

@@ -25,6 +25,8 @@ void read_augment(SectionReader& in, data::Augmentation& augment);
 void read_weights(SectionReader& in, quant::QuantizerSpec& weights);
 void read_activations(SectionReader& in, quant::QuantizerSpec& activations);
 void read_layer_settings(SectionReader& in, std::vector<train::LayerSettings>& layers);
+void read_freeze_observers_at(SectionReader& in, train::Moment& moment);
+void read_freeze_batch_norm_at(SectionReader& in, train::Moment& moment);
 
 template <typename Section>
 void describe(Section& in, train::DataSettings& data) {
@@ -104,10 +106,22 @@ void describe(Section& in, train::QatSettings& qat) {
                                               {"current", quant::RangeUse::Current}};
   in.whole("epochs", qat.epochs, kSomeEpochs, "of quantization-aware training");
   in.number("learning_rate", qat.learning_rate, kPositive, "at its highest");
-  in.number("freeze_observers_at", qat.freeze_observers_at, kShare,
-            "share of the QAT steps after which ranges stand still; a calibration pass first widens those that clip "
-            "much ([numerics](numerics.md))");
-  in.number("freeze_batch_norm_at", qat.freeze_batch_norm_at, kShare, "likewise, for batch-norm statistics");
+  in.whole("start", qat.start, {.min = 0, .max = 1e6},
+           "of `epochs`, how many are trained in float before quantizers act ([schedules](#schedules))");
+  in.flag("calibrate_first", qat.calibrate_first,
+          "ranges begin with those of a calibration on the model in float, not with those of the first batch");
+  in.form("freeze_observers_at", qat.freeze_observers_at, read_freeze_observers_at, "`0.8`",
+          "when ranges stand still: a share of the QAT steps, `\"2 epochs\"` or `\"600 steps\"`; a calibration pass "
+          "first widens those that clip much ([numerics](numerics.md))");
+  in.form("freeze_batch_norm_at", qat.freeze_batch_norm_at, read_freeze_batch_norm_at, "`0.5`",
+          "likewise, for batch-norm statistics");
+  in.number(
+      "distill", qat.distill, kShare,
+      "share of the loss that is distance from the float model's outputs ([distillation](#distillation)); 0: none");
+  in.number("temperature", qat.temperature, kPositive, "`distill`: what both models' logits are divided by");
+  in.whole("reestimate_batch_norm", qat.reestimate_batch_norm, {.min = 0, .max = 1e6},
+           "batches of training examples from which batch-norm statistics are taken anew after QAT "
+           "([re-estimation](#re-estimation)); 0: they are not");
   in.choice("backward", qat.backward, kBackward, "of the products of the backward pass");
   in.choice("range", qat.range, kRanges,
             "which range quantizes a batch: as it stood before it, or with the batch in it");

@@ -3,7 +3,22 @@
 #include <nlohmann/json.hpp>
 
 namespace detent::report {
+
+nlohmann::json to_json(const quant::ChannelReport& channels) {
+  return {{"count", channels.count},
+          {"largest", channels.largest},
+          {"median", channels.median},
+          {"outliers", channels.outliers},
+          {"dead", channels.dead}};
+}
+
 namespace {
+
+nlohmann::json to_json(const evaluation::Reestimation& reestimation) {
+  return {{"batches", reestimation.batches},
+          {"accuracy_before", reestimation.accuracy_before},
+          {"accuracy_after", reestimation.accuracy_after}};
+}
 
 nlohmann::json to_json(const evaluation::TrainedResult& result) {
   return {{"test_accuracy", result.test_accuracy},
@@ -11,17 +26,28 @@ nlohmann::json to_json(const evaluation::TrainedResult& result) {
           {"model_bytes", result.model_bytes},
           {"precision", std::string(precision_name(result.precision))},
           {"loss_scale", result.scaler ? nlohmann::json(result.scaler->scale) : nlohmann::json(nullptr)},
-          {"skipped_steps", result.scaler ? result.scaler->skipped_steps : 0}};
+          {"skipped_steps", result.scaler ? result.scaler->skipped_steps : 0},
+          {"reestimation", result.reestimation ? to_json(*result.reestimation) : nlohmann::json(nullptr)}};
+}
+
+nlohmann::json to_json(const evaluation::Calibration& calibration) {
+  nlohmann::json growths = nlohmann::json::array();
+  for (const evaluation::Calibration::Growth& growth : calibration.growths) {
+    growths.push_back({{"name", growth.name}, {"growth", growth.share()}});
+  }
+  return {{"examples", calibration.examples}, {"last", calibration.last}, {"growths", std::move(growths)}};
 }
 
 nlohmann::json to_json(const std::vector<quant::RangeReport>& ranges) {
   nlohmann::json rows = nlohmann::json::array();
-  for (const quant::RangeReport& report : ranges) {
-    const quant::Measured& measured = report.measured;
-    rows.push_back({{"name", report.name},
-                    {"range", {report.range.min, report.range.max}},
+  for (const quant::RangeReport& range : ranges) {
+    const quant::Measured& measured = range.measured;
+    rows.push_back({{"name", range.name},
+                    {"range", {range.range.min, range.range.max}},
                     {"seen", {measured.seen.min, measured.seen.max}},
-                    {"clipped_share", measured.clipped_share()}});
+                    {"clipped_share", measured.clipped_share()},
+                    {"channels", report::to_json(range.channels)},
+                    {"weights", range.is_product ? report::to_json(range.weights) : nlohmann::json(nullptr)}});
   }
   return rows;
 }
@@ -39,6 +65,7 @@ nlohmann::json to_json(const evaluation::Int8Result& result, double fp32_accurac
           {"drop", fp32_accuracy - result.test_accuracy},
           {"quantize_seconds", result.seconds},
           {"model_bytes", result.model_bytes},
+          {"calibration", result.calibration ? to_json(*result.calibration) : nlohmann::json(nullptr)},
           {"ranges", to_json(result.ranges)}};
 }
 

@@ -89,6 +89,12 @@ std::string to_text(const evaluation::Metrics& metrics) {
                 bytes_text(variant.model_bytes, float_bytes), variant.seconds);
   }
   text += rule('-');
+  if (metrics.qat && metrics.qat->reestimation) {
+    const evaluation::Reestimation& anew = *metrics.qat->reestimation;
+    text += fmt::format("  batch norms re-estimated on {} batches: {:.2f} % before, {:.2f} % after, {:+.2f} points\n",
+                        with_separators(anew.batches), 100.0 * anew.accuracy_before, 100.0 * anew.accuracy_after,
+                        100.0 * (anew.accuracy_after - anew.accuracy_before));
+  }
   if (metrics.int8 && metrics.not_improved) {
     text += fmt::format("  {}: {:+.2f} points\n", quant::to_text(metrics.int8->improve),
                         100.0 * (metrics.int8->test_accuracy - metrics.not_improved->test_accuracy));

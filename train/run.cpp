@@ -18,8 +18,10 @@
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
 #include "detent/report/profile_table.h"
+#include "detent/report/ranges_table.h"
 #include "detent/train/batches.h"
 #include "detent/train/output_folder.h"
+#include "detent/train/qat.h"
 #include "detent/train/run_data.h"
 #include "detent/train/train.h"
 #include "detent/train/warnings.h"
@@ -168,6 +170,9 @@ nn::Graph train_float(Run& run) {
   nn::Graph graph = first_graph(run);
   check_quantizable(run.settings, run.parts.kinds, graph, run.settings.convert.strict || run.options.strict);
   check_batches(run, graph);
+  if (run.settings.quantize.method == quant::Method::Qat) {
+    check_reestimation(run.settings, graph);
+  }
   run.folder.emplace(run.options.out, files_of(run.settings));
   run.reporter.message(nn::summary(graph));
   // The fused graph computes the same with fewer passes over memory, on the same weights.
@@ -191,48 +196,27 @@ nn::Graph train_float(Run& run) {
   return graph;
 }
 
-// The step at `share` of `steps`: the first step is never frozen, for something must have been observed.
-bool is_time(double share, std::int64_t step, std::int64_t steps) {
-  return step >= std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(steps)));
-}
-
-void settle(Run& run, nn::Graph& prepared) {
-  evaluation::settle_ranges(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
-                            run.options.seed, run.reporter);
-}
-
-nn::Graph train_qat(Run& run, const nn::Graph& graph) {
-  const QatSettings& qat = run.settings.qat;
-  nn::Graph prepared = quant::prepare_qat(graph, run.settings.qconfig_mapping(), run.parts.kinds);
-  bool batch_norm_is_frozen = false;
-  bool observers_are_frozen = false;
-  const TrainPhase phase{.name = "qat",
-                         .epochs = qat.epochs,
-                         .learning_rate = qat.learning_rate,
-                         .first_epoch = run.settings.train.epochs,
-                         .before_step = [&](std::int64_t step, std::int64_t steps) {
-                           if (!batch_norm_is_frozen && is_time(qat.freeze_batch_norm_at, step, steps)) {
-                             quant::freeze_batch_norm(prepared);
-                             batch_norm_is_frozen = true;
-                           }
-                           if (!observers_are_frozen && is_time(qat.freeze_observers_at, step, steps)) {
-                             settle(run, prepared);
-                             observers_are_frozen = true;
-                           }
-                         }};
-  const TrainResult trained = train_phase(prepared, run.data.train, run.train_options(), phase, run.reporter);
-  if (!observers_are_frozen) {
-    settle(run, prepared);
-  }
-  report_validation(run, prepared, "qat");
-  run.metrics.qat = evaluation::TrainedResult{.test_accuracy = test_accuracy(run, prepared),
-                                              .train_seconds = trained.seconds,
+nn::Graph train_for_int8(Run& run, const nn::Graph& graph, evaluation::Int8Result& int8) {
+  const QatRun qat{run.settings, run.parts.kinds, run.data, run.train_options(), run.reporter};
+  QatTrained result = train_qat(qat, graph);
+  int8.calibration = std::move(result.calibration);
+  report_validation(run, result.prepared, "qat");
+  run.metrics.qat = evaluation::TrainedResult{.test_accuracy = test_accuracy(run, result.prepared),
+                                              .train_seconds = result.trained.seconds,
                                               .precision = run.settings.train.precision,
-                                              .scaler = trained.scaler,
-                                              .steps = trained.steps,
-                                              .loss = trained.loss};
-  run.metrics.qat->model_bytes = save(run, prepared, "qat", "qat.h5");
-  return prepared;
+                                              .scaler = result.trained.scaler,
+                                              .steps = result.trained.steps,
+                                              .loss = result.trained.loss};
+  if (run.settings.qat.reestimate_batch_norm > 0) {
+    evaluation::Reestimation anew{.accuracy_before = run.metrics.qat->test_accuracy};
+    anew.batches = reestimate_batch_norms(qat, result.prepared);
+    anew.accuracy_after = test_accuracy(run, result.prepared);
+    report_validation(run, result.prepared, "qat, batch norms re-estimated");
+    run.metrics.qat->test_accuracy = anew.accuracy_after;
+    run.metrics.qat->reestimation = anew;
+  }
+  run.metrics.qat->model_bytes = save(run, result.prepared, "qat", "qat.h5");
+  return std::move(result.prepared);
 }
 
 nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::QuantizerSpec& weights,
@@ -247,8 +231,8 @@ nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::Qua
   nn::Graph prepared = quant::prepare(improved, mapping, run.parts.kinds);
   const auto calibrate = has(improve, quant::Improvement::BiasCorrection) ? &evaluation::calibrate_and_correct_biases
                                                                           : &evaluation::calibrate;
-  calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration, run.options.seed,
-            run.reporter);
+  result.calibration = calibrate(prepared, run.data.train, run.data.normalization, run.settings.quantize.calibration,
+                                 run.options.seed, run.reporter);
   quant::freeze_observers(prepared);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return prepared;
@@ -275,6 +259,11 @@ evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, c
   return result;
 }
 
+void tell_ranges(Run& run) {
+  run.reporter.message("ranges and channels of int8, on training examples that did not set them:\n" +
+                       report::ranges_table(run.metrics.int8->ranges));
+}
+
 void make_int8(Run& run, const nn::Graph& graph) {
   const QuantizeSettings& quantize = run.settings.quantize;
   if (quantize.method == quant::Method::None) {
@@ -282,14 +271,16 @@ void make_int8(Run& run, const nn::Graph& graph) {
   }
   evaluation::Int8Result result{.name = "int8", .method = quantize.method, .weights = quant::to_text(quantize.weights)};
   if (quantize.method == quant::Method::Qat) {
-    const nn::Graph prepared = train_qat(run, graph);
+    const nn::Graph prepared = train_for_int8(run, graph, result);
     run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+    tell_ranges(run);
     return;
   }
   result.improve = quantize.improve;
   const nn::Graph prepared = quantize_statically(run, graph, quantize.weights, quantize.improve, result);
   save(run, prepared, "qat", "prepared.h5");
   run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+  tell_ranges(run);
   if (!quantize.improve.empty()) {
     evaluation::Int8Result plain{
         .name = "static, not improved", .method = quantize.method, .weights = quant::to_text(quantize.weights)};

@@ -71,12 +71,27 @@ struct QuantizeSettings {
   std::vector<std::string> compare_static;
 };
 
+/// A time of a phase: after a share of its steps, in [0, 1], or after so many epochs or steps.
+struct Moment {
+  enum class Unit : std::uint8_t { Share, Epochs, Steps };
+  Moment(double amount, Unit measure = Unit::Share) : value(amount), unit(measure) {}  // a plain number is a share
+
+  double value;
+  Unit unit;
+  bool operator==(const Moment&) const = default;
+};
+
 struct QatSettings {
   std::int64_t epochs = 1;  ///< at least 1
   double learning_rate = 2e-4;
-  double freeze_observers_at = 0.8;   ///< share of the QAT steps, in [0, 1]; 0 freezes after the first step
-  double freeze_batch_norm_at = 0.5;  ///< likewise, for batch-norm statistics
-  DType backward = DType::BF16;       ///< "bf16" or "fp32": products of the backward pass
+  std::int64_t start = 0;             ///< of `epochs`, how many are trained in float first; fewer than all
+  bool calibrate_first = false;       ///< ranges begin with those of a calibration, not with those of the first batch
+  Moment freeze_observers_at = 0.8;   ///< ranges stand still from then on; not before the first step with quantizers
+  Moment freeze_batch_norm_at = 0.5;  ///< likewise, batch-norm statistics, which ranges take with them
+  double distill = 0.0;               ///< share of the loss that is distance from the float model's outputs, in [0, 1]
+  double temperature = 4.0;           ///< of that distance
+  std::int64_t reestimate_batch_norm = 0;  ///< batches from which statistics are taken anew at the end; 0: they are not
+  DType backward = DType::BF16;            ///< "bf16" or "fp32": products of the backward pass
   quant::RangeUse range = quant::RangeUse::Previous;
 };
 

@@ -75,6 +75,13 @@ void check_loss(const nn::Graph& graph, const TrainSettings& train) {
 
 }  // namespace
 
+nn::Variable Teacher::loss(const nn::Variable& logits, const nn::Variable& of_labels, const Tensor& images) {
+  const std::int64_t batch = images.shape()[0];
+  const Tensor& taught = plans_.try_emplace(batch, model_, batch).first->second.run(images);
+  return autograd::add(autograd::scale(of_labels, 1.0 - share_),
+                       autograd::scale(autograd::distillation(logits, taught, temperature_), share_));
+}
+
 TrainStep::TrainStep(nn::Graph& graph, const TrainSettings& settings, std::uint64_t seed)
     : graph_(graph), settings_(settings), seed_(seed), optimizer_(make_optimizer(graph, settings)) {
   check_loss(graph, settings);
@@ -93,7 +100,7 @@ TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, dou
         .tape = tape, .training = true, .product_dtype = settings_.precision, .seed = seed_, .step = number};
     const std::size_t bytes_before = arena_.bytes_in_use();
     const nn::Variable logits = graph_.forward(context, tape.constant(images));
-    const nn::Variable loss = profiled_loss(logits, labels);
+    const nn::Variable loss = profiled_loss(logits, labels, images);
     result.saved_bytes = arena_.bytes_in_use() - bytes_before;
     result.loss = loss.value().item();
     check(std::isfinite(result.loss), "the loss is not finite; ",
@@ -110,10 +117,14 @@ TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, dou
   return result;
 }
 
-nn::Variable TrainStep::profiled_loss(const nn::Variable& logits, const Tensor& labels) const {
+nn::Variable TrainStep::profiled_loss(const nn::Variable& logits, const Tensor& labels, const Tensor& images) const {
   const ProfiledScope scope(profiler_, "loss", Phase::Forward);
   const std::size_t bytes_before = arena_.bytes_in_use();
   nn::Variable loss = loss_of(logits, labels, settings_);
+  if (teacher_ != nullptr) {
+    const ProfiledScope teaching(profiler_, "teacher", Phase::Forward);
+    loss = teacher_->loss(logits, loss, images);
+  }
   if (profiler_ != nullptr) {
     profiler_->set_saved(profiler_->current(), static_cast<std::int64_t>(arena_.bytes_in_use() - bytes_before));
   }

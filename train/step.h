@@ -8,9 +8,30 @@
 #include "detent/nn/graph.h"
 #include "detent/optim/grad_scaler.h"
 #include "detent/optim/optimizer.h"
+#include "detent/runtime/plan.h"
 #include "detent/train/settings.h"
 
 namespace detent::train {
+
+/// A model whose outputs are learned beside the labels (Hinton, Vinyals, Dean 2015), for T = temperature:
+///
+///   loss = (1 - share) * the labels' loss + share * T^2 * mean KL(softmax(teacher / T) || softmax(logits / T))
+///
+/// Its plan runs on each batch, in inference. A teacher is for one thread.
+class Teacher {
+ public:
+  /// `model` has the inputs and outputs of the models that learn from it. REQUIRES: 0 <= share <= 1, temperature > 0.
+  Teacher(runtime::Model model, double share, double temperature)
+      : model_(std::move(model)), share_(share), temperature_(temperature) {}
+
+  nn::Variable loss(const nn::Variable& logits, const nn::Variable& of_labels, const Tensor& images);
+
+ private:
+  runtime::Model model_;
+  double share_;
+  double temperature_;
+  std::map<std::int64_t, runtime::Plan> plans_;  // by batch: the last one of an epoch may be smaller
+};
 
 /// Training steps as [train] says, and what they keep between them: the optimizer, with precision "fp16" the gradient
 /// scaler, and the memory of a step, which is used again in the next. Training and `detent bench step` run the same
@@ -41,6 +62,10 @@ class TrainStep {
   /// modules there are the rows "loss" and "optimizer" (with clipping).
   void set_profiler(Profiler* profiler) { profiler_ = profiler; }
 
+  /// From now on steps learn from `teacher`, too, which must outlive them; null: from labels alone. The profiler has a
+  /// row "teacher".
+  void set_teacher(Teacher* teacher) { teacher_ = teacher; }
+
   /// What a checkpoint holds besides the model. `scaler` has a value with precision "fp16" only.
   struct State {
     std::map<std::string, Tensor> optimizer;
@@ -59,7 +84,7 @@ class TrainStep {
   const Arena& arena() const { return arena_; }
 
  private:
-  nn::Variable profiled_loss(const nn::Variable& logits, const Tensor& labels) const;
+  nn::Variable profiled_loss(const nn::Variable& logits, const Tensor& labels, const Tensor& images) const;
   bool step_weights(double learning_rate);
 
   nn::Graph& graph_;
@@ -69,6 +94,7 @@ class TrainStep {
   std::optional<optim::GradScaler> scaler_;
   Arena arena_;
   Profiler* profiler_ = nullptr;
+  Teacher* teacher_ = nullptr;
 };
 
 }  // namespace detent::train

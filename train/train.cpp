@@ -40,11 +40,11 @@ struct EpochSums {
 std::int64_t resume(TrainStep& train_step, const TrainOptions& options, const TrainPhase& phase,
                     std::int64_t steps_per_epoch) {
   if (phase.resume == nullptr) {
-    return 0;
+    return phase.begin;
   }
   const TrainPosition& position = phase.resume->position;
-  check(position.phase == phase.name && position.seed == options.seed && position.epoch <= phase.epochs &&
-            position.step == position.epoch * steps_per_epoch,
+  check(position.phase == phase.name && position.seed == options.seed && position.epoch >= phase.begin &&
+            position.epoch <= phase.end.value_or(phase.epochs) && position.step == position.epoch * steps_per_epoch,
         phase.name, " training: the checkpoint is of ", position.phase, " training, epoch ", position.epoch, ", step ",
         position.step, ", seed ", position.seed, ", which this run does not pass through");
   train_step.set_state(phase.resume->step);
@@ -95,14 +95,15 @@ TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const Tr
   Profiler profiler;
   Profiler* const profiler_or_null = options.profile ? &profiler : nullptr;
   train_step.set_profiler(profiler_or_null);
+  train_step.set_teacher(phase.teacher);
   const optim::Schedule schedule = make_schedule(settings, phase.learning_rate, steps_per_epoch);
 
   const std::int64_t first = resume(train_step, options, phase, steps_per_epoch);
-  evaluation::PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch,
-                               (phase.epochs - first) * batches.examples);
+  const std::int64_t end = phase.end.value_or(phase.epochs);
+  evaluation::PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch, (end - first) * batches.examples);
   std::int64_t step = first * steps_per_epoch;
-  TrainResult trained{.steps = steps};
-  for (std::int64_t epoch = first; epoch < phase.epochs; ++epoch) {
+  TrainResult trained{.steps = (end - phase.begin) * steps_per_epoch};
+  for (std::int64_t epoch = first; epoch < end; ++epoch) {
     clock.begin_epoch(epoch + 1);
     loader.begin_epoch(phase.first_epoch + epoch);
     EpochSums sums;
@@ -128,7 +129,7 @@ TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const Tr
     }
     in_phase(phase, "epoch", epoch + 1, phase.epochs, [&] {
       check_finite(graph, train_step);
-      check(epoch + 1 < phase.epochs || !train_step.scaler() || train_step.scaler()->skipped_steps < step,
+      check(epoch + 1 < end || !train_step.scaler() || train_step.scaler()->skipped_steps < trained.steps,
             "every step was skipped, for gradients pass the largest number of fp16; set [train] precision = ",
             "\"bf16\" or \"fp32\", or lower learning_rate");
     });
@@ -142,10 +143,10 @@ TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const Tr
       }
     }
   }
-  if (options.profile && phase.epochs > 0) {
-    reporter.message(phase.name + " training: where the time went\n" + report::profile_table(profiler, steps));
+  if (options.profile && end > phase.begin) {
+    reporter.message(phase.name + " training: where the time went\n" + report::profile_table(profiler, trained.steps));
   }
-  trained.seconds = phase.epochs > 0 ? clock.seconds() : 0.0;
+  trained.seconds = end > phase.begin ? clock.seconds() : 0.0;
   trained.scaler = train_step.scaler();
   return trained;
 }

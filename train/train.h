@@ -14,12 +14,17 @@ namespace detent::train {
 
 /// What float training and quantization-aware training differ in.
 struct TrainPhase {
-  std::string name;  ///< "float", "qat": for progress
+  std::string name;  ///< "float", "qat": for progress, and what a checkpoint is of
   std::int64_t epochs = 1;
+  /// The epochs [begin, end) of the phase are trained, at their places in its schedule: a phase may train one graph
+  /// first and another then. No end: all that are left.
+  std::int64_t begin = 0;
+  std::optional<std::int64_t> end = {};
   double learning_rate = 1e-3;
   std::int64_t first_epoch = 0;  ///< of the whole run: later epochs shuffle and augment otherwise than earlier ones
   /// Called before each step, with its number and how many there are in this phase: freezes at its time.
   std::function<void(std::int64_t step, std::int64_t steps)> before_step = {};
+  Teacher* teacher = nullptr;  ///< null: the phase learns from labels alone
   /// Where an earlier run of this phase was cut off; null: the phase begins. `graph` must then be the checkpoint's.
   const Checkpoint* resume = nullptr;
 };
@@ -37,7 +42,7 @@ struct TrainOptions {
 struct TrainResult {
   double seconds = 0.0;
   std::optional<optim::GradScaler::State> scaler = {};  ///< as it ends, with precision "fp16"
-  std::int64_t steps = 0;                               ///< of the whole phase
+  std::int64_t steps = 0;                               ///< of the epochs that the phase trains
   double loss = 0.0;                                    ///< of the last step; 0 without one
   bool writes_checkpoints = true;                       ///< false: one could not be written, as was told in a message
 };

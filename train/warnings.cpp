@@ -35,12 +35,13 @@ std::vector<std::string> warnings_before(const Settings& settings, const data::D
     warnings.push_back("the test part has no example of class " + absent + ": accuracies say nothing of them");
   }
   const QuantizeSettings& quantize = settings.quantize;
-  const bool calibrates = quantize.method == quant::Method::Static ||
-                          (quantize.method == quant::Method::Qat && !quantize.compare_static.empty());
+  const bool calibrates =
+      quantize.method == quant::Method::Static ||
+      (quantize.method == quant::Method::Qat && (!quantize.compare_static.empty() || settings.qat.calibrate_first));
   const std::int64_t examples = std::min(quantize.calibration, train.size());
   if (calibrates && examples < kFewExamples) {
     warnings.push_back(
-        fmt::format("static quantization takes its ranges from {} example{}; set [quantize] calibration "
+        fmt::format("calibration takes its ranges from {} example{}; set [quantize] calibration "
                     "to {} or more",
                     examples, examples == 1 ? "" : "s", kFewExamples));
   }

@@ -67,6 +67,34 @@ double cross_entropy_row(const T* logits, std::int64_t classes, std::int32_t lab
   return (1 - smoothing) * of_label + smoothing * of_all;
 }
 
+void check_temperature(double temperature) {
+  check(std::isfinite(temperature) && temperature > 0, "distillation: expected a temperature > 0, got ", temperature);
+}
+
+/// Of a row at a temperature: `p` gets its softmax, and what is given back turns x / temperature into its logarithm.
+template <typename T>
+double softmax_at(const T* x, std::int64_t classes, double temperature, T* p) {
+  for (std::int64_t c = 0; c < classes; ++c) {
+    p[c] = static_cast<T>(static_cast<double>(x[c]) / temperature);
+  }
+  const SoftmaxRow row = softmax_row(p, classes, p);
+  return row.largest + std::log(row.sum);
+}
+
+/// KL(target || softmax(logits)) of one row.
+template <typename T>
+double divergence_row(const T* logits, const T* target, std::int64_t classes, double temperature, T* p, T* p_target) {
+  const double log_sum = softmax_at(logits, classes, temperature, p);
+  const double target_log_sum = softmax_at(target, classes, temperature, p_target);
+  double divergence = 0;
+  for (std::int64_t c = 0; c < classes; ++c) {
+    const double log_ratio =
+        (static_cast<double>(target[c]) - static_cast<double>(logits[c])) / temperature - (target_log_sum - log_sum);
+    divergence += static_cast<double>(p_target[c]) * log_ratio;
+  }
+  return divergence;
+}
+
 double side_of(std::int32_t label, std::int64_t c) { return label == c ? 1.0 : -1.0; }
 
 /// max(0, 1 - p t)
@@ -110,6 +138,33 @@ void cross_entropy_backward(const T* probabilities, const std::int32_t* labels, 
       const double target = labels[r] == c ? 1 - smoothing + other : other;
       const std::int64_t i = r * classes + c;
       dlogits[i] = static_cast<T>(factor * (static_cast<double>(probabilities[i]) - target));
+    }
+  });
+}
+
+template <typename T>
+double distillation_forward(const T* logits, const T* target, std::int64_t rows, std::int64_t classes,
+                            double temperature, T* probabilities, T* target_probabilities) {
+  check_rows("distillation", rows, classes);
+  check_temperature(temperature);
+  const double sum = sum_over_rows(rows, classes, [&](std::int64_t r) {
+    const std::int64_t first = r * classes;
+    return divergence_row(logits + first, target + first, classes, temperature, probabilities + first,
+                          target_probabilities + first);
+  });
+  return temperature * temperature * sum / static_cast<double>(rows);
+}
+
+template <typename T>
+void distillation_backward(const T* probabilities, const T* target_probabilities, std::int64_t rows,
+                           std::int64_t classes, double temperature, double dloss, T* dlogits) {
+  check_rows("distillation", rows, classes);
+  check_temperature(temperature);
+  const double factor = dloss * temperature / static_cast<double>(rows);
+  for_each_slice(rows * classes, [&](Range range) {
+    for (std::int64_t i = range.begin; i < range.end; ++i) {
+      dlogits[i] = static_cast<T>(
+          factor * (static_cast<double>(probabilities[i]) - static_cast<double>(target_probabilities[i])));
     }
   });
 }
@@ -194,6 +249,8 @@ std::int64_t count_correct(const T* x, const std::int32_t* labels, std::int64_t 
 template double cross_entropy_forward(const float*, const std::int32_t*, std::int64_t, std::int64_t, double, float*);
 template void cross_entropy_backward(const float*, const std::int32_t*, std::int64_t, std::int64_t, double, double,
                                      float*);
+template double distillation_forward(const float*, const float*, std::int64_t, std::int64_t, double, float*, float*);
+template void distillation_backward(const float*, const float*, std::int64_t, std::int64_t, double, double, float*);
 template double mean_squared_error_forward(const float*, const float*, std::int64_t);
 template void mean_squared_error_backward(const float*, const float*, std::int64_t, double, float*);
 template double squared_hinge_forward(const float*, const std::int32_t*, std::int64_t, std::int64_t);
@@ -201,6 +258,9 @@ template void squared_hinge_backward(const float*, const std::int32_t*, std::int
 template double cross_entropy_forward(const double*, const std::int32_t*, std::int64_t, std::int64_t, double, double*);
 template void cross_entropy_backward(const double*, const std::int32_t*, std::int64_t, std::int64_t, double, double,
                                      double*);
+template double distillation_forward(const double*, const double*, std::int64_t, std::int64_t, double, double*,
+                                     double*);
+template void distillation_backward(const double*, const double*, std::int64_t, std::int64_t, double, double, double*);
 template double mean_squared_error_forward(const double*, const double*, std::int64_t);
 template void mean_squared_error_backward(const double*, const double*, std::int64_t, double, double*);
 template double squared_hinge_forward(const double*, const std::int32_t*, std::int64_t, std::int64_t);

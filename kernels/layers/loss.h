@@ -23,6 +23,19 @@ template <typename T>
 void cross_entropy_backward(const T* probabilities, const std::int32_t* labels, std::int64_t rows, std::int64_t classes,
                             double smoothing, double dloss, T* dlogits);
 
+/// T^2 times the mean over rows of KL(softmax(target / T) || softmax(logits / T)), in nats: knowledge distillation
+/// (Hinton, Vinyals, Dean 2015, equations 1 and 3); T^2 makes up for gradients that go down with it. Writes both
+/// softmaxes, [rows, C], for the gradient. 0 where the logits are those of the target, or differ from them by a number
+/// a row. REQUIRES: rows >= 1, temperature T finite and > 0; throws Error otherwise.
+template <typename T>
+double distillation_forward(const T* logits, const T* target, std::int64_t rows, std::int64_t classes,
+                            double temperature, T* probabilities, T* target_probabilities);
+
+/// dlogits = dloss * temperature / rows * (probabilities - target_probabilities). The target has no gradient.
+template <typename T>
+void distillation_backward(const T* probabilities, const T* target_probabilities, std::int64_t rows,
+                           std::int64_t classes, double temperature, double dloss, T* dlogits);
+
 /// mean((prediction - target)^2) over all elements. REQUIRES: elements >= 1.
 template <typename T>
 double mean_squared_error_forward(const T* prediction, const T* target, std::int64_t elements);

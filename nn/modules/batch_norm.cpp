@@ -4,6 +4,40 @@
 #include <nlohmann/json.hpp>
 
 namespace detent::nn {
+namespace {
+
+std::vector<float> divided(std::span<const double> sums, double by) {
+  std::vector<float> result;
+  for (const double sum : sums) {
+    result.push_back(static_cast<float>(sum / by));
+  }
+  return result;
+}
+
+std::vector<double> in_double(const Tensor& tensor) {
+  const std::span<const float> values = tensor.data<float>();
+  return {values.begin(), values.end()};
+}
+
+}  // namespace
+
+void BatchStatistics::add(std::span<const double> mean, std::span<const double> variance, std::int64_t count) {
+  check(count >= 2, "batch statistics: a batch of ", count, " values a channel has no variance");
+  check(empty() || mean.size() == sums_.size(), "batch statistics: expected ", sums_.size(), " channels, got ",
+        mean.size());
+  sums_.resize(mean.size());
+  squares_.resize(mean.size());
+  values_ += static_cast<double>(count);
+  freedom_ += static_cast<double>(count - 1);
+  for (std::size_t c = 0; c < mean.size(); ++c) {
+    sums_[c] += static_cast<double>(count) * mean[c];
+    squares_[c] += static_cast<double>(count - 1) * variance[c];
+  }
+}
+
+std::vector<float> BatchStatistics::mean() const { return divided(sums_, values_); }
+
+std::vector<float> BatchStatistics::variance() const { return divided(squares_, freedom_); }
 
 void BatchNorm::Options::describe(OptionList& list) {
   list.real("momentum", momentum, {.min = 0.0, .max = 1.0}, "how far the running statistics move to a batch's");
@@ -44,11 +78,25 @@ Variable BatchNorm::forward(Context& context, std::span<const Variable> inputs) 
   check(!context.training || inputs[0].value().elements() != options_.channels, name(),
         ": a single value a channel has no variance to train with, got ", inputs[0].shape(),
         "; use larger batches, or leave out the last one");
+  if (gathered_ != nullptr) {
+    return forward_gathered(inputs[0], weight, bias);
+  }
   return autograd::batch_norm(inputs[0], weight, bias, {running_mean_, running_variance_},
                               {.momentum = options_.momentum,
                                .epsilon = options_.epsilon,
                                .training = context.training && !options_.frozen,
                                .relu = options_.relu});
+}
+
+// With a momentum of 1 the running statistics are those of the batch.
+Variable BatchNorm::forward_gathered(const Variable& x, const Variable& weight, const Variable& bias) {
+  Tensor mean = Tensor::zeros({options_.channels}, DType::F32);
+  Tensor variance = Tensor::zeros({options_.channels}, DType::F32);
+  Variable y =
+      autograd::batch_norm(x, weight, bias, {mean, variance},
+                           {.momentum = 1.0, .epsilon = options_.epsilon, .training = true, .relu = options_.relu});
+  gathered_->add(in_double(mean), in_double(variance), x.value().elements() / options_.channels);
+  return y;
 }
 
 std::vector<Slot> BatchNorm::slots() {

@@ -1,10 +1,30 @@
 #pragma once
 
+#include <vector>
+
 #include "detent/autograd/ops.h"
 #include "detent/io/options.h"
 #include "detent/nn/module.h"
 
 namespace detent::nn {
+
+/// The statistics of several batches as one: the mean of all their values, and their pooled variance
+/// sum (n_b - 1) s_b^2 / sum (n_b - 1), of batches b of n_b values a channel with unbiased variances s_b^2. Of batches
+/// of one size these are the averages of their means and of their variances.
+class BatchStatistics {
+ public:
+  /// A batch of `count` >= 2 values a channel, with its mean and unbiased variance; as many channels as before.
+  void add(std::span<const double> mean, std::span<const double> variance, std::int64_t count);
+  bool empty() const { return values_ == 0.0; }
+  /// A value a channel. REQUIRES: not empty.
+  std::vector<float> mean() const;
+  std::vector<float> variance() const;
+
+ private:
+  double values_ = 0.0;   // sum n_b
+  double freedom_ = 0.0;  // sum (n_b - 1)
+  std::vector<double> sums_, squares_;
+};
 
 /// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, over all axes but the last: [N, C] as [N, H, W, C]; then
 /// ReLU if `relu`.
@@ -28,6 +48,9 @@ class BatchNorm : public Module {
 
   const Options& settings() const { return options_; }
   void freeze() { options_.frozen = true; }
+  /// From now on each forward pass, in inference and frozen too, normalizes with the batch's statistics and adds them
+  /// to `statistics`, instead of moving the running ones. Null: no longer. REQUIRES: `statistics` lives until then.
+  void gather(BatchStatistics* statistics) { gathered_ = statistics; }
   Parameter& weight() { return weight_; }  ///< gamma; value undefined without `affine`
   Parameter& bias() { return bias_; }      ///< beta; likewise
   Tensor& running_mean() { return running_mean_; }
@@ -44,11 +67,14 @@ class BatchNorm : public Module {
   void initialize(RandomStream& random) override;
 
  private:
+  Variable forward_gathered(const Variable& x, const Variable& weight, const Variable& bias);
+
   Options options_;
   Parameter weight_{.decay = false};
   Parameter bias_{.decay = false};
   Tensor running_mean_;
   Tensor running_variance_;
+  BatchStatistics* gathered_ = nullptr;
 };
 
 }  // namespace detent::nn

@@ -267,8 +267,9 @@ nn::Variable QatProduct::forward(nn::Context& context, std::span<const nn::Varia
   }
   check(x.value().qparams() != nullptr, name(), ": expected codes, got plain ", x.dtype(), " numbers");
   const kernels::ConvShape shape = conv_shape(x.shape().row(), x.shape()[0]);
-  return context.training && batch_norm_ && !batch_norm_->is_frozen() ? forward_batch_statistics(context, x, shape)
-                                                                      : forward_running(context, x, shape);
+  return batch_norm_ && batch_norm_->uses_batch_statistics(context.training)
+             ? forward_batch_statistics(context, x, shape)
+             : forward_running(context, x, shape);
 }
 
 void QatProduct::bind(std::span<const Shape> inputs) {

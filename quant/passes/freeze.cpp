@@ -30,6 +30,14 @@ void freeze_observers(Graph& graph) {
   });
 }
 
+void thaw_observers(Graph& graph) {
+  for_each_module(graph, [](const Graph::Node& node) {
+    if (auto* const quantized = dynamic_cast<QuantizedOutput*>(node.module.get())) {
+      quantized->output().thaw();
+    }
+  });
+}
+
 void freeze_batch_norm(Graph& graph) {
   for_each_module(graph, [](const Graph::Node& node) {
     if (auto* const product = dynamic_cast<QatProduct*>(node.module.get()); product && product->batch_norm()) {

@@ -28,9 +28,17 @@ nn::Graph prepare_qat(const nn::Graph& graph, const QConfigMapping& mapping, con
 /// range rule, it is min-max.
 nn::Graph prepare(const nn::Graph& graph, const QConfigMapping& mapping, const Kinds& kinds = standard_kinds());
 
+/// Gives the quantizers of `prepared`, which prepare_qat made, the ranges of those of the same names in `calibrated`,
+/// which `prepare` made of the same float graph with the same mapping, and which has observed. What a range rule keeps
+/// besides (a histogram) goes with it where both have the same rule; a moving average goes on from the range. Throws
+/// Error naming a quantizer that `calibrated` lacks or that has observed nothing.
+void adopt_ranges(nn::Graph& prepared, const nn::Graph& calibrated);
+
 /// Ends the observing of all ranges; from now on the forward pass is the integer arithmetic of the converted model.
 /// Batch norms are frozen with it. Throws Error naming a module that has observed nothing.
 void freeze_observers(nn::Graph& graph);
+/// Ranges are observed again, from what they are; batch norms stay frozen.
+void thaw_observers(nn::Graph& graph);
 /// Batch norms, fused or in float, use their running statistics from now on, which stay as they are; what they learn
 /// goes on learning.
 void freeze_batch_norm(nn::Graph& graph);

@@ -144,6 +144,11 @@ void FakeQuant::freeze() {
   state_ = State::Frozen;
 }
 
+void FakeQuant::thaw() {
+  check(!is_calibrating(), "thaw: a calibrating quantizer is not frozen");
+  state_ = State::Observing;
+}
+
 std::vector<nn::Slot> FakeQuant::slots() {
   store_learned();
   const Shape one{1};

@@ -11,11 +11,12 @@ namespace detent::quant {
 
 /// What a quantizer did to the values of a measured pass.
 struct Measured {
-  MinMax seen = {};               ///< the real values
-  MinMax codes = {};              ///< the codes that they became
-  std::int64_t nonzero = 0;       ///< values that did not become the code of 0, which most of a sparse tensor does
-  std::int64_t clipped = 0;       ///< values whose code before clamping lay outside of [qmin, qmax]
-  double clipped_share() const {  ///< of those that are not zero
+  MinMax seen = {};          ///< the real values
+  MinMax codes = {};         ///< the codes that they became
+  std::int64_t nonzero = 0;  ///< values that did not become the code of 0, which most of a sparse tensor does
+  std::int64_t clipped = 0;  ///< values whose code before clamping lay outside of [qmin, qmax]
+  std::vector<MinMax> channel_codes = {};  ///< the codes of each channel, which is the last axis
+  double clipped_share() const {           ///< of those that are not zero
     return nonzero == 0 ? 0.0 : static_cast<double>(clipped) / static_cast<double>(nonzero);
   }
 };
@@ -31,6 +32,7 @@ struct Measured {
 ///
 ///   Calibrating --freeze--> Frozen      static quantization: values stay real, ranges are observed
 ///   Observing   --freeze--> Frozen      training: values are codes, ranges are observed
+///               <--thaw----             to widen ranges once more
 class FakeQuant {
  public:
   enum class State : std::uint8_t { Calibrating, Observing, Frozen };
@@ -80,6 +82,8 @@ class FakeQuant {
   std::shared_ptr<const QParams> qparams() const;
   /// Throws Error if nothing was observed.
   void freeze();
+  /// Observes again, from the range that was frozen. REQUIRES: not calibrating.
+  void thaw();
 
   /// output_min, output_max, output_scale, output_zero_point: what is saved; output_learned where the rule learns, else
   /// while it is not frozen also the state of the range rule.

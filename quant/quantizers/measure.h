@@ -6,6 +6,7 @@
 #include "detent/autograd/tape.h"
 #include "detent/kernels/codes/quantize.h"
 #include "detent/nn/graph.h"
+#include "detent/quant/quantizers/channels.h"
 #include "detent/quant/quantizers/fake_quant.h"
 
 /// What the ranges of a prepared graph do to examples: the values that each quantizer sees, and the share that it
@@ -18,9 +19,13 @@
 namespace detent::quant {
 
 struct RangeReport {
-  std::string name = {};   ///< of the module
-  MinMax range = {};       ///< in force
-  Measured measured = {};  ///< since set_measuring
+  std::string name = {};             ///< of the module
+  MinMax range = {};                 ///< in force
+  Measured measured = {};            ///< since set_measuring
+  ChannelReport channels = {};       ///< of what was measured, as codes have it
+  bool is_product = false;           ///< of a convolution or linear layer ...
+  ChannelReport weights = {};        ///< ... with these weights, ...
+  bool shares_weight_scale = false;  ///< ... which have one scale
 };
 
 /// Throws Error naming a module that has no range yet, and for one that is calibrating: its values are not codes.

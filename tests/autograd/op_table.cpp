@@ -341,6 +341,16 @@ std::vector<OpRow> loss_rows() {
   };
   return {entropy_row("Plain", 0.0),
           entropy_row("Smoothed", 0.1),
+          {"distillation", "",
+           [=](RandomStream& random) {
+             const Shape shape = predictions(random);
+             return unary(random_tensor(random, shape), [target = random_tensor(random, shape)](const Variable& x) {
+               return distillation(x, target.to(x.dtype()), 2.5);
+             });
+           },
+           [](Tape& tape) {
+             return distillation(zeros(tape, {2, 3}), Tensor::zeros({3, 2}, DType::F32), 1.0);
+           }},
           {"mean_squared_error", "",
            [](RandomStream& random) {
              const Shape shape = random_shape(random);

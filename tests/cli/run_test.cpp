@@ -96,6 +96,10 @@ TEST_F(Run, ItsModelsServeTheOtherCommands) {
   const Outcome inspect = detent(folder_, {"inspect", "out/int8.h5"});
   EXPECT_EQ(inspect.status, 0) << inspect.err;
   EXPECT_THAT(inspect.out, HasSubstr("conv1"));
+  EXPECT_THAT(detent(folder_, {"inspect", "out/fp32.h5"}).out, HasSubstr("largest/median"));
+  EXPECT_THAT(
+      nlohmann::json::parse(detent(folder_, {"inspect", "out/qat.h5", "--json"}).out)["weight_channels"][0]["name"],
+      "conv1");
   EXPECT_EQ(nlohmann::json::parse(detent(folder_, {"inspect", "out/int8.h5", "--json"}).out)["kind"], "int8");
 
   // A static model has other codes than the one from training: verify says so, with status 1.

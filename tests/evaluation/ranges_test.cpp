@@ -53,6 +53,38 @@ Metrics run_on_black(const IsBlack& is_black, const std::vector<std::string>& ov
              {.data = folder / "digits", .out = folder / "out", .threads = 2}, silent);
 }
 
+// A calibration of three batches: what the last one added.
+TEST(Ranges, OfACalibrationTellHowTheyGrew) {
+  const data::Dataset digits = data::make_digits({.train = 700, .test = 10, .seed = 3}).train;
+  const Recipe recipe = parse_recipe(kPerceptron, "perceptron.toml");
+  nn::Graph graph = build_model(recipe.model, {28, 28, 1}, 10);
+  graph.initialize(1);
+  Reporter silent;
+  const auto calibrated = [&](std::int64_t examples, Calibration& calibration) {
+    nn::Graph prepared = quant::prepare(graph, recipe.qconfig_mapping());
+    calibration = calibrate(prepared, digits, {}, examples, 5, silent);
+    return quant::range_reports(prepared);
+  };
+  Calibration part, whole, one;
+  const std::vector<quant::RangeReport> before = calibrated(512, part);
+  const std::vector<quant::RangeReport> after = calibrated(700, whole);
+  EXPECT_EQ(part.examples, 512);
+  EXPECT_EQ(part.last, 256);
+  EXPECT_EQ(whole.examples, 700);
+  EXPECT_EQ(whole.last, 700 - 512);
+  ASSERT_EQ(whole.growths.size(), after.size());
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    EXPECT_EQ(whole.growths[i].name, after[i].name);
+    EXPECT_EQ(whole.growths[i].before, before[i].range);
+    EXPECT_EQ(whole.growths[i].after, after[i].range);
+    EXPECT_GE(whole.growths[i].share(), 0.0);
+  }
+  calibrated(256, one);
+  EXPECT_TRUE(one.growths.empty());
+  const Calibration::Growth growth{"", {-1.0F, 3.0F}, {-2.0F, 3.0F}};
+  EXPECT_EQ(growth.share(), 0.25);
+}
+
 TEST(Ranges, HalfOfTheImagesBlackInBatchesOfOne) {
   const Metrics metrics = run_on_black([](std::int64_t i) { return i % 2 == 0; });
   ASSERT_EQ(metrics.int8->ranges[0].name, "input_quantize");

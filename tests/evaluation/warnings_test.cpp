@@ -106,10 +106,68 @@ TEST(Warnings, QuantizersThatClipOrAreDead) {
   Metrics metrics = healthy();
   metrics.int8->ranges[0].measured.clipped = 3;
   EXPECT_THAT(texts_of(metrics), ElementsAre("int8: conv1: 3.0 % of the values are clipped; its range is [0, 1], "
-                                             "training examples reach [0, 3]"));
+                                             "training examples reach [0, 3]; lower [qat] learning_rate, or "
+                                             "freeze_observers_at later"));
+  metrics.int8->method = quant::Method::Static;
+  EXPECT_THAT(texts_of(metrics), ElementsAre(HasSubstr("; raise [quantize] calibration, or write activations = ")));
   metrics.int8->ranges[0].measured.codes = {7.0F, 7.0F};
   EXPECT_THAT(texts_of(metrics), ElementsAre("int8: conv1: all values become one code; its range is [0, 1], training "
-                                             "examples reach [0, 3]"));
+                                             "examples reach [0, 3]; lower learning_rate, or set clip_norm"));
+}
+
+TEST(Warnings, RangesThatStillGrewAsCalibrationEnded) {
+  Metrics metrics = healthy();
+  metrics.variants[0].calibration = Calibration{
+      .examples = 1024,
+      .last = 256,
+      .growths = {{.name = "steady", .before = {-1.0F, 1.0F}, .after = {-1.1F, 1.1F}},  // 10 % is not above it
+                  {.name = "conv1", .before = {0.0F, 2.0F}, .after = {0.0F, 2.5F}},
+                  {.name = "shrinks", .before = {0.0F, 2.0F}, .after = {0.0F, 1.0F}},
+                  {.name = "zeros", .before = {0.0F, 0.0F}, .after = {0.0F, 1.0F}}}};
+  EXPECT_THAT(texts_of(metrics),
+              ElementsAre("static int8 per-tensor: conv1: its range still grew by 25 % over the last 256 of 1024 "
+                          "calibration examples; set [quantize] calibration to 2048 or more"));
+  metrics.int8->calibration = metrics.variants[0].calibration;
+  EXPECT_THAT(texts_of(metrics), ElementsAre(HasSubstr("int8: conv1: its range still grew by 25 %")))
+      << "told of one model";
+  metrics.int8->calibration = Calibration{.examples = 256};
+  EXPECT_THAT(texts_of(metrics), IsEmpty()) << "one batch alone says nothing of growth";
+}
+
+TEST(Warnings, ChannelsThatReachFarBeyondTheOthers) {
+  Metrics metrics = healthy();
+  quant::RangeReport& conv = metrics.int8->ranges[0];
+  conv.channels = {.count = 8, .largest = 12.0F, .median = 0.5F, .outliers = {3, 7}};
+  EXPECT_THAT(
+      texts_of(metrics),
+      ElementsAre("int8: conv1: 2 of 8 channels (3, 7) reach more than 10 times as far as the median one, up to "
+                  "12 against 0.5; they share one scale: train with weight_decay, or give the layer a range "
+                  "rule that clips (\"uint8 mse\" in [quantize.layers])"));
+  conv.weights = conv.channels;
+  EXPECT_EQ(texts_of(metrics).size(), 1U) << "its weights have a scale a channel";
+  conv.shares_weight_scale = true;
+  EXPECT_THAT(
+      texts_of(metrics),
+      Contains("int8: conv1: weights: 2 of 8 channels (3, 7) reach more than 10 times as far as the median one, "
+               "up to 12 against 0.5; they share one scale: write weights = \"int8 per-channel\""));
+  conv.channels.outliers = {0, 1, 2, 3, 4, 5};
+  EXPECT_THAT(texts_of(metrics)[0], HasSubstr("(0, 1, 2, 3 and 2 more)"));
+}
+
+TEST(Warnings, ChannelsThatAreAlwaysZero) {
+  Metrics metrics = healthy();
+  quant::RangeReport& conv = metrics.int8->ranges[0];
+  conv.channels = {.count = 8, .largest = 1.0F, .median = 1.0F, .outliers = {}, .dead = {1, 2, 5}};
+  EXPECT_THAT(texts_of(metrics), IsEmpty()) << "of an input, which is as it is";
+  conv.is_product = true;
+  EXPECT_THAT(texts_of(metrics),
+              ElementsAre("int8: conv1: 3 of 8 channels (1, 2, 5) are always 0; lower learning_rate, "
+                          "or make the layer narrower"));
+  conv.weights = {.count = 8, .dead = {1, 2, 5}};
+  EXPECT_THAT(texts_of(metrics), ElementsAre("int8: conv1: the weights of 3 of 8 channels (1, 2, 5) are all 0; lower "
+                                             "weight_decay or learning_rate, or make the layer narrower"));
+  conv.weights.dead = conv.channels.dead = {1, 2};
+  EXPECT_THAT(texts_of(metrics), IsEmpty()) << "a quarter is not much";
 }
 
 TEST(Warnings, StandInTheTableAndInTheJson) {
@@ -126,6 +184,14 @@ TEST(Warnings, StandInTheTableAndInTheJson) {
   EXPECT_EQ(json["warnings"], metrics.warnings);
   EXPECT_EQ(json["warnings"].size(), 2U);
   EXPECT_EQ(json["int8"]["ranges"][0]["clipped_share"], 0.5);
+  EXPECT_TRUE(json["int8"]["calibration"].is_null());
+  metrics.int8->calibration =
+      Calibration{.examples = 512, .last = 256, .growths = {{"conv1", {0.0F, 1.0F}, {0.0F, 1.5F}}}};
+  metrics.int8->ranges[0].channels = {.count = 3, .largest = 2.0F, .median = 1.0F, .outliers = {2}, .dead = {0}};
+  const nlohmann::json channels = report::to_json(metrics)["int8"];
+  EXPECT_EQ(channels["calibration"]["growths"][0]["growth"], 0.5);
+  EXPECT_EQ(channels["ranges"][0]["channels"]["outliers"], std::vector<int>{2});
+  EXPECT_EQ(channels["ranges"][0]["channels"]["dead"], std::vector<int>{0});
 }
 
 TEST(Warnings, ClassesWithoutExamplesAndSmallCalibrations) {
@@ -150,10 +216,11 @@ TEST(Warnings, ClassesWithoutExamplesAndSmallCalibrations) {
 
   recipe.quantize.method = quant::Method::Static;
   EXPECT_THAT(warnings_before(recipe, all, all),
-              ElementsAre("static quantization takes its ranges from 4 examples; set [quantize] calibration to 32 or "
-                          "more"));
+              ElementsAre("calibration takes its ranges from 4 examples; set [quantize] calibration to 32 or more"));
   recipe.quantize.method = quant::Method::Qat;
   EXPECT_THAT(warnings_before(recipe, all, all), IsEmpty());
+  recipe.qat.calibrate_first = true;
+  EXPECT_EQ(warnings_before(recipe, all, all).size(), 1U);
 }
 
 TEST(Warnings, AnAbsurdLearningRateFailsTheRun) {

@@ -107,6 +107,65 @@ TEST(CrossEntropy, RefusesLabelsAndSmoothingOutOfRange) {
   EXPECT_THAT(error_of([&] { squared_hinge_forward(x.data(), &ten, 1, 10); }), HasSubstr("got 10 in row 0"));
 }
 
+// T^2 KL(q || p) by hand: q = (3/4, 1/4), p = (1/2, 1/2) at every temperature.
+TEST(Distillation, OfTwoClassesByHand) {
+  for (const double t : {0.5, 1.0, 4.0}) {
+    const std::vector<double> logits{7, 7};
+    const std::vector<double> target{t * std::log(3.0) - 2, -2};
+    std::vector<double> p(2), q(2);
+    EXPECT_NEAR(distillation_forward(logits.data(), target.data(), 1, 2, t, p.data(), q.data()),
+                t * t * (0.75 * std::log(1.5) + 0.25 * std::log(0.5)), 1e-14);
+    EXPECT_NEAR(p[0], 0.5, 1e-15);
+    EXPECT_NEAR(q[0], 0.75, 1e-15);
+    std::vector<double> dx(2, 99);
+    distillation_backward(p.data(), q.data(), 1, 2, t, 2.0, dx.data());
+    EXPECT_NEAR(dx[0], -0.5 * t, 1e-14);
+    EXPECT_NEAR(dx[1], 0.5 * t, 1e-14);
+  }
+}
+
+TEST(Distillation, IsTheFormulaAndItsGradientAgreesWithDifferences) {
+  for (const Size s : kSizes) {
+    for (const double temperature : {0.7, 1.0, 4.0}) {
+      SCOPED_TRACE(std::to_string(s.rows) + " x " + std::to_string(s.classes) + ", T " + std::to_string(temperature));
+      std::vector<double> x = random_reals<double>(s.rows * s.classes, 51, -5, 5);
+      const std::vector<double> target = random_reals<double>(s.rows * s.classes, 52, -5, 5);
+      std::vector<double> p(x.size()), q(x.size());
+      const auto loss = [&] {
+        return distillation_forward(x.data(), target.data(), s.rows, s.classes, temperature, p.data(), q.data());
+      };
+      const double value = loss();
+      double expected = 0;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        expected += q[i] * std::log(q[i] / p[i]);
+      }
+      EXPECT_NEAR(value, temperature * temperature * expected / static_cast<double>(s.rows), 1e-11);
+      std::vector<double> dx(x.size(), 99);
+      distillation_backward(p.data(), q.data(), s.rows, s.classes, temperature, 0.5, dx.data());
+      testing::expect_gradient("dlogits", &x, dx, [&] { return 0.5 * loss(); });
+    }
+  }
+}
+
+TEST(Distillation, OfTheTargetItselfIsZeroAndLargeLogitsDoNotOverflow) {
+  const std::vector<double> target{1e4, -1e4, 0};
+  const std::vector<double> shifted{1e4 + 5, -1e4 + 5, 5};
+  const std::vector<double> other{-1e4, 1e4, 0};
+  std::vector<double> p(3), q(3);
+  EXPECT_EQ(distillation_forward(target.data(), target.data(), 1, 3, 2.0, p.data(), q.data()), 0);
+  EXPECT_EQ(distillation_forward(shifted.data(), target.data(), 1, 3, 2.0, p.data(), q.data()), 0);
+  EXPECT_EQ(distillation_forward(other.data(), target.data(), 1, 3, 2.0, p.data(), q.data()), 4 * 1e4);
+}
+
+TEST(Distillation, RefusesWhatHasNoMeaning) {
+  double x = 0, p = 0, q = 0;
+  for (const double temperature : {0.0, -1.0, std::numeric_limits<double>::infinity(), std::nan("")}) {
+    EXPECT_THAT(error_of([&] { distillation_forward(&x, &x, 1, 1, temperature, &p, &q); }),
+                HasSubstr("distillation: expected a temperature > 0"));
+  }
+  EXPECT_THAT(error_of([&] { distillation_forward(&x, &x, 0, 1, 1.0, &p, &q); }), HasSubstr("at least one row"));
+}
+
 TEST(MeanSquaredError, IsTheFormulaAndItsGradientAgreesWithDifferences) {
   std::vector<double> x = random_reals<double>(300, 43);
   const std::vector<double> target = random_reals<double>(300, 44);
@@ -159,9 +218,10 @@ TEST(Losses, SameBitsOnAnyNumberOfThreads) {
   const std::vector<float> x = random_reals<float>(rows * 10, 47, -9, 9);
   const std::vector<float> target = random_reals<float>(rows * 10, 48);
   const std::vector<std::int32_t> labels = random_labels(rows, 10, 49);
-  std::vector<float> p(x.size());
+  std::vector<float> p(x.size()), q(x.size());
   testing::expect_same_on_threads<double>("losses", [&] {
-    return std::vector<double>{cross_entropy_forward(x.data(), labels.data(), rows, 10, 0.1, p.data()),
+    return std::vector<double>{distillation_forward(x.data(), target.data(), rows, 10, 3.0, p.data(), q.data()),
+                               cross_entropy_forward(x.data(), labels.data(), rows, 10, 0.1, p.data()),
                                mean_squared_error_forward(x.data(), target.data(), rows * 10),
                                squared_hinge_forward(x.data(), labels.data(), rows, 10)};
   });

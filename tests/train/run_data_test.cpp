@@ -95,7 +95,8 @@ TEST_F(ModelData, LabelsThatTheModelCannotGiveAndOtherImagesAreRefused) {
   twelve.train.classes = twelve.test.classes = 12;
   EXPECT_EQ(error_on(twelve), "no error") << "no label is beyond the model's classes";
   twelve.test.labels.data<std::int32_t>()[13] = 11;
-  EXPECT_THAT(error_on(twelve), AllOf(HasSubstr("gives 10 classes, 0 to 9"), HasSubstr("label 11 (digits test, example 13)")));
+  EXPECT_THAT(error_on(twelve),
+              AllOf(HasSubstr("gives 10 classes, 0 to 9"), HasSubstr("label 11 (digits test, example 13)")));
   data::DataSource narrow = few();
   for (data::Dataset* part : {&narrow.train, &narrow.test}) {
     part->examples = part->examples.reshape({part->size(), 14, 56, 1});

@@ -7,6 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/recipes/bench_work.h"
 #include "detent/report/profile_table.h"
@@ -55,6 +56,64 @@ TEST(TrainStep, RefusesASoftmaxUnderCrossEntropy) {
   within.output(within.linear(within.softmax(*within.find("fc")), {.out_features = 3}));
   within.initialize(1);
   EXPECT_NO_THROW(TrainStep(within, of_logits, 1)) << "a softmax in the middle";
+}
+
+std::vector<float> weights_of(nn::Graph& graph) {
+  std::vector<float> all;
+  for (const nn::NamedParameter& named : graph.parameters()) {
+    const std::span<const float> values = named.parameter->value.data<float>();
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
+TEST(TrainStep, LearnsFromATeacherBesideTheLabels) {
+  const Tensor images = random_images(8, {6, 6, 1});
+  const Tensor labels = random_labels(8, 3);
+  nn::Graph taught_by = small_graph();
+  taught_by.initialize(2);
+  const runtime::Model model = quant::lower(taught_by);
+  const auto loss_of = [&](double share, double temperature) {
+    nn::Graph graph = small_graph();
+    TrainStep step(graph, {}, 1);
+    Teacher teacher(model, share, temperature);
+    step.set_teacher(&teacher);
+    return step.run(images, labels, 0.01, 0).loss;
+  };
+  nn::Graph alone = small_graph();
+  const double of_labels = TrainStep(alone, {}, 1).run(images, labels, 0.01, 0).loss;
+  const double of_teacher = loss_of(1.0, 3.0);
+  EXPECT_EQ(loss_of(0.0, 3.0), of_labels);
+  EXPECT_GT(of_teacher, 0.0);
+  EXPECT_NE(of_teacher, of_labels);
+  EXPECT_NE(of_teacher, loss_of(1.0, 1.0));
+  EXPECT_NEAR(loss_of(0.3, 3.0), 0.7 * of_labels + 0.3 * of_teacher, 1e-6);
+
+  // From its teacher alone a model comes to say what the teacher says, whatever the labels; batches of two sizes.
+  nn::Graph pupil = small_graph();
+  TrainStep step(pupil, {}, 1);
+  Teacher teacher(model, 1.0, 2.0);
+  step.set_teacher(&teacher);
+  const double first = step.run(images, labels, 0.02, 0).loss;
+  for (std::uint64_t number = 1; number < 60; ++number) {
+    step.run(number % 2 == 0 ? images : images.rows(0, 5), number % 2 == 0 ? labels : labels.rows(0, 5), 0.02, number);
+  }
+  EXPECT_LT(step.run(images, labels, 0.02, 60).loss, 0.05 * first);
+}
+
+TEST(TrainStep, ATeacherOfItsOwnOpinionTeachesNothing) {
+  const Tensor images = random_images(8, {6, 6, 1});
+  const Tensor labels = random_labels(8, 3);
+  nn::Graph graph = small_graph();
+  Teacher itself(quant::lower(graph), 1.0, 4.0);
+  const std::vector<float> before = weights_of(graph);
+  TrainStep step(graph, {.optimizer = OptimizerKind::Sgd}, 1);
+  step.set_teacher(&itself);
+  EXPECT_NEAR(step.run(images, labels, 0.1, 0).loss, 0.0, 1e-9);
+  const std::vector<float> after = weights_of(graph);
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    EXPECT_NEAR(after[i], before[i], 1e-6) << i;
+  }
 }
 
 // Measuring changes nothing, and what the rows say they save is what the step says it saves.

@@ -1,5 +1,6 @@
 #include "detent/quant/kinds/product/folded_batch_norm.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace detent::quant {
@@ -54,6 +55,12 @@ std::vector<float> FoldedBatchNorm::bias(std::span<const float> layer_bias) cons
 void FoldedBatchNorm::update(std::span<const double> mean, std::span<const double> variance, std::int64_t count) {
   const double momentum = module_->settings().momentum;
   const double unbiased = count > 1 ? static_cast<double>(count) / static_cast<double>(count - 1) : 1.0;
+  if (gathered_ != nullptr) {
+    std::vector<double> unbiased_variance(variance.begin(), variance.end());
+    std::ranges::for_each(unbiased_variance, [unbiased](double& v) { v *= unbiased; });
+    gathered_->add(mean, unbiased_variance, count);
+    return;
+  }
   const auto blend = [momentum](std::span<float> running, std::span<const double> batch, double correction) {
     for (std::size_t o = 0; o < running.size(); ++o) {
       running[o] =

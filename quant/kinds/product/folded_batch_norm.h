@@ -21,6 +21,10 @@ class FoldedBatchNorm {
   nn::BatchNorm& module() const { return *module_; }
   bool is_frozen() const { return is_frozen_; }
   void freeze() { is_frozen_ = true; }
+  /// As nn::BatchNorm::gather.
+  void gather(nn::BatchStatistics* statistics) { gathered_ = statistics; }
+  /// Whether a forward pass normalizes with the batch's statistics.
+  bool uses_batch_statistics(bool training) const { return gathered_ != nullptr || (training && !is_frozen_); }
 
   /// gamma / sqrt(running_variance + epsilon), a value a channel.
   std::vector<float> factor() const;
@@ -34,12 +38,13 @@ class FoldedBatchNorm {
   float beta(std::size_t channel) const;
   double mean(std::size_t channel) const;       ///< the running one
   double deviation(std::size_t channel) const;  ///< sqrt(running_variance + epsilon)
-  /// running = (1 - momentum) * running + momentum * batch, with the unbiased variance of `count` values.
+  /// running = (1 - momentum) * running + momentum * batch, with the unbiased variance of `count` values; or gathers.
   void update(std::span<const double> mean, std::span<const double> variance, std::int64_t count);
 
  private:
   std::shared_ptr<nn::BatchNorm> module_;
   bool is_frozen_;
+  nn::BatchStatistics* gathered_ = nullptr;
 };
 
 }  // namespace detent::quant

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detent/kernels/codes/quantize.h"
 #include "detent/quant/quantizers/ranges/histogram_based.h"
 #include "detent/quant/quantizers/ranges/rules.h"
 
@@ -14,15 +15,32 @@ class KlRule : public HistogramBased {
   explicit KlRule(const RangeTarget& target) : target_(target) {}
 
  private:
+  /// Sums over the bins before each.
+  struct Sums {
+    std::vector<double> values{0.0};   ///< how many values
+    std::vector<double> bins{0.0};     ///< how many bins that are not empty
+    std::vector<double> entropy{0.0};  ///< p ln p, p = count / total
+    double total;
+    explicit Sums(const ValueHistogram& histogram) : total(histogram.total()) {
+      for (const double count : histogram.counts()) {
+        values.push_back(values.back() + count);
+        bins.push_back(bins.back() + (count > 0.0 ? 1.0 : 0.0));
+        entropy.push_back(entropy.back() + p_log_p(count / total));
+      }
+    }
+  };
+  static double p_log_p(double p) { return p > 0.0 ? p * std::log(p) : 0.0; }
+
   MinMax choose(const ValueHistogram& histogram) const override {
     constexpr int kShares = 128;
+    const Sums sums(histogram);
     const MinMax all = histogram.range(0, ValueHistogram::kBins - 1);
     MinMax best = all;
-    double least = divergence(histogram, all);
+    double least = divergence(histogram, sums, all);
     for (int k = kShares - 1; k > 0; --k) {
       const float share = static_cast<float>(k) / static_cast<float>(kShares);
       const MinMax range{all.min * share, all.max * share};
-      if (const double next = divergence(histogram, range); next < least) {
+      if (const double next = divergence(histogram, sums, range); next < least) {
         least = next;
         best = range;
       }
@@ -30,65 +48,56 @@ class KlRule : public HistogramBased {
     return best;
   }
 
-  /// The bins that a range reaches into, and the code of each.
-  struct Window {
-    std::int64_t first, last;
-    std::vector<std::size_t> codes;
-  };
-  Window window_of(const ValueHistogram& histogram, const MinMax& range) const {
+  /// For each code its first bin, and at last the bin behind those of the last code: a bin belongs to the code of its
+  /// middle.
+  std::vector<std::size_t> first_bins(const ValueHistogram& histogram, const MinMax& range) const {
     const ScaleZero map = target_.map_of(range);
     const Levels levels = Levels::of_map(map, target_.codes);
-    Window window{ValueHistogram::kBins, -1, {}};
-    for (std::int64_t bin = 0; bin < ValueHistogram::kBins; ++bin) {
-      const double middle = histogram.lower_edge(bin) + 0.5 * histogram.bin_width();
-      const double code = std::floor((middle - levels.lowest_edge) / levels.step);
-      if (code >= 0.0 && code < static_cast<double>(levels.count)) {
-        window.first = std::min(window.first, bin);
-        window.last = bin;
-        window.codes.push_back(static_cast<std::size_t>(code));
-      }
+    std::vector<std::size_t> first;
+    for (std::int64_t level = 0; level <= levels.count; ++level) {
+      const double edge = levels.lowest_edge + static_cast<double>(level) * levels.step;
+      const double bin = histogram.bin_width() == 0.0
+                             ? (edge <= histogram.lower_edge(0) ? 0.0 : 1.0)
+                             : std::ceil((edge - histogram.lower_edge(0)) / histogram.bin_width() - 0.5);
+      first.push_back(static_cast<std::size_t>(std::clamp(bin, 0.0, static_cast<double>(ValueHistogram::kBins))));
     }
-    return window;
+    return first;
   }
 
-  /// sum P ln(P / Q); a bin that Q leaves empty counts as nearly empty.
-  double divergence(const ValueHistogram& histogram, const MinMax& range) const {
+  /// sum P ln(P / Q); a bin that Q leaves empty counts as nearly empty. Within a code Q is one number for all bins that
+  /// are not empty, so that sums over its bins say all; but the bins at the ends have P of what lies beyond besides.
+  double divergence(const ValueHistogram& histogram, const Sums& sums, const MinMax& range) const {
     constexpr double kNearlyEmpty = 1e-4 / static_cast<double>(ValueHistogram::kBins);
-    const Window window = window_of(histogram, range);
-    if (window.codes.empty()) {
+    const std::vector<std::size_t> first = first_bins(histogram, range);
+    const std::size_t begin = first.front();
+    const std::size_t end = first.back();
+    if (begin == end) {
       return std::numeric_limits<double>::infinity();
     }
-    struct Level {
-      double values = 0.0;
-      double bins = 0.0;
-    };
-    const auto counts = histogram.counts();
-    const auto inside = counts.subspan(static_cast<std::size_t>(window.first), window.codes.size());
-    std::vector<Level> levels(static_cast<std::size_t>(target_.codes.qmax - target_.codes.qmin + 1));
-    double within = 0.0;
-    for (std::size_t i = 0; i < inside.size(); ++i) {
-      Level& level = levels[window.codes[i]];
-      level.values += inside[i];
-      level.bins += inside[i] > 0.0 ? 1.0 : 0.0;
-      within += inside[i];
+    const double within = sums.values[end] - sums.values[begin];
+    double divergence = sums.entropy[end] - sums.entropy[begin];
+    double q_of_first = 0.0;
+    double q_of_last = 0.0;
+    for (std::size_t code = 0; code + 1 < first.size(); ++code) {
+      const double values = sums.values[first[code + 1]] - sums.values[first[code]];
+      const double bins = sums.bins[first[code + 1]] - sums.bins[first[code]];
+      const double q = values > 0.0 ? std::max(values / bins / within, kNearlyEmpty) : kNearlyEmpty;
+      divergence -= values > 0.0 ? values / sums.total * std::log(q) : 0.0;
+      q_of_first = first[code] <= begin && begin < first[code + 1] ? q : q_of_first;
+      q_of_last = first[code] < end && end <= first[code + 1] ? q : q_of_last;
     }
-    const auto sum_of = [](std::span<const double> bins) {
-      double sum = 0.0;
-      std::ranges::for_each(bins, [&](double count) { sum += count; });
-      return sum;
+    const auto add_beyond = [&](std::size_t bin, double beyond, double q) {
+      const double count = histogram.counts()[bin];
+      divergence += p_log_p((count + beyond) / sums.total) - p_log_p(count / sums.total) -
+                    beyond / sums.total * std::log(count > 0.0 ? q : kNearlyEmpty);
     };
-    const double below = sum_of(counts.first(static_cast<std::size_t>(window.first)));
-    const double above = sum_of(counts.subspan(static_cast<std::size_t>(window.last + 1)));
-    const double total = below + within + above;
-    double divergence = 0.0;
-    for (std::size_t i = 0; i < inside.size(); ++i) {
-      const double beyond = (i == 0 ? below : 0.0) + (i + 1 == inside.size() ? above : 0.0);
-      const double p = (inside[i] + beyond) / total;
-      if (p > 0.0) {
-        const Level& level = levels[window.codes[i]];
-        const double q = inside[i] > 0.0 ? level.values / level.bins / within : 0.0;
-        divergence += p * std::log(p / std::max(q, kNearlyEmpty));
-      }
+    const double below = sums.values[begin];
+    const double above = sums.values.back() - sums.values[end];
+    if (end - begin == 1) {
+      add_beyond(begin, below + above, q_of_first);
+    } else {
+      add_beyond(begin, below, q_of_first);
+      add_beyond(end - 1, above, q_of_last);
     }
     return divergence;
   }

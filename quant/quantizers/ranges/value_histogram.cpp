@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "detent/core/processor/vectorized.h"
+
 namespace detent::quant {
 namespace {
 
@@ -11,7 +13,49 @@ namespace {
 constexpr double kRoom = 1.0 + 0x1p-40;
 
 /// The integral of e^2 over a stretch of reals [begin, end] around its level.
-double squared_distance(double begin, double end) { return (end * end * end - begin * begin * begin) / 3.0; }
+inline double squared_distance(double begin, double end) { return (end * end * end - begin * begin * begin) / 3.0; }
+
+/// Sums in lanes, so that all processors add in one order.
+constexpr std::size_t kLanes = 8;
+
+/// The sum over bins of count times the integral of the squared error. `offset` is the lower edge of bin 0 seen from
+/// that of the lowest level, `last` the number of the highest level.
+DETENT_VECTORIZED double sum_of_errors(const ValueHistogram::Bin* bins, std::size_t size, double width, double offset,
+                                       double step, double last) {
+  double lanes[kLanes] = {};
+  const double whole = squared_distance(-step / 2.0, step / 2.0);
+  const auto error_of = [=](const ValueHistogram::Bin& bin) {
+    const double begin = offset + bin.number * width;
+    const double end = begin + width;
+    const auto level_of = [=](double x) {
+      double level = std::floor(x / step);
+      level = level > 0.0 ? level : 0.0;
+      return level < last ? level : last;
+    };
+    const double level = level_of(begin);
+    const double end_level = level_of(end);
+    const double from = begin - (level + 0.5) * step;
+    const double to = end - (end_level + 0.5) * step;
+    const double within = squared_distance(from, to);
+    const double across =
+        squared_distance(from, step / 2.0) + (end_level - level - 1.0) * whole + squared_distance(-step / 2.0, to);
+    return bin.count * (level == end_level ? within : across);
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] += error_of(bins[i + lane]);
+    }
+  }
+  for (std::size_t lane = 0; i < size; ++i, ++lane) {
+    lanes[lane] += error_of(bins[i]);
+  }
+  double sum = 0.0;
+  for (const double lane : lanes) {
+    sum += lane;
+  }
+  return sum;
+}
 
 }  // namespace
 
@@ -30,7 +74,7 @@ void ValueHistogram::include(const MinMax& range) {
     grid[0] = grid[2];
     grid[1] = (grid[3] - grid[2]) / static_cast<double>(kBins) * kRoom;
     counts_.data<double>()[0] = 0.0;
-    counts_.data<double>()[before > 0.0 ? bin_of(only) : 0] = before;
+    counts_.data<double>()[before > 0.0 ? static_cast<std::size_t>(bins().of(only)) : 0] = before;
     return;
   }
   while (min < grid[0]) {
@@ -56,19 +100,14 @@ void ValueHistogram::double_range(bool downwards) {
   grid[1] *= 2.0;
 }
 
-std::size_t ValueHistogram::bin_of(double x) const {
+kernels::Bins ValueHistogram::bins() const {
   const double width = bin_width();
-  const double position = width == 0.0 ? 0.0 : std::floor((x - lower_edge(0)) / width);
-  return static_cast<std::size_t>(std::clamp(position, 0.0, static_cast<double>(kBins - 1)));
+  return {.lower = lower_edge(0), .per_width = width == 0.0 ? 0.0 : 1.0 / width, .count = kBins};
 }
 
 std::vector<double> ValueHistogram::count(std::span<const float> values) const {
   std::vector<double> counts(static_cast<std::size_t>(kBins), 0.0);
-  for (const float x : values) {
-    if (std::isfinite(x)) {
-      counts[bin_of(double{x})] += 1.0;
-    }
-  }
+  kernels::count_bins(values, bins(), counts);
   return counts;
 }
 
@@ -92,24 +131,9 @@ double ValueHistogram::squared_error(std::span<const Bin> of, const Levels& leve
   if (width == 0.0) {
     return 0.0;
   }
-  const double offset = lower_edge(0) - levels.lowest_edge;
-  const double last = static_cast<double>(levels.count) - 1.0;
-  const auto level_of = [&](double x) { return std::clamp(std::floor(x / step), 0.0, last); };
-  const double whole = squared_distance(-step / 2.0, step / 2.0);
-  double sum = 0.0;
-  for (const Bin& bin : of) {
-    const double begin = offset + bin.number * width;
-    const double end = begin + width;
-    const double level = level_of(begin);
-    const double end_level = level_of(end);
-    const double from = begin - (level + 0.5) * step;
-    const double to = end - (end_level + 0.5) * step;
-    const double error = level == end_level ? squared_distance(from, to)
-                                            : squared_distance(from, step / 2.0) + (end_level - level - 1.0) * whole +
-                                                  squared_distance(-step / 2.0, to);
-    sum += bin.count / width * error;
-  }
-  return sum;
+  return sum_of_errors(of.data(), of.size(), width, lower_edge(0) - levels.lowest_edge, step,
+                       static_cast<double>(levels.count) - 1.0) /
+         width;
 }
 
 MinMax ValueHistogram::range(std::int64_t first, std::int64_t last) const {

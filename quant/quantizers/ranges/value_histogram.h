@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "detent/core/qparams.h"
+#include "detent/kernels/codes/histogram.h"
 #include "detent/nn/module.h"
 
 namespace detent::quant {
@@ -54,7 +55,7 @@ class ValueHistogram {
 
  private:
   void double_range(bool downwards);
-  std::size_t bin_of(double x) const;
+  kernels::Bins bins() const;
 
   Tensor counts_ = Tensor::zeros({kBins}, DType::F64);
   Tensor grid_ = Tensor::zeros({4}, DType::F64);
