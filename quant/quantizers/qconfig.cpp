@@ -32,6 +32,10 @@ void check_gradient(std::string_view what, const QuantizerSpec& spec, bool Gradi
   check(kind == nullptr || kind->*serves, what, ": the gradient rule '", spec.gradient.rule, "' is one of ", others,
         "; write ", what, " = \"", to_text(mended), "\"");
   mended.map.clear();
+  const bool has_own_scale = spec.grid.is_signed && (spec.grid.bits == 1 || spec.grid.is_ternary);
+  check(!learns || !has_own_scale, what, ": signs and ternary codes have a scale of their own rule, which '",
+        spec.gradient.rule, "' cannot learn; leave it out, or write ", what, " = \"int2 ", to_text(spec.gradient),
+        "\"");
   check(spec.map.empty() || !learns, what, ": '", spec.gradient.rule, "' learns any scale, and '", spec.map,
         "' lets it have few; write ", what, " = \"", to_text(mended), "\"");
 }

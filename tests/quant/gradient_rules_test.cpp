@@ -51,6 +51,12 @@ TEST(GradientRules, RefuseWhatTheyCannotBe) {
   EXPECT_EQ(error_of([] { QConfig{.activation = parse_activation_quantizer("uint4 power-of-two lsq")}.validate(); }),
             "activations: 'lsq' learns any scale, and 'power-of-two' lets it have few; write activations = \"uint4 "
             "per-tensor affine lsq\"");
+  for (const std::string_view grid : {"int1", "ternary"}) {
+    EXPECT_EQ(
+        error_of([&] { QConfig{.weight = parse_weight_quantizer(std::string(grid) + " lsq")}.validate(); }),
+        "weights: signs and ternary codes have a scale of their own rule, which 'lsq' cannot learn; leave it out, or "
+        "write weights = \"int2 lsq\"");
+  }
 }
 
 TEST(GradientRules, ExponentialsAreThoseOfTheLibrary) {
