@@ -158,18 +158,20 @@ class Bias : public testing::TestWithParam<std::size_t> {
   template <typename Body>
   void for_each(Body&& body) {
     const Row& row = rows()[GetParam()];
-    for (std::uint64_t seed = 0; seed < 6; ++seed) {
-      quant::QConfig config;
+    // Of the last two, of 1 bit and ternary, only the codes say something.
+    const char* const grids[] = {"int8", "int8", "int8", "int8", "int8", "int4", "int1", "ternary"};
+    const double coarser[] = {1, 1, 1, 1, 1, 16, 1e9, 1e9};
+    for (std::uint64_t seed = 0; seed < 8; ++seed) {
+      quant::QConfig config{.weight = quant::parse_weight_quantizer(grids[seed])};
       config.weight.granularity = seed % 3 == 1 ? quant::Granularity(quant::PerTensor{}) : quant::PerChannel{};
       config.range = seed % 2 == 1 ? quant::RangeUse::Current : quant::RangeUse::Previous;
       config.backward = seed % 2 == 1 ? DType::F32 : DType::BF16;
-      config.weight.grid.bits = seed == 5 ? 4 : 8;
       SCOPED_TRACE(std::string(row.name) + ", seed " + std::to_string(seed));
       nn::Graph net = small_net(row.norm);
       net.initialize(seed);
       const Tensor images = test::random_images({6, 6, 2}, 16, seed, 0.0F, 1.0F);
       row.change(net, images);
-      body(seed, quant::QConfigMapping(config), net, images, config.weight.grid.bits == 8 ? 1.0 : 16.0);
+      body(seed, quant::QConfigMapping(config), net, images, coarser[seed]);
     }
   }
 };

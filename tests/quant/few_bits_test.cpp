@@ -223,6 +223,22 @@ TEST(Signs, LetTheGradientThroughBetweenMinusOneAndOne) {
   EXPECT_THAT(tape.gradient(x).data<float>(), ElementsAre(0, testing::_, 1, 1, 0));
 }
 
+// Weights that a batch norm makes 0 have the code 1 and hardly weigh beside the bias, which is kept.
+TEST(WeightsOfFewBits, KeepTheBiasOfABatchNormWithoutGain) {
+  const float input_scale = 0.01F;
+  const std::vector<float> bias{2.0F, -0.5F};
+  for (const char* const spec : {"int1 per-channel", "ternary per-channel", "int1 per-tensor"}) {
+    const QuantizedWeight q = quant::quantize_weight(Tensor::zeros({2, 400}, DType::F32), bias, input_scale,
+                                                     quant::parse_weight_quantizer(spec));
+    const std::vector<std::int32_t> bias_codes = kernels::bias_codes({input_scale, 0}, q.qparams, bias);
+    for (std::size_t o = 0; o < 2; ++o) {
+      const double unit = double{input_scale} * double{q.qparams.scale_of(o)};
+      EXPECT_NEAR(unit * bias_codes[o], double{bias[o]}, 1e-6) << spec;
+      EXPECT_LT(unit * 400 * 255, 4e-4) << spec << ": all inputs at their largest";
+    }
+  }
+}
+
 // Two classes that a binarized network tells apart: it learns, weights of 1 bit or ternary.
 TEST(WeightsOfFewBits, Learn) {
   for (const std::string weights : {"int1", "ternary"}) {

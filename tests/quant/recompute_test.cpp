@@ -42,11 +42,9 @@ nn::Graph make_network() {
   return net;
 }
 
-TEST(RecomputeInNumpy, GivesTheCodesOfEveryLayer) {
-  if (std::system("/usr/bin/python3 -c 'import h5py, numpy' 2>/dev/null") != 0) {
-    GTEST_SKIP() << "python3-h5py is not installed: scripts/setup --check installs it";
-  }
-  nn::Graph prepared = prepare(make_network(), QConfigMapping());
+/// The script finds the codes of a model with these weights.
+void expect_recomputed(const std::string& weights) {
+  nn::Graph prepared = prepare(make_network(), QConfigMapping(QConfig{.weight = parse_weight_quantizer(weights)}));
   {
     autograd::Tape tape(nullptr, autograd::Tape::Mode::Inference);
     nn::Context context{.tape = tape};
@@ -73,7 +71,16 @@ TEST(RecomputeInNumpy, GivesTheCodesOfEveryLayer) {
 
   const std::string command = "/usr/bin/python3 " DETENT_SOURCE_DIR "/docs/recompute_int8.py '" +
                               (folder / "int8.h5").string() + "' '" + (folder / "example.h5").string() + "' 2>&1";
-  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+  EXPECT_EQ(std::system(command.c_str()), 0) << weights << ": " << command;
+}
+
+TEST(RecomputeInNumpy, GivesTheCodesOfEveryLayer) {
+  if (std::system("/usr/bin/python3 -c 'import h5py, numpy' 2>/dev/null") != 0) {
+    GTEST_SKIP() << "python3-h5py is not installed: scripts/setup --check installs it";
+  }
+  for (const char* const weights : {"int8", "int4", "int2", "ternary", "int1"}) {
+    expect_recomputed(weights);
+  }
 }
 
 }  // namespace
