@@ -26,25 +26,33 @@ struct Borders {
   Inside inside;
 };
 
+using Vector = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(alignof(float)), may_alias));
+
 /// REQUIRES: n is a multiple of kLanes.
 DETENT_VECTORIZED void sum_block(const float* __restrict g, const float* __restrict x, std::int64_t n,
                                  const Borders& borders, Lanes* __restrict sums) {
-  const float scale = borders.scale, low = borders.low, high = borders.high;
-  const float inside_low = borders.inside.low, inside_high = borders.inside.high;
-  Lanes local;
+  constexpr float kShift = 12582912.0F;  // as in round_clamped
+  const Vector zero = {};
+  const Vector scale = zero + borders.scale, low = zero + borders.low, high = zero + borders.high;
+  const Vector inside_low = zero + borders.inside.low, inside_high = zero + borders.inside.high;
+  Vector inside = zero, above = zero, below = zero, at_top = zero, at_bottom = zero;
   for (std::int64_t i = 0; i < n; i += kLanes) {
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-      const float gradient = g[i + lane];
-      const float t = x[i + lane] / scale;
-      const float residual = static_cast<float>(round_clamped(t, low, high)) - t;
-      local.inside[lane] += (t >= inside_low) & (t <= inside_high) ? gradient * residual : 0.0F;
-      local.above[lane] += t > inside_high ? gradient : 0.0F;
-      local.below[lane] += t < inside_low ? gradient : 0.0F;
-      local.at_top[lane] += t >= high ? gradient : 0.0F;
-      local.at_bottom[lane] += t <= low ? gradient : 0.0F;
-    }
+    const Vector gradient = *reinterpret_cast<const Vector*>(g + i);
+    const Vector t = *reinterpret_cast<const Vector*>(x + i) / scale;
+    const Vector raised = t > low ? t : low;
+    const Vector within = raised < high ? raised : high;
+    const Vector term = gradient * (((within + kShift) - kShift) - t);
+    inside += t >= inside_low ? (t <= inside_high ? term : zero) : zero;
+    above += t > inside_high ? gradient : zero;
+    below += t < inside_low ? gradient : zero;
+    at_top += t >= high ? gradient : zero;
+    at_bottom += t <= low ? gradient : zero;
   }
-  *sums = local;
+  *reinterpret_cast<Vector*>(sums->inside) = inside;
+  *reinterpret_cast<Vector*>(sums->above) = above;
+  *reinterpret_cast<Vector*>(sums->below) = below;
+  *reinterpret_cast<Vector*>(sums->at_top) = at_top;
+  *reinterpret_cast<Vector*>(sums->at_bottom) = at_bottom;
 }
 
 double total(const float* lanes) {
