@@ -29,8 +29,8 @@ struct StepSums {
   }
 };
 
-/// `g` and `x` are of one size. Terms are f32, sums f64 in an order that depends on the size alone. Single-threaded,
-/// vectorized.
+/// `g` and `x` are of one size. Terms and sums of 16 of them are f32, all else f64, in an order that depends on the
+/// size alone. Single-threaded, vectorized.
 StepSums step_sums(std::span<const float> g, std::span<const float> x, ScaleZero map, CodeRange codes);
 
 }  // namespace detent::kernels

@@ -110,22 +110,28 @@ std::vector<float> WeightRounding::run(Tensor& dw, const QParams& map, std::span
   for_each_output(shape, [&](std::size_t o, std::size_t first) {
     const std::span<const float> w = weight.data<float>().subspan(first, row);
     const std::span<float> g_row = dw.data<float>().subspan(first, row);
-    std::vector<float> values, gradient;
+    std::vector<float> w_part, g_part;
     std::vector<std::int8_t> codes(row);
     std::vector<std::uint8_t> mask(static_cast<std::size_t>(kernels::mask_bytes(static_cast<std::int64_t>(row))));
     for (std::size_t g = 0; g < group_count; ++g) {
       const auto group = static_cast<std::int64_t>(g);
       const ScaleZero at = map.at(map_at(o, g));
-      gather(groups, group, w, values);
-      gather(groups, group, g_row, gradient);
+      if (group_count > 1) {
+        gather(groups, group, w, w_part);
+        gather(groups, group, g_row, g_part);
+      }
+      const std::span<const float> values = group_count > 1 ? std::span<const float>(w_part) : w;
+      const std::span<float> gradient = group_count > 1 ? std::span(g_part) : g_row;
       if (!learned.empty()) {
         const kernels::StepSums sums = kernels::step_sums(gradient, values, at, map.codes);
         parts[o * group_count + g] = {factor.empty() ? sums : sums.divided_by(double{factor[o]}),
                                       static_cast<std::int64_t>(values.size())};
       }
-      kernels::quantize(std::span<const float>(values), at, map.codes, codes.data(), mask.data());
+      kernels::quantize(values, at, map.codes, codes.data(), mask.data());
       kernels::apply_mask(std::span<const float>(gradient), mask.data(), gradient.data());
-      groups.for_each(group, [&, next = std::size_t{0}](std::size_t k) mutable { g_row[k] = gradient[next++]; });
+      if (group_count > 1) {
+        groups.for_each(group, [&, next = std::size_t{0}](std::size_t k) mutable { g_row[k] = g_part[next++]; });
+      }
     }
   });
   std::vector<float> gradients;
