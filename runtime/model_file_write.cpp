@@ -75,8 +75,7 @@ class Writer {
   void add_fields(const Node& node, const Lookup& lookup, json&) { store(node.name, "table", lookup.table); }
   void add_fields(const Node& node, const Softmax& softmax, json&) { store(node.name, "table", softmax.table); }
 
-  void add_fields(const Node& node, const Product& product, json& described) {
-    const kernels::ConvShape& s = product.shape;
+  void add_geometry(const kernels::ConvShape& s, json& described) {
     described["geometry"] = {{"image", {s.h, s.w, s.c}},
                              {"outputs", s.o},
                              {"kernel", {s.kh, s.kw}},
@@ -84,12 +83,12 @@ class Writer {
                              {"padding", {s.padding.top, s.padding.left, s.padding.bottom, s.padding.right}},
                              {"dilation", {s.dilation_h, s.dilation_w}},
                              {"groups", s.groups}};
-    described["relu"] = product.relu;
-    described["bias"] = product.bias.defined();
-    const std::shared_ptr<const QParams>& map = product.weight.qparams();
+  }
+
+  void add_weight(const std::string& name, const Tensor& weight, json& described) {
+    const std::shared_ptr<const QParams>& map = weight.qparams();
     const bool packs = map != nullptr && shares_bytes(bits_of(map->codes));
-    store(node.name, "weight", packs ? pack_codes(product.weight) : product.weight);
-    store(node.name, "bias", product.bias);
+    store(name, "weight", packs ? pack_codes(weight) : weight);
     if (map != nullptr) {
       described["weight_bits"] = bits_of(map->codes);
       described["per_channel"] = map->is_per_channel();
@@ -97,10 +96,31 @@ class Writer {
         described["group"] = map->group;
       }
       const Shape scales{static_cast<std::int64_t>(map->scale.size())};
-      store(node.name, "weight_scale", Tensor::from(map->scale, scales));
-      store(node.name, "weight_zero_point", Tensor::from(map->zero_point, scales));
+      store(name, "weight_scale", Tensor::from(map->scale, scales));
+      store(name, "weight_zero_point", Tensor::from(map->zero_point, scales));
+    }
+  }
+
+  void add_fields(const Node& node, const Product& product, json& described) {
+    add_geometry(product.shape, described);
+    described["relu"] = product.relu;
+    described["bias"] = product.bias.defined();
+    add_weight(node.name, product.weight, described);
+    store(node.name, "bias", product.bias);
+    if (product.weight.qparams() != nullptr) {
       store_map(node.name, "input", model_.type(node.inputs[0]).qparams->tensor());
     }
+  }
+
+  void add_fields(const Node& node, const HybridProduct& product, json& described) {
+    add_geometry(product.shape, described);
+    described["relu"] = product.relu;
+    described["bias"] = product.bias.defined();
+    if (product.dynamic) {
+      described["input_bits"] = bits_of(*product.dynamic);
+    }
+    add_weight(node.name, product.weight, described);
+    store(node.name, "bias", product.bias);
   }
 
   void add_fields(const Node&, const Pool& pool, json& described) {
