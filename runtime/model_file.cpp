@@ -79,7 +79,7 @@ struct NodeReader {
                     .weight = {},
                     .bias = {},
                     .relu = boolean_member(node, "relu", name)};
-    product.weight = is_integer ? weight_codes(product.shape) : tensors.take(name, "weight", DType::F32);
+    product.weight = is_integer ? weight_codes(product.shape, true) : tensors.take(name, "weight", DType::F32);
     if (boolean_member(node, "bias", name)) {
       product.bias = tensors.take(name, "bias", is_integer ? DType::S32 : DType::F32, Shape{product.shape.o});
     }
@@ -95,7 +95,7 @@ struct NodeReader {
     allow({"geometry", "relu", "bias", "weight_bits", "per_channel", "group", "input_bits"});
     HybridProduct product{.shape = conv_shape(member(node, "geometry", name), name),
                           .relu = boolean_member(node, "relu", name)};
-    product.weight = weight_codes(product.shape);
+    product.weight = weight_codes(product.shape, false);
     if (boolean_member(node, "bias", name)) {
       product.bias = tensors.take(name, "bias", DType::F32, Shape{product.shape.o});
     }
@@ -106,13 +106,13 @@ struct NodeReader {
   }
 
   /// The weights of a product whose weights are codes.
-  Tensor weight_codes(const kernels::ConvShape& shape) const {
+  Tensor weight_codes(const kernels::ConvShape& shape, bool has_zero_points) const {
     const std::int64_t bits = integer_member(node, "weight_bits", name, 2);
     const std::int64_t group = node.contains("group") ? integer_member(node, "group", name, 1) : 0;
     const std::int64_t groups = group == 0 ? 1 : groups_of(shape.c / shape.groups, group);
     const Tensor codes = tensors.take_weight(name, shape, bits);
-    return codes.with_qparams(
-        weight_map(tensors, name, shape.o, boolean_member(node, "per_channel", name), bits, group, groups));
+    return codes.with_qparams(weight_map(tensors, name, shape.o, boolean_member(node, "per_channel", name), bits, group,
+                                         groups, has_zero_points));
   }
 
   Op pool() const {

@@ -28,7 +28,7 @@
 ///   product      weight f32, and bias f32 [O] where there is one; of codes: weight s8 (of 4 bits and fewer: u8,
 ///                below), weight_scale f32 and weight_zero_point s32 [O] or [1], bias s32 [O], input_scale f32 [1],
 ///                input_zero_point s32 [1]
-///   hybrid_product  weight, weight_scale and weight_zero_point as of codes; bias f32 [O]
+///   hybrid_product  weight and weight_scale as of codes; bias f32 [O]
 ///   lookup       table u8
 ///   softmax      of codes: table s32 [256], in units of 2^-30
 ///   batch_norm   mean, variance; weight, bias where it is affine: f32 [C]

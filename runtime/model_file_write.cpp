@@ -95,9 +95,7 @@ class Writer {
       if (map->is_per_group()) {
         described["group"] = map->group;
       }
-      const Shape scales{static_cast<std::int64_t>(map->scale.size())};
-      store(name, "weight_scale", Tensor::from(map->scale, scales));
-      store(name, "weight_zero_point", Tensor::from(map->zero_point, scales));
+      store(name, "weight_scale", Tensor::from(map->scale, {static_cast<std::int64_t>(map->scale.size())}));
     }
   }
 
@@ -107,7 +105,9 @@ class Writer {
     described["bias"] = product.bias.defined();
     add_weight(node.name, product.weight, described);
     store(node.name, "bias", product.bias);
-    if (product.weight.qparams() != nullptr) {
+    if (const std::shared_ptr<const QParams>& map = product.weight.qparams()) {
+      store(node.name, "weight_zero_point",
+            Tensor::from(map->zero_point, {static_cast<std::int64_t>(map->zero_point.size())}));
       store_map(node.name, "input", model_.type(node.inputs[0]).qparams->tensor());
     }
   }

@@ -104,6 +104,12 @@ TEST(HybridModels, FilesAreReadStrictly) {
     return error_of([&] { from_file(file); });
   };
   EXPECT_EQ(error_with([](nlohmann::json&) {}), "no error");
+  // Weights are symmetric: no zero points are stored, and there may be none.
+  TensorFile file = to_file({.model = network(8, unsigned_codes(8))});
+  const std::string zero_points = "parameters/product0/weight_zero_point";
+  EXPECT_FALSE(file.tensors.contains(zero_points));
+  file.tensors[zero_points] = Tensor::zeros({16}, DType::S32);
+  EXPECT_THAT(error_of([&] { from_file(file); }), HasSubstr(zero_points));
   EXPECT_THAT(error_with([](auto& node) { node["input_bits"] = 9; }), HasSubstr("bits"));
   EXPECT_THAT(error_with([](auto& node) { node["input_bits"] = "8"; }), HasSubstr("input_bits"));
   EXPECT_THAT(error_with([](auto& node) { node["weight_bits"] = 4; }), HasSubstr("weight"));

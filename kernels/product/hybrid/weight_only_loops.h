@@ -46,7 +46,8 @@ DETENT_WEIGHT_TILE void results_of(const Tile& t, std::int64_t first) {
       total[o][r] = U::zero();
     }
   }
-  const std::uint8_t* weight = t.weight + first * t.weight_stride;
+  const std::uint8_t* weight =
+      t.weight + first / kTogether * kTogether * t.weight_row + first % kTogether * kBlockBytes;
   const float* x = t.x;
   for (std::int64_t g = 0; g < t.groups; ++g) {
     Vector part[O][R];
@@ -58,11 +59,11 @@ DETENT_WEIGHT_TILE void results_of(const Tile& t, std::int64_t first) {
       }
     }
     const std::int64_t blocks = g + 1 < t.groups ? t.blocks : t.last_blocks;
-    for (std::int64_t b = 0; b < blocks; ++b, weight += kBlockBytes, x += kLanes * kCodes) {
+    for (std::int64_t b = 0; b < blocks; ++b, weight += kTogether * kBlockBytes, x += kLanes * kCodes) {
       typename U::Bytes bytes[O];
 #pragma GCC unroll 4
       for (int o = 0; o < O; ++o) {
-        bytes[o] = U::load_bytes(weight + o * t.weight_stride);
+        bytes[o] = U::load_bytes(weight + o * kBlockBytes);
       }
       add_codes<U, kBits, 0, R, O>(x, t.x_stride, bytes, part);
       if constexpr (kCodes > 1) {
@@ -95,12 +96,15 @@ DETENT_WEIGHT_TILE void results_of(const Tile& t, std::int64_t first) {
 template <typename U, int kBits, int R>
 DETENT_WEIGHT_KERNEL void tile(const Tile& t) {
   constexpr int kOutputs = std::clamp(U::kSums / R, 1, 4);
-  std::int64_t o = 0;
-  for (; o + kOutputs <= t.outputs; o += kOutputs) {
-    results_of<U, kBits, R, kOutputs>(t, o);
-  }
-  for (; o < t.outputs; ++o) {
-    results_of<U, kBits, R, 1>(t, o);
+  static_assert(kTogether % kOutputs == 0);
+  for (std::int64_t o = t.first; o < t.end;) {
+    if (o % kOutputs == 0 && o + kOutputs <= t.end) {
+      results_of<U, kBits, R, kOutputs>(t, o);
+      o += kOutputs;
+    } else {
+      results_of<U, kBits, R, 1>(t, o);
+      ++o;
+    }
   }
 }
 

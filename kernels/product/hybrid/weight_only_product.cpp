@@ -12,6 +12,7 @@ namespace {
 
 using weight_only::kBlockBytes;
 using weight_only::kLanes;
+using weight_only::kTogether;
 
 /// Outputs of a part of a linear layer.
 constexpr std::int64_t kPartOutputs = 16;
@@ -44,8 +45,8 @@ WeightOnlyProduct::WeightOnlyProduct(const ConvShape& shape, const std::int8_t* 
       scale_.push_back(map.is_per_group() ? map.scale_of(output, g) : map.scale_of(output));
     }
   }
-  const auto bytes = static_cast<std::size_t>(shape.o * width_ * bits_ / 8);
-  weight_ = allocate_aligned(bytes);
+  weight_ = allocate_aligned(weight_bytes());
+  std::memset(weight_.get(), 0, weight_bytes());
   for (std::int64_t o = 0; o < shape.o; ++o) {
     pack(weight + o * shape.depth(), o);
   }
@@ -57,11 +58,11 @@ void WeightOnlyProduct::pack(const std::int8_t* weight, std::int64_t output) {
   const int codes = 8 / bits_;
   const int bias = bits_ == 8 ? 0 : 1 << (bits_ - 1);
   const int mask = (1 << bits_) - 1;
-  auto* const packed = reinterpret_cast<std::uint8_t*>(weight_.get()) + output * width_ / codes;
-  std::fill_n(packed, width_ / codes, std::uint8_t{0});
+  auto* const packed = reinterpret_cast<std::uint8_t*>(weight_.get()) +
+                       output / kTogether * kTogether * width_ / codes + output % kTogether * kBlockBytes;
   const auto put = [&](std::int64_t k, int code) {
     const std::int64_t block = k / (kLanes * codes), within = k % (kLanes * codes);
-    std::uint8_t& byte = packed[block * kBlockBytes + within % kLanes];
+    std::uint8_t& byte = packed[block * kTogether * kBlockBytes + within % kLanes];
     byte = static_cast<std::uint8_t>(byte | ((code + bias) & mask) << (bits_ * (within / kLanes)));
   };
   const std::int64_t block = kLanes * codes;
@@ -110,21 +111,20 @@ void WeightOnlyProduct::gather(const float* image, std::int64_t row, std::int64_
 
 /// Of at most as many rows as tiles have. `y` is of the first row, of all outputs.
 void WeightOnlyProduct::multiply(const float* x, std::int64_t rows, Range outputs, float* y) const {
-  const std::int64_t row_bytes = width_ * bits_ / 8;
-  const weight_only::Tile tile{
-      .x = x,
-      .x_stride = width_,
-      .weight = reinterpret_cast<const std::uint8_t*>(weight_.get()) + outputs.begin * row_bytes,
-      .weight_stride = row_bytes,
-      .groups = groups_,
-      .blocks = blocks_,
-      .last_blocks = last_blocks_,
-      .scale = scale_.data() + outputs.begin * groups_,
-      .bias = bias_.data() + outputs.begin,
-      .outputs = outputs.size(),
-      .lowest = lowest_,
-      .y = y + outputs.begin,
-      .y_stride = shape_.o};
+  const weight_only::Tile tile{.x = x,
+                               .x_stride = width_,
+                               .weight = reinterpret_cast<const std::uint8_t*>(weight_.get()),
+                               .weight_row = width_ * bits_ / 8,
+                               .groups = groups_,
+                               .blocks = blocks_,
+                               .last_blocks = last_blocks_,
+                               .scale = scale_.data(),
+                               .bias = bias_.data(),
+                               .first = outputs.begin,
+                               .end = outputs.end,
+                               .lowest = lowest_,
+                               .y = y,
+                               .y_stride = shape_.o};
   const std::size_t bits = bits_ == 8 ? 0 : bits_ == 4 ? 1 : 2;
   weight_only::unit().kernels[bits][static_cast<std::size_t>(rows - 1)](tile);
 }
@@ -171,13 +171,15 @@ void WeightOnlyProduct::run(const float* x, std::int64_t images, Range parts, fl
   }
 }
 
-std::size_t WeightOnlyProduct::bytes() const {
-  return static_cast<std::size_t>(shape_.o * width_ * bits_ / 8) + (scale_.size() + bias_.size()) * sizeof(float);
+std::size_t WeightOnlyProduct::weight_bytes() const {
+  return static_cast<std::size_t>(divide_up(shape_.o, kTogether) * kTogether * width_ * bits_ / 8);
 }
+
+std::size_t WeightOnlyProduct::bytes() const { return weight_bytes() + (scale_.size() + bias_.size()) * sizeof(float); }
 
 std::vector<std::span<std::byte>> WeightOnlyProduct::memory_for_tests() const {
   auto& self = const_cast<WeightOnlyProduct&>(*this);
-  return {{weight_.get(), static_cast<std::size_t>(shape_.o * width_ * bits_ / 8)},
+  return {{weight_.get(), weight_bytes()},
           std::as_writable_bytes(std::span(self.scale_)),
           std::as_writable_bytes(std::span(self.bias_))};
 }

@@ -17,9 +17,9 @@ namespace detent::kernels {
 /// of threads, and on every processor with fused multiply-add (without it the last bits may be others).
 ///
 /// Memory follows the bits: codes of 5 to 8 bits take 8, of 3 and 4 take 4, of 2 take 2, with each group of a row
-/// filled up to whole vectors (16, 32, 64 codes), and 4 bytes a scale. A layer of one row reads no more than that,
-/// which is why it is fast where weights do not fit caches. Immutable; `run` works on the calling thread and may run on
-/// several.
+/// filled up to whole vectors (16, 32, 64 codes), outputs to a multiple of 4, and 4 bytes a scale. A layer of one row
+/// reads no more than that, which is why it is fast where weights do not fit caches. Immutable; `run` works on the
+/// calling thread and may run on several.
 class WeightOnlyProduct {
  public:
   /// Weight codes O KH KW I with their scales, symmetric; `bias` has O numbers or none, which counts as zeros.
@@ -38,6 +38,7 @@ class WeightOnlyProduct {
   std::vector<std::span<std::byte>> memory_for_tests() const;
 
  private:
+  std::size_t weight_bytes() const;
   void pack(const std::int8_t* weight, std::int64_t output);
   void gather(const float* image, std::int64_t row, std::int64_t column, std::int64_t group, float* to) const;
   void run_rows(const float* x, std::int64_t rows, Range outputs, float* y) const;
@@ -54,7 +55,7 @@ class WeightOnlyProduct {
   std::int64_t width_;        ///< numbers of a row of x, filled up
   std::vector<float> scale_;  ///< [O, G]
   std::vector<float> bias_;
-  std::shared_ptr<std::byte> weight_;  ///< [O][block][16 bytes]: see weight_only_tile.h
+  std::shared_ptr<std::byte> weight_;  ///< see weight_only_tile.h
 };
 
 }  // namespace detent::kernels
