@@ -15,6 +15,7 @@
 #include "detent/optim/schedule.h"
 #include "detent/optim/sgd.h"
 #include "detent/quant/methods/bias_correction.h"
+#include "detent/quant/methods/hybrid.h"
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/equalize.h"
 #include "detent/quant/passes/fold_batch_norm.h"

@@ -23,7 +23,10 @@ void check_spec(std::string_view what, const QuantizerSpec& spec, const Quantize
 void QConfig::validate() const {
   check_spec("weights", weight, int8_weights());
   check_spec("activations", activation, uint8_activations());
-  check(activation.is_per_tensor(), "activations: expected one scale, got ", to_text(activation.granularity));
+  check(!weight.is_per_token(), "weights: per-token is for activations; write weights = \"", to_text(int8_weights()),
+        "\"");
+  check(activation.is_per_tensor(), "activations: expected one scale, got ", to_text(activation.granularity),
+        activation.is_per_token() ? "; ranges a token are of dynamic quantization" : "");
   check(backward == DType::BF16 || backward == DType::F32, "backward: expected bf16 or f32, got ", backward);
 }
 
