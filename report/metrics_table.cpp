@@ -29,6 +29,21 @@ std::string verify_line(const evaluation::Int8Result& model) {
                      with_separators(model.verify.predictions_changed), with_separators(model.verify.images));
 }
 
+// How the main model was verified.
+std::string verify_lines(const evaluation::Int8Result& model) {
+  const evaluation::VerifyReport& report = model.verify;
+  if (!quant::is_hybrid(model.method)) {
+    return "  prepared model against converted model, every layer:\n" + verify_line(model);
+  }
+  if (report.layers.empty()) {
+    return "";
+  }
+  return fmt::format(
+      "  reference executor against plan, every dynamic layer, {} examples:\n  {:<26}{} of {} results {}",
+      with_separators(report.images), model.name, with_separators(report.codes_mismatched),
+      with_separators(report.codes_compared), "differ\n");
+}
+
 // What the checks came to. A run that was asked for nothing has reached nothing.
 std::string verdict(const evaluation::Metrics& metrics) {
   if (!metrics.failures.empty()) {
@@ -39,7 +54,10 @@ std::string verdict(const evaluation::Metrics& metrics) {
   }
   return std::string("nothing was checked: the recipe has no [check] for this run; write there\n") +
          "  what it must reach, for example fp32_accuracy = 0.97" +
-         (metrics.int8 ? "\n  (that no code differs is always checked, and none does)" : "") + "\n  done";
+         (metrics.int8 && metrics.int8->method != quant::Method::WeightOnly
+              ? "\n  (that no code differs is always checked, and none does)"
+              : "") +
+         "\n  done";
 }
 
 }  // namespace
@@ -75,7 +93,7 @@ std::string to_text(const evaluation::Metrics& metrics) {
                 bytes_text(metrics.qat->model_bytes, float_bytes), metrics.qat->train_seconds);
   }
   if (metrics.int8) {
-    text += row("int8", metrics.int8->test_accuracy, drop(metrics.int8->test_accuracy),
+    text += row(metrics.int8->name, metrics.int8->test_accuracy, drop(metrics.int8->test_accuracy),
                 bytes_text(metrics.int8->model_bytes, float_bytes),
                 metrics.qat ? std::nullopt : std::optional(metrics.int8->seconds));
   }
@@ -94,14 +112,16 @@ std::string to_text(const evaluation::Metrics& metrics) {
                         100.0 * (metrics.int8->test_accuracy - metrics.not_improved->test_accuracy));
   }
   if (metrics.int8) {
-    text += "  prepared model against converted model, every layer:\n" + verify_line(*metrics.int8);
+    text += verify_lines(*metrics.int8);
     if (metrics.not_improved) {
       text += verify_line(*metrics.not_improved);
     }
     for (const evaluation::Int8Result& variant : metrics.variants) {
       text += verify_line(variant);
     }
-    text += "  codes_sha256 " + metrics.int8->verify.codes_sha256 + "\n";
+    if (!metrics.int8->verify.codes_sha256.empty()) {
+      text += "  codes_sha256 " + metrics.int8->verify.codes_sha256 + "\n";
+    }
   }
   text += rule('=');
   for (const std::string& warning : metrics.warnings) {

@@ -36,7 +36,7 @@ std::vector<std::string> warnings_before(const Settings& settings, const data::D
   }
   const QuantizeSettings& quantize = settings.quantize;
   const bool calibrates = quantize.method == quant::Method::Static ||
-                          (quantize.method == quant::Method::Qat && !quantize.compare_static.empty());
+                          (quantize.method != quant::Method::None && !quantize.compare_static.empty());
   const std::int64_t examples = std::min(quantize.calibration, train.size());
   if (calibrates && examples < kFewExamples) {
     warnings.push_back(
