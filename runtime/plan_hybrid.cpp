@@ -25,9 +25,42 @@ class HybridStep : public Step {
   Kernel kernel_;
 };
 
+/// A convolution reads each weight at every pixel, so its kernels in f32 are the faster ones; weights that would take
+/// more than this much then stay codes all the same.
+constexpr std::int64_t kExpandedBytes = 256 * 1024;
+constexpr std::int64_t kManyPixels = 16;
+
+bool is_expanded(const HybridProduct& product) {
+  const kernels::ConvShape& s = product.shape;
+  const auto bytes = s.weight_elements() * static_cast<std::int64_t>(sizeof(float));
+  return !product.dynamic && s.out_h() * s.out_w() >= kManyPixels && bytes <= kExpandedBytes;
+}
+
+/// The product of f32 with the numbers that the weights stand for.
+Product expanded(const HybridProduct& product) {
+  const QParams& map = *product.weight.qparams();
+  const kernels::ConvShape& s = product.shape;
+  Product result{.shape = s,
+                 .weight = Tensor::empty(product.weight.shape(), DType::F32),
+                 .bias = product.bias,
+                 .relu = product.relu};
+  const auto codes = product.weight.data<std::int8_t>();
+  const auto numbers = result.weight.data<float>();
+  for (std::size_t k = 0; k < codes.size(); ++k) {
+    const std::size_t output = k / static_cast<std::size_t>(s.depth());
+    const std::int64_t channel = static_cast<std::int64_t>(k) % (s.c / s.groups);
+    const float scale = map.is_per_group() ? map.scale_of(output, channel / map.group) : map.scale_of(output);
+    numbers[k] = scale * static_cast<float>(codes[k]);
+  }
+  return result;
+}
+
 }  // namespace
 
 MadeStep make_hybrid(const HybridProduct& product, const StepRequest& request) {
+  if (is_expanded(product)) {
+    return make_product(expanded(product), request);
+  }
   const auto* const weight = product.weight.data<std::int8_t>().data();
   const QParams& map = *product.weight.qparams();
   const std::span<const float> bias = product.bias.defined() ? product.bias.data<float>() : std::span<const float>();

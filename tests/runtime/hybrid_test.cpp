@@ -165,5 +165,17 @@ TEST(HybridModels, PlansTakeTheMemoryOfTheirBits) {
   EXPECT_EQ(bytes_of(8) - bytes_of(2), weights / 4 * 3);
 }
 
+TEST(HybridModels, SmallWeightsOfConvolutionsAreExpanded) {
+  const auto bytes_of = [](std::int64_t outputs, std::optional<int> bits) {
+    ModelBuilder b(12);
+    const kernels::ConvShape shape{.o = outputs, .kh = 3, .kw = 3};
+    const ValueId x = b.input({6, 6, 64});
+    bits ? b.hybrid(x, shape, {}, false, *bits) : b.conv(x, shape);
+    return Plan(b.model, 1).memory_bytes();
+  };
+  EXPECT_NEAR(static_cast<double>(bytes_of(64, 4)), static_cast<double>(bytes_of(64, {})), 300);
+  EXPECT_LT(bytes_of(512, 4) * 6, bytes_of(512, {}));
+}
+
 }  // namespace
 }  // namespace detent::runtime
