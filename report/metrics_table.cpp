@@ -8,6 +8,7 @@ namespace detent::report {
 namespace {
 
 constexpr std::size_t kWidth = 76;
+const std::string kPreparedAgainstConverted = "  prepared model against converted model, every layer:\n";
 
 std::string bytes_text(std::int64_t bytes, std::int64_t float_bytes) {
   const auto kib = static_cast<double>(bytes) / 1024.0;
@@ -33,15 +34,15 @@ std::string verify_line(const evaluation::Int8Result& model) {
 std::string verify_lines(const evaluation::Int8Result& model) {
   const evaluation::VerifyReport& report = model.verify;
   if (!quant::is_hybrid(model.method)) {
-    return "  prepared model against converted model, every layer:\n" + verify_line(model);
+    return kPreparedAgainstConverted + verify_line(model);
   }
   if (report.layers.empty()) {
     return "";
   }
-  return fmt::format(
-      "  reference executor against plan, every dynamic layer, {} examples:\n  {:<26}{} of {} results {}",
-      with_separators(report.images), model.name, with_separators(report.codes_mismatched),
-      with_separators(report.codes_compared), "differ\n");
+  return fmt::format("  reference executor against plan, every dynamic layer, {} examples:\n",
+                     with_separators(report.images)) +
+         fmt::format("  {:<26}{} of {} results differ\n", model.name, with_separators(report.codes_mismatched),
+                     with_separators(report.codes_compared));
 }
 
 // What the checks came to. A run that was asked for nothing has reached nothing.
@@ -115,6 +116,9 @@ std::string to_text(const evaluation::Metrics& metrics) {
     text += verify_lines(*metrics.int8);
     if (metrics.not_improved) {
       text += verify_line(*metrics.not_improved);
+    }
+    if (quant::is_hybrid(metrics.int8->method) && !metrics.variants.empty()) {
+      text += kPreparedAgainstConverted;
     }
     for (const evaluation::Int8Result& variant : metrics.variants) {
       text += verify_line(variant);

@@ -89,7 +89,7 @@ TEST_F(Quantize, DynamicAndWeightOnlyNeedNoData) {
     EXPECT_EQ(bench.status, 0) << bench.err;
     const Outcome target = detent(folder_, {"eval", file, "--data", "digits", "--target", "torch"});
     EXPECT_EQ(target.status, 2);
-    EXPECT_THAT(target.err, HasSubstr("has no codes between its layers to round"));
+    EXPECT_THAT(target.err, HasSubstr("has no codes to round between its layers"));
   }
   ASSERT_EQ(quantize().status, 0);
   const Outcome verify =
