@@ -16,6 +16,7 @@
 #include "detent/optim/sgd.h"
 #include "detent/quant/methods/adaround.h"
 #include "detent/quant/methods/bias_correction.h"
+#include "detent/quant/methods/hybrid.h"
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/equalize.h"
 #include "detent/quant/passes/fold_batch_norm.h"

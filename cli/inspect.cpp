@@ -56,8 +56,8 @@ Shown show(const std::string& file) {
     TensorFile content = runtime::to_file({.model = *model});
     shown.graph = nlohmann::json::parse(content.text("graph"));
     for (const runtime::Node& node : model->nodes) {  // codes of few bits share bytes in the file
-      if (const auto* const product = std::get_if<runtime::Product>(&node.op)) {
-        content.tensors["parameters/" + node.name + "/weight"] = product->weight;
+      if (const Tensor* const weight = runtime::product_weight(node.op)) {
+        content.tensors["parameters/" + node.name + "/weight"] = *weight;
       }
     }
     for (const auto& [path, tensor] : content.tensors) {

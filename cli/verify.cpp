@@ -1,5 +1,6 @@
 #include "detent/evaluation/verify.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -29,6 +30,11 @@ int verify(const Arguments& arguments) {
   in_pool(arguments, [&] {
     const quant::OpenedModel qat = load(arguments.positionals()[0], "qat");
     const quant::OpenedModel int8 = load(arguments.positionals()[1], "int8");
+    const bool is_hybrid = std::ranges::any_of(int8.model()->nodes, [](const runtime::Node& node) {
+      return std::holds_alternative<runtime::HybridProduct>(node.op);
+    });
+    check(!is_hybrid, arguments.positionals()[1], ": has no codes between its layers to compare; detent quantize ",
+          "--data DIR verifies a dynamic model, detent compare FP32.h5 INT8.h5 shows where two part");
     const train::RunData data = train::open_model_data(qat, arguments.text("data"));
     reporter.message("data: " + data.description);
     report = evaluation::verify(*qat.graph(), *int8.model(), data.test, data.normalization, reporter);

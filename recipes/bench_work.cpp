@@ -93,9 +93,11 @@ std::vector<data::Batch> training_batches(std::int64_t count, std::int64_t batch
 double ideal_inference_seconds(const runtime::Model& model, const kernels::Peak& peak) {
   double seconds = 0.0;
   for (const runtime::Node& node : model.nodes) {
-    if (const auto* const product = std::get_if<runtime::Product>(&node.op)) {
-      const double multiply_adds = static_cast<double>(product->shape.output_row() * product->shape.depth());
-      seconds += 2.0 * multiply_adds / peak_of(peak, product->weight.dtype());
+    if (const kernels::ConvShape* const shape = runtime::product_shape(node.op)) {
+      const double multiply_adds = static_cast<double>(shape->output_row() * shape->depth());
+      const auto* const hybrid = std::get_if<runtime::HybridProduct>(&node.op);
+      const bool is_float = hybrid != nullptr && !hybrid->dynamic;
+      seconds += 2.0 * multiply_adds / peak_of(peak, is_float ? DType::F32 : runtime::product_weight(node.op)->dtype());
     }
   }
   return seconds;

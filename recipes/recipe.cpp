@@ -133,10 +133,49 @@ quant::QuantizerSpec supported_weights(std::string_view text) {
 }
 
 quant::QuantizerSpec supported_activations(std::string_view text) {
+  const quant::QuantizerSpec activation = quant::parse_activation_quantizer(text);
   quant::QConfig config;
-  config.activation = quant::parse_activation_quantizer(text);
+  config.activation = activation;
+  if (activation.is_per_token()) {  // as the method allows: fit_to_method
+    config.activation.granularity = quant::PerTensor{};
+  }
   config.validate();
-  return config.activation;
+  return activation;
+}
+
+// One scale for each example is the one granularity of dynamic quantization, and of it alone. False: `activations`
+// does not fit.
+bool fit_to_method(quant::Method method, quant::QuantizerSpec& activations) {
+  if (method == quant::Method::Dynamic) {
+    activations.granularity = quant::PerToken{};
+    return !activations.range.is_said() && activations.map.empty();
+  }
+  return !activations.is_per_token();
+}
+
+void check_activations(SectionReader& in, QuantizeSettings& quantize) {
+  const std::string method(quant::name_of(quantize.method));
+  const auto fit = [&](const char* key, quant::QuantizerSpec& activations) {
+    if (!fit_to_method(quantize.method, activations)) {
+      in.fail_key(key, *in.find(key),
+                  quantize.method == quant::Method::Dynamic
+                      ? "dynamic quantization takes the range of each example as it is; leave out range and map rules"
+                      : "per-token ranges are taken as the model runs, and the method is \"" + method +
+                            "\"; write method = \"dynamic\", or per-tensor");
+    }
+  };
+  fit("activations", quantize.activations);
+  bool is_said = in.find("activations") != nullptr;
+  for (LayerSettings& layer : quantize.layers) {
+    if (layer.activations) {
+      fit("layers", *layer.activations);
+      is_said = true;
+    }
+  }
+  if (is_said && quantize.method == quant::Method::WeightOnly) {
+    const char* const key = in.find("activations") != nullptr ? "activations" : "layers";
+    in.fail_key(key, *in.find(key), "the method is \"weight-only\", which leaves activations in f32; remove them");
+  }
 }
 
 template <typename Quantizer, typename Parse>
@@ -155,6 +194,7 @@ void read_quantizer(SectionReader& in, const std::string& key, Quantizer& quanti
 void read(SectionReader in, QuantizeSettings& quantize) {
   describe(in, quantize);
   in.done();
+  check_activations(in, quantize);
   if (!quantize.improve.empty() && quantize.method != quant::Method::Static) {
     in.fail_key("improve", *in.find("improve"),
                 "is for static quantization, and the method is \"" + std::string(quant::name_of(quantize.method)) +

@@ -8,6 +8,7 @@ namespace detent::report {
 namespace {
 
 constexpr std::size_t kWidth = 76;
+const std::string kPreparedAgainstConverted = "  prepared model against converted model, every layer:\n";
 
 std::string bytes_text(std::int64_t bytes, std::int64_t float_bytes) {
   const auto kib = static_cast<double>(bytes) / 1024.0;
@@ -29,6 +30,21 @@ std::string verify_line(const evaluation::Int8Result& model) {
                      with_separators(model.verify.predictions_changed), with_separators(model.verify.images));
 }
 
+// How the main model was verified.
+std::string verify_lines(const evaluation::Int8Result& model) {
+  const evaluation::VerifyReport& report = model.verify;
+  if (!quant::is_hybrid(model.method)) {
+    return kPreparedAgainstConverted + verify_line(model);
+  }
+  if (report.layers.empty()) {
+    return "";
+  }
+  return fmt::format("  reference executor against plan, every dynamic layer, {} examples:\n",
+                     with_separators(report.images)) +
+         fmt::format("  {:<26}{} of {} results differ\n", model.name, with_separators(report.codes_mismatched),
+                     with_separators(report.codes_compared));
+}
+
 // What the checks came to. A run that was asked for nothing has reached nothing.
 std::string verdict(const evaluation::Metrics& metrics) {
   if (!metrics.failures.empty()) {
@@ -39,7 +55,10 @@ std::string verdict(const evaluation::Metrics& metrics) {
   }
   return std::string("nothing was checked: the recipe has no [check] for this run; write there\n") +
          "  what it must reach, for example fp32_accuracy = 0.97" +
-         (metrics.int8 ? "\n  (that no code differs is always checked, and none does)" : "") + "\n  done";
+         (metrics.int8 && metrics.int8->method != quant::Method::WeightOnly
+              ? "\n  (that no code differs is always checked, and none does)"
+              : "") +
+         "\n  done";
 }
 
 }  // namespace
@@ -75,7 +94,7 @@ std::string to_text(const evaluation::Metrics& metrics) {
                 bytes_text(metrics.qat->model_bytes, float_bytes), metrics.qat->train_seconds);
   }
   if (metrics.int8) {
-    text += row("int8", metrics.int8->test_accuracy, drop(metrics.int8->test_accuracy),
+    text += row(metrics.int8->name, metrics.int8->test_accuracy, drop(metrics.int8->test_accuracy),
                 bytes_text(metrics.int8->model_bytes, float_bytes),
                 metrics.qat ? std::nullopt : std::optional(metrics.int8->seconds));
   }
@@ -100,14 +119,19 @@ std::string to_text(const evaluation::Metrics& metrics) {
                         100.0 * (metrics.int8->test_accuracy - metrics.not_improved->test_accuracy));
   }
   if (metrics.int8) {
-    text += "  prepared model against converted model, every layer:\n" + verify_line(*metrics.int8);
+    text += verify_lines(*metrics.int8);
     if (metrics.not_improved) {
       text += verify_line(*metrics.not_improved);
+    }
+    if (quant::is_hybrid(metrics.int8->method) && !metrics.variants.empty()) {
+      text += kPreparedAgainstConverted;
     }
     for (const evaluation::Int8Result& variant : metrics.variants) {
       text += verify_line(variant);
     }
-    text += "  codes_sha256 " + metrics.int8->verify.codes_sha256 + "\n";
+    if (!metrics.int8->verify.codes_sha256.empty()) {
+      text += "  codes_sha256 " + metrics.int8->verify.codes_sha256 + "\n";
+    }
   }
   text += rule('=');
   for (const std::string& warning : metrics.warnings) {

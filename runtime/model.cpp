@@ -6,9 +6,21 @@ namespace detent::runtime {
 
 std::string_view name_of(const Op& op) {
   constexpr std::array<std::string_view, std::variant_size_v<Op>> kNames{
-      "quantize", "dequantize", "product",    "add",        "concat",  "pool",
-      "lookup",   "reshape",    "activation", "batch_norm", "softmax", "custom"};
+      "quantize", "dequantize", "product",    "hybrid_product", "add",     "concat", "pool",
+      "lookup",   "reshape",    "activation", "batch_norm",     "softmax", "custom"};
   return kNames[op.index()];
+}
+
+const kernels::ConvShape* product_shape(const Op& op) {
+  const auto* const product = std::get_if<Product>(&op);
+  const auto* const hybrid = std::get_if<HybridProduct>(&op);
+  return product != nullptr ? &product->shape : hybrid != nullptr ? &hybrid->shape : nullptr;
+}
+
+const Tensor* product_weight(const Op& op) {
+  const auto* const product = std::get_if<Product>(&op);
+  const auto* const hybrid = std::get_if<HybridProduct>(&op);
+  return product != nullptr ? &product->weight : hybrid != nullptr ? &hybrid->weight : nullptr;
 }
 
 const ValueType& Model::type(ValueId value) const {

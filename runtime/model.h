@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,21 @@ struct Product {
   Tensor weight = {};             ///< O KH KW I, or O I: s8 codes that carry their QParams, or f32
   Tensor bias = {};               ///< [O]: s32 in units of s_x * s_w[o], within +-2^30, or f32; undefined: none
   bool relu = false;
+};
+
+/// A product of f32 whose weights are codes, of f32: the codes of the input, if it has some, are made as it runs.
+///
+///   dynamic       one map an example, of its own finite values alone (kernels/product/hybrid/dynamic_product.h):
+///                 y = (sum over groups g of float(sum (x_q - x_zp) * w_q) * s_w[o, g]) * s_x + bias, then ReLU
+///   weight-only   y = sum over groups g of s_w[o, g] * (sum x * w_q) + bias, then ReLU
+///
+/// An example's result never depends on the batch that it is in.
+struct HybridProduct {
+  kernels::ConvShape shape = {};  ///< n = 1
+  Tensor weight = {};             ///< O KH KW I, or O I: s8 codes that carry their QParams
+  Tensor bias = {};               ///< f32 [O]; undefined: none
+  bool relu = false;
+  std::optional<CodeRange> dynamic = {};  ///< the codes that the input gets, u8; none: weight-only
 };
 
 /// a + b, of one shape, then ReLU if `relu`: codes on any maps, or f32.
@@ -105,10 +121,14 @@ struct Custom {
 };
 
 /// A closed set: who adds an operation is told by the compiler where an executor, a file or an exporter lacks it.
-using Op = std::variant<Quantize, Dequantize, Product, Add, Concat, Pool, Lookup, Reshape, Activation, BatchNorm,
-                        Softmax, Custom>;
+using Op = std::variant<Quantize, Dequantize, Product, HybridProduct, Add, Concat, Pool, Lookup, Reshape, Activation,
+                        BatchNorm, Softmax, Custom>;
 /// "quantize", "product", "custom": what files and messages call it.
 std::string_view name_of(const Op& op);
+/// The geometry of a product of any kind; null: it is none.
+const kernels::ConvShape* product_shape(const Op& op);
+/// Its weights, or null.
+const Tensor* product_weight(const Op& op);
 
 /// A value of a model: its inputs come first, then what its nodes give, in their order.
 using ValueId = std::size_t;
@@ -139,7 +159,7 @@ struct Model {
   /// The node that gives `value`; null for an input.
   const Node* node_of(ValueId value) const;
   ValueId value_of(std::size_t node) const { return inputs.size() + node; }
-  /// Whether an operation of it computes with codes.
+  /// Whether a value between its operations is codes, and computed with.
   bool is_integer() const;
   /// Throws Error, naming the node and what is wrong, unless every operation has the inputs, types, shapes and tensors
   /// that it wants, maps are maps, codes lie in their ranges, biases within +-2^30, and real numbers are finite.

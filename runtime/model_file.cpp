@@ -79,23 +79,40 @@ struct NodeReader {
                     .weight = {},
                     .bias = {},
                     .relu = boolean_member(node, "relu", name)};
-    const std::int64_t bits = is_integer ? integer_member(node, "weight_bits", name, 1) : 32;
-    product.weight =
-        is_integer ? tensors.take_weight(name, product.shape, bits) : tensors.take(name, "weight", DType::F32);
+    product.weight = is_integer ? weight_codes(product.shape, true) : tensors.take(name, "weight", DType::F32);
     if (boolean_member(node, "bias", name)) {
       product.bias = tensors.take(name, "bias", is_integer ? DType::S32 : DType::F32, Shape{product.shape.o});
     }
     if (is_integer) {
-      const std::int64_t group = node.contains("group") ? integer_member(node, "group", name, 1) : 0;
-      const std::int64_t channels = product.shape.c / product.shape.groups;
-      product.weight = product.weight.with_qparams(weight_map(tensors, name, product.shape.o,
-                                                              boolean_member(node, "per_channel", name), bits, group,
-                                                              group == 0 ? 1 : groups_of(channels, group)));
       const ScaleZero map = tensors.take_map(name, "input");
       check(!inputs.empty() && inputs[0].is_codes() && inputs[0].qparams->tensor() == map,
             "the input's scale and zero point are not those that the layer was converted for");
     }
     return product;
+  }
+
+  Op hybrid_product() const {
+    allow({"geometry", "relu", "bias", "weight_bits", "per_channel", "group", "input_bits"});
+    HybridProduct product{.shape = conv_shape(member(node, "geometry", name), name),
+                          .relu = boolean_member(node, "relu", name)};
+    product.weight = weight_codes(product.shape, false);
+    if (boolean_member(node, "bias", name)) {
+      product.bias = tensors.take(name, "bias", DType::F32, Shape{product.shape.o});
+    }
+    if (node.contains("input_bits")) {
+      product.dynamic = codes_map({}, integer_member(node, "input_bits", name, 2))->codes;
+    }
+    return product;
+  }
+
+  /// The weights of a product whose weights are codes.
+  Tensor weight_codes(const kernels::ConvShape& shape, bool has_zero_points) const {
+    const std::int64_t bits = integer_member(node, "weight_bits", name, 1);
+    const std::int64_t group = node.contains("group") ? integer_member(node, "group", name, 1) : 0;
+    const std::int64_t groups = group == 0 ? 1 : groups_of(shape.c / shape.groups, group);
+    const Tensor codes = tensors.take_weight(name, shape, bits);
+    return codes.with_qparams(weight_map(tensors, name, shape.o, boolean_member(node, "per_channel", name), bits, group,
+                                         groups, has_zero_points));
   }
 
   Op pool() const {
@@ -138,6 +155,9 @@ struct NodeReader {
     const std::string op = text_member(node, "op", name);
     if (op == "product") {
       return product();
+    }
+    if (op == "hybrid_product") {
+      return hybrid_product();
     }
     if (op == "pool") {
       return pool();

@@ -17,6 +17,7 @@
 ///     product      "geometry": {"image": [h, w, c], "outputs", "kernel": [h, w], "stride": [h, w],
 ///                  "padding": [top, left, bottom, right], "dilation": [h, w], "groups"}, "relu", "bias"; of codes also
 ///                  "weight_bits", "per_channel"
+///     hybrid_product  "geometry", "relu", "bias", "weight_bits", "per_channel", and of dynamic ones "input_bits"
 ///     add          "relu"
 ///     pool         "pool": "max" or "average", "geometry": {"image", "kernel", "stride", "padding"}
 ///     activation   "function", "slope"
@@ -27,6 +28,7 @@
 ///   product      weight f32, and bias f32 [O] where there is one; of codes: weight s8 (of 4 bits and fewer: u8,
 ///                below), weight_scale f32 and weight_zero_point s32 [O] or [1], bias s32 [O], input_scale f32 [1],
 ///                input_zero_point s32 [1]
+///   hybrid_product  weight and weight_scale as of codes; bias f32 [O]
 ///   lookup       table u8
 ///   softmax      of codes: table s32 [256], in units of 2^-30
 ///   batch_norm   mean, variance; weight, bias where it is affine: f32 [C]

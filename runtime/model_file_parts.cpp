@@ -123,12 +123,13 @@ std::shared_ptr<const QParams> codes_map(ScaleZero map, std::int64_t bits) {
 
 std::shared_ptr<const QParams> weight_map(StoredTensors& tensors, std::string_view node, std::int64_t outputs,
                                           bool is_per_channel, std::int64_t bits, std::int64_t group,
-                                          std::int64_t groups) {
+                                          std::int64_t groups, bool has_zero_points) {
   check(1 <= bits && bits <= 8, "weight_bits: expected 1 to 8, got ", bits);
   check(group == 0 || is_per_channel, "group: expected scales a channel");
   const Shape shape{is_per_channel ? outputs * groups : 1};
   const Tensor scale = tensors.take(node, "weight_scale", DType::F32, shape);
-  const Tensor zero_point = tensors.take(node, "weight_zero_point", DType::S32, shape);
+  const Tensor zero_point =
+      has_zero_points ? tensors.take(node, "weight_zero_point", DType::S32, shape) : Tensor::zeros(shape, DType::S32);
   QParams qparams{.scale = {},
                   .zero_point = {},
                   .axis = is_per_channel ? 0 : -1,

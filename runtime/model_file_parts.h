@@ -57,11 +57,11 @@ class StoredTensors {
 
 /// The map of a value that a file says has codes of `bits` bits.
 std::shared_ptr<const QParams> codes_map(ScaleZero map, std::int64_t bits);
-/// The QParams of weights of `bits` bits, from weight_scale and weight_zero_point; `group` and `groups` as QParams has
-/// them.
+/// The QParams of weights of `bits` bits, from weight_scale and weight_zero_point, which is all 0 where it is not
+/// stored; `group` and `groups` as QParams has them.
 std::shared_ptr<const QParams> weight_map(StoredTensors& tensors, std::string_view node, std::int64_t outputs,
                                           bool is_per_channel, std::int64_t bits, std::int64_t group = 0,
-                                          std::int64_t groups = 1);
+                                          std::int64_t groups = 1, bool has_zero_points = true);
 
 /// object[key]. Throws Error, naming `where` and the key, if there is none or `object` is no object.
 const nlohmann::json& member(const nlohmann::json& object, const char* key, std::string_view where);

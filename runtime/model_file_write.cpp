@@ -20,7 +20,9 @@ int bits_of(const CodeRange& codes) { return std::bit_width(static_cast<std::uin
 bool has_few_bits(const Model& model) {
   return std::ranges::any_of(model.nodes, [](const Node& node) {
     const auto* const product = std::get_if<Product>(&node.op);
-    return product != nullptr && product->weight.qparams() != nullptr && weight_bits(product->weight) < 3;
+    const auto* const hybrid = std::get_if<HybridProduct>(&node.op);
+    const Tensor weight = product != nullptr ? product->weight : hybrid != nullptr ? hybrid->weight : Tensor();
+    return weight.defined() && weight.qparams() != nullptr && weight_bits(weight) < 3;
   });
 }
 
@@ -82,8 +84,7 @@ class Writer {
   void add_fields(const Node& node, const Lookup& lookup, json&) { store(node.name, "table", lookup.table); }
   void add_fields(const Node& node, const Softmax& softmax, json&) { store(node.name, "table", softmax.table); }
 
-  void add_fields(const Node& node, const Product& product, json& described) {
-    const kernels::ConvShape& s = product.shape;
+  void add_geometry(const kernels::ConvShape& s, json& described) {
     described["geometry"] = {{"image", {s.h, s.w, s.c}},
                              {"outputs", s.o},
                              {"kernel", {s.kh, s.kw}},
@@ -91,24 +92,45 @@ class Writer {
                              {"padding", {s.padding.top, s.padding.left, s.padding.bottom, s.padding.right}},
                              {"dilation", {s.dilation_h, s.dilation_w}},
                              {"groups", s.groups}};
-    described["relu"] = product.relu;
-    described["bias"] = product.bias.defined();
-    const std::shared_ptr<const QParams>& map = product.weight.qparams();
-    const std::int64_t bits = map == nullptr ? 8 : weight_bits(product.weight);
+  }
+
+  void add_weight(const std::string& name, const Tensor& weight, json& described) {
+    const std::shared_ptr<const QParams>& map = weight.qparams();
+    const std::int64_t bits = map == nullptr ? 8 : weight_bits(weight);
     const std::int64_t stored = stored_bits(bits, version_);
-    store(node.name, "weight", stored < 8 ? pack_codes(product.weight, stored) : product.weight);
-    store(node.name, "bias", product.bias);
+    store(name, "weight", stored < 8 ? pack_codes(weight, stored) : weight);
     if (map != nullptr) {
       described["weight_bits"] = bits;
       described["per_channel"] = map->is_per_channel();
       if (map->is_per_group()) {
         described["group"] = map->group;
       }
-      const Shape scales{static_cast<std::int64_t>(map->scale.size())};
-      store(node.name, "weight_scale", Tensor::from(map->scale, scales));
-      store(node.name, "weight_zero_point", Tensor::from(map->zero_point, scales));
+      store(name, "weight_scale", Tensor::from(map->scale, {static_cast<std::int64_t>(map->scale.size())}));
+    }
+  }
+
+  void add_fields(const Node& node, const Product& product, json& described) {
+    add_geometry(product.shape, described);
+    described["relu"] = product.relu;
+    described["bias"] = product.bias.defined();
+    add_weight(node.name, product.weight, described);
+    store(node.name, "bias", product.bias);
+    if (const std::shared_ptr<const QParams>& map = product.weight.qparams()) {
+      store(node.name, "weight_zero_point",
+            Tensor::from(map->zero_point, {static_cast<std::int64_t>(map->zero_point.size())}));
       store_map(node.name, "input", model_.type(node.inputs[0]).qparams->tensor());
     }
+  }
+
+  void add_fields(const Node& node, const HybridProduct& product, json& described) {
+    add_geometry(product.shape, described);
+    described["relu"] = product.relu;
+    described["bias"] = product.bias.defined();
+    if (product.dynamic) {
+      described["input_bits"] = bits_of(*product.dynamic);
+    }
+    add_weight(node.name, product.weight, described);
+    store(node.name, "bias", product.bias);
   }
 
   void add_fields(const Node&, const Pool& pool, json& described) {

@@ -116,53 +116,79 @@ struct CheckNode {
   }
 
   void operator()(const Product& product) const {
-    const kernels::ConvShape& s = product.shape;
     const bool of_codes = out().is_codes();
     arity(1, of_codes ? 1 : 2);
     expect_one_kind();
+    check_geometry(product.shape);
+    check(node.inputs.size() == 1 || in(1).shape == out().shape, "second input: expected the shape of the output, ",
+          out().shape, ", got ", in(node.inputs.size() - 1).shape);
+    if (of_codes) {
+      check_codes(product);
+      return;
+    }
+    check_finite("weight", product.weight, weight_shape(product.shape, product.weight));
+    if (product.bias.defined()) {
+      check_finite("bias", product.bias, {product.shape.o});
+    }
+  }
+  void operator()(const HybridProduct& product) const {
+    arity(1, 1);
+    expect(in(), false, "input");
+    expect(out(), false, "output");
+    check_geometry(product.shape);
+    check_weight_codes(product.shape, product.weight);
+    if (product.bias.defined()) {
+      check_finite("bias", product.bias, {product.shape.o});
+    }
+    if (product.dynamic) {
+      const CodeRange codes = *product.dynamic;
+      check(codes.qmin == 0 && 1 <= codes.qmax && codes.qmax <= 255, "input: expected codes in [0, 255], got [",
+            codes.qmin, ", ", codes.qmax, "]");
+      check_depth(product.shape, product.weight, codes);
+    }
+  }
+  void check_geometry(const kernels::ConvShape& s) const {
     check_extents("product", {s.h, s.w, s.c, s.o, s.kh, s.kw, s.stride_h, s.stride_w, s.padding.top, s.padding.left,
                               s.padding.bottom, s.padding.right, s.dilation_h, s.dilation_w, s.groups});
     s.validate();
     check(s.n == 1, "product: expected the shape of one image, got one of ", s.n);
     expect_images("input", in().shape, {s.h, s.w, s.c});
     expect_images("output", out().shape, {s.out_h(), s.out_w(), s.o});
-    check(node.inputs.size() == 1 || in(1).shape == out().shape, "second input: expected the shape of the output, ",
-          out().shape, ", got ", in(node.inputs.size() - 1).shape);
     (void)s.weight_shape().elements();  // throws where the product is too large
-    const bool is_flat = s.kh == 1 && s.kw == 1 && product.weight.shape().rank() == 2;
-    const Shape weight = is_flat ? Shape{s.o, s.c / s.groups} : s.weight_shape();
-    if (of_codes) {
-      check_codes(product, weight);
-      return;
-    }
-    check_finite("weight", product.weight, weight);
+  }
+  static Shape weight_shape(const kernels::ConvShape& s, const Tensor& weight) {
+    const bool is_flat = s.kh == 1 && s.kw == 1 && weight.shape().rank() == 2;
+    return is_flat ? Shape{s.o, s.c / s.groups} : s.weight_shape();
+  }
+  static void check_depth(const kernels::ConvShape& s, const Tensor& weight, CodeRange x) {
+    kernels::ProductCodes{.x = x.qmax, .weight = weight.qparams()->codes.qmax}.check_depth(s.depth());
+  }
+  void check_codes(const Product& product) const {
+    check_weight_codes(product.shape, product.weight);
+    check_depth(product.shape, product.weight, in().qparams->codes);
     if (product.bias.defined()) {
-      check_finite("bias", product.bias, {s.o});
+      check_tensor("bias", product.bias, DType::S32, {product.shape.o});
+      check_range<std::int32_t>("bias", product.bias, -kLargestBias, kLargestBias);
     }
   }
-  void check_codes(const Product& product, const Shape& weight) const {
-    const std::int64_t outputs = product.shape.o;
-    check_tensor("weight", product.weight, DType::S8, weight);
-    check(product.weight.qparams() != nullptr, "weight: expected codes with their scales, it has none");
-    const QParams& map = *product.weight.qparams();
+  static void check_weight_codes(const kernels::ConvShape& s, const Tensor& weight) {
+    const std::int64_t outputs = s.o;
+    check_tensor("weight", weight, DType::S8, weight_shape(s, weight));
+    check(weight.qparams() != nullptr, "weight: expected codes with their scales, it has none");
+    const QParams& map = *weight.qparams();
     map.validate();
     check(map.codes.qmin >= -127 && map.codes.qmin < 0 && map.codes.qmax <= 127, "weight: expected codes in ",
           "[-127, 127], got [", map.codes.qmin, ", ", map.codes.qmax, "]");
     check(map.axis <= 0 && (!map.is_per_channel() || static_cast<std::int64_t>(map.channels()) == outputs),
           "weight: expected one scale, or one for each of ", outputs, " outputs, got ", map.channels(), " along axis ",
           map.axis);
-    const std::int64_t channels = product.shape.c / product.shape.groups;
+    const std::int64_t channels = s.c / s.groups;
     check(!map.is_per_group() || map.groups == groups_of(channels, map.group), "weight: expected a scale for ",
           "each group of ", map.group, " of ", channels, " input channels, got ", map.groups);
     for (const std::int32_t zero_point : map.zero_point) {
       check(zero_point == 0, "weight: expected zero points of 0, got ", zero_point);
     }
-    check_range<std::int8_t>("weight", product.weight, map.codes.qmin, map.codes.qmax);
-    kernels::ProductCodes{.x = in().qparams->codes.qmax, .weight = map.codes.qmax}.check_depth(product.shape.depth());
-    if (product.bias.defined()) {
-      check_tensor("bias", product.bias, DType::S32, {outputs});
-      check_range<std::int32_t>("bias", product.bias, -kLargestBias, kLargestBias);
-    }
+    check_range<std::int8_t>("weight", weight, map.codes.qmin, map.codes.qmax);
   }
 
   void operator()(const Add&) const {

@@ -65,8 +65,8 @@ std::vector<std::optional<std::size_t>> sums_behind(const Model& model) {
 
 /// Whether a node is a convolution of floats.
 bool is_float_convolution(const Model& model, const Node& node) {
-  const auto* const product = std::get_if<Product>(&node.op);
-  return product != nullptr && !model.type(node.inputs[0]).is_codes() && !product->shape.is_linear();
+  const kernels::ConvShape* const shape = product_shape(node.op);
+  return shape != nullptr && !model.type(node.inputs[0]).is_codes() && !shape->is_linear();
 }
 
 Slices tasks_of(const Model& model, std::int64_t batch) {

@@ -208,6 +208,7 @@ struct MakeStep {
   MadeStep operator()(const Quantize&) const { return std::make_unique<QuantizeStep>(request); }
   MadeStep operator()(const Dequantize&) const { return std::make_unique<DequantizeStep>(request); }
   MadeStep operator()(const Product& product) const { return make_product(product, request); }
+  MadeStep operator()(const HybridProduct& product) const { return make_hybrid(product, request); }
   MadeStep operator()(const Add& add) const {
     return of_codes ? std::make_unique<AddStep>(add, request) : make_float_step(request);
   }

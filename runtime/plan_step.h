@@ -114,6 +114,7 @@ MadeStep make_step(const StepRequest& request);
 
 /// The same, of one source each.
 MadeStep make_product(const Product& product, const StepRequest& request);
+MadeStep make_hybrid(const HybridProduct& product, const StepRequest& request);
 MadeStep make_float_step(const StepRequest& request);
 
 /// A product of codes with the max-pool of 2 x 2 behind it, which writes the pool's output; null where no kernel does

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detent/kernels/codes/dynamic_codes.h"
 #include "detent/kernels/codes/quantize.h"
 
 namespace detent::runtime {
@@ -166,6 +167,63 @@ struct RunReference {
     double sum = product.bias.defined() ? double{product.bias.data<float>()[static_cast<std::size_t>(o)]} : 0.0;
     for_each_input(s, row, column, o, [&](std::int64_t k, std::int64_t i) { sum += double{x[i]} * double{w[k]}; });
     sum += node.inputs.size() > 1 ? double{in<float>(1)[index]} : 0.0;
+    return static_cast<float>(relu_of(sum, product.relu));
+  }
+
+  void operator()(const HybridProduct& product) const {
+    const kernels::ConvShape& s = product.shape;
+    std::size_t index = 0;
+    for (std::int64_t n = 0; n < batch(); ++n) {
+      const auto x =
+          in<float>().subspan(static_cast<std::size_t>(n * s.input_row()), static_cast<std::size_t>(s.input_row()));
+      const ScaleZero map = product.dynamic ? kernels::dynamic_map(x, *product.dynamic) : ScaleZero{};
+      for (std::int64_t row = 0; row < s.out_h(); ++row) {
+        for (std::int64_t column = 0; column < s.out_w(); ++column) {
+          for (std::int64_t o = 0; o < s.o; ++o, ++index) {
+            y.data<float>()[index] = product.dynamic ? dynamic_result(product, x, map, row, column, o)
+                                                     : weight_only_result(product, x, row, column, o);
+          }
+        }
+      }
+    }
+  }
+  static std::int64_t group_of(const HybridProduct& product, std::int64_t k) {
+    const QParams& weight = *product.weight.qparams();
+    return weight.is_per_group() ? k % (product.shape.c / product.shape.groups) / weight.group : 0;
+  }
+  static float scale_of(const QParams& weight, std::int64_t o, std::int64_t group) {
+    const auto output = static_cast<std::size_t>(o);
+    return weight.is_per_group() ? weight.scale_of(output, group) : weight.scale_of(output);
+  }
+  static float dynamic_result(const HybridProduct& product, std::span<const float> x, ScaleZero map, std::int64_t row,
+                              std::int64_t column, std::int64_t o) {
+    const kernels::ConvShape& s = product.shape;
+    const QParams& weight = *product.weight.qparams();
+    const auto* const w_q = product.weight.data<std::int8_t>().data() + o * s.depth();
+    std::vector<std::int64_t> sums(static_cast<std::size_t>(weight.groups), 0);
+    for_each_input(s, row, column, o, [&](std::int64_t k, std::int64_t i) {
+      const std::int32_t x_q = quantize(x[static_cast<std::size_t>(i)], map, *product.dynamic);
+      sums[static_cast<std::size_t>(group_of(product, k))] += (x_q - map.zero_point) * w_q[k];
+    });
+    float total = 0.0F;
+    for (std::int64_t g = 0; g < weight.groups; ++g) {
+      const auto sum = static_cast<std::int32_t>(sums[static_cast<std::size_t>(g)]);
+      const float scaled = static_cast<float>(sum) * scale_of(weight, o, g);
+      total = g == 0 ? scaled : total + scaled;
+    }
+    const float bias = product.bias.defined() ? product.bias.data<float>()[static_cast<std::size_t>(o)] : 0.0F;
+    const float result = total * map.scale + bias;
+    return product.relu && !(result > 0.0F) ? 0.0F : result;
+  }
+  static float weight_only_result(const HybridProduct& product, std::span<const float> x, std::int64_t row,
+                                  std::int64_t column, std::int64_t o) {
+    const kernels::ConvShape& s = product.shape;
+    const auto* const w_q = product.weight.data<std::int8_t>().data() + o * s.depth();
+    double sum = product.bias.defined() ? double{product.bias.data<float>()[static_cast<std::size_t>(o)]} : 0.0;
+    for_each_input(s, row, column, o, [&](std::int64_t k, std::int64_t i) {
+      const double w = double{scale_of(*product.weight.qparams(), o, group_of(product, k))} * w_q[k];
+      sum += double{x[static_cast<std::size_t>(i)]} * w;
+    });
     return static_cast<float>(relu_of(sum, product.relu));
   }
 

@@ -7,10 +7,19 @@ namespace {
 
 std::int64_t elements_of(const Tensor& tensor) { return tensor.defined() ? tensor.elements() : 0; }
 
+/// "int8 product", "dynamic hybrid_product"
+std::string prefix_of(const Node& node) {
+  const auto* const hybrid = std::get_if<HybridProduct>(&node.op);
+  return hybrid != nullptr ? (hybrid->dynamic ? "dynamic " : "weight-only ") : node.output.is_codes() ? "int8 " : "";
+}
+
 }  // namespace
 
 std::int64_t parameter_count(const Node& node) {
   if (const auto* const product = std::get_if<Product>(&node.op)) {
+    return elements_of(product->weight) + elements_of(product->bias);
+  }
+  if (const auto* const product = std::get_if<HybridProduct>(&node.op)) {
     return elements_of(product->weight) + elements_of(product->bias);
   }
   if (const auto* const norm = std::get_if<BatchNorm>(&node.op)) {
@@ -40,12 +49,11 @@ std::string summary(const Model& model) {
   }
   std::int64_t all_multiply_adds = 0;
   for (const Node& node : model.nodes) {
-    const auto* const product = std::get_if<Product>(&node.op);
-    const std::int64_t multiply_adds = product ? product->shape.output_row() * product->shape.depth() : 0;
+    const kernels::ConvShape* const product = product_shape(node.op);
+    const std::int64_t multiply_adds = product != nullptr ? product->output_row() * product->depth() : 0;
     all_multiply_adds += multiply_adds;
-    rows.push_back({node.name, (node.output.is_codes() ? "int8 " : "") + std::string(name_of(node.op)),
-                    with_crosses(node.output.shape), grouped_digits(parameter_count(node)),
-                    grouped_digits(multiply_adds)});
+    rows.push_back({node.name, prefix_of(node) + std::string(name_of(node.op)), with_crosses(node.output.shape),
+                    grouped_digits(parameter_count(node)), grouped_digits(multiply_adds)});
   }
   rows.push_back({"total", "", "", grouped_digits(parameter_count(model)), grouped_digits(all_multiply_adds)});
   return layer_table(std::move(rows));

@@ -6,10 +6,12 @@
 
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/findings.h"
+#include "detent/evaluation/verify_hybrid.h"
 #include "detent/io/tensor_file.h"
 #include "detent/nn/fuse_relu.h"
 #include "detent/nn/model_file.h"
 #include "detent/quant/methods/adaround.h"
+#include "detent/quant/methods/hybrid.h"
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/equalize.h"
 #include "detent/quant/passes/fold_batch_norm.h"
@@ -97,7 +99,10 @@ std::string file_of_variant(const quant::QuantizerSpec& weights) {
 std::vector<std::string> files_of(const Settings& settings) {
   std::vector<std::string> files{"fp32.h5", kMetrics, kCheckpoint};
   if (settings.quantize.method != quant::Method::None) {
-    files.insert(files.end(), {"int8.h5", settings.quantize.method == quant::Method::Qat ? "qat.h5" : "prepared.h5"});
+    files.emplace_back("int8.h5");
+    if (!quant::is_hybrid(settings.quantize.method)) {
+      files.emplace_back(settings.quantize.method == quant::Method::Qat ? "qat.h5" : "prepared.h5");
+    }
     for (const std::string& text : settings.quantize.compare_static) {
       files.push_back(file_of_variant(quant::parse_weight_quantizer(text)));
     }
@@ -136,6 +141,10 @@ nn::Graph improve_in_float(const nn::Graph& graph, const quant::QConfigMapping& 
 void check_quantizable(const Settings& settings, const quant::Kinds& kinds, const nn::Graph& graph, bool is_strict) {
   if (settings.quantize.method != quant::Method::None) {
     try {
+      if (quant::is_hybrid(settings.quantize.method)) {
+        quant::quantize_hybrid(graph, settings.qconfig_mapping(), settings.quantize.method, kinds);
+        return;
+      }
       const quant::QConfigMapping mapping = settings.qconfig_mapping();
       const Improvements& improve = settings.quantize.improve;
       if (has(improve, quant::Improvement::AdaRound)) {
@@ -238,10 +247,9 @@ nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::Qua
   return prepared;
 }
 
-// Converts, saves, reads back what was saved, verifies it against the prepared model and evaluates it.
-evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, const std::string& file,
-                                          evaluation::Int8Result result) {
-  const quant::Converted converted = quant::convert(prepared, {}, run.parts.kinds);
+// Saves a model and reads it back: what was saved is what is looked at.
+runtime::Model save_and_read(Run& run, const quant::Converted& converted, const std::string& file,
+                             evaluation::Int8Result& result) {
   if (run.metrics.ledger.empty()) {
     run.metrics.ledger = converted.ledger;
     run.reporter.message(quant::to_text(converted.ledger));
@@ -249,8 +257,13 @@ evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, c
   const fs::path path = run.options.out / file;
   runtime::save_model({.model = converted.model, .attributes = run.attributes}, path);
   result.model_bytes = static_cast<std::int64_t>(fs::file_size(path));
-  const quant::OpenedModel opened = quant::open_model(path, run.parts.kinds);
-  const runtime::Model& shipped = *opened.model();
+  return *quant::open_model(path, run.parts.kinds).model();
+}
+
+// Converts, saves and reads back, verifies what was saved against the prepared model and evaluates it.
+evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, const std::string& file,
+                                          evaluation::Int8Result result) {
+  const runtime::Model shipped = save_and_read(run, quant::convert(prepared, {}, run.parts.kinds), file, result);
   result.verify = evaluation::verify(prepared, shipped, run.data.test, run.data.normalization, run.reporter);
   result.test_accuracy = test_accuracy(run, shipped);
   nn::Graph measured = prepared.clone(quant::factories_of(run.parts.kinds));
@@ -264,6 +277,18 @@ void tell_ranges(Run& run) {
                        report::ranges_table(run.metrics.int8->ranges));
 }
 
+// Quantizes without examples, saves and reads back, verifies what was saved and evaluates it.
+evaluation::Int8Result quantize_without_examples(Run& run, const nn::Graph& graph, evaluation::Int8Result result) {
+  const auto start = std::chrono::steady_clock::now();
+  const quant::Converted converted =
+      quant::quantize_hybrid(graph, run.settings.qconfig_mapping(), result.method, run.parts.kinds);
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const runtime::Model shipped = save_and_read(run, converted, "int8.h5", result);
+  result.verify = evaluation::verify_hybrid(shipped, run.data.test, run.data.normalization, run.reporter);
+  result.test_accuracy = test_accuracy(run, shipped);
+  return result;
+}
+
 void make_int8(Run& run, const nn::Graph& graph) {
   const QuantizeSettings& quantize = run.settings.quantize;
   if (quantize.method == quant::Method::None) {
@@ -274,6 +299,11 @@ void make_int8(Run& run, const nn::Graph& graph) {
     const nn::Graph prepared = train_for_int8(run, graph, result);
     run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
     tell_ranges(run);
+    return;
+  }
+  if (quant::is_hybrid(quantize.method)) {
+    result.name = std::string(quant::name_of(quantize.method));
+    run.metrics.int8 = quantize_without_examples(run, graph, result);
     return;
   }
   result.improve = quantize.improve;

@@ -19,8 +19,13 @@ evaluation::CheckSettings Settings::check_for(std::string_view dataset) const {
 }
 
 quant::QConfigMapping Settings::qconfig_mapping(std::optional<quant::QuantizerSpec> weights) const {
+  // Static models beside a dynamic one have one scale.
+  const auto activation_of = [&](quant::QuantizerSpec spec) {
+    spec.granularity = weights && spec.is_per_token() ? quant::PerTensor{} : spec.granularity;
+    return spec;
+  };
   const quant::QConfig config{.weight = weights.value_or(quantize.weights),
-                              .activation = quantize.activations,
+                              .activation = activation_of(quantize.activations),
                               .backward = qat.backward,
                               .range = qat.range};
   quant::QConfigMapping mapping(config);
@@ -34,7 +39,7 @@ quant::QConfigMapping Settings::qconfig_mapping(std::optional<quant::QuantizerSp
   for (const LayerSettings& layer : quantize.layers) {
     quant::QConfig own = config;
     own.weight = layer.weights.value_or(config.weight);
-    own.activation = layer.activations.value_or(config.activation);
+    own.activation = activation_of(layer.activations.value_or(config.activation));
     set(layer.pattern, layer.keep_float ? std::nullopt : std::optional(own));
   }
   for (const std::string& pattern : quantize.keep_float) {

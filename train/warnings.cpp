@@ -35,9 +35,9 @@ std::vector<std::string> warnings_before(const Settings& settings, const data::D
     warnings.push_back("the test part has no example of class " + absent + ": accuracies say nothing of them");
   }
   const QuantizeSettings& quantize = settings.quantize;
-  const bool calibrates =
-      quantize.method == quant::Method::Static ||
-      (quantize.method == quant::Method::Qat && (!quantize.compare_static.empty() || settings.qat.calibrate_first));
+  const bool calibrates = quantize.method == quant::Method::Static ||
+                          (quantize.method == quant::Method::Qat && settings.qat.calibrate_first) ||
+                          (quantize.method != quant::Method::None && !quantize.compare_static.empty());
   const std::int64_t examples = std::min(quantize.calibration, train.size());
   if (calibrates && examples < kFewExamples) {
     warnings.push_back(

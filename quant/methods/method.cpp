@@ -3,7 +3,11 @@
 namespace detent::quant {
 
 const Names<Method>& method_names() {
-  static const Names<Method> names{{"qat", Method::Qat}, {"static", Method::Static}, {"none", Method::None}};
+  static const Names<Method> names{{"qat", Method::Qat},
+                                   {"static", Method::Static},
+                                   {"dynamic", Method::Dynamic},
+                                   {"weight-only", Method::WeightOnly},
+                                   {"none", Method::None}};
   return names;
 }
 

@@ -9,10 +9,14 @@
 
 namespace detent::quant {
 
-/// How an int8 model is made of a float one: by training on codes, from observed ranges alone, or not at all.
-enum class Method : std::uint8_t { Qat, Static, None };
-const Names<Method>& method_names();  ///< "qat", "static", "none"
+/// How a quantized model is made of a float one: by training on codes; from observed ranges alone; without any
+/// examples, with codes of activations that are made as it runs, or with codes of weights alone (methods/hybrid.h); or
+/// not at all.
+enum class Method : std::uint8_t { Qat, Static, Dynamic, WeightOnly, None };
+const Names<Method>& method_names();  ///< "qat", "static", "dynamic", "weight-only", "none"
 std::string_view name_of(Method method);
+/// Whether values between layers stay in f32.
+constexpr bool is_hybrid(Method method) { return method == Method::Dynamic || method == Method::WeightOnly; }
 
 /// What makes static quantization lose less: passes/equalize.h, methods/adaround.h, methods/bias_correction.h.
 enum class Improvement : std::uint8_t { Equalize, AdaRound, BiasCorrection };

@@ -11,7 +11,7 @@ namespace detent::quant {
 struct LedgerRow {
   std::string name = {};
   std::string kind = {};          ///< in the converted model: "int8_conv2d", "max_pool2d", "linear"
-  std::string precision = {};     ///< "int8" or "float"
+  std::string precision = {};     ///< "int8", "weights" where they alone are codes, or "float"
   std::string reason = {};        ///< "u8 x s8 per channel, sums of 19 bits", "kept in float as asked by 'fc*'"
   bool is_unasked_float = false;  ///< in float although nobody asked for it
   /// The largest |sum + bias| that any input can give. Below 2^24 the sums are exact in f32, so that integer-only

@@ -121,16 +121,16 @@ void Preparation::keep_float(std::size_t index) {
   result_.note(add({index}, copy(index), std::move(inputs), false), reason_of_float(index));
 }
 
-void Preparation::check_names() const {
-  for (const std::string& name : mapping_.names()) {
+void check_names(std::string_view what, const Graph& graph, const QConfigMapping& mapping) {
+  for (const std::string& name : mapping.names()) {
     const bool found = std::ranges::any_of(
-        source_.nodes(), [&](const Graph::Node& node) { return node.module && matches(name, node.name); });
+        graph.nodes(), [&](const Graph::Node& node) { return node.module && matches(name, node.name); });
     if (!found) {
       std::ostringstream names;
-      for (const Graph::Node& node : source_.nodes()) {
+      for (const Graph::Node& node : graph.nodes()) {
         names << (node.module ? " " + node.name : "");
       }
-      fail("prepare: '", name, "' names no module; the modules are:", names.str());
+      fail(what, ": '", name, "' names no module; the modules are:", names.str());
     }
   }
 }
@@ -164,7 +164,7 @@ std::string Preparation::reason_of_float(std::size_t index) const {
 Graph Preparation::run() {
   check_is_float();
   nn::check_finite(source_, "prepare");
-  check_names();
+  check_names("prepare", source_, mapping_);
   for (std::size_t index = 0; index < source_.nodes().size(); ++index) {
     if (!node(index).module) {
       made_[index] = {false, result_.input(node(index).shape, node(index).name)};

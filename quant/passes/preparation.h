@@ -64,7 +64,6 @@ class Preparation {
     std::optional<nn::Graph::Handle> reals = {};  ///< of codes
     std::vector<Quantized> quantized = {};        ///< of real numbers: one for each configuration that is asked for
   };
-  void check_names() const;
   void check_is_float() const;
   void check_uses(std::size_t index) const;
   std::string reason_of_float(std::size_t index) const;
@@ -81,6 +80,9 @@ class Preparation {
   std::map<const nn::Module*, std::vector<std::size_t>> uses_;
   std::map<const nn::Module*, std::shared_ptr<nn::Module>> stand_ins_;
 };
+
+/// Throws Error, beginning with `what`, for a rule that names no module of the graph.
+void check_names(std::string_view what, const nn::Graph& graph, const QConfigMapping& mapping);
 
 /// The rule of a module that changes no scale: `module` does its work on codes where its input is codes or the model's
 /// input; else it stays in float.

@@ -47,7 +47,10 @@ void QConfig::validate() const {
   check_spec("activations", activation, uint8_activations());
   check_gradient("weights", weight, &GradientRuleKind::of_weights, "activations");
   check_gradient("activations", activation, &GradientRuleKind::of_activations, "weights");
-  check(activation.is_per_tensor(), "activations: expected one scale, got ", to_text(activation.granularity));
+  check(!weight.is_per_token(), "weights: per-token is for activations; write weights = \"", to_text(int8_weights()),
+        "\"");
+  check(activation.is_per_tensor(), "activations: expected one scale, got ", to_text(activation.granularity),
+        activation.is_per_token() ? "; ranges a token are of dynamic quantization" : "");
   check(backward == DType::BF16 || backward == DType::F32, "backward: expected bf16 or f32, got ", backward);
 }
 

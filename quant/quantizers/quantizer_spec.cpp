@@ -26,12 +26,14 @@ constexpr GranularityWord kGranularities[] = {
              "; write for example per-group 32");
        return Granularity(PerGroup{size});
      }},
+    {"per-token", 0, [](std::span<const double>) { return Granularity(PerToken{}); }},
 };
 
 struct GranularityPhrase {
   Phrase operator()(const PerTensor&) const { return {"per-tensor", {}}; }
   Phrase operator()(const PerChannel&) const { return {"per-channel", {}}; }
   Phrase operator()(const PerGroup& group) const { return {"per-group", {static_cast<double>(group.size)}}; }
+  Phrase operator()(const PerToken&) const { return {"per-token", {}}; }
 };
 
 struct SchemeWord {
@@ -177,7 +179,8 @@ std::string to_text(const Granularity& granularity) { return to_text(std::visit(
 Granularity parse_granularity(std::string_view text) {
   const std::vector<Phrase> phrases = phrases_of("granularity", text);
   const GranularityWord* const row = phrases.size() == 1 ? row_of(kGranularities, phrases[0].word) : nullptr;
-  check(row != nullptr, "granularity: expected per-tensor, per-channel or per-group and a size, got '", text, "'");
+  check(row != nullptr, "granularity: expected per-tensor, per-channel, per-token or per-group and a size, got '", text,
+        "'");
   check_numbers("granularity", phrases[0], row->numbers);
   return row->make(phrases[0].numbers);
 }
@@ -195,7 +198,7 @@ QuantizerSpec parse_weight_quantizer(std::string_view text) { return parse_quant
 QuantizerSpec parse_activation_quantizer(std::string_view text) {
   QuantizerSpec spec = parse_quantizer("activations", text, uint8_activations());
   const std::string granularity = to_text(spec.granularity);
-  if (!spec.is_per_tensor()) {
+  if (!spec.is_per_tensor() && !spec.is_per_token()) {
     spec.granularity = PerTensor{};
     fail("activations: '", text, "': activations have one scale, not ", granularity, "; write \"", to_text(spec), "\"");
   }

@@ -36,7 +36,11 @@ struct PerGroup {
   std::int64_t size = 32;
   bool operator==(const PerGroup&) const = default;
 };
-using Granularity = std::variant<PerTensor, PerChannel, PerGroup>;
+/// One scale for each row of activations, an example's, chosen as the model runs (dynamic quantization).
+struct PerToken {
+  bool operator==(const PerToken&) const = default;
+};
+using Granularity = std::variant<PerTensor, PerChannel, PerGroup, PerToken>;
 
 /// How values become codes. As it stands: an activation's, "uint8 per-tensor affine".
 struct QuantizerSpec {
@@ -49,6 +53,7 @@ struct QuantizerSpec {
 
   CodeRange codes() const { return grid.codes(); }
   bool is_per_tensor() const { return std::holds_alternative<PerTensor>(granularity); }
+  bool is_per_token() const { return std::holds_alternative<PerToken>(granularity); }
   RangeTarget range_target() const { return {codes(), scheme, map}; }
   ScaleZero map_of(const MinMax& covered) const { return range_target().map_of(covered); }
   bool operator==(const QuantizerSpec&) const = default;
@@ -62,7 +67,8 @@ inline QuantizerSpec uint8_activations() { return {}; }
 /// Reads words in any order, the numbers that a word takes behind it:
 ///
 ///   grid          int1 to int8, uint1 to uint8, ternary  must be said; binary is int1
-///   granularity   per-tensor, per-channel, per-group n   what is not said below is as in `rest`
+///   granularity   per-tensor, per-channel, per-group n,
+///                 per-token                              what is not said below is as in `rest`
 ///   scheme        symmetric, affine
 ///   range         min-max, moving-average [c], percentile p, fixed lo hi, and rules of one's own
 ///   map           power-of-two, and rules of one's own
@@ -79,7 +85,7 @@ Granularity parse_granularity(std::string_view text);
 
 /// "int8 per-channel symmetric", "per-tensor int4": of weights, as QConfig has them.
 QuantizerSpec parse_weight_quantizer(std::string_view text);
-/// "uint8 per-tensor affine", "uint4 percentile 99.9": of activations.
+/// "uint8 per-tensor affine", "uint4 percentile 99.9", "uint8 per-token": of activations.
 QuantizerSpec parse_activation_quantizer(std::string_view text);
 
 /// Whether the text form has this word.

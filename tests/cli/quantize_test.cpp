@@ -70,6 +70,73 @@ TEST_F(Quantize, LearnsMapsAsTheTextSays) {
   EXPECT_THAT(wrong.err, HasSubstr("write weights = \"int4 per-channel symmetric lsq\""));
 }
 
+TEST_F(Quantize, DynamicAndWeightOnlyNeedNoData) {
+  const auto quantize_alone = [&](std::vector<std::string> more) {
+    std::vector<std::string> words{"quantize", "runs/tiny/fp32.h5"};
+    words.insert(words.end(), more.begin(), more.end());
+    return detent(folder_, words);
+  };
+  const Outcome dynamic = quantize_alone({"--method", "dynamic"});
+  ASSERT_EQ(dynamic.status, 0) << dynamic.err;
+  EXPECT_THAT(dynamic.out, testing::ContainsRegex("conv1 +dynamic_conv2d +int8 +u8 of each example's range x s8"));
+  EXPECT_THAT(dynamic.out, HasSubstr("wrote runs/tiny-dynamic/int8.h5"));
+  EXPECT_THAT(dynamic.out, HasSubstr("not evaluated: say --data"));
+  const Outcome weight_only =
+      quantize_alone({"--method", "weight-only", "--weights", "int4 per-group 32", "--json", "--out", "w4"});
+  ASSERT_EQ(weight_only.status, 0) << weight_only.err;
+  const nlohmann::json json = nlohmann::json::parse(weight_only.out);
+  EXPECT_EQ(json["model"], "w4/int8.h5");
+  EXPECT_EQ(json["ledger"][0]["kind"], "weight_only_conv2d");
+  EXPECT_EQ(json["ledger"][0]["precision"], "weights");
+
+  for (const std::string file : {"runs/tiny-dynamic/int8.h5", "w4/int8.h5"}) {
+    const Outcome eval = detent(folder_, {"eval", file, "--data", "digits"});
+    EXPECT_EQ(eval.status, 0) << eval.err;
+    EXPECT_THAT(eval.out, HasSubstr("of 60 test images right"));
+    const Outcome inspect = detent(folder_, {"inspect", file});
+    EXPECT_EQ(inspect.status, 0) << inspect.err;
+    EXPECT_THAT(inspect.out, HasSubstr("hybrid_product"));
+    const Outcome compare = detent(folder_, {"compare", "runs/tiny/fp32.h5", file, "--data", "digits"});
+    EXPECT_EQ(compare.status, 0) << compare.err;
+    EXPECT_THAT(compare.out, HasSubstr("of 60 predictions differ"));
+    const Outcome bench =
+        detent(folder_, {"bench", "infer", "--model", file, "--precision", "int8", "--batch", "1", "--runs", "2"});
+    EXPECT_EQ(bench.status, 0) << bench.err;
+    const Outcome target = detent(folder_, {"eval", file, "--data", "digits", "--target", "torch"});
+    EXPECT_EQ(target.status, 2);
+    EXPECT_THAT(target.err, HasSubstr("has no codes to round between its layers"));
+  }
+  ASSERT_EQ(quantize().status, 0);
+  const Outcome verify =
+      detent(folder_, {"verify", "runs/tiny-static/prepared.h5", "runs/tiny-dynamic/int8.h5", "--data", "digits"});
+  EXPECT_EQ(verify.status, 2);
+  EXPECT_THAT(verify.err, HasSubstr("has no codes between its layers to compare"));
+  EXPECT_EQ(std::count(verify.err.begin(), verify.err.end(), '\n'), 1) << verify.err;
+}
+
+TEST_F(Quantize, EvaluatesDynamicAndWeightOnlyModelsOnData) {
+  const Outcome dynamic = quantize({"--method", "dynamic", "--json"});
+  ASSERT_EQ(dynamic.status, 0) << dynamic.err;
+  const nlohmann::json json = nlohmann::json::parse(dynamic.out);
+  EXPECT_EQ(json["int8"]["method"], "dynamic");
+  EXPECT_EQ(json["verify"]["codes_mismatched"], 0);
+  EXPECT_EQ(json["verify"]["images"], 60);
+  EXPECT_EQ(json["verify"]["layers"].size(), 2U);
+  EXPECT_NEAR(json["int8"]["test_accuracy"].get<double>(), json["fp32"]["test_accuracy"].get<double>(), 0.1);
+
+  const Outcome table = quantize({"--method", "dynamic"});
+  ASSERT_EQ(table.status, 0) << table.err;
+  EXPECT_THAT(table.out, HasSubstr("reference executor against plan, every dynamic layer, 60 examples"));
+  const Outcome weight_only = quantize({"--method", "weight-only", "--weights", "int4 per-group 32"});
+  ASSERT_EQ(weight_only.status, 0) << weight_only.err;
+  EXPECT_THAT(weight_only.out, HasSubstr("weight-only"));
+  EXPECT_FALSE(fs::exists(folder_ / "runs" / "tiny-weight-only" / "prepared.h5"));
+
+  const Outcome beside = quantize({"--method", "dynamic", "--set", "quantize.compare_static=[\"int8 per-channel\"]"});
+  ASSERT_EQ(beside.status, 0) << beside.err;
+  EXPECT_THAT(beside.out, HasSubstr("static int8 per-channel"));
+}
+
 TEST_F(Quantize, PrintsWhatImprovementsGain) {
   const Outcome table = quantize({"--weights", "int3 per-tensor", "--improve", "equalize,bias-correction"});
   ASSERT_EQ(table.status, 0) << table.err << table.out;
@@ -173,6 +240,10 @@ TEST_F(Quantize, RefusesWhatItCannotDo) {
   expect_refused(quantize({"--improve", "adaround", "--weights", "int4 mse"}),
                  "[quantize] adaround: conv1: the grid of");
   expect_refused(quantize({"--improve", "equalize", "--method", "qat"}), "improve: is for static quantization");
+  expect_refused(quantize({"--activations", "uint8 per-token"}), "write method = \"dynamic\"");
+  expect_refused(quantize({"--method", "dynamic", "--activations", "uint8 mse"}), "leave out range and map rules");
+  expect_refused(quantize({"--method", "weight-only", "--activations", "uint8"}), "leaves activations in f32");
+  expect_refused(quantize({"--method", "dynamic", "--improve", "equalize"}), "improve: is for static quantization");
   expect_refused(detent(folder_, {"quantize", "\xff.h5"}), "expected UTF-8");
   EXPECT_FALSE(fs::exists(folder_ / "runs" / "tiny-static"));
 }

@@ -93,6 +93,31 @@ class ModelBuilder {
     }
     return add(product, inputs, codes(out, scale));
   }
+  /// As `conv` of f32, with weights of codes and the input's codes `dynamic`.
+  ValueId hybrid(ValueId x, kernels::ConvShape shape, std::optional<CodeRange> dynamic, bool relu = false, int bits = 8,
+                 std::int64_t group = 0) {
+    const ValueId value = conv(x, shape, relu, random_.index(3) > 0);
+    auto& product = std::get<Product>(model.nodes.back().op);
+    QParams map{.scale = {}, .zero_point = {}, .axis = 0, .codes = signed_codes(bits)};
+    map.group = group;
+    map.groups = group == 0 ? 1 : groups_of(product.shape.c / product.shape.groups, group);
+    for (std::int64_t i = 0; i < product.shape.o * map.groups; ++i) {
+      map.scale.push_back(random_.uniform(0.5F, 1.5F) / static_cast<float>(map.codes.qmax) /
+                          std::sqrt(static_cast<float>(product.shape.depth())));
+      map.zero_point.push_back(0);
+    }
+    Tensor codes = Tensor::empty(product.weight.shape(), DType::S8);
+    std::ranges::generate(codes.data<std::int8_t>(), [&] {
+      const auto levels = static_cast<std::uint32_t>(2 * map.codes.qmax + 1);
+      return static_cast<std::int8_t>(static_cast<std::int32_t>(random_.index(levels)) - map.codes.qmax);
+    });
+    model.nodes.back().op = HybridProduct{.shape = product.shape,
+                                          .weight = codes.with_qparams(std::make_shared<const QParams>(map)),
+                                          .bias = product.bias,
+                                          .relu = relu,
+                                          .dynamic = dynamic};
+    return value;
+  }
   ValueId linear(ValueId x, std::int64_t outputs, bool relu = false) {
     return conv(x, {.o = outputs, .kh = 1, .kw = 1}, relu);
   }

@@ -1,12 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "detent/kernels/product/conv.h"
 #include "detent/kernels/product/int8/tile.h"
 
-/// The walk of tiles over an integer product. Private to int8_conv.cpp and conv_integer.cpp.
+/// The walk of tiles over an integer product. Private to kernels/product.
 namespace detent::kernels {
 
 /// What a run makes of the sums. Constants by output are by lane: see Int8Product::lanes.
@@ -30,6 +31,10 @@ class Int8Product {
   /// -x_zero_point * (the sum of an output's weights), by lane: sums of codes with it are sums less their zero point.
   std::vector<std::int32_t> start(std::int32_t x_zero_point) const;
   std::int64_t blocks() const { return blocks_.count; }
+  /// The outputs of some blocks. REQUIRES: no groups.
+  Range outputs(Range blocks) const {
+    return {blocks_[blocks.begin].begin * unit_->lanes, std::min(blocks_[blocks.end - 1].end * unit_->lanes, shape_.o)};
+  }
 
   /// y of the lines of one image, or with pooling lines of windows, on the calling thread. Padding is with
   /// x_zero_point. `y` is of the whole image, and so is `other`, for kernels that add it. `observation`, of the first
