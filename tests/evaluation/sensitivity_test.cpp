@@ -154,7 +154,7 @@ TEST(Sensitivity, RefusesWhatItCannotMeasure) {
   EXPECT_THAT(error_of([] { Trial(shared_net(), images_of(50), {}, {.calibration = 30, .images = 21}); }),
               HasSubstr("30 examples to calibrate and 21 others to measure on are more than the 50 of rows"));
   const Trial trial(shared_net(), images_of(20), {}, {.calibration = 10, .images = 10});
-  for (const std::vector<int>& bits : {std::vector<int>{}, {9}, {1}, {4, 4}, {2, 4}}) {
+  for (const std::vector<int>& bits : {std::vector<int>{}, {9}, {0}, {4, 4}, {2, 4}}) {
     EXPECT_THAT(error_of([&] { measure_sensitivity(trial, {.bits = bits}, silent); }),
                 HasSubstr("expected falling bit widths from 1 to 8"));
   }
