@@ -1,4 +1,4 @@
-#include "detent/recipes/bench.h"
+#include "detent/recipes/bench/bench.h"
 
 #include <algorithm>
 #include <charconv>

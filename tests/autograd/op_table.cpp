@@ -339,25 +339,23 @@ std::vector<OpRow> loss_rows() {
                    return cross_entropy(zeros(tape, {2, 3}), Tensor::zeros({3}, DType::S32));
                  }};
   };
+  const auto against = [](auto shape_of, auto loss) {
+    return [=](RandomStream& random) {
+      const Shape shape = shape_of(random);
+      return unary(random_tensor(random, shape), [=, target = random_tensor(random, shape)](const Variable& x) {
+        return loss(x, target.to(x.dtype()));
+      });
+    };
+  };
   return {entropy_row("Plain", 0.0),
           entropy_row("Smoothed", 0.1),
           {"distillation", "",
-           [=](RandomStream& random) {
-             const Shape shape = predictions(random);
-             return unary(random_tensor(random, shape), [target = random_tensor(random, shape)](const Variable& x) {
-               return distillation(x, target.to(x.dtype()), 2.5);
-             });
-           },
+           against(predictions, [](const Variable& x, const Tensor& target) { return distillation(x, target, 2.5); }),
            [](Tape& tape) {
              return distillation(zeros(tape, {2, 3}), Tensor::zeros({3, 2}, DType::F32), 1.0);
            }},
           {"mean_squared_error", "",
-           [](RandomStream& random) {
-             const Shape shape = random_shape(random);
-             return unary(random_tensor(random, shape), [target = random_tensor(random, shape)](const Variable& x) {
-               return mean_squared_error(x, target.to(x.dtype()));
-             });
-           },
+           against([](RandomStream& random) { return random_shape(random); }, &mean_squared_error),
            [](Tape& tape) {
              return mean_squared_error(zeros(tape, {2, 3}), Tensor::zeros({3, 2}, DType::F32));
            }},

@@ -118,6 +118,28 @@ TEST(Bench, PrintsForPeople) {
   }
 }
 
+TEST(Bench, CalibrationByEveryRangeRule) {
+  const json result = bench({"calibrate", "--model", "mnist-mlp", "--batch", "9", "--threads", "2"});
+  EXPECT_EQ(result["what"], "calibrate");
+  EXPECT_EQ(result["batch"], 9);
+  EXPECT_EQ(result["runs"], 3);
+  std::vector<std::string> ranges;
+  for (const json& rule : result["rules"]) {
+    ranges.push_back(rule["range"]);
+    EXPECT_GT(rule["median_ms"], 0.0);
+    EXPECT_GE(rule["cpu_ms"], 0.0);
+  }
+  EXPECT_THAT(ranges, testing::ElementsAre("min-max", "percentile 99.9", "histogram", "mse", "kl"));
+  EXPECT_EQ(result["rules"][0]["cost"], 0.0);
+  const TempFolder folder;
+  const Outcome refused = detent(folder, {"bench", "calibrate", "--model", "mnist-mlp", "--precision", "int8"});
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.err,
+              HasSubstr("bench calibrate: --precision: a calibration pass computes in fp32; leave it out"));
+  EXPECT_THAT(detent(folder, {"bench", "calibrate", "--model", "mnist-mlp", "--batch", "4", "--runs", "2"}).out,
+              HasSubstr("over min-max"));
+}
+
 TEST(Bench, TakesImagesOfAnySize) {
   const json small = bench({"infer", "--model", "mnist-mobilenet", "--image", "16x20x3", "--batch", "2"});
   const json large = bench({"infer", "--model", "mnist-mobilenet", "--image", "32x20x3", "--batch", "2"});

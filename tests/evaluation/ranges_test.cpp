@@ -106,7 +106,7 @@ TEST(Ranges, ACalibrationOnABlackImageFailsTheRun) {
   const Metrics metrics =
       run_on_black([&](std::int64_t i) { return i == first; },
                    {"train.batch=8", "train.learning_rate=1e-2", "quantize.method=static", "quantize.calibration=1"});
-  EXPECT_THAT(metrics.warnings, Contains(HasSubstr("static quantization takes its ranges from 1 example;")));
+  EXPECT_THAT(metrics.warnings, Contains(HasSubstr("calibration takes its ranges from 1 example;")));
   EXPECT_THAT(metrics.warnings, Contains(HasSubstr("int8: input_quantize: 100.0 % of the values are clipped; its range "
                                                    "is [0, 0], training examples reach [0, 1]")));
   EXPECT_THAT(metrics.failures, Contains(HasSubstr("points below float")));

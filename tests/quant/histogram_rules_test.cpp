@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "detent/core/philox.h"
+#include "detent/core/threads/parallel.h"
 #include "detent/quant/quantizers/fake_quant.h"
 #include "detent/quant/quantizers/ranges/range_rule.h"
 
@@ -14,6 +15,8 @@ namespace {
 
 using quant::FakeQuant;
 using quant::RangeSpec;
+
+constexpr std::size_t kPlaceOfNoSample = 1000;  // samples are the first values of every 1031, 515 at most
 
 FakeQuant observing(const RangeSpec& spec) { return FakeQuant({.range = spec}, FakeQuant::State::Observing); }
 
@@ -47,6 +50,59 @@ TEST(Percentile, RemembersValuesWhenItsRangeGrows) {
   EXPECT_NEAR(output.range().max, 100.0F, 0.1F) << "98 of 1000 lie there";
   output.observe(Tensor::full({20'000}, DType::F32, 2.0), 1);
   EXPECT_NEAR(output.range().max, 2.0F, 0.1F) << "98 of 21000 do";
+}
+
+// Batches of more than 2^16 values are sampled: every channel has its share, extremes count, threads do not.
+TEST(Percentile, OfALargeBatchIsThatOfASample) {
+  constexpr std::size_t kValues = 1 << 20;
+  for (const std::size_t channels : {1U, 64U, 205U, 1024U}) {
+    SCOPED_TRACE(testing::Message() << channels << " channels");
+    Tensor values = Tensor::empty({kValues}, DType::F32);
+    for (std::size_t i = 0; i < kValues; ++i) {
+      values.data<float>()[i] = static_cast<float>((i % channels) + 1) / static_cast<float>(channels);
+    }
+    values.data<float>()[kPlaceOfNoSample] = -3.0F;
+    const auto range_at = [&](double percentile) {
+      FakeQuant output = observing({"percentile", {percentile}});
+      output.observe(values, 1);
+      return output.range();
+    };
+    EXPECT_EQ(range_at(100), (MinMax{-3.0F, 1.0F}));
+    if (channels > 1) {
+      EXPECT_NEAR(range_at(75).min, 0.25F, 0.02F);
+      EXPECT_NEAR(range_at(75).max, 0.75F, 0.02F);
+    }
+  }
+}
+
+TEST(Percentile, OfALargeBatchIsTheSameOnAnyNumberOfThreads) {
+  Tensor values = Tensor::empty({3'000'001}, DType::F32);
+  RandomStream random(4, "large");
+  for (float& x : values.data<float>()) {
+    x = random.uniform(-1, 1) + random.uniform(-1, 1);
+  }
+  for (const char* const rule : {"percentile 99", "histogram", "mse", "kl"}) {
+    std::vector<MinMax> ranges;
+    for (const int threads : {1, 3}) {
+      ThreadPool pool(threads);
+      pool.run([&] {
+        FakeQuant output = observing(quant::parse_range(rule));
+        output.observe(values, 1);
+        ranges.push_back(output.range());
+      });
+    }
+    EXPECT_EQ(ranges[0], ranges[1]) << rule;
+  }
+}
+
+// A batch that is counted whole weighs as much a value as one that is sampled.
+TEST(Percentile, OfBatchesOfAllSizesWeighsValuesAlike) {
+  FakeQuant output = observing({"percentile", {90}});
+  output.observe(Tensor::full({1 << 20}, DType::F32, 1.0), 1);
+  output.observe(Tensor::full({1 << 17}, DType::F32, 2.0), 1);
+  EXPECT_NEAR(output.range().max, 2.0F, 0.01F) << "one of nine";
+  output.observe(Tensor::full({1 << 19}, DType::F32, 1.0), 1);
+  EXPECT_NEAR(output.range().max, 1.0F, 0.01F) << "one of thirteen";
 }
 
 /// The squared error of values rounded to `levels` levels in the middles of equal parts of the range.

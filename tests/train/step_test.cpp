@@ -9,7 +9,7 @@
 
 #include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/prepare.h"
-#include "detent/recipes/bench_work.h"
+#include "detent/recipes/bench/bench_work.h"
 #include "detent/report/profile_table.h"
 #include "tests/error_of.h"
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "detent/quant/quantizers/ranges/histogram_based.h"
 #include "detent/quant/quantizers/ranges/rules.h"
@@ -21,7 +22,7 @@ class HistogramRule : public HistogramBased {
 
   MinMax choose(const ValueHistogram& histogram) const override {
     constexpr double kStep = 1e-5;
-    constexpr std::int64_t kBinsPerTrial = 16;
+    constexpr std::int64_t kBinsPerTrial = 32;
     const auto error = [&, occupied = histogram.occupied()](std::int64_t first, std::int64_t last) {
       const double part = histogram.bin_width() * static_cast<double>(last - first + 1) / static_cast<double>(levels_);
       return histogram.squared_error(occupied, {histogram.lower_edge(first), part, levels_});
@@ -42,6 +43,13 @@ class HistogramRule : public HistogramBased {
       }
       while (right > first && total - up_to(right - 1) <= above + step) {
         --right;
+      }
+      if (left == first && right == last) {
+        // As many steps at once as neither end moves by.
+        const double steps = std::min(up_to(left) - below, total - (right > 0 ? up_to(right - 1) : 0.0) - above) / step;
+        const double skipped = std::max(0.0, std::floor(steps) - 1.0) * step;
+        below += skipped;
+        above += skipped;
       }
       const bool moves_left = left - first > last - right;
       const bool moves_none = left == first && right == last;

@@ -33,19 +33,29 @@ class KlRule : public HistogramBased {
 
   MinMax choose(const ValueHistogram& histogram) const override {
     constexpr int kShares = 128;
+    constexpr int kStride = 8;  // of the first look; then all shares beside the best
     const Sums sums(histogram);
     const MinMax all = histogram.range(0, ValueHistogram::kBins - 1);
-    MinMax best = all;
-    double least = divergence(histogram, sums, all);
-    for (int k = kShares - 1; k > 0; --k) {
+    const auto range_of_share = [&](int k) {
       const float share = static_cast<float>(k) / static_cast<float>(kShares);
-      const MinMax range{all.min * share, all.max * share};
-      if (const double next = divergence(histogram, sums, range); next < least) {
+      return MinMax{all.min * share, all.max * share};
+    };
+    int best = kShares;
+    double least = divergence(histogram, sums, all);
+    const auto look_at = [&](int k) {
+      if (const double next = divergence(histogram, sums, range_of_share(k)); next < least) {
         least = next;
-        best = range;
+        best = k;
       }
+    };
+    for (int k = kShares - kStride; k > 0; k -= kStride) {
+      look_at(k);
     }
-    return best;
+    const int middle = best;
+    for (int k = std::min(middle + kStride - 1, kShares - 1); k > std::max(middle - kStride, 0); --k) {
+      look_at(k);
+    }
+    return range_of_share(best);
   }
 
   /// For each code its first bin, and at last the bin behind those of the last code: a bin belongs to the code of its

@@ -7,6 +7,7 @@
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/codes/quantize.h"
 #include "detent/quant/quantizers/quantizer_spec.h"
+#include "detent/quant/quantizers/ranges/histogram_based.h"
 #include "detent/quant/quantizers/ranges/rules.h"
 #include "detent/quant/quantizers/words.h"
 
@@ -14,6 +15,39 @@ namespace detent::quant {
 namespace {
 
 constexpr std::int64_t kValuesPerSlice = 1 << 16;
+
+/// Of a large batch, rules that look at how often values occur are shown a sample: the first values of every kPeriod, a
+/// prime, so that each channel has its share. A value of the sample stands for as many as there are for it.
+constexpr std::int64_t kPeriod = 1031;
+constexpr std::int64_t kPeriodsPerSlice = 512;
+std::int64_t values_per_sampled(std::int64_t values) {
+  constexpr std::int64_t kEnough = 1 << 16;
+  constexpr std::int64_t kMost = 32;
+  std::int64_t per_sampled = 1;
+  while (per_sampled < kMost && values > per_sampled * kEnough) {
+    per_sampled *= 2;
+  }
+  return per_sampled;
+}
+
+/// What the rule says of the sample of some periods. The extremes of the batch are in the first.
+std::vector<double> collect_sample(const RangeRule& rule, const MinMax& batch, std::span<const float> values,
+                                   Range periods, std::int64_t values_per_sampled) {
+  const auto block_size = static_cast<std::size_t>(kPeriod / values_per_sampled);
+  std::vector<float> sample;
+  sample.reserve(static_cast<std::size_t>(periods.size()) * block_size + 2);
+  if (periods.begin == 0) {
+    sample = {batch.min, batch.max};
+  }
+  for (std::int64_t period = periods.begin; period < periods.end; ++period) {
+    const auto begin = static_cast<std::size_t>(period * kPeriod);
+    const auto block = values.subspan(begin, std::min(block_size, values.size() - begin));
+    sample.insert(sample.end(), block.begin(), block.end());
+  }
+  std::vector<double> collected = rule.collect(sample);
+  std::ranges::for_each(collected, [=](double& count) { count *= static_cast<double>(values_per_sampled); });
+  return collected;
+}
 
 /// Rows are never removed, so that what find_range_rule gave stays.
 struct Table {
@@ -84,11 +118,18 @@ RangeSpec parse_range(std::string_view text) {
 
 void show(RangeRule& rule, const MinMax& batch, std::span<const float> values) {
   rule.begin(batch);
-  const Slices slices = slice_rows(static_cast<std::int64_t>(values.size()), kValuesPerSlice);
+  const auto size = static_cast<std::int64_t>(values.size());
+  const std::int64_t per_sampled = dynamic_cast<const HistogramBased*>(&rule) != nullptr ? values_per_sampled(size) : 1;
+  const bool is_sampled = per_sampled > 1;
+  const Slices slices =
+      is_sampled ? slice_rows((size + kPeriod - 1) / kPeriod, kPeriodsPerSlice) : slice_rows(size, kValuesPerSlice);
   std::vector<std::vector<double>> collected(static_cast<std::size_t>(slices.count));
   parallel_slices(slices.count, [&](std::int64_t slice) {
-    collected[static_cast<std::size_t>(slice)] = rule.collect(
-        values.subspan(static_cast<std::size_t>(slices[slice].begin), static_cast<std::size_t>(slices[slice].size())));
+    const Range rows = slices[slice];
+    collected[static_cast<std::size_t>(slice)] =
+        is_sampled
+            ? collect_sample(rule, batch, values, rows, per_sampled)
+            : rule.collect(values.subspan(static_cast<std::size_t>(rows.begin), static_cast<std::size_t>(rows.size())));
   });
   for (const std::vector<double>& slice : collected) {
     rule.merge(slice);

@@ -96,7 +96,10 @@ std::unique_ptr<RangeRule> make_range_rule(const RangeSpec& spec, const RangeTar
 std::string to_text(const RangeSpec& spec);
 RangeSpec parse_range(std::string_view text);
 
-/// Shows a rule the values of a batch that spans `batch`, in slices on all threads: begin, collect and merge.
+/// Shows a rule the values of a batch that spans `batch`, in slices on all threads: begin, collect and merge. The rules
+/// of the library that look at how often values occur see a sample of a batch of more than 65,536: its extremes, and
+/// the first of every 1031 values, so many that more than 32,768, or a 32nd, of all are seen; each stands for as many
+/// as it is one of. The sample depends on the number of values alone.
 void show(RangeRule& rule, const MinMax& batch, std::span<const float> values);
 /// The range of numbers that are all there are, such as a channel's weights: that of a new rule after one batch. Empty
 /// where none is finite. Not said: min-max. Single-threaded.

@@ -1,7 +1,7 @@
 #include "detent/nn/fuse_relu.h"
 #include "detent/quant/passes/prepare.h"
-#include "detent/recipes/bench.h"
-#include "detent/recipes/bench_work.h"
+#include "detent/recipes/bench/bench.h"
+#include "detent/recipes/bench/bench_work.h"
 #include "detent/train/step.h"
 
 namespace detent::recipes {

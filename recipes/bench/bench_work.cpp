@@ -1,4 +1,4 @@
-#include "detent/recipes/bench_work.h"
+#include "detent/recipes/bench/bench_work.h"
 
 #include <algorithm>
 

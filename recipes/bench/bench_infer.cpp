@@ -2,8 +2,8 @@
 #include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/quant/passes/prepare.h"
-#include "detent/recipes/bench.h"
-#include "detent/recipes/bench_work.h"
+#include "detent/recipes/bench/bench.h"
+#include "detent/recipes/bench/bench_work.h"
 #include "detent/runtime/plan.h"
 
 namespace detent::recipes {

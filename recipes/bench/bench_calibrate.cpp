@@ -6,8 +6,8 @@
 
 #include "detent/evaluation/evaluate.h"
 #include "detent/quant/passes/prepare.h"
-#include "detent/recipes/bench.h"
-#include "detent/recipes/bench_work.h"
+#include "detent/recipes/bench/bench.h"
+#include "detent/recipes/bench/bench_work.h"
 
 namespace detent::recipes {
 namespace {
