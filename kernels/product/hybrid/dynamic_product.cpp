@@ -67,7 +67,11 @@ DETENT_VECTORIZED void finish(std::int64_t rows, std::int64_t count, std::int64_
 }
 
 Int8Results sums_from(const std::vector<std::int32_t>& start) {
-  return {.kernels = &int8_unit().sums, .start = start.data(), .bytes = sizeof(std::int32_t)};
+  return {.kernels = &Int8Unit::sums,
+          .start = start.data(),
+          .requantization = {},
+          .addition = {},
+          .bytes = sizeof(std::int32_t)};
 }
 
 std::uint8_t* bytes_of(std::int32_t* sums) { return reinterpret_cast<std::uint8_t*>(sums); }
