@@ -31,7 +31,7 @@ TEST(ReproduceList, NamesTheTables) {
   const Outcome outcome = detent(folder, {"reproduce"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_THAT(outcome.out, HasSubstr("lenet "));
-  EXPECT_THAT(outcome.out, HasSubstr("rows 8/8, 4/4, 2/2"));
+  EXPECT_THAT(outcome.out, HasSubstr("rows 8/8, 4/4, 2/2, 1/2, 1/1"));
   const nlohmann::json json = nlohmann::json::parse(detent(folder, {"reproduce", "--json"}).out);
   EXPECT_EQ(json["tables"][0]["name"], "lenet");
 }
