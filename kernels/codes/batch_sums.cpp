@@ -5,7 +5,7 @@
 
 #include "detent/core/memory.h"
 #include "detent/core/processor/vectorized.h"
-#include "detent/kernels/codes/column_kernels.h"
+#include "detent/kernels/codes/columns/column_kernels.h"
 
 namespace detent::kernels {
 namespace {

@@ -9,7 +9,7 @@
 #include "detent/core/processor/intrinsics.h"
 #include "detent/core/processor/units.h"
 #include "detent/core/processor/vectorized.h"
-#include "detent/kernels/codes/column_kernels.h"
+#include "detent/kernels/codes/columns/column_kernels.h"
 
 namespace detent::kernels {
 namespace {

@@ -103,6 +103,10 @@ Slices conv_slices(const ConvShape& shape);
 /// the weight was packed for. With `sums` [N, OH, OW, O], not null, that is where they are made, and stay.
 void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point,
                     const PackedWeight& weight, const SumsConsumer& consume, std::int32_t* sums = nullptr);
+/// The same in slices of one's own, none larger than one of conv_slices can be: {n, 1} are all images by the calling
+/// thread, as who works on a slice himself wants a part of it.
+void conv2d_integer(const ConvShape& shape, const Slices& slices, const std::uint8_t* x_q, std::int32_t x_zero_point,
+                    const PackedWeight& weight, const SumsConsumer& consume, std::int32_t* sums = nullptr);
 
 /// Whether the processor has VNNI units of 512 bits.
 bool has_int8_units();

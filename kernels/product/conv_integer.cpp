@@ -131,11 +131,15 @@ PackedWeight pack_integer(const ConvShape& shape, const std::int8_t* weight, std
 
 void conv2d_integer(const ConvShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point,
                     const PackedWeight& weight, const SumsConsumer& consume, std::int32_t* sums) {
+  conv2d_integer(shape, conv_slices(shape), x_q, x_zero_point, weight, consume, sums);
+}
+
+void conv2d_integer(const ConvShape& shape, const Slices& slices, const std::uint8_t* x_q, std::int32_t x_zero_point,
+                    const PackedWeight& weight, const SumsConsumer& consume, std::int32_t* sums) {
   shape.validate();
   check(x_zero_point >= 0 && x_zero_point <= 255, "conv2d_integer: expected a zero point in [0, 255], got ",
         x_zero_point);
   const PackedWeight::Impl& packed = packed_for("conv2d_integer", weight, Product::Integer, shape, DType::S8);
-  const Slices slices = conv_slices(shape);
   const std::size_t most_sums = static_cast<std::size_t>((slices.rows / slices.count + 1) * shape.output_row());
   const auto memory_of = [&](Range images) {
     return sums != nullptr ? sums + images.begin * shape.output_row()

@@ -60,7 +60,7 @@ void ProductSums::visit(std::int64_t slice, const kernels::SumsConsumer& consume
       continue;
     }
     kernels::conv2d_integer(
-        part, x_.data<std::uint8_t>().data() + begin * part.input_row(), input_map(x_).zero_point, packed_,
+        part, {part.n, 1}, x_.data<std::uint8_t>().data() + begin * part.input_row(), input_map(x_).zero_point, packed_,
         [&](std::int64_t, Range range, const std::int32_t* acc) {
           consume(slice, {begin + range.begin, begin + range.end}, acc);
         },

@@ -1,4 +1,4 @@
-#include "detent/kernels/codes/column_kernels.h"
+#include "detent/kernels/codes/columns/column_kernels.h"
 
 #if defined(DETENT_HAS_COLUMN_KERNELS)
 
@@ -9,7 +9,7 @@
 #include "detent/kernels/codes/round_vector.h"
 
 #define DETENT_COLUMNS __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq")))
-#include "detent/kernels/codes/column_loops.h"
+#include "detent/kernels/codes/columns/column_loops.h"
 
 namespace detent::kernels {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "detent/core/float16.h"
-#include "detent/kernels/codes/column_kernels.h"
+#include "detent/kernels/codes/columns/column_kernels.h"
 #include "detent/kernels/codes/requantize_tile.h"
 
 // The loops of column_kernels.h as templates over a vector unit. A source that makes them for a unit defines
