@@ -55,9 +55,13 @@ struct QParams {
     const auto first = scale.begin() + static_cast<std::ptrdiff_t>(is_per_channel() ? channel : 0) * groups;
     return *std::max_element(first, first + groups);
   }
+  /// That of one of its groups; where it has none, of_group is 0.
   float scale_of(std::size_t channel, std::int64_t of_group) const {
-    return scale[channel * static_cast<std::size_t>(groups) + static_cast<std::size_t>(of_group)];
+    return scale[(is_per_channel() ? channel : 0) * static_cast<std::size_t>(groups) +
+                 static_cast<std::size_t>(of_group)];
   }
+  /// The group that an input channel of weights is in.
+  std::int64_t group_of(std::int64_t input_channel) const { return is_per_group() ? input_channel / group : 0; }
   /// The one map of a per-tensor tensor. Throws Error where there is one a channel.
   ScaleZero tensor() const {
     check(!is_per_channel() && scale.size() == 1, "qparams: expected one scale for the tensor, it has one a channel");

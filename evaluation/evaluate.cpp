@@ -137,15 +137,15 @@ Calibration calibrate(nn::Graph& prepared, const data::Dataset& train, const dat
                  [&](std::int64_t seen) {
                    if (seen == first) {
                      calibration.last = calibration.examples - first;
-                     for (const quant::RangeReport& report : quant::range_reports(prepared)) {
-                       calibration.growths.push_back({.name = report.name, .before = report.range, .after = {}});
+                     for (const auto& [name, range] : quant::ranges_of(prepared)) {
+                       calibration.growths.push_back({.name = name, .before = range, .after = {}});
                      }
                    }
                  });
   if (!calibration.growths.empty()) {
-    const std::vector<quant::RangeReport> reports = quant::range_reports(prepared);
-    for (std::size_t i = 0; i < reports.size(); ++i) {
-      calibration.growths[i].after = reports[i].range;
+    const auto ranges = quant::ranges_of(prepared);
+    for (std::size_t i = 0; i < ranges.size(); ++i) {
+      calibration.growths[i].after = ranges[i].second;
     }
   }
   return calibration;

@@ -24,15 +24,6 @@ const Names<data::Augmentation> kAugmentations{
     {"affine", {.shift = 2.0F, .rotation = 10.0F, .scale = 0.1F}},
     {"elastic", {.shift = 2.0F, .rotation = 10.0F, .scale = 0.1F, .elastic = 1.5F}}};
 
-// The table at `key` of `parent` as a section; a key that holds something else is refused.
-SectionReader section(const toml::table& parent, const std::string& key, const std::string& name,
-                      const std::string& file) {
-  const toml::node* node = parent.get(key);
-  check(node == nullptr || node->is_table(), node == nullptr ? file : location(*node, file), ": '", key,
-        "' must be a section; write [", name, "]");
-  return {node == nullptr ? nullptr : node->as_table(), name, file};
-}
-
 std::string trimmed(const std::string& text) {
   const std::size_t first = text.find_first_not_of(' ');
   return first == std::string::npos ? "" : text.substr(first, text.find_last_not_of(' ') - first + 1);
@@ -199,12 +190,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
          fmt::format(": expected UTF-8, got byte 0x{:02x}; save the file as UTF-8",
                      static_cast<unsigned char>(text[invalid])));
   }
-  toml::table root;
-  try {
-    root = toml::parse(text, file);
-  } catch (const toml::parse_error& error) {
-    fail(file, ":", error.source().begin.line, ": not valid TOML: ", error.description());
-  }
+  toml::table root = parse_toml(text, file);
   apply_overrides(root, overrides);
 
   const std::vector<std::string> sections{"data", "model", "train", "quantize", "qat", "convert", "check"};
@@ -216,7 +202,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
   Recipe recipe;
   recipe.name = stem(file);
   recipe.description = first_comment(text);
-  const auto open = [&](const std::string& name) { return section(root, name, name, file); };
+  const auto open = [&](const std::string& name) { return section_of(root, name, file); };
   read(open("data"), recipe.data);
   read(open("model"), recipe.model);
   // A model that was trained is not trained again unasked.

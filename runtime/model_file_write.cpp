@@ -19,10 +19,8 @@ int bits_of(const CodeRange& codes) { return std::bit_width(static_cast<std::uin
 /// Whether weights take fewer than 4 bits.
 bool has_few_bits(const Model& model) {
   return std::ranges::any_of(model.nodes, [](const Node& node) {
-    const auto* const product = std::get_if<Product>(&node.op);
-    const auto* const hybrid = std::get_if<HybridProduct>(&node.op);
-    const Tensor weight = product != nullptr ? product->weight : hybrid != nullptr ? hybrid->weight : Tensor();
-    return weight.defined() && weight.qparams() != nullptr && weight_bits(weight) < 3;
+    const Tensor* const weight = product_weight(node.op);
+    return weight != nullptr && weight->qparams() != nullptr && weight_bits(*weight) < 3;
   });
 }
 

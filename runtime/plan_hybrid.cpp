@@ -49,8 +49,7 @@ Product expanded(const HybridProduct& product) {
   for (std::size_t k = 0; k < codes.size(); ++k) {
     const std::size_t output = k / static_cast<std::size_t>(s.depth());
     const std::int64_t channel = static_cast<std::int64_t>(k) % (s.c / s.groups);
-    const float scale = map.is_per_group() ? map.scale_of(output, channel / map.group) : map.scale_of(output);
-    numbers[k] = scale * static_cast<float>(codes[k]);
+    numbers[k] = map.scale_of(output, map.group_of(channel)) * static_cast<float>(codes[k]);
   }
   return result;
 }

@@ -136,7 +136,7 @@ struct RunReference {
     const QParams& weight = *product.weight.qparams();
     std::vector<std::int64_t> sums(static_cast<std::size_t>(weight.groups), 0);
     for_each_input(s, row, column, o, [&](std::int64_t w, std::int64_t i) {
-      const std::int64_t group = weight.is_per_group() ? w % (s.c / s.groups) / weight.group : 0;
+      const std::int64_t group = weight.group_of(w % (s.c / s.groups));
       sums[static_cast<std::size_t>(group)] += (x_q[i] - x.zero_point) * w_q[w];
     });
     const auto sum = [&](std::int64_t g) {
@@ -187,14 +187,6 @@ struct RunReference {
       }
     }
   }
-  static std::int64_t group_of(const HybridProduct& product, std::int64_t k) {
-    const QParams& weight = *product.weight.qparams();
-    return weight.is_per_group() ? k % (product.shape.c / product.shape.groups) / weight.group : 0;
-  }
-  static float scale_of(const QParams& weight, std::int64_t o, std::int64_t group) {
-    const auto output = static_cast<std::size_t>(o);
-    return weight.is_per_group() ? weight.scale_of(output, group) : weight.scale_of(output);
-  }
   static float dynamic_result(const HybridProduct& product, std::span<const float> x, ScaleZero map, std::int64_t row,
                               std::int64_t column, std::int64_t o) {
     const kernels::ConvShape& s = product.shape;
@@ -203,12 +195,12 @@ struct RunReference {
     std::vector<std::int64_t> sums(static_cast<std::size_t>(weight.groups), 0);
     for_each_input(s, row, column, o, [&](std::int64_t k, std::int64_t i) {
       const std::int32_t x_q = quantize(x[static_cast<std::size_t>(i)], map, *product.dynamic);
-      sums[static_cast<std::size_t>(group_of(product, k))] += (x_q - map.zero_point) * w_q[k];
+      sums[static_cast<std::size_t>(weight.group_of(k % (s.c / s.groups)))] += (x_q - map.zero_point) * w_q[k];
     });
     float total = 0.0F;
     for (std::int64_t g = 0; g < weight.groups; ++g) {
       const auto sum = static_cast<std::int32_t>(sums[static_cast<std::size_t>(g)]);
-      const float scaled = static_cast<float>(sum) * scale_of(weight, o, g);
+      const float scaled = static_cast<float>(sum) * weight.scale_of(static_cast<std::size_t>(o), g);
       total = g == 0 ? scaled : total + scaled;
     }
     const float bias = product.bias.defined() ? product.bias.data<float>()[static_cast<std::size_t>(o)] : 0.0F;
@@ -218,10 +210,12 @@ struct RunReference {
   static float weight_only_result(const HybridProduct& product, std::span<const float> x, std::int64_t row,
                                   std::int64_t column, std::int64_t o) {
     const kernels::ConvShape& s = product.shape;
+    const QParams& weight = *product.weight.qparams();
     const auto* const w_q = product.weight.data<std::int8_t>().data() + o * s.depth();
     double sum = product.bias.defined() ? double{product.bias.data<float>()[static_cast<std::size_t>(o)]} : 0.0;
     for_each_input(s, row, column, o, [&](std::int64_t k, std::int64_t i) {
-      const double w = double{scale_of(*product.weight.qparams(), o, group_of(product, k))} * w_q[k];
+      const std::int64_t group = weight.group_of(k % (s.c / s.groups));
+      const double w = double{weight.scale_of(static_cast<std::size_t>(o), group)} * w_q[k];
       sum += double{x[static_cast<std::size_t>(i)]} * w;
     });
     return static_cast<float>(relu_of(sum, product.relu));

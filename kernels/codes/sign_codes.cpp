@@ -45,7 +45,7 @@ DETENT_VECTORIZED void ternary_codes(const float* x, std::int64_t n, float thres
 
 }  // namespace
 
-float mean_magnitude(std::span<const float> x, float above) {
+double mean_magnitude(std::span<const float> x, float above) {
   Magnitudes lanes;
   const auto n = static_cast<std::int64_t>(x.size());
   const std::int64_t whole = n - n % Magnitudes::kLanes;
@@ -59,7 +59,7 @@ float mean_magnitude(std::span<const float> x, float above) {
     sum += lanes.sum[lane];
     count += lanes.count[lane];
   }
-  return count > 0.0 ? static_cast<float>(sum / count) : 0.0F;
+  return count > 0.0 ? sum / count : 0.0;
 }
 
 void quantize_signs(std::span<const float> x, std::int8_t* q) {

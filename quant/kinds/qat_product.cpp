@@ -73,7 +73,11 @@ std::vector<float> QatProduct::folded_bias() {
 
 QuantizedWeight QatProduct::quantized_weight(ScaleZero input, std::span<const float> factor,
                                              std::span<const float> bias, Arena* arena) {
-  const Tensor folded = folded_weight(factor, arena);
+  return quantize_folded(folded_weight(factor, arena), input, bias, arena);
+}
+
+QuantizedWeight QatProduct::quantize_folded(const Tensor& folded, ScaleZero input, std::span<const float> bias,
+                                            Arena* arena) {
   try {
     std::vector<float> scales;
     if (weight_gradient_->learned() > 0) {
@@ -85,14 +89,14 @@ QuantizedWeight QatProduct::quantized_weight(ScaleZero input, std::span<const fl
   }
 }
 
-std::optional<WeightRounding> QatProduct::weight_rounding(std::span<const float> factor, Arena* arena) {
+std::optional<WeightRounding> QatProduct::weight_rounding(const Tensor& folded) {
   const bool changes = weight_gradient_->changes_weights();
   if (!changes && !may_clip(options_.qconfig.weight)) {
     return std::nullopt;
   }
   const std::span<const float> learned = values_of(learned_.value);
   return WeightRounding{.rule = weight_gradient_,
-                        .weight = folded_weight(factor, arena),
+                        .weight = folded,
                         .layer_weight = changes ? weight().value : Tensor(),
                         .learned = {learned.begin(), learned.end()}};
 }
@@ -138,7 +142,8 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   const std::vector<float> factor = batch_norm_ ? batch_norm_->factor() : std::vector<float>();
   const ScaleZero input = x.value().qparams()->tensor();
   const std::vector<float> bias_value = folded_bias();
-  const QuantizedWeight quantized = quantized_weight(input, factor, bias_value, arena);
+  const Tensor folded = folded_weight(factor, arena);
+  const QuantizedWeight quantized = quantize_folded(folded, input, bias_value, arena);
   if (means_ != nullptr && !context.training) {
     const kernels::Requantization before_relu =
         kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, {}, output_.codes(), false);
@@ -185,7 +190,7 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
                            .x = x.value(),
                            .weight = quantized,
                            .mask = std::move(mask),
-                           .rounding = weight_rounding(factor, arena)};
+                           .rounding = weight_rounding(folded)};
   if (batch_norm_) {
     gradient.fold = FrozenFold(*batch_norm_, factor, changed_weight(arena), bias().value);
   }
@@ -208,7 +213,8 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   Arena* const arena = context.tape.arena();
   const std::vector<float> factor = batch_norm_->training_factor();
   const ScaleZero input = x.value().qparams()->tensor();
-  const QuantizedWeight quantized = quantized_weight(input, factor, folded_bias(), arena);
+  const Tensor folded = folded_weight(factor, arena);
+  const QuantizedWeight quantized = quantize_folded(folded, input, folded_bias(), arena);
   const ProductSums sums(shape, x.value(), quantized, arena);
   ProductSums sums_at_hand = sums;  // of this pass
   const SumStatistics statistics(sums_at_hand, input, factor, *batch_norm_, arena);
@@ -246,7 +252,7 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
                            .x = x.value(),
                            .weight = quantized,
                            .mask = std::move(mask),
-                           .rounding = weight_rounding(factor, arena),
+                           .rounding = weight_rounding(folded),
                            .normalized = std::move(normalized)};
   nn::Variable codes =
       context.tape.record(kind(), y.with_qparams(y_map), inputs_on_tape(context, x),

@@ -85,7 +85,9 @@ class QatProduct : public nn::Module, public QuantizedOutput {
   /// The layer's, changed where the rule of their gradient does that.
   Tensor changed_weight(Arena* arena);
   /// What backward needs of the weights' quantizer; nullopt: nothing, for no code is clipped.
-  std::optional<WeightRounding> weight_rounding(std::span<const float> factor, Arena* arena);
+  std::optional<WeightRounding> weight_rounding(const Tensor& folded);
+  /// As quantized_weight, of what folded_weight gave.
+  QuantizedWeight quantize_folded(const Tensor& folded, ScaleZero input, std::span<const float> bias, Arena* arena);
 
   OutputMeans* means_ = nullptr;
   QatOptions options_;

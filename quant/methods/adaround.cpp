@@ -45,8 +45,7 @@ class Rounding {
     const auto largest = static_cast<double>(map.codes.qmax);
     for (std::size_t i = 0; i < weights.size(); ++i) {
       const std::int64_t channel = static_cast<std::int64_t>(i % row) % channels;
-      const double scale =
-          double{map.is_per_group() ? map.scale_of(i / row, channel / map.group) : map.scale_of(i / row)};
+      const double scale = double{map.scale_of(i / row, map.group_of(channel))};
       const double at = double{weights[i]} / scale;
       const double below = std::clamp(std::floor(at), -largest, largest - 1.0);
       is_pinned_.push_back(std::abs(at) > largest - kEnd);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "detent/kernels/codes/quantize.h"
+#include "detent/kernels/codes/sign_codes.h"
 #include "detent/quant/quantizers/ranges/rules.h"
 
 namespace detent::quant {
@@ -92,7 +93,7 @@ void FakeQuant::begin_learning(const MinMax& observed, const ValuesOf& values) {
   }
   ScaleZero map = config_.map_of(observed);
   if (values != nullptr && !config_.range.is_said()) {
-    const double mean = mean_magnitude(values().data<float>());
+    const double mean = kernels::mean_magnitude(values().data<float>());
     map.scale = mean > 0.0 ? gradient_->first_scale(map, mean, codes()) : map.scale;
   }
   std::ranges::copy(gradient_->numbers_of(map, codes()), learned_.value.data<float>().begin());

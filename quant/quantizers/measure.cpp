@@ -58,6 +58,14 @@ void set_measuring(nn::Graph& prepared, bool on) {
   });
 }
 
+std::vector<std::pair<std::string, MinMax>> ranges_of(const nn::Graph& prepared) {
+  std::vector<std::pair<std::string, MinMax>> ranges;
+  for_each_quantizer(prepared, [&](const nn::Graph::Node& node, const FakeQuant& output) {
+    ranges.emplace_back(node.name, output.range());
+  });
+  return ranges;
+}
+
 std::vector<RangeReport> range_reports(const nn::Graph& prepared) {
   std::vector<RangeReport> reports;
   for_each_quantizer(prepared, [&](const nn::Graph::Node& node, FakeQuant& output) {

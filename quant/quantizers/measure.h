@@ -30,7 +30,9 @@ struct RangeReport {
 
 /// Throws Error naming a module that has no range yet, and for one that is calibrating: its values are not codes.
 void set_measuring(nn::Graph& prepared, bool on);
-/// Of every quantizer, in running order.
+/// Of every quantizer, in running order, its module's name and the range in force.
+std::vector<std::pair<std::string, MinMax>> ranges_of(const nn::Graph& prepared);
+/// Likewise, with all that was measured.
 std::vector<RangeReport> range_reports(const nn::Graph& prepared);
 
 /// Ranges in training are averages and fall short of rare values. Where more than this share of the values that are not

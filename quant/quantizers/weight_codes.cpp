@@ -21,12 +21,12 @@ MinMax WeightCodes::range(const QuantizerSpec& spec, std::span<const float> valu
   if (kernels::min_max(values).empty()) {
     return {};
   }
-  const float mean = kernels::mean_magnitude(values);
+  const auto mean = static_cast<float>(kernels::mean_magnitude(values));
   if (!grid_.is_ternary) {
     return both_sides(mean);
   }
   threshold_ = kTernaryShare * mean;
-  return both_sides(kernels::mean_magnitude(values, threshold_));
+  return both_sides(static_cast<float>(kernels::mean_magnitude(values, threshold_)));
 }
 
 WeightCodes::WeightCodes(const QuantizerSpec& spec, std::span<const float> values, std::string_view what)

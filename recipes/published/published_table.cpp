@@ -24,13 +24,6 @@ void read_figure(SectionReader& in, PublishedFigure& figure) {
   in.text("source", figure.source);
 }
 
-const toml::table* table_at(const toml::table& root, const std::string& key, const std::string& file) {
-  const toml::node* const node = root.get(key);
-  check(node == nullptr || node->is_table(), node == nullptr ? file : location(*node, file), ": '", key,
-        "' must be a section; write [", key, "]");
-  return node == nullptr ? nullptr : node->as_table();
-}
-
 PublishedRow read_row(const toml::node& node, const std::string& file) {
   static const Names<bool> kStarts{{"float", true}, {"scratch", false}};
   SectionReader in(node.as_table(), "rows", file);
@@ -76,12 +69,7 @@ const PublishedRow& PublishedTable::row(const std::string& row_name) const {
 }
 
 PublishedTable parse_published_table(std::string_view text, const std::string& file) {
-  toml::table root;
-  try {
-    root = toml::parse(text, file);
-  } catch (const toml::parse_error& error) {
-    fail(file, ":", error.source().begin.line, ": not valid TOML: ", error.description());
-  }
+  const toml::table root = parse_toml(text, file);
   for (const auto& [key, node] : root) {
     const std::vector<std::string> sections{"table", "float", "rows"};
     const std::string section(key.str());
@@ -92,14 +80,14 @@ PublishedTable parse_published_table(std::string_view text, const std::string& f
   if (const std::string prefix = table.name + ": "; table.description.starts_with(prefix)) {
     table.description.erase(0, prefix.size());
   }
-  SectionReader in(table_at(root, "table", file), "table", file);
+  SectionReader in = section_of(root, "table", file);
   in.text("recipe", table.recipe);
   in.texts("set", table.set);
   in.text("dataset", table.dataset);
   in.text("note", table.note);
   in.done();
   check(!table.recipe.empty(), file, ": [table] has no recipe; write recipe = \"mnist-lenet\"");
-  SectionReader of_float(table_at(root, "float", file), "float", file);
+  SectionReader of_float = section_of(root, "float", file);
   read_figure(of_float, table.float_figure);
   of_float.done();
   read_rows(root, file, table.rows);

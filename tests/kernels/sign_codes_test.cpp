@@ -58,7 +58,7 @@ TEST(MeanMagnitude, TakesEveryElementOfAnyNumber) {
       v = random.uniform(-1.0F, 1.0F);
       sum += std::abs(double{v});
     }
-    EXPECT_FLOAT_EQ(mean_magnitude(x), static_cast<float>(sum / static_cast<double>(n))) << n;
+    EXPECT_FLOAT_EQ(static_cast<float>(mean_magnitude(x)), static_cast<float>(sum / static_cast<double>(n))) << n;
   }
 }
 

@@ -92,7 +92,7 @@ DynamicProduct::Part DynamicProduct::make_part(const std::int8_t* weight, const 
   }
   for (std::int64_t o = 0; o < shape_.o; ++o) {
     const auto output = static_cast<std::size_t>(o);
-    part.scale.push_back(map.is_per_group() ? map.scale_of(output, group) : map.scale_of(output));
+    part.scale.push_back(map.scale_of(output, group));
   }
   part.weight_sums.assign(static_cast<std::size_t>(shape_.o), 0);
   if (shape_.groups > 1) {

@@ -42,7 +42,7 @@ WeightOnlyProduct::WeightOnlyProduct(const ConvShape& shape, const std::int8_t* 
   for (std::int64_t o = 0; o < shape.o; ++o) {
     for (std::int64_t g = 0; g < groups_; ++g) {
       const auto output = static_cast<std::size_t>(o);
-      scale_.push_back(map.is_per_group() ? map.scale_of(output, g) : map.scale_of(output));
+      scale_.push_back(map.scale_of(output, g));
     }
   }
   weight_ = allocate_aligned(weight_bytes());

@@ -1,5 +1,6 @@
 #include "detent/quant/kinds/product/weight_rounding.h"
 
+#include "detent/kernels/codes/sign_codes.h"
 #include "detent/quant/kinds/product/weight_groups.h"
 #include "detent/quant/quantizers/ranges/rules.h"
 
@@ -51,7 +52,7 @@ Tensor LearnedWeightMaps::first_numbers(const Tensor& weight) const {
   const std::span<const float> all = weight.data<float>();
   const auto row = static_cast<std::size_t>(shape_.row_elements());
   const auto first_scale = [&](std::span<const float> values) {
-    const double mean = mean_magnitude(values);
+    const double mean = kernels::mean_magnitude(values);
     if (mean == 0.0) {
       return 0.0F;
     }

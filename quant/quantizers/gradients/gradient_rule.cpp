@@ -1,7 +1,6 @@
 #include "detent/quant/quantizers/gradients/gradient_rule.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "detent/quant/quantizers/gradients/rules.h"
 #include "detent/quant/quantizers/words.h"
@@ -62,18 +61,6 @@ GradientSpec parse_gradient(std::string_view text) {
 
 std::int32_t extent_of(std::int32_t zero_point, CodeRange codes) {
   return std::max(codes.qmax - zero_point, zero_point - codes.qmin);
-}
-
-double mean_magnitude(std::span<const float> values) {
-  double sum = 0.0;
-  std::int64_t count = 0;
-  for (const float x : values) {
-    if (std::isfinite(x)) {
-      sum += std::abs(double{x});
-      ++count;
-    }
-  }
-  return count == 0 ? 0.0 : sum / static_cast<double>(count);
 }
 
 }  // namespace detent::quant

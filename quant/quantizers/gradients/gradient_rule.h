@@ -81,7 +81,5 @@ GradientSpec parse_gradient(std::string_view text);
 
 /// The larger number of codes that a map has on one side of its zero point.
 std::int32_t extent_of(std::int32_t zero_point, CodeRange codes);
-/// Of the finite ones, f64 in their order; 0 where there is none.
-double mean_magnitude(std::span<const float> values);
 
 }  // namespace detent::quant

@@ -7,7 +7,6 @@
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/codes/quantize.h"
 #include "detent/quant/quantizers/quantizer_spec.h"
-#include "detent/quant/quantizers/ranges/histogram_based.h"
 #include "detent/quant/quantizers/ranges/rules.h"
 #include "detent/quant/quantizers/words.h"
 
@@ -16,7 +15,7 @@ namespace {
 
 constexpr std::int64_t kValuesPerSlice = 1 << 16;
 
-/// Of a large batch, rules that look at how often values occur are shown a sample: the first values of every kPeriod, a
+/// Of a large batch, rules that may_sample are shown a sample: the first values of every kPeriod, a
 /// prime, so that each channel has its share. A value of the sample stands for as many as there are for it.
 constexpr std::int64_t kPeriod = 1031;
 constexpr std::int64_t kPeriodsPerSlice = 512;
@@ -119,7 +118,7 @@ RangeSpec parse_range(std::string_view text) {
 void show(RangeRule& rule, const MinMax& batch, std::span<const float> values) {
   rule.begin(batch);
   const auto size = static_cast<std::int64_t>(values.size());
-  const std::int64_t per_sampled = dynamic_cast<const HistogramBased*>(&rule) != nullptr ? values_per_sampled(size) : 1;
+  const std::int64_t per_sampled = rule.may_sample() ? values_per_sampled(size) : 1;
   const bool is_sampled = per_sampled > 1;
   const Slices slices =
       is_sampled ? slice_rows((size + kPeriod - 1) / kPeriod, kPeriodsPerSlice) : slice_rows(size, kValuesPerSlice);

@@ -30,6 +30,8 @@ class RangeRule {
   virtual ~RangeRule() = default;
 
   virtual RangeNeeds needs() const { return RangeNeeds::MinMax; }
+  /// Whether what `collect` gives are counts of values, for which a sample of a large batch will do (`show`).
+  virtual bool may_sample() const { return false; }
   /// The range before anything was observed; empty: none yet.
   virtual MinMax initial() const { return {}; }
 
@@ -96,8 +98,8 @@ std::unique_ptr<RangeRule> make_range_rule(const RangeSpec& spec, const RangeTar
 std::string to_text(const RangeSpec& spec);
 RangeSpec parse_range(std::string_view text);
 
-/// Shows a rule the values of a batch that spans `batch`, in slices on all threads: begin, collect and merge. The rules
-/// of the library that look at how often values occur see a sample of a batch of more than 65,536: its extremes, and
+/// Shows a rule the values of a batch that spans `batch`, in slices on all threads: begin, collect and merge. A rule
+/// that may_sample sees a sample of a batch of more than 65,536: its extremes, and
 /// the first of every 1031 values, so many that more than 32,768, or a 32nd, of all are seen; each stands for as many
 /// as it is one of. The sample depends on the number of values alone.
 void show(RangeRule& rule, const MinMax& batch, std::span<const float> values);
