@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 #include "detent/core/error.h"
 #include "detent/data/source.h"
@@ -16,9 +18,9 @@ void hold_out(RunData& data, double share) {
   check(held_out > 0, "[data] validation: ", share, " of ", all, " training examples is none; write at least ",
         1.0 / static_cast<double>(all), ", or 0");
   check(held_out < all, "[data] validation: ", share, " of ", all, " training examples leaves none to train on");
-  data.validation = data.train;
-  data.validation->examples = data.train.examples.rows(all - held_out, all);
-  data.validation->labels = data.train.labels.rows(all - held_out, all);
+  std::vector<std::int64_t> last(static_cast<std::size_t>(held_out));
+  std::iota(last.begin(), last.end(), all - held_out);
+  data.validation = data.train.subset(last);
   data.train = data.train.take(all - held_out);
 }
 
@@ -87,6 +89,7 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
         dataset.example_shape(), mend);
   check(output.rank() == 1, "model: expected one number a class for an example, it gives ", output);
   const std::int64_t classes = output.elements();
+  dataset.require_classes("model");
   const auto labels = dataset.labels.data<std::int32_t>();
   const auto beyond = std::ranges::find_if(labels, [&](std::int32_t label) { return label >= classes; });
   if (beyond != labels.end()) {
