@@ -72,11 +72,15 @@ Defaults defaults_of(const Attributes& attributes) {
       attribute == attributes.end() ? nullptr : std::get_if<std::string>(&attribute->second);
   return {.name = dataset != nullptr ? *dataset : data::kDefaultName,
           .or_digits = dataset == nullptr,
-          .normalization = {.mean = static_cast<float>(real_attribute(attributes, "normalization_mean")),
-                            .std = static_cast<float>(real_attribute(attributes, "normalization_std"))}};
+          .normalization = normalization_of(attributes)};
 }
 
 }  // namespace
+
+data::Normalization normalization_of(const Attributes& attributes) {
+  return {.mean = static_cast<float>(real_attribute(attributes, "normalization_mean")),
+          .std = static_cast<float>(real_attribute(attributes, "normalization_std"))};
+}
 
 RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
                       const data::Readers& readers, const Attributes& trained) {
