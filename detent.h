@@ -27,5 +27,6 @@
 #include "detent/recipes/run.h"
 #include "detent/runtime/model_file.h"
 #include "detent/runtime/plan.h"
+#include "detent/runtime/predictor/predictor.h"
 #include "detent/train/run.h"
 #include "detent/train/train.h"

@@ -121,6 +121,18 @@ std::int64_t Arguments::whole(const std::string& option, std::int64_t value, std
   return result;
 }
 
+std::optional<double> Arguments::number(const std::string& option, double min, double max) const {
+  const std::optional<std::string> word = text(option);
+  if (!word) {
+    return {};
+  }
+  double result = 0.0;
+  const auto [end, error] = std::from_chars(word->data(), word->data() + word->size(), result);
+  check(error == std::errc() && end == word->data() + word->size() && min <= result && result <= max, "--", option,
+        ": expected a number from ", min, " to ", max, ", got '", *word, "'");
+  return result;
+}
+
 std::string help_text(const CommandSpec& spec) {
   std::string example = "  " + spec.example;
   for (std::size_t at = example.find('\n'); at != std::string::npos; at = example.find('\n', at + 1)) {

@@ -40,6 +40,8 @@ class Arguments {
   std::vector<std::string> texts(const std::string& option) const;
   /// Throws Error unless it is a whole number in [min, max].
   std::int64_t whole(const std::string& option, std::int64_t value, std::int64_t min, std::int64_t max) const;
+  /// Throws Error unless it is a number in [min, max].
+  std::optional<double> number(const std::string& option, double min, double max) const;
 
  private:
   std::map<std::string, std::vector<std::string>> values_;

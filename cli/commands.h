@@ -19,6 +19,7 @@ Command run_command();
 Command quantize_command();
 Command ls_command();
 Command eval_command();
+Command predict_command();
 Command convert_command();
 Command verify_command();
 Command compare_command();

@@ -21,27 +21,19 @@ namespace {
 constexpr std::array<std::pair<const char*, const char*>, 4> kOptionActions{
     {{"to", "fetch"}, {"train", "export"}, {"test", "export"}, {"seed", "export"}}};
 
-std::vector<std::int64_t> counts_by_class(const data::Dataset& dataset) {
-  std::vector<std::int64_t> counts(static_cast<std::size_t>(dataset.classes));
-  for (const std::int32_t label : dataset.labels.data<std::int32_t>()) {
-    ++counts[static_cast<std::size_t>(label)];
-  }
-  return counts;
-}
-
 nlohmann::json part_json(const data::Dataset& dataset) {
   const Shape shape = dataset.example_shape();
   return {{"images", dataset.size()},
           {"shape", std::vector<std::int64_t>(shape.extents().begin(), shape.extents().end())},
           {"classes", dataset.classes},
-          {"images_by_class", counts_by_class(dataset)}};
+          {"images_by_class", data::class_counts(dataset, dataset.classes)}};
 }
 
 std::string part_text(const std::string& name, const data::Dataset& dataset) {
   std::ostringstream text;
   text << "  " << name << ": " << dataset.size() << (dataset.has_images() ? " images " : " examples ")
        << dataset.example_shape() << ", by class";
-  for (const std::int64_t count : counts_by_class(dataset)) {
+  for (const std::int64_t count : data::class_counts(dataset, dataset.classes)) {
     text << ' ' << count;
   }
   return text.str() + "\n";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
 #include <sstream>
 #include <system_error>
 
@@ -13,9 +14,109 @@ namespace {
 
 constexpr std::size_t kMostAxes = 5;
 
+void validate_classes(const Dataset& dataset, const std::string& where) {
+  const Tensor& labels = dataset.labels;
+  check(labels.defined() && labels.dtype() == DType::S32 && labels.shape().rank() == 1, where,
+        ": labels: expected s32 [N], got ", labels.dtype(), ' ', labels.shape());
+}
+
+void validate_targets(const Dataset& dataset, const std::string& where) {
+  const Tensor& labels = dataset.labels;
+  check(labels.defined() && labels.dtype() == DType::F32 && labels.shape().rank() == 2 &&
+            labels.shape()[1] == dataset.classes && dataset.classes >= 1,
+        where, ": ", name_of(dataset.targets), ": expected f32 [N, ", dataset.classes, "], got ", labels.dtype(), ' ',
+        labels.shape());
+}
+
+void validate_class_range(const Dataset& dataset, const std::string& where) {
+  const auto values = dataset.labels.data<std::int32_t>();
+  const auto bad =
+      std::ranges::find_if(values, [&](std::int32_t label) { return label < 0 || label >= dataset.classes; });
+  if (bad != values.end()) {
+    fail(where, ": label ", *bad, " of example ", bad - values.begin(), " is out of range: expected 0 to ",
+         dataset.classes - 1);
+  }
+}
+
+void validate_target_range(const Dataset& dataset, const std::string& where) {
+  const bool is_flags = dataset.targets == TargetKind::kFlags;
+  const auto values = dataset.labels.data<float>();
+  const auto bad = std::ranges::find_if_not(
+      values, [&](float value) { return is_flags ? value == 0.0F || value == 1.0F : std::isfinite(value); });
+  if (bad != values.end()) {
+    const std::int64_t at = bad - values.begin();
+    fail(where, ": ", name_of(dataset.targets), ": \"", dataset.class_name(at % dataset.classes), "\" of example ",
+         at / dataset.classes, " is ", *bad, ": expected ",
+         is_flags ? "0 or 1" : "finite numbers; fill or remove what is missing");
+  }
+}
+
+void validate_names(const Dataset& dataset, const std::string& where) {
+  const auto count = static_cast<std::int64_t>(dataset.class_names.size());
+  check(count == 0 || count == dataset.classes, where, ": class names: expected ", dataset.classes, ", got ", count);
+  std::set<std::string_view> seen;
+  for (const std::string& name : dataset.class_names) {
+    check(!name.empty(), where, ": class names: one is empty");
+    check(seen.insert(name).second, where, ": class names: \"", name, "\" is there twice");
+  }
+}
+
+void validate_columns(const Dataset& dataset, const std::string& where) {
+  for (const Column& column : dataset.columns) {
+    const auto count = static_cast<std::int64_t>(column.is_text() ? column.texts.size() : column.numbers.size());
+    check(!column.name.empty(), where, ": columns: one has no name");
+    check(count == dataset.size() && (column.numbers.empty() || column.texts.empty()), where, ": column \"",
+          column.name, "\": expected ", dataset.size(), " numbers or texts, got ", column.numbers.size(), " and ",
+          column.texts.size());
+  }
+}
+
+template <typename T>
+std::vector<T> chosen_of(const std::vector<T>& values, std::span<const std::int64_t> indices) {
+  std::vector<T> chosen;
+  if (!values.empty()) {
+    chosen.reserve(indices.size());
+    for (const std::int64_t index : indices) {
+      chosen.push_back(values[static_cast<std::size_t>(index)]);
+    }
+  }
+  return chosen;
+}
+
+template <typename T>
+std::vector<T> first_of(const std::vector<T>& values, std::int64_t count) {
+  return {values.begin(), values.begin() + std::min(std::ssize(values), static_cast<std::ptrdiff_t>(count))};
+}
+
+Tensor chosen_rows(const Tensor& tensor, std::span<const std::int64_t> indices) {
+  Tensor chosen =
+      Tensor::empty(tensor.shape().row().batched(static_cast<std::int64_t>(indices.size())), tensor.dtype());
+  const std::size_t bytes = static_cast<std::size_t>(tensor.shape().row_elements()) * size_of(tensor.dtype());
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    std::memcpy(chosen.raw() + i * bytes, tensor.raw() + static_cast<std::size_t>(indices[i]) * bytes, bytes);
+  }
+  return chosen;
+}
+
 }  // namespace
 
-std::int64_t Dataset::size() const { return labels.defined() ? labels.elements() : 0; }
+std::string_view name_of(TargetKind kind) {
+  switch (kind) {
+    case TargetKind::kClasses:
+      return "classes";
+    case TargetKind::kValues:
+      return "values";
+    case TargetKind::kFlags:
+      return "flags";
+  }
+  fail("targets: unknown kind");
+}
+
+std::int64_t Dataset::size() const { return labels.defined() && labels.shape().rank() >= 1 ? labels.shape()[0] : 0; }
+
+std::string Dataset::class_name(std::int64_t number) const {
+  return class_names.empty() ? std::to_string(number) : class_names[static_cast<std::size_t>(number)];
+}
 
 Shape Dataset::example_shape() const { return examples.shape().row(); }
 
@@ -28,17 +129,14 @@ void Dataset::validate(const std::string& where) const {
   const Shape& shape = examples.shape();
   check(shape.rank() >= 2 && shape.rank() <= kMostAxes, where, ": examples: expected [N, ...] of 2 to ", kMostAxes,
         " axes, got ", shape);
-  check(labels.defined() && labels.dtype() == DType::S32 && labels.shape().rank() == 1, where,
-        ": labels: expected s32 [N], got ", labels.dtype(), ' ', labels.shape());
+  const bool is_classes = targets == TargetKind::kClasses;
+  is_classes ? validate_classes(*this, where) : validate_targets(*this, where);
   check(shape[0] == labels.shape()[0], where, ": ", shape[0], has_images() ? " images" : " examples", " but ",
         labels.shape()[0], " labels: the two do not belong together");
   check(examples.elements() > 0, where, ": no examples: shape is ", shape);
-  const auto values = labels.data<std::int32_t>();
-  const auto bad = std::ranges::find_if(values, [&](std::int32_t label) { return label < 0 || label >= classes; });
-  if (bad != values.end()) {
-    fail(where, ": label ", *bad, " of example ", bad - values.begin(), " is out of range: expected 0 to ",
-         classes - 1);
-  }
+  validate_names(*this, where);
+  is_classes ? validate_class_range(*this, where) : validate_target_range(*this, where);
+  validate_columns(*this, where);
   if (examples.dtype() == DType::F32) {
     const auto numbers = examples.data<float>();
     const auto infinite = std::ranges::find_if_not(numbers, [](float x) { return std::isfinite(x); });
@@ -50,22 +148,30 @@ void Dataset::validate(const std::string& where) const {
   }
 }
 
+void Dataset::require_classes(std::string_view purpose) const {
+  check(targets == TargetKind::kClasses, purpose, ": expected one class an example, but ", name, " has ", classes, ' ',
+        name_of(targets), "; name data with classes");
+}
+
 Dataset Dataset::take(std::int64_t count) const {
   check(count >= 1, name, ": take: expected at least 1 example, got ", count);
   const std::int64_t taken = std::min(count, size());
-  return {name, examples.rows(0, taken), labels.rows(0, taken), classes};
+  Dataset first = *this;
+  first.examples = examples.rows(0, taken);
+  first.labels = labels.rows(0, taken);
+  for (Column& column : first.columns) {
+    column = {column.name, first_of(column.numbers, taken), first_of(column.texts, taken)};
+  }
+  return first;
 }
 
 Dataset Dataset::subset(std::span<const std::int64_t> indices) const {
-  const auto count = static_cast<std::int64_t>(indices.size());
-  Dataset chosen{name, Tensor::empty(example_shape().batched(count), examples.dtype()),
-                 Tensor::empty({count}, DType::S32), classes};
-  const std::size_t bytes = static_cast<std::size_t>(example_shape().elements()) * size_of(examples.dtype());
-  for (std::size_t i = 0; i < indices.size(); ++i) {
-    check(indices[i] >= 0 && indices[i] < size(), name, ": subset: index ", indices[i], " is not in [0, ", size(), ')');
-    const auto from = static_cast<std::size_t>(indices[i]);
-    std::memcpy(chosen.examples.raw() + i * bytes, examples.raw() + from * bytes, bytes);
-    chosen.labels.data<std::int32_t>()[i] = labels.data<std::int32_t>()[from];
+  const auto bad = std::ranges::find_if(indices, [&](std::int64_t index) { return index < 0 || index >= size(); });
+  check(bad == indices.end(), name, ": subset: index ", bad == indices.end() ? 0 : *bad, " is not in [0, ", size(),
+        ')');
+  Dataset chosen{name, chosen_rows(examples, indices), chosen_rows(labels, indices), classes, targets, class_names, {}};
+  for (const Column& column : columns) {
+    chosen.columns.push_back({column.name, chosen_of(column.numbers, indices), chosen_of(column.texts, indices)});
   }
   return chosen;
 }
@@ -88,8 +194,11 @@ void DataSource::validate(const std::string& where) const {
         " but test ", what, " are ", test.example_shape());
   check(train.examples.dtype() == test.examples.dtype(), where, ": training examples are ", train.examples.dtype(),
         " but test examples are ", test.examples.dtype());
-  check(train.classes == test.classes, where, ": training data have ", train.classes, " classes but test data have ",
-        test.classes);
+  check(train.targets == test.targets, where, ": training targets are ", name_of(train.targets),
+        " but test targets are ", name_of(test.targets));
+  check(train.classes == test.classes, where, ": training data have ", train.classes, ' ', name_of(train.targets),
+        " but test data have ", test.classes);
+  check(train.class_names == test.class_names, where, ": class names of training and test data differ");
 }
 
 std::string name_of_path(const std::filesystem::path& path) {
@@ -102,7 +211,15 @@ std::string name_of_path(const std::filesystem::path& path) {
 }
 
 std::vector<std::int64_t> class_counts(const Dataset& dataset, std::int64_t classes) {
+  check(dataset.targets != TargetKind::kValues, dataset.name, ": class counts: expected classes or flags, got values");
   std::vector<std::int64_t> counts(static_cast<std::size_t>(std::max(classes, dataset.classes)));
+  if (dataset.targets == TargetKind::kFlags) {
+    std::size_t at = 0;
+    for (const float flag : dataset.labels.data<float>()) {
+      counts[at++ % static_cast<std::size_t>(dataset.classes)] += flag != 0.0F ? 1 : 0;
+    }
+    return counts;
+  }
   for (const std::int32_t label : dataset.labels.data<std::int32_t>()) {
     ++counts[static_cast<std::size_t>(label)];
   }

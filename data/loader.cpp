@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -89,16 +90,17 @@ void Loader::start_preparing() {
   const std::int64_t size = std::min(options_.batch, dataset_.size() - first);
   // The arena is asked here, on the caller's thread; the task only fills.
   prepared_ = {Tensor::empty(dataset_.example_shape().batched(size), DType::F32, &arena_),
-               Tensor::empty({size}, DType::S32, &arena_), first, position_.batch};
+               Tensor::empty(dataset_.labels.shape().row().batched(size), dataset_.labels.dtype(), &arena_), first,
+               position_.batch};
   next_batch_.start([this] { prepare(prepared_); });
 }
 
 void Loader::prepare(Batch& batch) const {
   const Slices slices = slice_rows(batch.size(), kExamplesPerSlice);
   const auto size = static_cast<std::size_t>(dataset_.example_shape().elements());
-  const std::span<const std::int32_t> labels = std::as_const(dataset_.labels).data<std::int32_t>();
+  const Tensor& labels = dataset_.labels;
+  const std::size_t label_bytes = static_cast<std::size_t>(labels.shape().row_elements()) * size_of(labels.dtype());
   const std::span<float> x = batch.examples.data<float>();
-  const std::span<std::int32_t> y = batch.labels.data<std::int32_t>();
   parallel_slices(slices.count, [&](std::int64_t slice) {
     std::vector<std::uint8_t> augmented(options_.augment.is_on() ? size : 0);
     for (std::int64_t row = slices[slice].begin; row < slices[slice].end; ++row) {
@@ -110,7 +112,8 @@ void Loader::prepare(Batch& batch) const {
       } else {
         prepare_reals(example, to);
       }
-      y[static_cast<std::size_t>(row)] = labels[static_cast<std::size_t>(example)];
+      std::memcpy(batch.labels.raw() + static_cast<std::size_t>(row) * label_bytes,
+                  labels.raw() + static_cast<std::size_t>(example) * label_bytes, label_bytes);
     }
   });
 }

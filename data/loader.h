@@ -34,10 +34,10 @@ struct LoaderOptions {
 /// A batch of examples as a step takes it.
 struct Batch {
   Tensor examples;          ///< f32 [B, ...], normalized
-  Tensor labels;            ///< s32 [B]
+  Tensor labels;            ///< as the data set has them: s32 [B], or f32 [B, K]
   std::int64_t first = 0;   ///< how many examples of this epoch came before it
   std::int64_t number = 0;  ///< how many batches of this epoch came before it
-  std::int64_t size() const { return labels.elements(); }
+  std::int64_t size() const { return labels.shape()[0]; }
 };
 
 /// Hands out a data set in batches, epoch by epoch; while a step computes, the next batch is prepared on the threads

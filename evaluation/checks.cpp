@@ -51,6 +51,10 @@ std::vector<std::string> failures_of(const CheckSettings& check, const Metrics& 
                   mismatched);
     }
   }
+  if (metrics.evidence) {
+    const Verdict& verdict = metrics.evidence->verdict;
+    failures.insert(failures.end(), verdict.failures.begin(), verdict.failures.end());
+  }
   for (const Finding& finding : findings_of(check, metrics)) {
     if (finding.is_gross) {
       failures.push_back(finding.text);
@@ -74,6 +78,10 @@ std::vector<std::string> checked_of(const CheckSettings& check, const Metrics& m
       add("static_max_drop", "<=", check.static_max_drop);
     }
     add("codes_mismatched", "<=", check.codes_mismatched);
+  }
+  if (metrics.evidence) {
+    const Verdict& verdict = metrics.evidence->verdict;
+    checked.insert(checked.end(), verdict.checked.begin(), verdict.checked.end());
   }
   return checked;
 }

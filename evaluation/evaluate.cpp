@@ -4,6 +4,8 @@
 #include <cmath>
 #include <optional>
 
+#include "detent/evaluation/evidence/confidence.h"
+#include "detent/evaluation/evidence/errors.h"
 #include "detent/kernels/layers/loss.h"
 #include "detent/quant/methods/adaround.h"
 #include "detent/quant/methods/bias_correction.h"
@@ -43,16 +45,33 @@ std::int64_t count_not_finite(const Tensor& logits) {
   return count;
 }
 
+void add_confidences(const Tensor& logits, std::span<const std::int32_t> predictions, bool are_probabilities,
+                     Evaluation& result) {
+  const Tensor values = logits.as(DType::F32, nullptr);
+  const std::span<const float> outputs = values.data<float>();
+  const auto classes = static_cast<std::size_t>(values.shape().row_elements());
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    const Confidence sure = confidence_of(outputs.subspan(i * classes, classes), predictions[i], are_probabilities);
+    result.confidences.push_back(sure.confidence);
+    result.margins.push_back(sure.margin);
+  }
+}
+
 // Runs `infer(images, use)` on all of `dataset`; it calls `use` with the result.
 template <typename Infer>
-Evaluation evaluate_by(const data::Dataset& dataset, const data::Normalization& normalization, Reporter& reporter,
-                       Infer&& infer) {
+Evaluation evaluate_by(const data::Dataset& dataset, const data::Normalization& normalization, bool are_probabilities,
+                       Reporter& reporter, Infer&& infer) {
   Evaluation result;
   const auto start = std::chrono::steady_clock::now();
   for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
     infer(batch.examples, [&](const Tensor& logits) {
       const std::vector<std::int32_t> predictions = predictions_of(logits);
       result.not_finite += count_not_finite(logits);
+      if (dataset.targets == data::TargetKind::kClasses) {
+        add_confidences(logits, predictions, are_probabilities, result);
+      } else {
+        append_errors(logits, batch.labels, dataset.targets, result.errors);
+      }
       result.correct += count_correct(predictions, batch.labels);
       result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
     });
@@ -91,19 +110,26 @@ std::int64_t count_changed(std::span<const std::int32_t> before, std::span<const
 Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::Normalization& normalization,
                     Reporter& reporter) {
   Arena arena;
-  return evaluate_by(dataset, normalization, reporter, [&](const Tensor& images, auto&& use) {
-    nn::Tape tape(&arena, nn::Tape::Mode::Inference);
-    nn::Context context{.tape = tape};
-    use(graph.forward(context, tape.constant(images)).value());
-  });
+  return evaluate_by(dataset, normalization, gives_probabilities(graph), reporter,
+                     [&](const Tensor& images, auto&& use) {
+                       nn::Tape tape(&arena, nn::Tape::Mode::Inference);
+                       nn::Context context{.tape = tape};
+                       use(graph.forward(context, tape.constant(images)).value());
+                     });
 }
 
 Evaluation evaluate(const runtime::Model& model, const data::Dataset& dataset, const data::Normalization& normalization,
                     Reporter& reporter) {
   std::optional<runtime::Plan> plan;
-  return evaluate_by(dataset, normalization, reporter, [&](const Tensor& images, auto&& use) {
-    use(plan_for(plan, model, images.shape()[0]).run(images));
-  });
+  return evaluate_by(
+      dataset, normalization, gives_probabilities(model), reporter,
+      [&](const Tensor& images, auto&& use) { use(plan_for(plan, model, images.shape()[0]).run(images)); });
+}
+
+Evaluation evaluate(quant::OpenedModel& model, const data::Dataset& dataset, const data::Normalization& normalization,
+                    Reporter& reporter) {
+  return model.model() != nullptr ? evaluate(*model.model(), dataset, normalization, reporter)
+                                  : evaluate(*model.graph(), dataset, normalization, reporter);
 }
 
 VerifyReport verify(const nn::Graph& prepared, const runtime::Model& int8, const data::Dataset& dataset,

@@ -8,6 +8,7 @@
 #include "detent/evaluation/verify.h"
 #include "detent/nn/graph.h"
 #include "detent/quant/kinds/kind.h"
+#include "detent/quant/passes/open_model.h"
 #include "detent/quant/quantizers/measure.h"
 
 namespace detent::evaluation {
@@ -40,6 +41,9 @@ struct Evaluation {
   std::int64_t correct = 0;
   std::vector<std::int32_t> predictions;  ///< the largest output's number, image by image; the first of equal ones
   std::int64_t not_finite = 0;            ///< images for which an output is not finite
+  std::vector<float> confidences = {};    ///< of each prediction: evidence/confidence.h
+  std::vector<float> margins = {};
+  std::vector<float> errors = {};  ///< of targets that are no classes: evidence/errors.h
   double seconds = 0.0;
   double accuracy() const { return static_cast<double>(correct) / static_cast<double>(predictions.size()); }
 };
@@ -57,6 +61,9 @@ Evaluation evaluate(nn::Graph& graph, const data::Dataset& dataset, const data::
                     Reporter& reporter);
 /// The same of a model, by its plan.
 Evaluation evaluate(const runtime::Model& model, const data::Dataset& dataset, const data::Normalization& normalization,
+                    Reporter& reporter);
+/// The same of what a file holds.
+Evaluation evaluate(quant::OpenedModel& model, const data::Dataset& dataset, const data::Normalization& normalization,
                     Reporter& reporter);
 
 /// Feeds all of `dataset` through the prepared and frozen model and its converted one: evaluation/verify.h.

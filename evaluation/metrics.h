@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "detent/evaluation/evaluate.h"
+#include "detent/evaluation/evidence/evidence.h"
 #include "detent/evaluation/verify.h"
 #include "detent/optim/grad_scaler.h"
 #include "detent/quant/methods/method.h"
@@ -59,6 +60,7 @@ struct Metrics {
   std::optional<Int8Result> not_improved = {};  ///< the same without its improvements, if it has some
   std::vector<Int8Result> variants = {};        ///< the static ones of compare_static
   std::vector<quant::LedgerRow> ledger = {};
+  std::optional<Evidence> evidence = {};  ///< of the float model, if it was trained, that of QAT, and int8
   double total_seconds = 0.0;
   double chance = 0.0;                     ///< share of the most frequent class of the test set
   std::vector<std::string> warnings = {};  ///< findings.h

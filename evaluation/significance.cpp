@@ -10,6 +10,7 @@
 namespace detent::evaluation {
 namespace {
 
+constexpr double kZ = 1.959964;  // 97.5 % of the normal distribution lie below
 // 97.5 % of Student's distributions lie below, by degrees of freedom from 1.
 constexpr std::array kStudent{12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
                               2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
@@ -33,7 +34,6 @@ Spread spread_of(std::span<const double> numbers) {
 
 Interval wilson_interval(double accuracy, std::int64_t examples) {
   check(examples >= 1, "interval: expected at least one example, got ", examples);
-  constexpr double kZ = 1.959964;
   const auto n = static_cast<double>(examples);
   const double middle = accuracy + kZ * kZ / (2.0 * n);
   const double reach = kZ * std::sqrt(accuracy * (1.0 - accuracy) / n + kZ * kZ / (4.0 * n * n));
@@ -46,6 +46,12 @@ Interval student_interval(std::span<const double> numbers) {
         " numbers, got ", numbers.size());
   const Spread spread = spread_of(numbers);
   const double reach = kStudent[numbers.size() - 2] * spread.deviation / std::sqrt(static_cast<double>(numbers.size()));
+  return {spread.mean - reach, spread.mean + reach};
+}
+
+Interval normal_interval(const Spread& spread, std::size_t n) {
+  check(n >= 1, "interval: expected at least one number");
+  const double reach = kZ * spread.deviation / std::sqrt(static_cast<double>(n));
   return {spread.mean - reach, spread.mean + reach};
 }
 
@@ -76,6 +82,16 @@ PairedTest paired_test(std::span<const std::int32_t> first, std::span<const std:
   }
   test.p_value = exact_binomial(test.lost, test.won);
   return test;
+}
+
+Interval paired_interval(std::int64_t lost, std::int64_t won, std::int64_t examples) {
+  check(examples >= 1 && lost >= 0 && won >= 0 && lost + won <= examples, "interval: expected counts of ", examples,
+        " examples, got ", lost, " lost and ", won, " won");
+  const double n = static_cast<double>(examples) + 2.0;
+  const double difference = static_cast<double>(won - lost) / n;
+  const double variance = static_cast<double>(lost + won + 1) / n - difference * difference;
+  const double reach = kZ * std::sqrt(std::max(variance, 0.0) / n);
+  return {std::max(-1.0, difference - reach), std::min(1.0, difference + reach)};
 }
 
 }  // namespace detent::evaluation

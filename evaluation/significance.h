@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -31,6 +32,9 @@ Interval wilson_interval(double accuracy, std::int64_t examples);
 /// n - 1 degrees of freedom. REQUIRES: 2 to 30 numbers.
 Interval student_interval(std::span<const double> numbers);
 
+/// The same of many numbers: mean -+ 1.959964 deviation / sqrt(n). REQUIRES: n >= 1.
+Interval normal_interval(const Spread& spread, std::size_t n);
+
 /// McNemar's test of two models on the same examples: of those that only one of them gets right, is each as likely to
 /// be the one's as the other's?
 struct PairedTest {
@@ -44,5 +48,12 @@ PairedTest paired_test(std::span<const std::int32_t> first, std::span<const std:
                        std::span<const std::int32_t> labels);
 /// min(1, 2 P(X <= min(a, b))), X binomial of a + b tosses with probability 1/2.
 double exact_binomial(std::int64_t a, std::int64_t b);
+
+/// Where the difference of two models' accuracies, second minus first, lies at a confidence of 95 %, when both were
+/// measured on the same n examples, of which only the first gets `lost` right and only the second `won` (Agresti, Min
+/// 2005: a half is added to each of the four counts):
+///   n' = n + 2,  d = (won - lost) / n',  d -+ 1.959964 sqrt((lost + won + 1) / n' - d^2) / sqrt(n')
+/// within [-1, 1]. REQUIRES: examples >= 1, lost + won <= examples.
+Interval paired_interval(std::int64_t lost, std::int64_t won, std::int64_t examples);
 
 }  // namespace detent::evaluation

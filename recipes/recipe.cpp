@@ -135,6 +135,23 @@ void read_checks(SectionReader in, Recipe& recipe) {
   in.done();
 }
 
+// Each key is a name, its value the rule.
+void read_slices(SectionReader in, std::vector<evaluation::SliceRule>& slices) {
+  if (in.table() == nullptr) {
+    return;
+  }
+  for (const auto& [key, node] : *in.table()) {
+    const std::string name(key.str());
+    std::string rule = "class = 7";
+    in.text(name, rule);
+    try {
+      slices.push_back(evaluation::parse_slice(name, rule));
+    } catch (const Error& error) {
+      in.fail_key(name, node, error.what());
+    }
+  }
+}
+
 std::string stem(const std::string& file) {
   const std::string name = std::filesystem::path(file).filename().string();
   return valid_utf8(name.ends_with(".toml") ? name.substr(0, name.size() - 5) : name);
@@ -193,7 +210,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
   toml::table root = parse_toml(text, file);
   apply_overrides(root, overrides);
 
-  const std::vector<std::string> sections{"data", "model", "train", "quantize", "qat", "convert", "check"};
+  const std::vector<std::string> sections{"data", "model", "train", "quantize", "qat", "convert", "check", "slices"};
   for (const auto& [key, node] : root) {
     const std::string name(key.str());
     check(std::find(sections.begin(), sections.end(), name) != sections.end(), location(node, file),
@@ -212,6 +229,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
   read(open("qat"), recipe.qat, recipe.train);
   read(open("convert"), recipe.convert);
   read_checks(open("check"), recipe);
+  read_slices(open("slices"), recipe.slices);
   return recipe;
 }
 

@@ -10,8 +10,8 @@
 #include "detent/train/settings.h"
 
 /// A recipe is one TOML file that says all about a run: sections [data] [model] [train] [quantize] [qat] [convert]
-/// [check], each a struct of train/settings.h, with the defaults of keys that are left out. docs/recipes.md lists the
-/// keys.
+/// [check] [slices], each a struct of train/settings.h, with the defaults of keys that are left out. docs/recipes.md
+/// lists the keys.
 namespace detent::recipes {
 
 /// One line of [model] layers, or one of the [[model.nodes]]. `text` is the operation and its options: "conv 32 3x3

@@ -143,6 +143,14 @@ void describe(Section& in, evaluation::CheckSettings& check) {
   in.number("static_max_drop", check.static_max_drop, kShare, "the same, for each of `compare_static`");
   in.whole("codes_mismatched", check.codes_mismatched, kAtLeastZero,
            "codes that differ between the fake-quantized and the int8 model, at most");
+  in.number("max_slice_drop", check.max_slice_drop, kShare,
+            "fp32 accuracy minus int8 accuracy, at most, in every slice of 20 examples or more "
+            "([evidence](evidence.md#slices))");
+  in.number("min_slice_accuracy", check.min_slice_accuracy, kShare, "of int8 in every such slice, at least");
+  in.number("max_flips", check.max_flips, kShare,
+            "share of the test examples for which fp32 and int8 say different classes, at most");
+  in.number("max_calibration_error", check.max_calibration_error, kShare,
+            "of int8 ([evidence](evidence.md#calibration)), at most");
 }
 
 }  // namespace detent::recipes

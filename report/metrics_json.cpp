@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "detent/report/evidence/evidence_json.h"
+
 namespace detent::report {
 
 nlohmann::json to_json(const quant::ChannelReport& channels) {
@@ -116,6 +118,7 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
       {"variants", nlohmann::json::array()},
       {"ledger", to_json(metrics.ledger)},
       {"warnings", metrics.warnings},
+      {"evidence", nullptr},
       {"check", {{"passed", metrics.failures.empty()}, {"failures", metrics.failures}, {"checked", metrics.checked}}}};
   if (metrics.qat) {
     json["qat"] = to_json(*metrics.qat);
@@ -131,6 +134,9 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
   };
   if (metrics.not_improved) {
     json["not_improved"] = with_verify(*metrics.not_improved);
+  }
+  if (metrics.evidence) {
+    json["evidence"] = report::to_json(*metrics.evidence);
   }
   for (const evaluation::Int8Result& variant : metrics.variants) {
     json["variants"].push_back(with_verify(variant));

@@ -17,7 +17,7 @@ namespace detent::report {
 ///   not_improved {name, method, weights, improve, test_accuracy, drop, model_bytes, calibration, ranges, verify}
 ///     or null: the static model without the improvements, where int8 has some,
 ///   variants [the same], ledger, warnings,
-///   check {passed, failures, checked}
+///   check {passed, failures, checked}, evidence (evidence/evidence_json.h) or null
 nlohmann::json to_json(const evaluation::Metrics& metrics);
 nlohmann::json to_json(const evaluation::VerifyReport& report);
 nlohmann::json to_json(const std::vector<quant::LedgerRow>& ledger);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "detent/report/evidence/evidence_table.h"
 #include "detent/report/metrics_table.h"
 
 namespace detent::report {
@@ -132,6 +133,9 @@ std::string to_text(const evaluation::Metrics& metrics) {
     if (!metrics.int8->verify.codes_sha256.empty()) {
       text += "  codes_sha256 " + metrics.int8->verify.codes_sha256 + "\n";
     }
+  }
+  if (metrics.evidence) {
+    text += brief_text(*metrics.evidence);
   }
   text += rule('=');
   for (const std::string& warning : metrics.warnings) {

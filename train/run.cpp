@@ -25,6 +25,7 @@
 #include "detent/train/output_folder.h"
 #include "detent/train/qat.h"
 #include "detent/train/run_data.h"
+#include "detent/train/run_evidence.h"
 #include "detent/train/train.h"
 #include "detent/train/warnings.h"
 
@@ -47,6 +48,7 @@ struct Run {
   Attributes attributes;
   evaluation::Metrics metrics;
   std::optional<OutputFolder> folder = {};
+  Evaluations evaluations = {};
   bool writes_checkpoints = true;
 
   TrainOptions train_options() const {
@@ -65,11 +67,11 @@ std::int64_t save(const Run& run, const nn::Graph& graph, const std::string& kin
   return static_cast<std::int64_t>(fs::file_size(path));
 }
 
-// Of a graph, or of a converted model.
+// Of a graph, or of a converted model; what it said is kept for the evidence under its file's name.
 template <typename Model>
-double test_accuracy(Run& run, Model& model) {
-  const evaluation::Evaluation result =
-      evaluation::evaluate(model, run.data.test, run.data.normalization, run.reporter);
+double test_accuracy(Run& run, Model& model, const std::string& name) {
+  evaluation::Evaluation& result = run.evaluations[name];
+  result = evaluation::evaluate(model, run.data.test, run.data.normalization, run.reporter);
   check(result.not_finite == 0, "the trained model gives numbers that are not finite for ", result.not_finite, " of ",
         run.data.test.size(), " test images; lower learning_rate, or set clip_norm");
   return result.accuracy();
@@ -197,7 +199,7 @@ nn::Graph train_float(Run& run) {
   run.metrics.fp32.was_trained_before = run.parts.trained.has_value();
   run.metrics.fp32.loss = trained.loss;
   report_validation(run, fused, "float");
-  run.metrics.fp32.test_accuracy = test_accuracy(run, fused);
+  run.metrics.fp32.test_accuracy = test_accuracy(run, fused, "fp32");
   // The old numbers belong to the old files: they are there only beside all the files that they tell of.
   fs::remove(run.options.out / kMetrics);
   run.metrics.fp32.model_bytes = save(run, graph, "fp32", "fp32.h5");
@@ -210,7 +212,7 @@ nn::Graph train_for_int8(Run& run, const nn::Graph& graph, evaluation::Int8Resul
   QatTrained result = train_qat(qat, graph);
   int8.calibration = std::move(result.calibration);
   report_validation(run, result.prepared, "qat");
-  run.metrics.qat = evaluation::TrainedResult{.test_accuracy = test_accuracy(run, result.prepared),
+  run.metrics.qat = evaluation::TrainedResult{.test_accuracy = test_accuracy(run, result.prepared, "qat"),
                                               .train_seconds = result.trained.seconds,
                                               .precision = run.settings.train.precision,
                                               .scaler = result.trained.scaler,
@@ -219,7 +221,7 @@ nn::Graph train_for_int8(Run& run, const nn::Graph& graph, evaluation::Int8Resul
   if (run.settings.qat.reestimate_batch_norm > 0) {
     evaluation::Reestimation anew{.accuracy_before = run.metrics.qat->test_accuracy};
     anew.batches = reestimate_batch_norms(qat, result.prepared);
-    anew.accuracy_after = test_accuracy(run, result.prepared);
+    anew.accuracy_after = test_accuracy(run, result.prepared, "qat");
     report_validation(run, result.prepared, "qat, batch norms re-estimated");
     run.metrics.qat->test_accuracy = anew.accuracy_after;
     run.metrics.qat->reestimation = anew;
@@ -265,7 +267,7 @@ evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, c
                                           evaluation::Int8Result result) {
   const runtime::Model shipped = save_and_read(run, quant::convert(prepared, {}, run.parts.kinds), file, result);
   result.verify = evaluation::verify(prepared, shipped, run.data.test, run.data.normalization, run.reporter);
-  result.test_accuracy = test_accuracy(run, shipped);
+  result.test_accuracy = test_accuracy(run, shipped, fs::path(file).stem().string());
   nn::Graph measured = prepared.clone(quant::factories_of(run.parts.kinds));
   result.ranges = evaluation::measure_ranges(measured, run.data.train, run.data.normalization,
                                              run.settings.quantize.calibration, run.options.seed, run.reporter);
@@ -285,7 +287,7 @@ evaluation::Int8Result quantize_without_examples(Run& run, const nn::Graph& grap
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const runtime::Model shipped = save_and_read(run, converted, "int8.h5", result);
   result.verify = evaluation::verify_hybrid(shipped, run.data.test, run.data.normalization, run.reporter);
-  result.test_accuracy = test_accuracy(run, shipped);
+  result.test_accuracy = test_accuracy(run, shipped, "int8");
   return result;
 }
 
@@ -346,6 +348,8 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
   run.metrics.seed = options.seed;
   run.metrics.threads = options.threads;
   run.metrics.chance = evaluation::chance_of(run.data.test);
+  evaluation::slices_of(run.data.test.take(1), settings.slices);  // refuses what the data do not have
+  evaluation::require_classes(settings.check_for(run.data.name), run.data.test.targets);
   run.metrics.warnings = warnings_before(settings, run.data.train, run.data.test);
   for (const std::string& warning : run.metrics.warnings) {
     reporter.message("warning: " + warning);
@@ -357,8 +361,13 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
     compare_static(run, graph);
   }
 
-  run.metrics.total_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const evaluation::CheckSettings check = settings.check_for(run.data.name);
+  const auto seconds_so_far = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  add_evidence(options.out, settings, run.data, parts.kinds, std::move(run.evaluations), seconds_so_far(), reporter,
+               run.metrics);
+  run.metrics.total_seconds = seconds_so_far();
   evaluation::add_findings(check, run.metrics);
   run.metrics.checked = evaluation::checked_of(check, run.metrics);
   run.metrics.failures = evaluation::failures_of(check, run.metrics);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <vector>
 
 #include "detent/core/error.h"
 #include "detent/data/source.h"
@@ -16,9 +18,9 @@ void hold_out(RunData& data, double share) {
   check(held_out > 0, "[data] validation: ", share, " of ", all, " training examples is none; write at least ",
         1.0 / static_cast<double>(all), ", or 0");
   check(held_out < all, "[data] validation: ", share, " of ", all, " training examples leaves none to train on");
-  data.validation = data.train;
-  data.validation->examples = data.train.examples.rows(all - held_out, all);
-  data.validation->labels = data.train.labels.rows(all - held_out, all);
+  std::vector<std::int64_t> last(static_cast<std::size_t>(held_out));
+  std::iota(last.begin(), last.end(), all - held_out);
+  data.validation = data.train.subset(last);
   data.train = data.train.take(all - held_out);
 }
 
@@ -70,11 +72,15 @@ Defaults defaults_of(const Attributes& attributes) {
       attribute == attributes.end() ? nullptr : std::get_if<std::string>(&attribute->second);
   return {.name = dataset != nullptr ? *dataset : data::kDefaultName,
           .or_digits = dataset == nullptr,
-          .normalization = {.mean = static_cast<float>(real_attribute(attributes, "normalization_mean")),
-                            .std = static_cast<float>(real_attribute(attributes, "normalization_std"))}};
+          .normalization = normalization_of(attributes)};
 }
 
 }  // namespace
+
+data::Normalization normalization_of(const Attributes& attributes) {
+  return {.mean = static_cast<float>(real_attribute(attributes, "normalization_mean")),
+          .std = static_cast<float>(real_attribute(attributes, "normalization_std"))};
+}
 
 RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
                       const data::Readers& readers, const Attributes& trained) {
@@ -87,6 +93,7 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
         dataset.example_shape(), mend);
   check(output.rank() == 1, "model: expected one number a class for an example, it gives ", output);
   const std::int64_t classes = output.elements();
+  dataset.require_classes("model");
   const auto labels = dataset.labels.data<std::int32_t>();
   const auto beyond = std::ranges::find_if(labels, [&](std::int32_t label) { return label >= classes; });
   if (beyond != labels.end()) {

@@ -35,6 +35,9 @@ RunData open_run_data(const DataSettings& section, const std::optional<std::file
 /// give.
 void check_fits(const data::Dataset& dataset, const std::string& description, const Shape& input, const Shape& output);
 
+/// How a model's examples are normalized, by its attributes. Throws Error where they do not say.
+data::Normalization normalization_of(const Attributes& attributes);
+
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data);
 
 /// The test set that a model was trained for, by its attributes; in `folder` if one is named. The data set that a model

@@ -14,6 +14,10 @@ evaluation::CheckSettings Settings::check_for(std::string_view dataset) const {
     overlay(result.max_drop, named.check.max_drop);
     overlay(result.static_max_drop, named.check.static_max_drop);
     overlay(result.codes_mismatched, named.check.codes_mismatched);
+    overlay(result.max_slice_drop, named.check.max_slice_drop);
+    overlay(result.min_slice_accuracy, named.check.min_slice_accuracy);
+    overlay(result.max_flips, named.check.max_flips);
+    overlay(result.max_calibration_error, named.check.max_calibration_error);
   }
   return result;
 }

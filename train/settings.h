@@ -7,6 +7,7 @@
 
 #include "detent/data/loader.h"
 #include "detent/evaluation/checks.h"
+#include "detent/evaluation/evidence/slices.h"
 #include "detent/quant/methods/method.h"
 #include "detent/quant/quantizers/qconfig.h"
 
@@ -113,6 +114,7 @@ struct Settings {
   ConvertSettings convert = {};
   evaluation::CheckSettings check = {};
   std::vector<NamedCheck> checks_by_dataset = {};
+  std::vector<evaluation::SliceRule> slices = {};  ///< of the evidence, beside those of every run
 
   /// `check` with what checks_by_dataset says on top.
   evaluation::CheckSettings check_for(std::string_view dataset) const;

@@ -68,6 +68,19 @@ TEST(PairedTest, CountsWhatOnlyOneGetsRight) {
   EXPECT_NE(error_of([&] { paired_test(first, std::vector<std::int32_t>{1}, labels); }), "no error");
 }
 
+// By hand: n' = 102, d = -6/102, variance (10 + 1) / 102 - d^2.
+TEST(PairedInterval, IsThatOfAgrestiAndMin) {
+  const Interval interval = paired_interval(8, 2, 100);
+  const double d = -6.0 / 102.0;
+  const double reach = 1.959964 * std::sqrt((11.0 / 102.0 - d * d) / 102.0);
+  EXPECT_NEAR(interval.low, d - reach, 1e-12);
+  EXPECT_NEAR(interval.high, d + reach, 1e-12);
+  EXPECT_NEAR(paired_interval(0, 0, 10000).high, 1.959964 / 10002.0, 1e-9) << "equal predictions prove little of few";
+  EXPECT_EQ(paired_interval(1, 0, 1).low, -1.0) << "within what can be";
+  EXPECT_NE(error_of([] { paired_interval(1, 1, 1); }), "no error");
+  EXPECT_NE(error_of([] { paired_interval(0, 0, 0); }), "no error");
+}
+
 TEST(Reproduction, FailsWhereAMeanIsTooLowOrARunFailed) {
   Reproduction table;
   ReproducedRow row{.name = "4/4", .at_least = 0.995};

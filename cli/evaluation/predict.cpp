@@ -1,0 +1,106 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/cli/evaluation/example_files.h"
+#include "detent/quant/passes/convert.h"
+#include "detent/quant/passes/lower.h"
+#include "detent/quant/passes/open_model.h"
+#include "detent/report/json_text.h"
+#include "detent/runtime/predictor/predictor.h"
+#include "detent/train/run_data.h"
+
+namespace detent::cli {
+namespace {
+
+constexpr std::int64_t kTop = 3;
+
+/// What runs: of a model in training for int8 what it is converted to, which gives the same codes.
+runtime::Predictor predictor_of(const quant::OpenedModel& model) {
+  train::normalization_of(model.attributes);  // refuses a file that does not say
+  runtime::ModelFile file{.attributes = model.attributes};
+  file.model = model.model() != nullptr ? *model.model()
+               : model.kind == "fp32"   ? quant::lower(*model.graph())
+                                        : quant::convert(*model.graph()).model;
+  return runtime::Predictor(std::move(file));
+}
+
+/// What was said of the examples of a file.
+struct Answers {
+  std::string file = {};
+  std::vector<std::vector<runtime::Prediction>> predictions = {};
+};
+
+std::string for_people(const std::vector<Answers>& all) {
+  std::string text;
+  for (const Answers& answers : all) {
+    for (std::size_t i = 0; i < answers.predictions.size(); ++i) {
+      text += answers.file + (answers.predictions.size() > 1 ? fmt::format(" [{}]", i) : "") + ": ";
+      for (std::size_t rank = 0; rank < answers.predictions[i].size(); ++rank) {
+        const runtime::Prediction& prediction = answers.predictions[i][rank];
+        text += fmt::format("{}{} {:.2f} %", rank == 0 ? "" : ", ", prediction.name, 100.0F * prediction.probability);
+      }
+      text += "\n";
+    }
+  }
+  return text;
+}
+
+nlohmann::json for_programs(const std::vector<Answers>& all) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const Answers& answers : all) {
+    for (std::size_t i = 0; i < answers.predictions.size(); ++i) {
+      nlohmann::json classes = nlohmann::json::array();
+      for (const runtime::Prediction& prediction : answers.predictions[i]) {
+        classes.push_back(
+            {{"number", prediction.number}, {"name", prediction.name}, {"probability", prediction.probability}});
+      }
+      rows.push_back({{"file", answers.file}, {"index", i}, {"classes", std::move(classes)}});
+    }
+  }
+  return rows;
+}
+
+int predict(const Arguments& arguments) {
+  const std::vector<std::string>& names = arguments.positionals();
+  const std::int64_t top = arguments.whole("top", kTop, 1, 1'000'000);
+  std::vector<Answers> all;
+  std::string kind;
+  in_pool(arguments, [&] {
+    const quant::OpenedModel model = quant::open_model(names[0]);
+    kind = model.kind;
+    runtime::Predictor predictor = predictor_of(model);
+    const Shape& shape = model.input_shape();
+    for (auto file = names.begin() + 1; file != names.end(); ++file) {
+      const Tensor examples = read_examples(*file);
+      check(examples.shape().row() == shape, "predict: ", *file, " has examples of shape ", examples.shape().row(),
+            ", but ", names[0], " expects ", shape);
+      all.push_back({.file = *file, .predictions = predictor.predict(examples, static_cast<std::size_t>(top))});
+    }
+  });
+  print(arguments.has("json")
+            ? report::json_text({{"model", names[0]}, {"kind", kind}, {"predictions", for_programs(all)}})
+            : for_people(all));
+  return 0;
+}
+
+}  // namespace
+
+Command predict_command() {
+  return {.spec = {.name = "predict",
+                   .positionals = "MODEL.h5 FILE...",
+                   .min_positionals = 2,
+                   .max_positionals = 1'000'000,
+                   .summary = "What a model says of examples: classes and their probabilities",
+                   .example = "detent predict runs/mnist-cnn/int8.h5 t10k-images-idx3-ubyte.gz\n"
+                              "detent predict runs/mnist-cnn/int8.h5 my-images.h5 --top 1 --json",
+                   .options = {{"top", "K", "Name the K likeliest classes of each example (default: 3)"},
+                               threads_option(),
+                               json_option()}},
+          .run = predict};
+}
+
+}  // namespace detent::cli
