@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "detent/report/record_json.h"
+
 namespace detent::report {
 
 nlohmann::json to_json(const quant::ChannelReport& channels) {
@@ -116,6 +118,7 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
       {"variants", nlohmann::json::array()},
       {"ledger", to_json(metrics.ledger)},
       {"warnings", metrics.warnings},
+      {"record", to_json(metrics.record)},
       {"check", {{"passed", metrics.failures.empty()}, {"failures", metrics.failures}, {"checked", metrics.checked}}}};
   if (metrics.qat) {
     json["qat"] = to_json(*metrics.qat);
