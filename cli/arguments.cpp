@@ -76,7 +76,22 @@ std::string hint(const std::string& word, const std::vector<std::string>& known)
   return near.empty() ? ";" : near;
 }
 
-Arguments::Arguments(const CommandSpec& spec, const std::vector<std::string>& words) {
+std::string shell_quoted(const std::string& word) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:/@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) {
+    return word;
+  }
+  std::string quoted = "'";
+  for (const char letter : word) {
+    quoted += letter == '\'' ? "'\\''" : std::string(1, letter);
+  }
+  return quoted + "'";
+}
+
+Arguments::Arguments(const CommandSpec& spec, const std::vector<std::string>& words) : command_("detent " + spec.name) {
+  for (const std::string& word : words) {
+    command_ += " " + shell_quoted(word);
+  }
   std::vector<const char*> argv{"detent"};
   for (const std::string& word : words) {
     argv.push_back(word.c_str());

@@ -33,6 +33,8 @@ class Arguments {
   Arguments(const CommandSpec& spec, const std::vector<std::string>& words);
 
   const std::vector<std::string>& positionals() const { return positionals_; }
+  /// The command line, as a shell takes it: "detent run mnist-cnn --seed 2".
+  const std::string& command() const { return command_; }
   bool has(const std::string& option) const { return values_.contains(option); }
   /// The last value given.
   std::optional<std::string> text(const std::string& option) const;
@@ -46,7 +48,11 @@ class Arguments {
  private:
   std::map<std::string, std::vector<std::string>> values_;
   std::vector<std::string> positionals_;
+  std::string command_;
 };
+
+/// The word as a shell takes it: in quotes where it needs them.
+std::string shell_quoted(const std::string& word);
 
 /// What to say behind a word that is none of `known`: "; did you mean '--seed'?", or ";" where none is like it.
 std::string hint(const std::string& word, const std::vector<std::string>& known);

@@ -96,6 +96,7 @@ void ConsoleReporter::progress(const evaluation::Progress& progress) {
 }
 
 void watch_signals() {
+  std::signal(SIGXFSZ, SIG_IGN);
   struct sigaction action {};
   action.sa_handler = request_stop;
   for (const int number : kSignals) {

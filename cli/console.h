@@ -35,7 +35,8 @@ class ConsoleReporter : public evaluation::Reporter {
 };
 
 /// From now on SIGINT, SIGTERM and SIGHUP ask for the end, except where they are ignored (nohup): work in a pool ends
-/// in order within about a second (in_pool). The second one kills at once.
+/// in order within about a second, or when a training step is done (in_pool). The second one kills at once. A write
+/// past the limit on file sizes no longer kills (SIGXFSZ): it is an error as a full disk is.
 void watch_signals();
 bool is_stop_requested();
 

@@ -61,6 +61,8 @@ int quantize_without_data(const recipes::Recipe& recipe, const Arguments& argume
     quant::Converted converted =
         quant::quantize_hybrid(trained.graph, recipe.qconfig_mapping(), recipe.quantize.method);
     const train::OutputFolder folder(out, {"int8.h5"});
+    check(!fs::exists(out / train::kMetricsFile), out.string(),
+          ": holds a finished run, among whose files this model would lie; name another folder with --out");
     runtime::save_model({.model = std::move(converted.model), .attributes = std::move(trained.attributes)}, file);
     ledger = std::move(converted.ledger);
   });

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "detent/cli/commands.h"
@@ -8,8 +11,45 @@
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
 #include "detent/report/metrics_table.h"
+#include "detent/train/output_folder.h"
 
 namespace detent::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+train::Existing existing_of(const Arguments& arguments) {
+  check(!arguments.has("resume") || !arguments.has("overwrite"),
+        "--resume and --overwrite: expected one of them, for a run either goes on or begins anew");
+  return arguments.has("resume")      ? train::Existing::Resume
+         : arguments.has("overwrite") ? train::Existing::Replace
+                                      : train::Existing::Refuse;
+}
+
+int status_of(const std::vector<std::string>& failures) {
+  for (const std::string& failure : failures) {
+    print_error("detent: check failed: " + failure);
+  }
+  return failures.empty() ? 0 : 1;
+}
+
+int tell_finished(const train::AlreadyFinished& finished, bool is_json) {
+  if (is_json) {
+    std::ifstream in(finished.metrics(), std::ios::binary);
+    print(report::json_text(nlohmann::json::parse(in)));
+  } else {
+    print(fmt::format("the run is finished: nothing is left to do\n  files in {}\n",
+                      finished.metrics().parent_path().string()));
+  }
+  return status_of(finished.failures());
+}
+
+std::string current_folder() {
+  std::error_code ignored;  // it may be gone
+  return fs::current_path(ignored).string();
+}
+
+}  // namespace
 
 int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments) {
   const bool is_json = arguments.has("json");
@@ -19,27 +59,43 @@ int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments) {
   options.threads = threads_of(arguments);
   options.strict = arguments.has("strict");
   options.profile = arguments.has("profile");
+  options.existing = existing_of(arguments);
+  options.checkpoint_seconds = static_cast<double>(arguments.whole("checkpoint-seconds", 30, 0, 1000000));
+  options.record.command = arguments.command();
+  options.record.folder = current_folder();
   if (const auto folder = arguments.text("data")) {
     options.data = *folder;
+    options.record.data = *folder;
   }
 
   ConsoleReporter reporter(is_json);
   evaluation::Metrics metrics;
-  in_pool(arguments, [&] { metrics = recipes::run(recipe, options, reporter); });
+  try {
+    in_pool(arguments, [&] { metrics = recipes::run(recipe, options, reporter); });
+  } catch (const train::AlreadyFinished& finished) {
+    return tell_finished(finished, is_json);
+  } catch (const Interrupted&) {
+    if (!fs::exists(options.out / train::kCheckpointFile)) {
+      throw;
+    }
+    print_error("detent: interrupted, and saved; to go on: " + arguments.command() +
+                (arguments.has("resume") ? "" : " --resume"));
+    return 130;
+  }
   if (is_json) {
     print(report::json_text(report::to_json(metrics)));
   } else {
     print(report::to_text(metrics) + fmt::format("  files in {}\n", options.out.string()));
   }
-  for (const std::string& failure : metrics.failures) {
-    print_error("detent: check failed: " + failure);
-  }
-  return metrics.failures.empty() ? 0 : 1;
+  return status_of(metrics.failures);
 }
 
 std::vector<OptionSpec> run_options() {
   return {data_option(),
           {"out", "DIR", "Folder for the results (default: runs/<recipe>)"},
+          {"resume", "", "Go on with the run in that folder, which was cut off"},
+          {"overwrite", "", "Begin anew where a run was cut off"},
+          {"checkpoint-seconds", "N", "From one checkpoint to the next; 0: one after each step (default: 30)"},
           {"seed", "N", "Seed of everything random (default: 1)"},
           threads_option(),
           {"set", "KEY=VALUE", "Override a key of the recipe; can be given again"},
@@ -56,7 +112,8 @@ Command run_command() {
                    .summary = "Run a recipe: train, quantize, convert, verify, report",
                    .example = "detent run mnist-cnn\n"
                               "detent run mnist-mlp --data mnist/ --seed 2 --set train.epochs=3 --set train.batch=64\n"
-                              "detent run my.toml --out runs/mine --json > metrics.json",
+                              "detent run my.toml --out runs/mine --json > metrics.json\n"
+                              "detent run my.toml --out runs/mine --resume",
                    .options = run_options()},
           .run = [](const Arguments& arguments) {
             return run_recipe(recipes::load_recipe(arguments.positionals()[0], arguments.texts("set")), arguments);

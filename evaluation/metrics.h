@@ -6,6 +6,7 @@
 
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/evidence/evidence.h"
+#include "detent/evaluation/record.h"
 #include "detent/evaluation/verify.h"
 #include "detent/optim/grad_scaler.h"
 #include "detent/quant/methods/method.h"
@@ -67,6 +68,7 @@ struct Metrics {
   /// What was compared because [check] names it: "fp32_accuracy >= 0.97". That no code differs is checked always.
   std::vector<std::string> checked = {};
   std::vector<std::string> failures = {};  ///< one line for each check that failed
+  RunRecord record = {};                   ///< what the run was made from
 };
 
 }  // namespace detent::evaluation

@@ -10,9 +10,9 @@ PhaseClock::PhaseClock(Reporter& reporter, std::string phase, std::int64_t epoch
   progress_.batches = batches;
 }
 
-void PhaseClock::begin_epoch(std::int64_t epoch) {
+void PhaseClock::begin_epoch(std::int64_t epoch, std::int64_t batches_done) {
   progress_.epoch = epoch;
-  progress_.batch = 0;
+  progress_.batch = batches_done;
 }
 
 void PhaseClock::batch_done(std::int64_t examples, std::optional<double> loss, std::optional<double> accuracy,

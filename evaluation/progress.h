@@ -46,8 +46,8 @@ class PhaseClock {
  public:
   /// `examples` of the whole phase.
   PhaseClock(Reporter& reporter, std::string phase, std::int64_t epochs, std::int64_t batches, std::int64_t examples);
-  /// `epoch` counted from 1.
-  void begin_epoch(std::int64_t epoch);
+  /// `epoch` counted from 1; `batches_done` of its batches came before.
+  void begin_epoch(std::int64_t epoch, std::int64_t batches_done = 0);
   void batch_done(std::int64_t examples, std::optional<double> loss = {}, std::optional<double> accuracy = {},
                   const std::optional<optim::GradScaler::State>& scaler = {});
   double seconds() const;

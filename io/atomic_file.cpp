@@ -121,11 +121,11 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     check_interruption();
     const ssize_t written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kLargestWrite));
-    if (written < 0) {
-      if (errno == EINTR) {
-        continue;
-      }
-      fail_with(errno);
+    if (written < 0 && errno == EINTR) {
+      continue;
+    }
+    if (written <= 0) {  // nothing at all is written only where something is wrong
+      fail_with(written < 0 ? errno : EIO);
     }
     bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
@@ -133,11 +133,13 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
 
 void AtomicFile::commit() {
   assert(descriptor_ >= 0);
-  if (::fsync(descriptor_) != 0) {
-    fail_with(errno);
+  while (::fsync(descriptor_) != 0) {
+    if (errno != EINTR) {
+      fail_with(errno);
+    }
   }
-  // Some file systems report a full disk only here.
-  if (::close(std::exchange(descriptor_, -1)) != 0) {
+  // Some file systems report a full disk only here. Interrupted, it is closed all the same.
+  if (::close(std::exchange(descriptor_, -1)) != 0 && errno != EINTR) {
     fail_with(errno);
   }
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) {
@@ -166,7 +168,7 @@ void AtomicFile::fail_with(int error) const {
     case EFBIG:
       fail("write '", path_.string(), "': ", reason, "; free some space or raise the limit on file sizes", rest);
     default:
-      fail("write '", path_.string(), "': ", reason);
+      fail("write '", path_.string(), "': ", reason, rest);
   }
 }
 

@@ -1,6 +1,17 @@
 #include "detent/io/tensor_file_hdf5.h"
 
-namespace detent::hdf5 {
+#include "detent/io/hdf5_version.h"
+
+namespace detent {
+
+std::string hdf5_version() {
+  const hdf5::Session session;
+  unsigned major = 0, minor = 0, release = 0;
+  H5get_libversion(&major, &minor, &release);
+  return std::to_string(major) + "." + std::to_string(minor) + "." + std::to_string(release);
+}
+
+namespace hdf5 {
 
 std::string library_reason() {
   std::string reason;
@@ -36,4 +47,5 @@ StoredType stored_type(DType dtype) {
   fail("tensor file: unknown element type");
 }
 
-}  // namespace detent::hdf5
+}  // namespace hdf5
+}  // namespace detent

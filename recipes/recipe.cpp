@@ -219,6 +219,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
   Recipe recipe;
   recipe.name = stem(file);
   recipe.description = first_comment(text);
+  recipe.source = {.text = std::string(text), .file = file, .overrides = overrides};
   const auto open = [&](const std::string& name) { return section_of(root, name, file); };
   read(open("data"), recipe.data);
   read(open("model"), recipe.model);

@@ -33,6 +33,13 @@ struct ModelSection {
 struct Recipe : train::Settings {
   std::string description = {};  ///< the file's first line if it is a comment, without "# "
   ModelSection model = {};
+  /// What it was read from, for the record of its run. None where it was changed afterwards.
+  struct Source {
+    std::string text = {};
+    std::string file = {};
+    std::vector<std::string> overrides = {};
+  };
+  std::optional<Source> source = {};
 };
 
 /// Reads a recipe from TOML text. `file` is its name in messages. Each of `overrides` is "section.key=value", the value

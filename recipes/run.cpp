@@ -1,9 +1,22 @@
 #include "detent/recipes/run.h"
 
 namespace detent::recipes {
+namespace {
 
-evaluation::Metrics run(const Recipe& recipe, const train::RunOptions& options, evaluation::Reporter& reporter,
+train::RunOptions with_source(const Recipe& recipe, train::RunOptions options) {
+  if (recipe.source) {
+    options.record.recipe_text = recipe.source->text;
+    options.record.recipe_file = recipe.source->file;
+    options.record.overrides = recipe.source->overrides;
+  }
+  return options;
+}
+
+}  // namespace
+
+evaluation::Metrics run(const Recipe& recipe, const train::RunOptions& run_options, evaluation::Reporter& reporter,
                         const Parts& parts) {
+  const train::RunOptions options = with_source(recipe, run_options);
   if (!recipe.model.file.empty()) {
     return train::run(
         recipe,

@@ -14,7 +14,7 @@ struct Parts {
   data::Readers readers = data::standard_readers();
 };
 
-/// train::run with the recipe's settings and its [model].
+/// train::run with the recipe's settings and its [model]; what the recipe was read from goes into the record.
 evaluation::Metrics run(const Recipe& recipe, const train::RunOptions& options, evaluation::Reporter& reporter,
                         const Parts& parts = {});
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/report/evidence/evidence_json.h"
+#include "detent/report/record_json.h"
 
 namespace detent::report {
 
@@ -119,6 +120,7 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
       {"ledger", to_json(metrics.ledger)},
       {"warnings", metrics.warnings},
       {"evidence", nullptr},
+      {"record", to_json(metrics.record)},
       {"check", {{"passed", metrics.failures.empty()}, {"failures", metrics.failures}, {"checked", metrics.checked}}}};
   if (metrics.qat) {
     json["qat"] = to_json(*metrics.qat);

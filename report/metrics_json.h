@@ -16,7 +16,7 @@ namespace detent::report {
 ///   verify {codes_compared, codes_mismatched, codes_sha256, predictions_changed, images, layers} or null,
 ///   not_improved {name, method, weights, improve, test_accuracy, drop, model_bytes, calibration, ranges, verify}
 ///     or null: the static model without the improvements, where int8 has some,
-///   variants [the same], ledger, warnings,
+///   variants [the same], ledger, warnings, record (record_json.h),
 ///   check {passed, failures, checked}, evidence (evidence/evidence_json.h) or null
 nlohmann::json to_json(const evaluation::Metrics& metrics);
 nlohmann::json to_json(const evaluation::VerifyReport& report);

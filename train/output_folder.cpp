@@ -23,13 +23,6 @@ namespace fs = std::filesystem;
 constexpr const char* kLock = ".detent.lock";
 constexpr const char* kMend = "; name another one with --out DIR";
 
-// Whether runs give this name to a model.
-bool is_model(const std::string& name) {
-  constexpr std::array kNames{"fp32.h5", "qat.h5", "prepared.h5", "int8.h5", "static-not-improved.h5"};
-  return std::ranges::find(kNames, name) != kNames.end() ||
-         (name.starts_with("static-int") && (name.ends_with("-per-channel.h5") || name.ends_with("-per-tensor.h5")));
-}
-
 // "process 123", as the holder of the lock wrote it.
 std::string holder_of(int lock) {
   std::array<char, 24> text{};
@@ -56,6 +49,12 @@ const fs::path& made(const fs::path& folder) {
 }
 
 }  // namespace
+
+bool is_model_file(const std::string& name) {
+  constexpr std::array kNames{"fp32.h5", "qat.h5", "prepared.h5", "int8.h5", "static-not-improved.h5"};
+  return std::ranges::find(kNames, name) != kNames.end() ||
+         (name.starts_with("static-int") && (name.ends_with("-per-channel.h5") || name.ends_with("-per-tensor.h5")));
+}
 
 FolderLock::FolderLock(const fs::path& folder) : path_(folder / kLock) {
   while (descriptor_ < 0) {
@@ -85,17 +84,18 @@ FolderLock::~FolderLock() {
   ::close(descriptor_);
 }
 
-OutputFolder::OutputFolder(const fs::path& path, std::vector<std::string> files)
-    : path_(made(path)), lock_(path_), files_(std::move(files)) {
-  for (const std::string& file : files_) {
+OutputFolder::OutputFolder(const fs::path& path, const std::vector<std::string>& files)
+    : path_(made(path)), lock_(path_) {
+  for (const std::string& file : files) {
     const AtomicFile writable(path_ / file);
   }
 }
 
-void OutputFolder::remove_other_models() const {
+void OutputFolder::remove_earlier_run(const std::string& first) const {
+  fs::remove(path_ / kMetricsFile);
   for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
     const std::string name = entry.path().filename().string();
-    if (is_model(name) && std::ranges::find(files_, name) == files_.end() && !entry.is_directory()) {
+    if (is_model_file(name) && name != first && !entry.is_directory()) {
       fs::remove(entry.path());
     }
   }

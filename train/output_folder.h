@@ -6,6 +6,12 @@
 
 namespace detent::train {
 
+inline constexpr const char* kMetricsFile = "metrics.json";
+inline constexpr const char* kCheckpointFile = "checkpoint.h5";
+
+/// Whether runs give this name to a model.
+bool is_model_file(const std::string& name);
+
 /// A lock on a folder, held as long as the object lives: the file ".detent.lock" in it is locked (flock), which the
 /// kernel undoes however the process ends, and removed at the end. Throws Error if another run holds it, or if the
 /// folder cannot be written.
@@ -26,16 +32,15 @@ class OutputFolder {
  public:
   /// Makes the folder if need be, and makes sure that each of `files`, the names that the run will write, can be
   /// written there; their content is left as it is. Throws Error if not, or if another run holds the folder.
-  OutputFolder(const std::filesystem::path& path, std::vector<std::string> files);
+  OutputFolder(const std::filesystem::path& path, const std::vector<std::string>& files);
 
-  /// Removes the models of earlier runs that this run does not write, so that all models in the folder are of one run.
-  /// Only names that runs give to models are looked at.
-  void remove_other_models() const;
+  /// Removes the files of an earlier run beside `first`, the first model that this run has written, so that all that
+  /// lies in the folder is of one run: metrics.json and the models, by the names that runs give them. Others stay.
+  void remove_earlier_run(const std::string& first) const;
 
  private:
   std::filesystem::path path_;
   FolderLock lock_;
-  std::vector<std::string> files_;
 };
 
 }  // namespace detent::train

@@ -8,6 +8,7 @@
 #include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/train/batches.h"
+#include "detent/train/resume/earlier_run.h"
 
 namespace detent::train {
 namespace {
@@ -48,14 +49,25 @@ QatSchedule schedule_of(const QatRun& run, const nn::Graph& graph) {
   return qat_schedule(run.settings.qat, cut_batches(graph, run.options.train, run.data.train.size()).per_epoch);
 }
 
+constexpr const char* kInFloat = "qat in float";
+
+// Where an earlier run was cut off in this phase; null: it was not.
+const Checkpoint* resume_of(const QatRun& run, std::string_view phase) {
+  return run.resume != nullptr && run.resume->position.phase == phase ? run.resume : nullptr;
+}
+
 // The graph after the epochs in float, which stays as it is without any.
 nn::Graph train_in_float(const QatRun& run, const nn::Graph& graph, TrainResult& trained) {
   nn::Graph copy = graph.clone(quant::factories_of(run.kinds));
   if (run.settings.qat.start > 0) {
-    nn::Graph fused = nn::fuse_relu(copy);
     TrainPhase phase = whole_phase(run.settings);
-    phase.name = "qat in float";
+    phase.name = kInFloat;
     phase.end = run.settings.qat.start;
+    phase.resume = resume_of(run, kInFloat);
+    if (phase.resume != nullptr) {
+      adopt_state(copy, phase.resume->graph);
+    }
+    nn::Graph fused = nn::fuse_relu(copy);
     trained = train_phase(fused, run.data.train, run.options, phase, run.reporter);
   }
   return copy;
@@ -97,14 +109,27 @@ TrainPhase qat_phase(const QatRun& run, nn::Graph& prepared) {
 }
 
 QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
-  TrainResult in_float;
-  std::optional<evaluation::Calibration> calibration;
-  QatTrained result{.prepared = prepare(run, train_in_float(run, graph, in_float), calibration), .trained = {}};
-  result.calibration = std::move(calibration);
-  const QatSchedule schedule = schedule_of(run, result.prepared);
   QatRun quantized = run;
-  quantized.options.checkpoint = in_float.writes_checkpoints ? run.options.checkpoint : std::filesystem::path();
-  TrainPhase phase = qat_phase(quantized, result.prepared);
+  RunResults& results = quantized.results;
+  QatTrained result{.prepared = {}, .trained = {}};
+  TrainPhase phase;
+  if (const Checkpoint* const resume = resume_of(run, "qat")) {
+    result.prepared = resume->graph;
+    phase = qat_phase(quantized, result.prepared);
+    phase.resume = resume;
+  } else {
+    TrainResult in_float;
+    result.prepared = prepare(run, train_in_float(run, graph, in_float), results.calibration);
+    results.in_float_seconds = in_float.seconds;
+    results.in_float_steps = in_float.steps;
+    quantized.options.checkpoint = in_float.writes_checkpoints ? run.options.checkpoint : std::filesystem::path();
+    phase = qat_phase(quantized, result.prepared);
+  }
+  if (quantized.options.checkpoint_attributes.contains(kResultsAttribute)) {
+    quantized.options.checkpoint_attributes[kResultsAttribute] = to_json_text(results);
+  }
+  result.calibration = results.calibration;
+  const QatSchedule schedule = schedule_of(run, result.prepared);
   std::optional<Teacher> teacher;
   if (const QatSettings& qat = run.settings.qat; qat.distill > 0.0) {
     phase.teacher = &teacher.emplace(quant::lower(graph, run.kinds), qat.distill, qat.temperature);
@@ -113,8 +138,8 @@ QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
   if (schedule.freeze_observers == schedule.steps) {
     settle(run, result.prepared);
   }
-  result.trained.seconds += in_float.seconds;
-  result.trained.steps += in_float.steps;
+  result.trained.seconds += results.in_float_seconds;
+  result.trained.steps += results.in_float_steps;
   return result;
 }
 

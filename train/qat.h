@@ -2,6 +2,7 @@
 
 #include "detent/evaluation/evaluate.h"
 #include "detent/quant/kinds/kind.h"
+#include "detent/train/resume/run_results.h"
 #include "detent/train/run_data.h"
 #include "detent/train/train.h"
 
@@ -32,6 +33,8 @@ struct QatRun {
   const RunData& data;
   TrainOptions options;
   evaluation::Reporter& reporter;
+  RunResults results = {};             ///< of what came before
+  const Checkpoint* resume = nullptr;  ///< of "qat in float" or "qat", where an earlier run was cut off there
 };
 
 /// The phase that trains `prepared`: the epochs from [qat] start on. Before each step it freezes what is to be frozen
@@ -46,7 +49,7 @@ struct QatTrained {
 };
 /// Trains a copy of the float graph `graph`, its teacher with [qat] distill, as [qat] says: `start` epochs in float, by
 /// the same schedule of the learning rate; then prepared for int8, with the ranges of a calibration where
-/// calibrate_first asks for it, and a new optimizer. Throws Error as train_phase.
+/// calibrate_first asks for it, and a new optimizer. Goes on where run.resume says. Throws Error as train_phase.
 QatTrained train_qat(const QatRun& run, const nn::Graph& graph);
 
 /// Throws Error, before any training, if [qat] asks for batch norms to be re-estimated and the float graph has none.

@@ -24,6 +24,7 @@
 #include "detent/train/batches.h"
 #include "detent/train/output_folder.h"
 #include "detent/train/qat.h"
+#include "detent/train/resume/earlier_run.h"
 #include "detent/train/run_data.h"
 #include "detent/train/run_evidence.h"
 #include "detent/train/train.h"
@@ -34,8 +35,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kMetrics = "metrics.json";
-constexpr const char* kCheckpoint = "checkpoint.h5";
+constexpr const char* kFloatModel = "fp32.h5";
 constexpr const char* kNotImproved = "static-not-improved.h5";
 
 // What the steps of a run share.
@@ -49,15 +49,20 @@ struct Run {
   evaluation::Metrics metrics;
   std::optional<OutputFolder> folder = {};
   Evaluations evaluations = {};
+  std::optional<CutOffRun> cut_off = {};  // what this run goes on with
+  RunResults results = {};
   bool writes_checkpoints = true;
 
+  RunIdentity identity() const { return {settings.name, options.seed, metrics.record}; }
   TrainOptions train_options() const {
     return {.train = settings.train,
             .normalization = data.normalization,
             .augment = settings.data.augment,
             .seed = options.seed,
             .profile = options.profile,
-            .checkpoint = writes_checkpoints ? options.out / kCheckpoint : fs::path()};
+            .checkpoint = writes_checkpoints ? options.out / kCheckpointFile : fs::path(),
+            .checkpoint_seconds = options.checkpoint_seconds,
+            .checkpoint_attributes = checkpoint_attributes(identity(), results)};
   }
 };
 
@@ -99,7 +104,7 @@ std::string file_of_variant(const quant::QuantizerSpec& weights) {
 
 // All that this run will write.
 std::vector<std::string> files_of(const Settings& settings) {
-  std::vector<std::string> files{"fp32.h5", kMetrics, kCheckpoint};
+  std::vector<std::string> files{kFloatModel, kMetricsFile, kCheckpointFile};
   if (settings.quantize.method != quant::Method::None) {
     files.emplace_back("int8.h5");
     if (!quant::is_hybrid(settings.quantize.method)) {
@@ -184,12 +189,24 @@ nn::Graph train_float(Run& run) {
   if (run.settings.quantize.method == quant::Method::Qat) {
     check_reestimation(run.settings, graph);
   }
-  run.folder.emplace(run.options.out, files_of(run.settings));
+  const std::vector<std::string> files = files_of(run.settings);
+  run.folder.emplace(run.options.out, files);
+  run.cut_off = begin_in_folder(run.options, run.identity(), files, run.parts.kinds, run.reporter);
   run.reporter.message(nn::summary(graph));
+  if (run.cut_off && run.cut_off->is_past_float()) {
+    run.results = run.cut_off->results;
+    run.metrics.fp32 = *run.results.fp32;
+    return float_model_of(*run.cut_off, run.options.out / kFloatModel, run.parts.kinds);
+  }
+  if (run.cut_off) {
+    adopt_state(graph, run.cut_off->checkpoint.graph);
+  }
   // The fused graph computes the same with fewer passes over memory, on the same weights.
   nn::Graph fused = nn::fuse_relu(graph);
-  const TrainPhase phase{
-      .name = "float", .epochs = run.settings.train.epochs, .learning_rate = run.settings.train.learning_rate};
+  const TrainPhase phase{.name = "float",
+                         .epochs = run.settings.train.epochs,
+                         .learning_rate = run.settings.train.learning_rate,
+                         .resume = run.cut_off ? &run.cut_off->checkpoint : nullptr};
   const TrainResult trained = train_phase(fused, run.data.train, run.train_options(), phase, run.reporter);
   run.writes_checkpoints = trained.writes_checkpoints;
   run.metrics.fp32.train_seconds = trained.seconds;
@@ -200,15 +217,15 @@ nn::Graph train_float(Run& run) {
   run.metrics.fp32.loss = trained.loss;
   report_validation(run, fused, "float");
   run.metrics.fp32.test_accuracy = test_accuracy(run, fused, "fp32");
-  // The old numbers belong to the old files: they are there only beside all the files that they tell of.
-  fs::remove(run.options.out / kMetrics);
-  run.metrics.fp32.model_bytes = save(run, graph, "fp32", "fp32.h5");
-  run.folder->remove_other_models();
+  run.metrics.fp32.model_bytes = save(run, graph, "fp32", kFloatModel);
+  run.folder->remove_earlier_run(kFloatModel);
+  run.results = {.fp32 = run.metrics.fp32, .fp32_sha256 = file_sha256(run.options.out / kFloatModel)};
   return graph;
 }
 
 nn::Graph train_for_int8(Run& run, const nn::Graph& graph, evaluation::Int8Result& int8) {
-  const QatRun qat{run.settings, run.parts.kinds, run.data, run.train_options(), run.reporter};
+  const Checkpoint* const resume = run.cut_off && run.cut_off->is_past_float() ? &run.cut_off->checkpoint : nullptr;
+  const QatRun qat{run.settings, run.parts.kinds, run.data, run.train_options(), run.reporter, run.results, resume};
   QatTrained result = train_qat(qat, graph);
   int8.calibration = std::move(result.calibration);
   report_validation(run, result.prepared, "qat");
@@ -350,6 +367,7 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
   run.metrics.chance = evaluation::chance_of(run.data.test);
   evaluation::slices_of(run.data.test.take(1), settings.slices);  // refuses what the data do not have
   evaluation::require_classes(settings.check_for(run.data.name), run.data.test.targets);
+  run.metrics.record = completed(options.record, run.data, options.data_sha256);
   run.metrics.warnings = warnings_before(settings, run.data.train, run.data.test);
   for (const std::string& warning : run.metrics.warnings) {
     reporter.message("warning: " + warning);
@@ -371,8 +389,8 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
   evaluation::add_findings(check, run.metrics);
   run.metrics.checked = evaluation::checked_of(check, run.metrics);
   run.metrics.failures = evaluation::failures_of(check, run.metrics);
-  write_text_file(options.out / kMetrics, report::json_text(report::to_json(run.metrics), 2));
-  fs::remove(options.out / kCheckpoint);
+  write_text_file(options.out / kMetricsFile, report::json_text(report::to_json(run.metrics), 2));
+  fs::remove(options.out / kCheckpointFile);
   return run.metrics;
 }
 

@@ -25,7 +25,8 @@ struct TrainPhase {
   /// Called before each step, with its number and how many there are in this phase: freezes at its time.
   std::function<void(std::int64_t step, std::int64_t steps)> before_step = {};
   Teacher* teacher = nullptr;  ///< null: the phase learns from labels alone
-  /// Where an earlier run of this phase was cut off; null: the phase begins. `graph` must then be the checkpoint's.
+  /// Where an earlier run of this phase was cut off, between any two steps or at the end; null: the phase begins.
+  /// `graph` must then be the checkpoint's.
   const Checkpoint* resume = nullptr;
 };
 
@@ -36,11 +37,13 @@ struct TrainOptions {
   data::Augmentation augment = {};
   std::uint64_t seed = 0;
   bool profile = false;                   ///< whether to tell where the time went, in a message at the end of the phase
-  std::filesystem::path checkpoint = {};  ///< the file that is written after each epoch (checkpoint.h); empty: none
+  std::filesystem::path checkpoint = {};  ///< the file that is written now and then (resume/phase_saver.h); empty: none
+  double checkpoint_seconds = 30.0;       ///< from one to the next; 0: after each step
+  Attributes checkpoint_attributes = {};  ///< what is written into it besides
 };
 
 struct TrainResult {
-  double seconds = 0.0;
+  double seconds = 0.0;                                 ///< of a phase that goes on: since then
   std::optional<optim::GradScaler::State> scaler = {};  ///< as it ends, with precision "fp16"
   std::int64_t steps = 0;                               ///< of the epochs that the phase trains
   double loss = 0.0;                                    ///< of the last step; 0 without one
@@ -50,8 +53,8 @@ struct TrainResult {
 /// Trains `graph`, which has weights, on `dataset` for the phase's epochs. A step is: forward on a tape, loss,
 /// backward, clip, optimizer step, gradients dropped; all memory of a step is used again in the next. Everything
 /// depends on graph, data, options and phase alone, not on the number of threads. A phase that goes on from a
-/// checkpoint ends with the same bits as one that was never cut off. Batches are cut as batches.h says. A checkpoint
-/// that cannot be written is told in one message; the phase goes on without.
+/// checkpoint ends with the same bits as one that was never cut off. Batches are cut as batches.h says. Asked for the
+/// end, it finishes its step, writes a checkpoint and throws Interrupted; a step that takes seconds more is given up.
 /// Throws Error if a loss, or after an epoch a parameter, a statistic, a range or the optimizer's state, is not finite;
 /// if the gradient scaler skipped every step of the phase; as cut_batches does; and for a checkpoint of another phase,
 /// seed or model.

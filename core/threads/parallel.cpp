@@ -8,9 +8,12 @@
 #include <oneapi/tbb/task_group.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <utility>
 
 #include "detent/core/error.h"
+#include "detent/core/threads/finish_first.h"
 #include "detent/core/threads/happens_before.h"
 
 namespace detent {
@@ -55,6 +58,39 @@ std::function<void()> interruptible(std::function<void()> work) {
     work();
   };
 }
+
+struct FinishFirst::Impl {
+  using Clock = std::chrono::steady_clock;
+
+  explicit Impl(std::chrono::milliseconds patience)
+      : outer(current_should_stop), should_stop([this, patience] { return has_waited(patience); }) {
+    current_should_stop = outer == nullptr || patience == kNoEnd ? nullptr : &should_stop;
+  }
+  ~Impl() { current_should_stop = outer; }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  // Asked by all threads at once.
+  bool has_waited(std::chrono::milliseconds patience) {
+    if (!(*outer)()) {
+      return false;
+    }
+    const Clock::rep now = Clock::now().time_since_epoch().count();
+    Clock::rep first = wanted_since;
+    if (first == 0 && wanted_since.compare_exchange_strong(first, now)) {
+      first = now;
+    }
+    return Clock::duration(now - first) >= patience;
+  }
+
+  const ShouldStop* outer;
+  std::atomic<Clock::rep> wanted_since{0};
+  const ShouldStop should_stop;
+};
+
+FinishFirst::FinishFirst(std::chrono::milliseconds patience) : impl_(std::make_unique<Impl>(patience)) {}
+
+FinishFirst::~FinishFirst() = default;
 
 Slices slice_rows(std::int64_t rows, std::int64_t rows_per_slice) {
   const std::int64_t grain = std::max<std::int64_t>(rows_per_slice, 1);

@@ -250,6 +250,7 @@ Recipe recipe_of(const PublishedTable& table, const PublishedRow* row, std::opti
     overrides.push_back("qat.epochs=" + std::to_string(*epochs));
   }
   Recipe recipe = load_recipe(table.recipe, overrides);
+  recipe.source.reset();  // what follows stands in no text
   recipe.name = table.name + "-" + (row == nullptr ? "float" : row->name);
   std::ranges::replace(recipe.name, '/', '-');
   recipe.check = {.max_drop = 1.0};  // what is lost is what the table tells

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 
 #include "detent/core/error.h"
 #include "detent/core/threads/async_task.h"
+#include "detent/core/threads/finish_first.h"
 #include "detent/core/threads/job_sequence.h"
 
 namespace detent {
@@ -225,6 +227,47 @@ TEST(Interruption, ReachesNestedLoopsAndBackgroundTasksOfThePoolOnly) {
   });
   EXPECT_EQ(asked, 0);
   EXPECT_NO_THROW(check_interruption()) << "outside of the pool";
+}
+
+TEST(Interruption, WaitsForWorkThatIsToFinishFirst) {
+  using namespace std::chrono_literals;
+  std::atomic<bool> stop{false};
+  ThreadPool pool(2, [&] { return stop.load(); });
+  const auto is_interrupted_within = [&](std::chrono::milliseconds patience) {
+    stop = false;
+    try {
+      pool.run([&] {
+        const FinishFirst finish(patience);
+        stop = true;
+        check_interruption();
+      });
+    } catch (const Interrupted&) {
+      return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(is_interrupted_within(0ms));
+  EXPECT_FALSE(is_interrupted_within(1h));
+  EXPECT_FALSE(is_interrupted_within(FinishFirst::kNoEnd));
+
+  stop = false;
+  pool.run([&] {
+    {
+      const FinishFirst finish(1h);
+      const FinishFirst inner(FinishFirst::kNoEnd);
+      stop = true;
+      std::atomic<int> done = 0;
+      EXPECT_NO_THROW(parallel_slices(8, [&](std::int64_t) { ++done; })) << "on all threads";
+      EXPECT_EQ(done, 8);
+    }
+    EXPECT_THROW(check_interruption(), Interrupted) << "the end is wanted again when the work is done";
+    const FinishFirst finish(1ms);
+    EXPECT_NO_THROW(check_interruption()) << "it has not been waited for";
+    std::this_thread::sleep_for(5ms);
+    EXPECT_THROW(parallel_slices(2, [](std::int64_t) {}), Interrupted) << "the patience is over";
+  });
+  const FinishFirst outside(0ms);
+  EXPECT_NO_THROW(check_interruption()) << "there is no pool";
 }
 
 TEST(ThreadPool, RefusesNoThreads) { EXPECT_THROW(ThreadPool(0), Error); }

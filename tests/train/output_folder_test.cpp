@@ -44,7 +44,7 @@ TEST(OutputFolder, IsFreeAgainWhenItsRunWasKilled) {
   EXPECT_THAT(names_in(folder.path()), ElementsAre());
 }
 
-TEST(OutputFolder, ModelsOfEarlierRunsGoAndNothingElse) {
+TEST(OutputFolder, FilesOfEarlierRunsGoAndNothingElse) {
   const TempFolder folder;
   for (const char* name : {"fp32.h5", "prepared.h5", "qat.h5", "int8.h5", "static-int8-per-tensor.h5",
                            "static-int4-per-channel.h5", "static-not-improved.h5", "static.h5", "static-mine.h5",
@@ -54,11 +54,11 @@ TEST(OutputFolder, ModelsOfEarlierRunsGoAndNothingElse) {
   std::filesystem::create_directory(folder / "static-int2-per-tensor.h5");
   const OutputFolder out(folder.path(), {"fp32.h5", "metrics.json", "qat.h5", "static-int8-per-tensor.h5"});
   EXPECT_EQ(read_text(folder / "prepared.h5"), "old") << "removed before there is anything new";
-  out.remove_other_models();
-  EXPECT_THAT(names_in(folder.path()), ElementsAre(".detent.lock", ".notes.tmp", "fp32.h5", "metrics.json", "mine.h5",
-                                                   "notes.txt", "qat.h5", "qat.h5.bak", "static-int2-per-tensor.h5",
-                                                   "static-int8-per-tensor.h5", "static-mine.h5", "static.h5"));
-  EXPECT_EQ(read_text(folder / "qat.h5"), "old");
+  out.remove_earlier_run("fp32.h5");
+  EXPECT_THAT(names_in(folder.path()),
+              ElementsAre(".detent.lock", ".notes.tmp", "fp32.h5", "mine.h5", "notes.txt", "qat.h5.bak",
+                          "static-int2-per-tensor.h5", "static-mine.h5", "static.h5"));
+  EXPECT_EQ(read_text(folder / "fp32.h5"), "old");
 }
 
 TEST(OutputFolder, AFileThatCannotBeWrittenIsRefusedAtOnce) {

@@ -1,0 +1,9 @@
+#include "detent/data/zlib_version.h"
+
+#include <zlib.h>
+
+namespace detent::data {
+
+std::string version_of_zlib() { return zlibVersion(); }
+
+}  // namespace detent::data

@@ -1,0 +1,59 @@
+#include "detent/train/resume/phase_saver.h"
+
+#include "detent/core/threads/finish_first.h"
+#include "detent/nn/finite.h"
+
+namespace detent::train {
+namespace {
+
+constexpr int kLargestShare = 100;  // one part in so many of the time goes into checkpoints
+
+}  // namespace
+
+PhaseSaver::PhaseSaver(const nn::Graph& graph, TrainStep& step, const TrainOptions& options,
+                       evaluation::Reporter& reporter)
+    : graph_(graph), step_(step), options_(options), reporter_(reporter) {}
+
+void PhaseSaver::step_done() {
+  is_whole_ = true;
+  is_saved_ = false;
+  if (is_due()) {
+    save();
+  }
+}
+
+bool PhaseSaver::is_due() const {
+  const std::chrono::duration<double> interval(options_.checkpoint_seconds);
+  const Clock::duration since = Clock::now() - saved_;
+  return options_.checkpoint_seconds == 0.0 || (since >= interval && since >= kLargestShare * cost_);
+}
+
+bool PhaseSaver::is_finite() const {
+  try {
+    nn::check_finite(graph_, "the model");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void PhaseSaver::save() {
+  if (options_.checkpoint.empty() || !writes_ || !is_whole_ || is_saved_) {
+    return;
+  }
+  const FinishFirst to_the_end(FinishFirst::kNoEnd);
+  const Clock::time_point start = Clock::now();
+  if (is_finite()) {
+    try {
+      save_checkpoint(options_.checkpoint, graph_, step_.state(), position_, options_.checkpoint_attributes);
+      is_saved_ = true;
+    } catch (const Error& error) {
+      writes_ = false;
+      reporter_.message(std::string("NO CHECKPOINTS from here on, training goes on without: ") + error.what());
+    }
+  }
+  saved_ = Clock::now();
+  cost_ = saved_ - start;
+}
+
+}  // namespace detent::train
