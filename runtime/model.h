@@ -40,8 +40,8 @@ struct Dequantize {};
 ///   f32     y = x * weight + bias, then `+ inputs[1]` if there is a second input, then ReLU if `relu`
 struct Product {
   kernels::ConvShape shape = {};  ///< n = 1
-  Tensor weight = {};             ///< O KH KW I, or O I: s8 codes that carry their QParams, or f32
-  Tensor bias = {};               ///< [O]: s32 in units of s_x * s_w[o], within +-2^30, or f32; undefined: none
+  Tensor weight = {};  ///< O KH KW I, or O I: s8 codes with their QParams; f32; bf16, to which x is rounded, too
+  Tensor bias = {};    ///< [O]: s32 in units of s_x * s_w[o], within +-2^30, or f32; undefined: none
   bool relu = false;
 };
 

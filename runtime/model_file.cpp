@@ -74,12 +74,12 @@ struct NodeReader {
   Op product() const {
     const bool is_integer = output.is_codes();
     allow(is_integer ? std::set<std::string>{"geometry", "relu", "bias", "weight_bits", "per_channel", "group"}
-                     : std::set<std::string>{"geometry", "relu", "bias"});
+                     : std::set<std::string>{"geometry", "relu", "bias", "weight_type"});
     Product product{.shape = conv_shape(member(node, "geometry", name), name),
                     .weight = {},
                     .bias = {},
                     .relu = boolean_member(node, "relu", name)};
-    product.weight = is_integer ? weight_codes(product.shape, true) : tensors.take(name, "weight", DType::F32);
+    product.weight = is_integer ? weight_codes(product.shape, true) : tensors.take(name, "weight", weight_type());
     if (boolean_member(node, "bias", name)) {
       product.bias = tensors.take(name, "bias", is_integer ? DType::S32 : DType::F32, Shape{product.shape.o});
     }
@@ -89,6 +89,16 @@ struct NodeReader {
             "the input's scale and zero point are not those that the layer was converted for");
     }
     return product;
+  }
+
+  /// Of a product of f32.
+  DType weight_type() const {
+    if (!node.contains("weight_type")) {
+      return DType::F32;
+    }
+    const std::string type = text_member(node, "weight_type", name);
+    check(type == name_of(DType::BF16), "weight_type: expected bf16, got ", in_message(json(type)));
+    return DType::BF16;
   }
 
   Op hybrid_product() const {

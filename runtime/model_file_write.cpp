@@ -94,6 +94,9 @@ class Writer {
 
   void add_weight(const std::string& name, const Tensor& weight, json& described) {
     const std::shared_ptr<const QParams>& map = weight.qparams();
+    if (weight.dtype() == DType::BF16) {
+      described["weight_type"] = name_of(DType::BF16);
+    }
     const std::int64_t bits = map == nullptr ? 8 : weight_bits(weight);
     const std::int64_t stored = stored_bits(bits, version_);
     store(name, "weight", stored < 8 ? pack_codes(weight, stored) : weight);

@@ -34,9 +34,10 @@ void check_tensor(const char* what, const Tensor& tensor, DType dtype, const Sha
         tensor.dtype(), " ", tensor.shape());
 }
 
-void check_finite(const char* what, const Tensor& tensor, const Shape& shape) {
-  check_tensor(what, tensor, DType::F32, shape);
-  const auto numbers = tensor.data<float>();
+void check_finite(const char* what, const Tensor& tensor, const Shape& shape, DType dtype = DType::F32) {
+  check_tensor(what, tensor, dtype, shape);
+  const Tensor as_f32 = tensor.as(DType::F32, nullptr);
+  const auto numbers = as_f32.data<float>();
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     check(std::isfinite(numbers[i]), what, ": element ", i, ": expected a finite number, got ", numbers[i]);
   }
@@ -126,7 +127,9 @@ struct CheckNode {
       check_codes(product);
       return;
     }
-    check_finite("weight", product.weight, weight_shape(product.shape, product.weight));
+    const bool is_bf16 = product.weight.defined() && product.weight.dtype() == DType::BF16;
+    check_finite("weight", product.weight, weight_shape(product.shape, product.weight),
+                 is_bf16 ? DType::BF16 : DType::F32);
     if (product.bias.defined()) {
       check_finite("bias", product.bias, {product.shape.o});
     }

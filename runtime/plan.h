@@ -44,7 +44,7 @@ class Plan {
   /// A value of the last run, [batch, ...shape]. REQUIRES: keeps_values.
   const Tensor& value(ValueId value) const;
 
-  const Model& model() const;
+  const Model& model() const;  ///< without the weights, biases and tables that the plan has copies of
   std::int64_t batch() const;
   /// Bytes of packed weights and of the buffers between layers.
   std::size_t memory_bytes() const;

@@ -100,6 +100,22 @@ void Plan::Impl::build() {
   if (options.keeps_values) {
     show_values();
   }
+  release_copied();
+}
+
+/// Lets go of the model's tensors of which steps have copies.
+void Plan::Impl::release_copied() {
+  for (Node& node : model.nodes) {
+    if (auto* const product = std::get_if<Product>(&node.op)) {
+      product->weight = product->bias = {};
+    } else if (auto* const hybrid = std::get_if<HybridProduct>(&node.op)) {
+      hybrid->weight = hybrid->bias = {};
+    } else if (auto* const lookup = std::get_if<Lookup>(&node.op)) {
+      lookup->table = {};
+    } else if (auto* const softmax = std::get_if<Softmax>(&node.op)) {
+      softmax->table = {};
+    }
+  }
 }
 
 void Plan::Impl::add_layer(MadeStep step, std::size_t node, std::vector<ValueId> inputs, ValueId output) {

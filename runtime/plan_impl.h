@@ -81,6 +81,7 @@ struct Plan::Impl {
   std::vector<bool> places_of_tasks() const;
   void place_values();
   void show_values();
+  void release_copied();
   std::size_t place_of(ValueId value) const { return static_cast<std::size_t>(values[value].place - places.data()); }
 
   const Layer& layer(std::int64_t index) const { return layers[static_cast<std::size_t>(index)]; }

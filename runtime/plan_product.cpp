@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "detent/core/conversion.h"
 #include "detent/core/memory.h"
 #include "detent/kernels/layers/elementwise.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
@@ -118,34 +119,70 @@ class GroupStep : public ProductStep {
 /// A multiply-add of floats takes about as long as so many of codes.
 constexpr std::int64_t kWorkOfFloat = 4;
 
+/// `images` of f32 as factors of a product of `dtype`: as they are, or rounded to bf16 where `memory` is.
+const std::byte* factors_of(DType dtype, std::span<const float> images, std::byte* memory) {
+  if (dtype == DType::F32) {
+    return reinterpret_cast<const std::byte*>(images.data());
+  }
+  convert(images, reinterpret_cast<bfloat16*>(memory));
+  return memory;
+}
+
+/// A convolution that takes so many examples as one image: the rows of a linear layer, which then share what is read of
+/// its weights.
+struct ConvOfExamples {
+  std::int64_t examples = 1;
+  std::shared_ptr<const kernels::DirectConv> conv = nullptr;
+};
+
 /// A product of floats, its bias, sum and ReLU in one kernel.
 class DirectStep : public ProductStep {
  public:
-  DirectStep(std::shared_ptr<const kernels::DirectConv> conv, const Product& product, const StepRequest& request)
+  /// `convs` from the one of most examples to that of one; all have one layout of weights.
+  DirectStep(std::vector<ConvOfExamples> convs, const Product& product, const StepRequest& request)
       : ProductStep(product, request),
-        conv_(std::move(conv)),
-        weight_(allocate_aligned(conv_->weight_bytes())),
+        dtype_(product.weight.dtype()),
+        convs_(std::move(convs)),
+        weight_(allocate_aligned(convs_[0].conv->weight_bytes())),
         bias_(product.bias.defined() ? product.bias.clone() : Tensor()),
         relu_(product.relu) {
-    conv_->pack(product.weight.raw(), weight_.get());
+    convs_[0].conv->pack(product.weight.raw(), weight_.get());
   }
-  std::int64_t parts() const override { return conv_->parts(); }
+  std::int64_t parts() const override { return convs_[0].conv->parts(); }
   std::int64_t work() const override { return kWorkOfFloat * ProductStep::work(); }
   void run(Range images, std::int64_t task, Range parts) const override {
-    conv_->run(in<std::byte>(images, task), images.size(), parts, weight_.get(),
-               {.bias = bias_.defined() ? bias_.data<float>().data() : nullptr,
-                .other = inputs().size() > 1 ? in<float>(images, task, 1) : nullptr,
-                .relu = relu_},
-               out<std::byte>(images, task));
+    const std::span<const float> x(in<float>(images, task),
+                                   static_cast<std::size_t>(images.size() * input().elements()));
+    std::byte* const memory =
+        dtype_ == DType::F32 ? nullptr : thread_scratch(x.size() * sizeof(bfloat16), Scratch::ProductConversion);
+    const std::byte* from = factors_of(dtype_, x, memory);
+    const float* other = inputs().size() > 1 ? in<float>(images, task, 1) : nullptr;
+    auto* y = out<float>(images, task);
+    std::int64_t left = images.size();
+    for (const ConvOfExamples& of : convs_) {
+      const std::int64_t count = left / of.examples;
+      if (count == 0) {
+        continue;
+      }
+      of.conv->run(from, count, parts, weight_.get(),
+                   {.bias = bias_.defined() ? bias_.data<float>().data() : nullptr, .other = other, .relu = relu_},
+                   reinterpret_cast<std::byte*>(y));
+      const std::int64_t done = count * of.examples;
+      from += done * input().elements() * static_cast<std::int64_t>(size_of(dtype_));
+      other += other == nullptr ? 0 : done * output().elements();
+      y += done * output().elements();
+      left -= done;
+    }
   }
-  std::size_t bytes() const override { return conv_->weight_bytes(); }
+  std::size_t bytes() const override { return convs_[0].conv->weight_bytes(); }
   PackedMemory packed_memory() override {
-    return {{weight_.get(), conv_->weight_bytes()},
+    return {{weight_.get(), convs_[0].conv->weight_bytes()},
             bias_.defined() ? std::as_writable_bytes(bias_.data<float>()) : std::span<std::byte>()};
   }
 
  private:
-  std::shared_ptr<const kernels::DirectConv> conv_;
+  DType dtype_;
+  std::vector<ConvOfExamples> convs_;
   std::shared_ptr<std::byte> weight_;
   Tensor bias_;
   bool relu_;
@@ -178,21 +215,52 @@ class DepthwiseStep : public ProductStep {
   bool relu_;
 };
 
-/// What DirectConv does not serve, whole batches, and linear layers of many rows.
+/// The convolutions of a DirectStep; none where FloatProductStep is the faster one, or the only one. oneDNN packs bf16
+/// weights anew for every product of rows.
+std::vector<ConvOfExamples> direct_convs(const Product& product, const StepRequest& request) {
+  const DType dtype = product.weight.dtype();
+  const bool has_rows = product.shape.is_linear() && request.batch > 1;
+  if (request.whole || (has_rows && dtype == DType::F32)) {
+    return {};
+  }
+  std::vector<ConvOfExamples> convs;
+  for (const std::int64_t examples : has_rows ? std::vector<std::int64_t>{14, 4, 1} : std::vector<std::int64_t>{1}) {
+    kernels::ConvShape shape = product.shape;
+    shape.w *= examples;
+    convs.push_back({examples, kernels::DirectConv::make_forward(shape, dtype)});
+    if (convs.back().conv == nullptr) {
+      return {};
+    }
+  }
+  return convs;
+}
+
+/// What DirectConv does not serve, whole batches, and linear layers of many rows of f32.
 class FloatProductStep : public ProductStep {
  public:
   FloatProductStep(const Product& product, const StepRequest& request)
       : ProductStep(product, request),
         whole_(request.whole),
-        packed_(kernels::pack_forward(product.shape, DType::F32, product.weight.raw())),
+        dtype_(product.weight.dtype()),
+        packed_(kernels::pack_forward(product.shape, dtype_, product.weight.raw())),
         bias_(product.bias.defined() ? product.bias.clone() : Tensor()),
-        relu_(product.relu) {}
+        relu_(product.relu) {
+    if (dtype_ == DType::BF16) {
+      factor_bytes_ = static_cast<std::size_t>(request.batch * input().elements()) * sizeof(bfloat16);
+      factors_ = allocate_aligned(factor_bytes_);
+    }
+  }
   Grain grain() const override { return whole_ ? Grain::Whole : ProductStep::grain(); }
   void run(Range images, std::int64_t task, Range) const override {
     const bool adds = inputs().size() > 1;
     const float* const bias = bias_.defined() ? bias_.data<float>().data() : nullptr;
     auto* const y = out<float>(images, task);
-    kernels::conv2d_forward(of(images), DType::F32, in<std::byte>(images, task), packed_, bias, relu_ && !adds,
+    const auto row = static_cast<std::size_t>(input().elements());
+    const std::span<const float> x(in<float>(images, task), static_cast<std::size_t>(images.size()) * row);
+    // Not the thread's memory: while the product waits for its slices, the thread may take other images.
+    std::byte* const memory =
+        factors_ ? factors_.get() + static_cast<std::size_t>(images.begin) * row * sizeof(bfloat16) : nullptr;
+    kernels::conv2d_forward(of(images), dtype_, factors_of(dtype_, x, memory), packed_, bias, relu_ && !adds,
                             DType::F32, reinterpret_cast<std::byte*>(y));
     if (adds) {
       const auto count = static_cast<std::int64_t>(out_elements(images));
@@ -202,7 +270,7 @@ class FloatProductStep : public ProductStep {
       }
     }
   }
-  std::size_t bytes() const override { return packed_.bytes(); }
+  std::size_t bytes() const override { return packed_.bytes() + factor_bytes_; }
   PackedMemory packed_memory() override {
     return {packed_.memory_for_tests(),
             bias_.defined() ? std::as_writable_bytes(bias_.data<float>()) : std::span<std::byte>()};
@@ -210,9 +278,12 @@ class FloatProductStep : public ProductStep {
 
  private:
   bool whole_;
+  DType dtype_;
   kernels::PackedWeight packed_;
   Tensor bias_;
   bool relu_;
+  std::shared_ptr<std::byte> factors_ = nullptr;  // the images of the batch in bf16
+  std::size_t factor_bytes_ = 0;
 };
 
 kernels::Int8Conv int8_conv(const Product& product, const StepRequest& request, bool pool) {
@@ -225,14 +296,12 @@ kernels::Int8Conv int8_conv(const Product& product, const StepRequest& request, 
 
 MadeStep make_product(const Product& product, const StepRequest& request) {
   if (!request.inputs[0]->type->is_codes()) {
-    const kernels::ConvShape& shape = product.shape;
-    auto direct = request.whole || (shape.is_linear() && request.batch > 1)
-                      ? nullptr
-                      : kernels::DirectConv::make_forward(shape, DType::F32);
-    if (direct) {
-      return std::make_unique<DirectStep>(std::move(direct), product, request);
+    std::vector<ConvOfExamples> convs = direct_convs(product, request);
+    if (!convs.empty()) {
+      return std::make_unique<DirectStep>(std::move(convs), product, request);
     }
-    if (!request.whole && request.batch == 1 && request.inputs.size() == 1 && kernels::depthwise::serves(shape)) {
+    if (!request.whole && request.batch == 1 && request.inputs.size() == 1 && product.weight.dtype() == DType::F32 &&
+        kernels::depthwise::serves(product.shape)) {
       return std::make_unique<DepthwiseStep>(product, request);
     }
     return std::make_unique<FloatProductStep>(product, request);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "detent/core/conversion.h"
 #include "detent/kernels/codes/dynamic_codes.h"
 #include "detent/kernels/codes/quantize.h"
 
@@ -110,6 +111,14 @@ struct RunReference {
 
   void operator()(const Product& product) const {
     const kernels::ConvShape& s = product.shape;
+    const bool is_bf16 = product.weight.dtype() == DType::BF16;
+    Tensor x = values[node.inputs[0]];
+    Tensor weight = product.weight;
+    if (is_bf16) {
+      x = x.clone();
+      round_to_bfloat16(x.data<float>());
+      weight = weight.to(DType::F32);
+    }
     std::size_t index = 0;
     for (std::int64_t n = 0; n < batch(); ++n) {
       for (std::int64_t row = 0; row < s.out_h(); ++row) {
@@ -118,7 +127,9 @@ struct RunReference {
             if (y.dtype() == DType::U8) {
               y.data<std::uint8_t>()[index] = code_of_sum(product, n, row, column, o);
             } else {
-              y.data<float>()[index] = real_of_sum(product, n, row, column, o, index);
+              const auto image = x.data<float>().subspan(static_cast<std::size_t>(n * s.input_row()));
+              const auto kernel = weight.data<float>().subspan(static_cast<std::size_t>(o * s.depth()));
+              y.data<float>()[index] = real_of_sum(product, image.data(), kernel.data(), row, column, o, index);
             }
           }
         }
@@ -159,11 +170,10 @@ struct RunReference {
     const float total = sum(0) + static_cast<float>(bias);
     return code_of(total * multiplier + static_cast<float>(to.zero_point), node.output, product.relu);
   }
-  float real_of_sum(const Product& product, std::int64_t n, std::int64_t row, std::int64_t column, std::int64_t o,
-                    std::size_t index) const {
+  /// `x`: the image; `w`: the kernel of output `o`.
+  float real_of_sum(const Product& product, const float* x, const float* w, std::int64_t row, std::int64_t column,
+                    std::int64_t o, std::size_t index) const {
     const kernels::ConvShape& s = product.shape;
-    const auto* const x = in<float>().data() + n * s.input_row();
-    const auto* const w = product.weight.data<float>().data() + o * s.depth();
     double sum = product.bias.defined() ? double{product.bias.data<float>()[static_cast<std::size_t>(o)]} : 0.0;
     for_each_input(s, row, column, o, [&](std::int64_t k, std::int64_t i) { sum += double{x[i]} * double{w[k]}; });
     sum += node.inputs.size() > 1 ? double{in<float>(1)[index]} : 0.0;

@@ -7,8 +7,11 @@ namespace {
 
 std::int64_t elements_of(const Tensor& tensor) { return tensor.defined() ? tensor.elements() : 0; }
 
-/// "int8 product", "dynamic hybrid_product"
+/// "int8 product", "dynamic hybrid_product", "bf16 product"
 std::string prefix_of(const Node& node) {
+  if (const Tensor* const weight = product_weight(node.op); weight != nullptr && weight->dtype() == DType::BF16) {
+    return "bf16 ";
+  }
   const auto* const hybrid = std::get_if<HybridProduct>(&node.op);
   return hybrid != nullptr ? (hybrid->dynamic ? "dynamic " : "weight-only ") : node.output.is_codes() ? "int8 " : "";
 }
@@ -40,6 +43,26 @@ std::int64_t parameter_count(const Model& model) {
     count += parameter_count(node);
   }
   return count;
+}
+
+std::size_t parameter_bytes(Plan& plan) {
+  std::size_t bytes = 0;
+  const std::vector<Node>& nodes = plan.model().nodes;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    for (const std::span<std::byte> memory : plan.packed_memory_of(i)) {
+      bytes += memory.size();
+    }
+    if (const auto* const norm = std::get_if<BatchNorm>(&nodes[i].op)) {
+      for (const Tensor* const tensor : {&norm->mean, &norm->variance, &norm->weight, &norm->bias}) {
+        bytes += tensor->bytes();
+      }
+    } else if (const auto* const custom = std::get_if<Custom>(&nodes[i].op)) {
+      for (const auto& [name, tensor] : custom->op->tensors()) {
+        bytes += tensor.bytes();
+      }
+    }
+  }
+  return bytes;
 }
 
 std::string summary(const Model& model) {

@@ -6,6 +6,7 @@
 
 #include "detent/kernels/product/bits/bit_product.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
+#include "detent/kernels/product/int8/half_product.h"
 #include "detent/kernels/product/int8/product.h"
 #include "detent/kernels/product/int8/sum_bounds.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 constexpr double kLargestCode = 1 << 30;
 
-/// On tiles of codes (Int8Product) or of bits (BitProduct).
+/// On tiles of codes (Int8Product), with weights of half a byte (HalfProduct), or of bits (BitProduct).
 template <typename Product>
 class TileLayer final : public Int8Conv::Layer {
  public:
@@ -153,10 +154,12 @@ void TileLayer<Product>::run(const std::uint8_t* x_q, std::int64_t images, Range
     product_.run_rows(x_q, images, parts, to, y_q, other_q);
     return;
   }
-  const std::int64_t row = pool_ ? (shape_.out_h() / 2) * (shape_.out_w() / 2) * shape_.o : shape_.output_row();
-  for (std::int64_t image = 0; image < images; ++image) {
-    product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, parts, to, y_q + image * row,
-                       other_q == nullptr ? nullptr : other_q + image * row);
+  if constexpr (!std::is_same_v<Product, HalfProduct>) {  // which has linear layers alone
+    const std::int64_t row = pool_ ? (shape_.out_h() / 2) * (shape_.out_w() / 2) * shape_.o : shape_.output_row();
+    for (std::int64_t image = 0; image < images; ++image) {
+      product_.run_image(x_q + image * shape_.input_row(), x_zero_point_, parts, to, y_q + image * row,
+                         other_q == nullptr ? nullptr : other_q + image * row);
+    }
   }
 }
 
@@ -203,6 +206,10 @@ std::shared_ptr<const Int8Conv::Layer> tile_layer(const ConvShape& shape, const 
   if (!wanted.is_observed && BitProduct::serves(shape, weight, wanted.x_qmax) &&
       BitProduct::is_faster(shape, weight, wanted.x_qmax)) {
     return bit_layer(shape, weight, x_zero_point, r, wanted);
+  }
+  if (!wanted.is_observed && !wanted.pool && HalfProduct::serves(shape, weight)) {
+    return TileLayer<HalfProduct>::make(shape, weight, x_zero_point, r, false, false, wanted.sum,
+                                        HalfProduct(shape, weight));
   }
   return TileLayer<Int8Product>::make(shape, weight, x_zero_point, r, wanted.pool, wanted.is_observed, wanted.sum,
                                       Int8Product(shape, weight, wanted.pool));

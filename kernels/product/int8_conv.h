@@ -27,7 +27,7 @@ class Int8Conv {
   /// windows as PoolShape has it.
   ///
   /// `x_qmax`: the largest code that the input may have. Where it has at most 2 bits and the weights are -1, 0 and 1,
-  /// products are counts of bits, if that is faster on this processor.
+  /// products are counts of bits, if that is faster here. Else linear layers' weights of 4 bits take half a byte.
   ///
   /// Gives an undefined Int8Conv where only the general functions will do: with groups, except depthwise convolutions
   /// without a pool on processors with AVX2; with columns of the kernel apart (dilation_w > 1 < kw); where a code

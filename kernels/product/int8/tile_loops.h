@@ -99,7 +99,7 @@ DETENT_TILE void multiply_codes(const Int8Tile& t, typename Unit::Vector (&acc)[
   }
 }
 
-/// The same of any unit: one of bit planes has its own.
+/// The same of any unit: one of bit planes has its own, and so has one of halves (half_tile.h).
 template <typename Unit, int kLines, int kColumns, int V>
 DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines * kColumns][V]) {
   if constexpr (requires { Unit::kPlanes; }) {
