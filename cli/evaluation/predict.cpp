@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "detent/cli/commands.h"
@@ -41,7 +42,9 @@ std::string for_people(const std::vector<Answers>& all) {
       text += answers.file + (answers.predictions.size() > 1 ? fmt::format(" [{}]", i) : "") + ": ";
       for (std::size_t rank = 0; rank < answers.predictions[i].size(); ++rank) {
         const runtime::Prediction& prediction = answers.predictions[i][rank];
-        text += fmt::format("{}{} {:.2f} %", rank == 0 ? "" : ", ", prediction.name, 100.0F * prediction.probability);
+        text += fmt::format("{}{} ", rank == 0 ? "" : ", ", prediction.name);
+        text += std::isnan(prediction.probability) ? fmt::format("{:.6g}", prediction.value)
+                                                   : fmt::format("{:.2f} %", 100.0F * prediction.probability);
       }
       text += "\n";
     }
@@ -49,16 +52,19 @@ std::string for_people(const std::vector<Answers>& all) {
   return text;
 }
 
-nlohmann::json for_programs(const std::vector<Answers>& all) {
+/// `member` is what the outputs are called.
+nlohmann::json for_programs(const std::vector<Answers>& all, const char* member) {
   nlohmann::json rows = nlohmann::json::array();
   for (const Answers& answers : all) {
     for (std::size_t i = 0; i < answers.predictions.size(); ++i) {
-      nlohmann::json classes = nlohmann::json::array();
+      nlohmann::json outputs = nlohmann::json::array();
       for (const runtime::Prediction& prediction : answers.predictions[i]) {
-        classes.push_back(
-            {{"number", prediction.number}, {"name", prediction.name}, {"probability", prediction.probability}});
+        outputs.push_back({{"number", prediction.number},
+                           {"name", prediction.name},
+                           {"value", prediction.value},
+                           {"probability", prediction.probability}});
       }
-      rows.push_back({{"file", answers.file}, {"index", i}, {"classes", std::move(classes)}});
+      rows.push_back({{"file", answers.file}, {"index", i}, {member, std::move(outputs)}});
     }
   }
   return rows;
@@ -69,10 +75,14 @@ int predict(const Arguments& arguments) {
   const std::int64_t top = arguments.whole("top", kTop, 1, 1'000'000);
   std::vector<Answers> all;
   std::string kind;
+  const char* member = "classes";
   in_pool(arguments, [&] {
     const quant::OpenedModel model = quant::open_model(names[0]);
     kind = model.kind;
     runtime::Predictor predictor = predictor_of(model);
+    member = predictor.output_kind() == runtime::OutputKind::Classes  ? "classes"
+             : predictor.output_kind() == runtime::OutputKind::Values ? "values"
+                                                                      : "flags";
     const Shape& shape = model.input_shape();
     for (auto file = names.begin() + 1; file != names.end(); ++file) {
       const Tensor examples = read_examples(*file);
@@ -82,7 +92,7 @@ int predict(const Arguments& arguments) {
     }
   });
   print(arguments.has("json")
-            ? report::json_text({{"model", names[0]}, {"kind", kind}, {"predictions", for_programs(all)}})
+            ? report::json_text({{"model", names[0]}, {"kind", kind}, {"predictions", for_programs(all, member)}})
             : for_people(all));
   return 0;
 }
