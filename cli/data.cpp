@@ -8,6 +8,7 @@
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/cli/data_show.h"
 #include "detent/data/digits.h"
 #include "detent/data/fetch.h"
 #include "detent/data/idx.h"
@@ -18,22 +19,32 @@ namespace detent::cli {
 namespace {
 
 // The options that one action has and the others do not.
-constexpr std::array<std::pair<const char*, const char*>, 4> kOptionActions{
-    {{"to", "fetch"}, {"train", "export"}, {"test", "export"}, {"seed", "export"}}};
+constexpr std::array<std::pair<const char*, const char*>, 6> kOptionActions{{{"to", "fetch"},
+                                                                             {"train", "export"},
+                                                                             {"test", "export"},
+                                                                             {"seed", "export"},
+                                                                             {"recipe", "show"},
+                                                                             {"set", "show"}}};
+
+// Examples of each class; of values none.
+std::vector<std::int64_t> counts_of(const data::Dataset& dataset) {
+  return dataset.targets == data::TargetKind::kValues ? std::vector<std::int64_t>()
+                                                      : data::class_counts(dataset, dataset.classes);
+}
 
 nlohmann::json part_json(const data::Dataset& dataset) {
   const Shape shape = dataset.example_shape();
   return {{"images", dataset.size()},
           {"shape", std::vector<std::int64_t>(shape.extents().begin(), shape.extents().end())},
           {"classes", dataset.classes},
-          {"images_by_class", data::class_counts(dataset, dataset.classes)}};
+          {"images_by_class", counts_of(dataset)}};
 }
 
 std::string part_text(const std::string& name, const data::Dataset& dataset) {
   std::ostringstream text;
   text << "  " << name << ": " << dataset.size() << (dataset.has_images() ? " images " : " examples ")
-       << dataset.example_shape() << ", by class";
-  for (const std::int64_t count : data::class_counts(dataset, dataset.classes)) {
+       << dataset.example_shape() << (dataset.targets == data::TargetKind::kValues ? "" : ", by class");
+  for (const std::int64_t count : counts_of(dataset)) {
     text << ' ' << count;
   }
   return text.str() + "\n";
@@ -99,11 +110,16 @@ int export_digits(const Arguments& arguments) {
 }
 
 int data_main(const Arguments& arguments) {
-  const std::vector<std::string> actions{"info", "fetch", "export"};
+  const std::vector<std::string> actions{"show", "info", "fetch", "export"};
   const std::string action = arguments.positionals()[0];
   for (const auto& [option, its_action] : kOptionActions) {
     check(!arguments.has(option) || action == its_action || !std::ranges::count(actions, action), "data ", action,
           ": --", option, " is an option of detent data ", its_action);
+  }
+  if (action == "show") {
+    check(arguments.positionals().size() <= 2,
+          "data show: expected at most one folder or file; write detent data show ", "DIR");
+    return show_data(arguments);
   }
   if (action == "info") {
     check(arguments.positionals().size() <= 2, "data info: expected at most one folder; write detent data info DIR");
@@ -122,17 +138,21 @@ int data_main(const Arguments& arguments) {
 
 Command data_command() {
   return {.spec = {.name = "data",
-                   .positionals = "info [DIR] | fetch mnist | export digits DIR",
+                   .positionals = "show [PATH] | info [PATH] | fetch mnist | export digits DIR",
                    .min_positionals = 1,
                    .max_positionals = 3,
                    .summary = "Show, download or write data sets",
-                   .example = "detent data info mnist/\n"
+                   .example = "detent data show photos/ --set data.image_size=64\n"
+                              "detent data show iris.csv --set data.label=species\n"
+                              "detent data info mnist/\n"
                               "detent data fetch mnist\n"
                               "detent data export digits digits/ --train 60000 --test 10000",
                    .options = {{"to", "DIR", "fetch: the folder to download to (default: the user's cache)"},
                                {"train", "N", "export: training images (default: 40000)"},
                                {"test", "N", "export: test images (default: 4000)"},
                                {"seed", "N", "export: seed of the digits (default: 1)"},
+                               {"recipe", "RECIPE", "show: what its [data] says"},
+                               {"set", "KEY=VALUE", "show: a key of [data], data.label=NAME; can be given again"},
                                threads_option(),
                                json_option()}},
           .run = data_main};

@@ -26,6 +26,8 @@ if(NOT "${CMAKE_FIND_PACKAGE_NAME}" STREQUAL "detent")
   detent_dependency(tomlplusplus 3.0 "libtomlplusplus-dev")
   detent_dependency(fmt 8 "libfmt-dev")
   detent_dependency(ZLIB 1.2 "zlib1g-dev")
+  detent_dependency(PNG 1.6 "libpng-dev")
+  detent_dependency(JPEG 2.1 "libjpeg-dev")  # CMake knows the version of its interface, 62 or more; Debian its own
   detent_dependency(CURL 7.80 "libcurl4-openssl-dev")
   enable_language(C)  # CMake finds HDF5 by compiling C
   detent_dependency(HDF5 1.10 "libhdf5-dev" COMPONENTS C)

@@ -69,6 +69,11 @@ void validate_columns(const Dataset& dataset, const std::string& where) {
           column.name, "\": expected ", dataset.size(), " numbers or texts, got ", column.numbers.size(), " and ",
           column.texts.size());
   }
+  const auto features = static_cast<std::int64_t>(dataset.feature_names.size());
+  check(features == 0 || (dataset.examples.shape().rank() == 2 && features == dataset.examples.shape()[1]), where,
+        ": feature names: got ", features, " for examples ", dataset.examples.shape());
+  check(dataset.sources.empty() || std::ssize(dataset.sources) == dataset.size(), where, ": sources: expected ",
+        dataset.size(), ", got ", dataset.sources.size());
 }
 
 template <typename T>
@@ -162,6 +167,7 @@ Dataset Dataset::take(std::int64_t count) const {
   for (Column& column : first.columns) {
     column = {column.name, first_of(column.numbers, taken), first_of(column.texts, taken)};
   }
+  first.sources = first_of(sources, taken);
   return first;
 }
 
@@ -169,7 +175,15 @@ Dataset Dataset::subset(std::span<const std::int64_t> indices) const {
   const auto bad = std::ranges::find_if(indices, [&](std::int64_t index) { return index < 0 || index >= size(); });
   check(bad == indices.end(), name, ": subset: index ", bad == indices.end() ? 0 : *bad, " is not in [0, ", size(),
         ')');
-  Dataset chosen{name, chosen_rows(examples, indices), chosen_rows(labels, indices), classes, targets, class_names, {}};
+  Dataset chosen{.name = name,
+                 .examples = chosen_rows(examples, indices),
+                 .labels = chosen_rows(labels, indices),
+                 .classes = classes,
+                 .targets = targets,
+                 .class_names = class_names,
+                 .columns = {},
+                 .feature_names = feature_names,
+                 .sources = chosen_of(sources, indices)};
   for (const Column& column : columns) {
     chosen.columns.push_back({column.name, chosen_of(column.numbers, indices), chosen_of(column.texts, indices)});
   }

@@ -34,6 +34,8 @@ struct Dataset {
   TargetKind targets = TargetKind::kClasses;
   std::vector<std::string> class_names = {};  ///< of the classes, or of the K targets; none: "0", "1", ...
   std::vector<Column> columns = {};
+  std::vector<std::string> feature_names = {};  ///< of rows of features [N, F], one a feature, where they have names
+  std::vector<std::string> sources = {};        ///< where each example came from (a file, a line), where that is known
 
   std::int64_t size() const;
   /// Of one example: [H, W, C], [F], ... of 1 to 4 axes.
@@ -43,7 +45,8 @@ struct Dataset {
 
   /// Throws Error, with `where` (a file or folder) in its text, unless types and ranks are as above, there are as many
   /// labels as examples and at least one, every label lies in [0, classes), real numbers are finite, flags are 0 or 1,
-  /// class names are none or one a class, all different, and every column has a name and one value an example.
+  /// class names are none or one a class, all different, every column has a name and one value an example, and of
+  /// feature names and sources there are none or as many as features and examples.
   void validate(const std::string& where) const;
   /// Throws Error unless the targets are classes. `purpose` begins its text and is what asks for them.
   void require_classes(std::string_view purpose) const;

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 #include <vector>
 
+#include "detent/data/formats/finish.h"
+#include "detent/data/formats/images/layout.h"
+#include "detent/data/formats/targets.h"
 #include "detent/io/tensor_file.h"
 
 namespace detent::data {
@@ -12,8 +16,8 @@ namespace {
 const Tensor& require(const TensorFile& file, const std::string& tensor) {
   const auto found = file.tensors.find(tensor);
   check(found != file.tensors.end(), file.source.string(), ": has no data set /", tensor,
-        ": expected /train/images, /train/labels, /test/images and /test/labels, or images and labels in train.h5 and "
-        "test.h5; features in place of images where they are real numbers");
+        ": expected /train/images, /train/labels, /test/images and /test/labels, or images and labels, in train.h5 and "
+        "test.h5 or in one file; features in place of images where they are real numbers");
   return found->second;
 }
 
@@ -30,11 +34,6 @@ std::string mend_of_images(const Tensor& images, bool is_enumeration) {
   return images.shape().rank() == 2 ? "; write images.reshape(-1, H, W)" : "";
 }
 
-/// Whether `shape`, of rank 4, reads as [N, C, H, W] and hardly as [N, H, W, C].
-bool looks_channels_first(const Shape& shape) {
-  return (shape[1] == 1 || shape[1] == 3) && shape[2] > 4 && shape[3] > 4;
-}
-
 Tensor read_images(const TensorFile& file, const std::string& name) {
   const std::string where = file.source.string() + ": /" + name;
   const Tensor images = require(file, name);
@@ -43,17 +42,10 @@ Tensor read_images(const TensorFile& file, const std::string& name) {
   check(images.dtype() == DType::U8 && !is_enumeration && (shape.rank() == 3 || shape.rank() == 4), where,
         ": expected u8 [N, H, W, C] or [N, H, W], got ", images.dtype(), ' ', shape,
         mend_of_images(images, is_enumeration));
-  if (shape.rank() == 3) {
-    return images.reshape({shape[0], shape[1], shape[2], 1});
-  }
   const bool is_told = file.attributes.contains("layout");
   check(!is_told || file.text("layout") == "NHWC", where, ": attribute layout: expected \"NHWC\", got \"",
         is_told ? file.text("layout") : "", "\"; write images.transpose(0, 2, 3, 1) and layout = \"NHWC\"");
-  check(is_told || !looks_channels_first(shape), where, ": expected [N, H, W, C], got ", shape,
-        ", which looks like channels first; write images.transpose(0, 2, 3, 1), or the attribute layout = \"NHWC\" if "
-        "height is ",
-        shape[1], " and there are ", shape[3], " channels");
-  return images;
+  return channels_last(where, images, is_told, ", or the attribute layout = \"NHWC\" if the axes are in this order");
 }
 
 /// Examples that are no images: real numbers, or bytes, of any rank.
@@ -81,15 +73,68 @@ Tensor read_labels(const TensorFile& file, const std::string& name) {
   const bool is_whole = labels.dtype() == DType::S32 || labels.dtype() == DType::U8 || labels.dtype() == DType::S8;
   check(is_whole && labels.shape().rank() == 1, file.source.string(), ": /", name, ": expected integers [N], got ",
         labels.dtype(), ' ', labels.shape(),
-        !is_whole                    ? "; write labels.astype('int32')"
+        !is_whole                    ? "; write labels.astype('int32'), or task = \"values\" under [data]"
         : labels.shape().rank() != 2 ? ""
         : labels.shape()[1] == 1     ? "; write labels[:, 0]"
                                      : "; of one number a class write labels.argmax(1)");
   return labels.to(DType::S32);
 }
 
-Dataset read_part(const TensorFile& file, const std::string& prefix) {
-  return {{}, read_examples(file, prefix), read_labels(file, prefix + "labels"), 0};
+/// Numbers [N] or [N, K] as f32 [N, K].
+Tensor read_targets(const TensorFile& file, const std::string& name) {
+  const Tensor targets = require(file, name);
+  const Shape& shape = targets.shape();
+  check(shape.rank() == 1 || shape.rank() == 2, file.source.string(), ": /", name,
+        ": expected numbers [N] or [N, K], got ", targets.dtype(), ' ', shape);
+  return targets.to(DType::F32).reshape({shape[0], shape.rank() == 1 ? 1 : shape[1]});
+}
+
+// What is read of a file, by the beginning of the names: "train/", "test/" or "".
+struct Names {
+  Names(const std::vector<std::string>& prefixes, const ReadOptions& options)
+      : label(options.label.empty() ? "labels" : options.label[0]) {
+    texts = {"class_names"};
+    for (const std::string& prefix : prefixes) {
+      all.insert(all.end(), {prefix + "images", prefix + "features"});
+      texts.push_back(prefix + label);
+      for (const std::string& slice : options.slices) {
+        texts.push_back(prefix + slice);
+      }
+    }
+    all.insert(all.end(), texts.begin(), texts.end());
+  }
+  std::string label;
+  std::vector<std::string> all;
+  std::vector<std::string> texts;  // those that may hold texts
+};
+
+Column read_column(const TensorFile& file, const std::string& name, const std::string& called) {
+  if (const auto texts = file.texts.find(name); texts != file.texts.end()) {
+    return {.name = called, .texts = texts->second};
+  }
+  const auto found = file.tensors.find(name);
+  check(found != file.tensors.end() && found->second.shape().rank() == 1, file.source.string(),
+        ": slices: expected a data set /", name, " of numbers or texts [N]");
+  const Tensor numbers = found->second.to(DType::F64);
+  return {.name = called, .numbers = {numbers.data<double>().begin(), numbers.data<double>().end()}};
+}
+
+// A part, but for what labels mean, which both parts say together.
+Dataset read_part(const TensorFile& file, const std::string& prefix, const std::string& label,
+                  const ReadOptions& options) {
+  Dataset part;
+  part.targets = options.task.value_or(TargetKind::kClasses);
+  part.examples = read_examples(file, prefix);
+  if (part.targets != TargetKind::kClasses) {
+    part.labels = read_targets(file, prefix + label);
+    part.classes = part.labels.shape()[1];
+  } else if (!file.texts.contains(prefix + label)) {
+    part.labels = read_labels(file, prefix + label);
+  }
+  for (const std::string& slice : options.slices) {
+    part.columns.push_back(read_column(file, prefix + slice, slice));
+  }
+  return part;
 }
 
 std::int64_t classes_of(const TensorFile& file, const Dataset& train) {
@@ -107,6 +152,39 @@ std::int64_t classes_of(const TensorFile& file, const Dataset& train) {
   return largest + 1;
 }
 
+// Where the labels of a part are.
+struct Place {
+  const TensorFile& file;
+  std::string name;
+};
+
+// The classes of both parts: by the texts that the labels are, or by the numbers that they are.
+void set_classes(DataSource& source, const Place& train, const Place& test, bool is_one_part,
+                 const ReadOptions& options) {
+  std::vector<std::pair<Dataset*, const Place*>> parts{{&source.train, &train}, {&source.test, &test}};
+  parts.resize(is_one_part ? 1 : 2);
+  if (const auto texts = train.file.texts.find(train.name); texts != train.file.texts.end()) {
+    const Classes classes = classes_for(texts->second, options, train.file.source.string() + ": /" + train.name);
+    for (const auto& [part, place] : parts) {
+      const std::string where = place->file.source.string() + ": /" + place->name;
+      const auto found = place->file.texts.find(place->name);
+      check(found != place->file.texts.end(), where, ": expected texts, as the training labels are");
+      part->labels = class_numbers(found->second, classes,
+                                   [&](std::size_t i) { return where + ": element " + std::to_string(i); });
+      part->class_names = classes.names();
+      part->classes = classes.size();
+    }
+    return;
+  }
+  check(is_one_part || !test.file.texts.contains(test.name), test.file.source.string(), ": /", test.name,
+        ": expected integers, as the training labels are, got texts");
+  const auto names = train.file.texts.find("class_names");
+  for (const auto& [part, place] : parts) {
+    part->class_names = names == train.file.texts.end() ? std::vector<std::string>() : names->second;
+    part->classes = part->class_names.empty() ? classes_of(train.file, source.train) : std::ssize(part->class_names);
+  }
+}
+
 /// What the data call themselves, else what their file or folder is called.
 std::string own_name(const TensorFile& file, const std::filesystem::path& path) {
   const std::string name = file.attributes.contains("name") ? file.text("name") : std::string();
@@ -120,21 +198,36 @@ bool has_hdf5_files(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / "train.h5", error) || std::filesystem::exists(folder / "test.h5", error);
 }
 
-DataSource read_hdf5_dataset(const std::filesystem::path& path, const std::string& name) {
+DataSource read_hdf5_dataset(const std::filesystem::path& path, const ReadOptions& options) {
   std::error_code error;
   const bool is_folder = std::filesystem::is_directory(path, error);
-  const std::vector<std::string> parts = {"images", "features", "labels"};
-  const std::vector<std::string> paths = {"train/images", "train/features", "train/labels",
-                                          "test/images",  "test/features",  "test/labels"};
-  const TensorFile train_file = TensorFile::read(is_folder ? path / "train.h5" : path, is_folder ? parts : paths);
-  const TensorFile test_file = is_folder ? TensorFile::read(path / "test.h5", parts) : train_file;
+  check(options.label.size() <= 1, path.string(), ": label: expected the name of one data set");
+  const Names names(is_folder ? std::vector<std::string>{""} : std::vector<std::string>{"train/", "test/", ""},
+                    options);
+  const TensorFile train_file = TensorFile::read(is_folder ? path / "train.h5" : path, names.all, names.texts);
+  const TensorFile test_file = is_folder ? TensorFile::read(path / "test.h5", names.all, names.texts) : train_file;
+  const auto has_examples = [&](const std::string& prefix) {
+    return train_file.tensors.contains(prefix + "images") || train_file.tensors.contains(prefix + "features");
+  };
+  const bool is_one_part = !is_folder && has_examples("") && !has_examples("train/");
+  const std::string train = is_folder || is_one_part ? "" : "train/", test = is_folder ? "" : "test/";
   DataSource source;
-  source.train = read_part(train_file, is_folder ? "" : "train/");
-  source.test = read_part(test_file, is_folder ? "" : "test/");
-  source.train.classes = source.test.classes = classes_of(train_file, source.train);
+  source.train = read_part(train_file, train, names.label, options);
+  if (!is_one_part) {
+    source.test = read_part(test_file, test, names.label, options);
+  }
+  if (source.train.targets == TargetKind::kClasses) {
+    set_classes(source, {train_file, train + names.label}, {test_file, test + names.label}, is_one_part, options);
+  }
+  const std::string name = options.name.empty() ? own_name(train_file, path) : options.name;
+  if (is_one_part) {
+    ReadOptions named = options;
+    named.name = name;
+    return finished(std::move(source), path, named);
+  }
   source.validate(path.string());
-  source.describe(name.empty() ? own_name(train_file, path) : name, path);
-  if (!train_file.enumerations.empty() || !test_file.enumerations.empty()) {
+  source.describe(name, path);
+  if (train_file.enumerations.contains(train + names.label) || test_file.enumerations.contains(test + names.label)) {
     source.description += ", labels are an enumeration's numbers (false 0, true 1)";
   }
   return source;
@@ -142,6 +235,7 @@ DataSource read_hdf5_dataset(const std::filesystem::path& path, const std::strin
 
 void write_hdf5_dataset(const std::filesystem::path& path, const DataSource& source) {
   source.validate(path.string());
+  source.train.require_classes(path.string());
   const std::string examples = source.train.has_images() ? "images" : "features";
   TensorFile file;
   file.attributes = {{"format", std::string("detent")},

@@ -28,6 +28,55 @@ std::array<float, 256> normalized_pixels(const Normalization& normalization) {
   return values;
 }
 
+namespace {
+
+// The tables of `normalization` for examples whose last axis has `channels` indices.
+std::vector<std::array<float, 256>> pixel_tables(const Normalization& normalization, std::int64_t channels) {
+  const auto& [mean, std, means, stds] = normalization;
+  if (means.empty() && stds.empty()) {
+    return {normalized_pixels(normalization)};
+  }
+  check(std::ssize(means) == channels && std::ssize(stds) == channels,
+        "normalization: expected a mean and a std for each ", "of ", channels, " columns, got ", means.size(), " and ",
+        stds.size());
+  std::vector<std::array<float, 256>> tables;
+  for (std::size_t c = 0; c < means.size(); ++c) {
+    tables.push_back(normalized_pixels({.mean = means[c], .std = stds[c]}));
+  }
+  return tables;
+}
+
+}  // namespace
+
+Normalization column_normalization(const Dataset& dataset) {
+  const Shape shape = dataset.example_shape();
+  const auto columns = static_cast<std::size_t>(shape[shape.rank() - 1]);
+  const bool is_bytes = dataset.examples.dtype() == DType::U8;
+  const auto values = static_cast<std::size_t>(dataset.examples.elements());
+  const auto rows = static_cast<double>(values / columns);
+  const auto value_at = [&](std::size_t i) {
+    return is_bytes ? dataset.examples.data<std::uint8_t>()[i] / 255.0
+                    : static_cast<double>(dataset.examples.data<float>()[i]);
+  };
+  std::vector<double> means(columns), squares(columns);
+  for (std::size_t i = 0; i < values; ++i) {
+    means[i % columns] += value_at(i) / rows;
+  }
+  for (std::size_t i = 0; i < values; ++i) {
+    const double from_mean = value_at(i) - means[i % columns];
+    squares[i % columns] += from_mean * from_mean / rows;
+  }
+  Normalization normalization;
+  for (std::size_t c = 0; c < columns; ++c) {
+    normalization.means.push_back(static_cast<float>(means[c]));
+    const auto std = static_cast<float>(std::sqrt(squares[c]));
+    // The mean of equal values may be off by a rounding, and so may be what they are from it.
+    const bool is_constant = static_cast<double>(std) <= 1e-12 * std::abs(means[c]);
+    normalization.stds.push_back(is_constant || !(std > 0.0F) ? 1.0F : std);
+  }
+  return normalization;
+}
+
 std::vector<std::int64_t> shuffled_order(std::int64_t count, std::uint64_t seed, std::int64_t epoch) {
   check(count <= std::numeric_limits<std::uint32_t>::max(), "shuffle: ", count, " examples are too many");
   std::vector<std::int64_t> order(static_cast<std::size_t>(count));
@@ -39,9 +88,10 @@ std::vector<std::int64_t> shuffled_order(std::int64_t count, std::uint64_t seed,
   return order;
 }
 
-Loader::Loader(Dataset dataset, LoaderOptions options)
-    : dataset_(std::move(dataset)), options_(options), pixels_(normalized_pixels(options.normalization)) {
+Loader::Loader(Dataset dataset, LoaderOptions options) : dataset_(std::move(dataset)), options_(std::move(options)) {
   dataset_.validate(dataset_.name);
+  const Shape shape = dataset_.example_shape();
+  pixels_ = pixel_tables(options_.normalization, shape[shape.rank() - 1]);
   options_.augment.validate();
   check(!options_.augment.is_on() || dataset_.has_images(), "loader: augment: expected images u8 [N, H, W, C], but ",
         dataset_.name, " has ", dataset_.examples.dtype(), ' ', dataset_.examples.shape(),
@@ -128,14 +178,26 @@ void Loader::prepare_bytes(std::int64_t example, std::span<std::uint8_t> augment
     augment(image, dataset_.example_shape(), options_.augment, random, augmented);
     image = augmented;
   }
-  std::ranges::transform(image, x.begin(), [&](std::uint8_t pixel) { return pixels_[pixel]; });
+  if (pixels_.size() == 1) {
+    std::ranges::transform(image, x.begin(), [&table = pixels_[0]](std::uint8_t pixel) { return table[pixel]; });
+    return;
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    x[i] = pixels_[i % pixels_.size()][image[i]];
+  }
 }
 
 void Loader::prepare_reals(std::int64_t example, std::span<float> x) const {
   const std::span<const float> values = std::as_const(dataset_.examples).data<float>();
-  const auto& [mean, std] = options_.normalization;
-  std::ranges::transform(values.subspan(static_cast<std::size_t>(example) * x.size(), x.size()), x.begin(),
-                         [&](float value) { return (value - mean) / std; });
+  const std::span<const float> from = values.subspan(static_cast<std::size_t>(example) * x.size(), x.size());
+  const auto& [mean, std, means, stds] = options_.normalization;
+  if (means.empty()) {
+    std::ranges::transform(from, x.begin(), [mean = mean, std = std](float value) { return (value - mean) / std; });
+    return;
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    x[i] = (from[i] - means[i % means.size()]) / stds[i % stds.size()];
+  }
 }
 
 }  // namespace detent::data

@@ -17,10 +17,19 @@ namespace detent::data {
 struct Normalization {
   float mean = 0.0F;
   float std = 1.0F;
+  /// In place of `mean` and `std` one each for every index of an example's last axis: the columns of rows of features,
+  /// the channels of images. None: one for all.
+  std::vector<float> means = {};
+  std::vector<float> stds = {};
+  bool operator==(const Normalization&) const = default;
 };
 
-/// The 256 values that a pixel becomes.
+/// The 256 values that a pixel becomes by `mean` and `std`.
 std::array<float, 256> normalized_pixels(const Normalization& normalization);
+
+/// The mean and the standard deviation sqrt(sum (x - mean)^2 / N) of every column, or channel, of the examples, of
+/// bytes as p / 255. A column of one value gets 1 for its deviation, which makes it 0.
+Normalization column_normalization(const Dataset& dataset);
 
 struct LoaderOptions {
   std::int64_t batch = 128;
@@ -84,7 +93,7 @@ class Loader {
 
   Dataset dataset_;
   LoaderOptions options_;
-  std::array<float, 256> pixels_;
+  std::vector<std::array<float, 256>> pixels_;  // of all channels, or of each
   Position position_;
   std::vector<std::int64_t> order_;  // the example at every place of this epoch
   Arena arena_;

@@ -18,7 +18,8 @@ int main(int count, char** arguments) try {
   for (float& pixel : image.data<float>()) {
     pixel = random.uniform(0.0F, 1.0F);
   }
-  for (const runtime::Prediction& prediction : predictor.predict(image, 3)[0]) {
+  const std::vector<runtime::Prediction> likeliest = predictor.predict(image, 3)[0];
+  for (const runtime::Prediction& prediction : likeliest) {
     std::printf("%s %.2f %%\n", prediction.name.c_str(), 100.0 * static_cast<double>(prediction.probability));
   }
   return 0;

@@ -37,11 +37,13 @@ class TensorFile {
   std::map<std::string, Attribute> attributes;
   std::map<std::string, Tensor> tensors;  ///< by path without the leading slash: "parameters/conv1/weight"
   std::set<std::string> enumerations;     ///< which of `tensors` were enumerations in the file; not written
+  std::map<std::string, std::vector<std::string>> texts;  ///< data sets [N] of texts that were asked for; not written
 
-  /// Reads the whole file; with `only`, no data sets but those, which must then hold numbers if they are there. Throws
-  /// Error, naming the file and what is wrong, if it is missing, not HDF5, truncated, or damaged in any data set that
-  /// is read.
-  static TensorFile read(const std::filesystem::path& path, const std::vector<std::string>& only = {});
+  /// Reads the whole file; with `only`, no data sets but those, which must then hold numbers if they are there, or,
+  /// those that `may_be_texts` names too, texts [N]. Throws Error, naming the file and what is wrong, if it is missing,
+  /// not HDF5, truncated, or damaged in any data set that is read.
+  static TensorFile read(const std::filesystem::path& path, const std::vector<std::string>& only = {},
+                         const std::vector<std::string>& may_be_texts = {});
   /// Writes to a temporary file beside `path`, flushes it to the disk and renames it, so that `path` holds either its
   /// old content or all of the new. Throws Error (a full disk, a missing folder) and leaves nothing behind.
   void write(const std::filesystem::path& path) const;

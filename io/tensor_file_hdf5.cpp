@@ -1,5 +1,8 @@
 #include "detent/io/tensor_file_hdf5.h"
 
+#include <algorithm>
+
+#include "detent/core/utf8.h"
 #include "detent/io/hdf5_version.h"
 
 namespace detent {
@@ -12,6 +15,48 @@ std::string hdf5_version() {
 }
 
 namespace hdf5 {
+namespace {
+
+std::vector<std::string> read_variable_texts(hid_t set, std::size_t count, const std::string& where) {
+  Handle space(H5Dget_space(set), H5Sclose);
+  Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  Handle stored(H5Dget_type(set), H5Tclose);
+  hsize_t bytes = 0;
+  check(space > 0 && type > 0 && stored > 0 && H5Tset_size(type, H5T_VARIABLE) >= 0 &&
+            H5Tset_cset(type, H5Tget_cset(stored)) >= 0 && H5Dvlen_get_buf_size(set, type, space, &bytes) >= 0,
+        where, ": cannot be read: ", library_reason());
+  check(bytes <= kMostTextBytes, where, ": has ", bytes, " bytes of text: expected at most ", kMostTextBytes);
+  std::vector<char*> pointers(count, nullptr);
+  const bool is_read = H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) >= 0;
+  const std::string reason = is_read ? std::string() : library_reason();
+  std::vector<std::string> texts;
+  for (const char* const text : pointers) {
+    texts.push_back(valid_utf8(text != nullptr ? text : ""));
+  }
+  H5Dvlen_reclaim(type, space, H5P_DEFAULT, pointers.data());
+  check(is_read, where, ": cannot be read: ", reason);
+  return texts;
+}
+
+}  // namespace
+
+std::vector<std::string> read_texts(hid_t set, hid_t type, std::size_t count, const std::string& where) {
+  if (H5Tis_variable_str(type) != 0) {
+    return read_variable_texts(set, count, where);
+  }
+  const std::size_t size = H5Tget_size(type);
+  check(count == 0 || size <= kMostTextBytes / count, where, ": has ", count, " texts of ", size,
+        " bytes: expected at most ", kMostTextBytes, " together");
+  std::string letters(size * count, '\0');
+  check(count == 0 || H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, letters.data()) >= 0, where,
+        ": cannot be read: ", library_reason());
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string text = letters.substr(i * size, size);
+    texts.push_back(valid_utf8(text.substr(0, std::min(text.find('\0'), text.size()))));
+  }
+  return texts;
+}
 
 std::string library_reason() {
   std::string reason;

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "detent/core/dtype.h"
 
@@ -73,6 +74,12 @@ struct StoredType {
 StoredType stored_type(DType dtype);
 
 inline bool is_16_bit_real(DType dtype) { return dtype == DType::BF16 || dtype == DType::F16; }
+
+/// The `count` texts of a data set of type `type`, of fixed or of variable length, as valid UTF-8. Throws Error, which
+/// begins with `where`, if the library cannot read them, or if they are more than kMostTextBytes together: in a file of
+/// variable lengths many may lie in one place.
+std::vector<std::string> read_texts(hid_t set, hid_t type, std::size_t count, const std::string& where);
+inline constexpr std::size_t kMostTextBytes = std::size_t{1} << 30;
 
 /// The group of the texts that are too long for an attribute.
 inline constexpr std::string_view kTextGroup = "text/";

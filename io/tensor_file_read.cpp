@@ -20,8 +20,9 @@ constexpr double kLargestCompression = 1032;
 
 class Reader {
  public:
-  Reader(const std::filesystem::path& path, const std::vector<std::string>& only, TensorFile& content)
-      : path_(path.string()), only_(only), content_(content) {}
+  Reader(const std::filesystem::path& path, const std::vector<std::string>& only,
+         const std::vector<std::string>& may_be_texts, TensorFile& content)
+      : path_(path.string()), only_(only), may_be_texts_(may_be_texts), content_(content) {}
 
   void read(std::uintmax_t file_bytes) {
     file_bytes_ = static_cast<double>(file_bytes);
@@ -157,13 +158,20 @@ class Reader {
     const bool has_numbers =
         (kind == H5T_FLOAT || kind == H5T_INTEGER || kind == H5T_ENUM) && H5Sget_simple_extent_type(space) != H5S_NULL;
     const bool is_long_text = kind == H5T_STRING && name.starts_with(kTextGroup) && H5Tis_variable_str(type) == 0;
-    if (!has_numbers && !is_long_text) {
+    const bool has_texts = kind == H5T_STRING && std::ranges::find(may_be_texts_, name) != may_be_texts_.end() &&
+                           H5Sget_simple_extent_ndims(space) == 1;
+    if (!has_numbers && !is_long_text && !has_texts) {
       check(only_.empty() || is_of_small(name), "read '", path_, "': ", what, ": expected numbers, it holds ",
             kind == H5T_STRING ? "texts" : "none");
       return;
     }
     const Shape shape = shape_of(space, what);
     check_storage(set, what, static_cast<double>(shape.elements()) * static_cast<double>(H5Tget_size(type)));
+    if (has_texts) {
+      const auto count = static_cast<std::size_t>(shape.elements());
+      content_.texts.emplace(name, read_texts(set, type, count, "read '" + path_ + "': " + what));
+      return;
+    }
     switch (kind) {
       case H5T_STRING:
         return read_text(set, type, shape, name, what);
@@ -327,6 +335,7 @@ class Reader {
 
   std::string path_;
   const std::vector<std::string>& only_;
+  const std::vector<std::string>& may_be_texts_;
   TensorFile& content_;
   double file_bytes_ = 0;
   std::size_t objects_ = 0;
@@ -335,7 +344,8 @@ class Reader {
 
 }  // namespace
 
-TensorFile TensorFile::read(const std::filesystem::path& path, const std::vector<std::string>& only) {
+TensorFile TensorFile::read(const std::filesystem::path& path, const std::vector<std::string>& only,
+                            const std::vector<std::string>& may_be_texts) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   check(std::filesystem::exists(status), "read '", path.string(), "': there is no such file");
@@ -349,7 +359,7 @@ TensorFile TensorFile::read(const std::filesystem::path& path, const std::vector
   check(is_hdf5 > 0, "read '", path.string(), "': it is not an HDF5 file, or its beginning is damaged");
   TensorFile content;
   content.source = path;
-  Reader(path, only, content).read(bytes);
+  Reader(path, only, may_be_texts, content).read(bytes);
   return content;
 }
 

@@ -176,18 +176,22 @@ void read_augment(SectionReader& in, data::Augmentation& augment) {
   table.done();
 }
 
-void read_normalize(SectionReader& in, std::optional<data::Normalization>& normalize) {
+void read_normalize(SectionReader& in, DataSettings& data) {
   const toml::node* node = in.find("normalize");
   if (node == nullptr) {
     return;
   }
+  if (node->value_exact<std::string>() == "columns") {
+    data.normalize_columns = true;
+    return;
+  }
   if (!node->is_table()) {
-    in.fail_expected("normalize", *node, "a table", "{mean = 0.1307, std = 0.3081}");
+    in.fail_expected("normalize", *node, "a table or \"columns\"", "{mean = 0.1307, std = 0.3081}");
   }
   SectionReader table(node->as_table(), "data.normalize", in.file());
-  normalize.emplace();
-  table.number("mean", normalize->mean);
-  table.number("std", normalize->std, kPositive);
+  data.normalize.emplace();
+  table.number("mean", data.normalize->mean);
+  table.number("std", data.normalize->std, kPositive);
   table.done();
 }
 

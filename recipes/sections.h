@@ -20,7 +20,11 @@ inline const NumberRange kShareBetween{.min = 0, .max = 1, .is_open_below = true
 
 // Keys of more than one form, which recipe.cpp reads.
 void read_data_name(SectionReader& in, std::optional<std::string>& name);
-void read_normalize(SectionReader& in, std::optional<data::Normalization>& normalize);
+void read_normalize(SectionReader& in, train::DataSettings& data);
+void read_label(SectionReader& in, std::vector<std::string>& label);
+void read_task(SectionReader& in, std::optional<data::TargetKind>& task);
+void read_image_size(SectionReader& in, data::ReadOptions& read);
+void read_channels(SectionReader& in, std::int64_t& channels);
 void read_augment(SectionReader& in, data::Augmentation& augment);
 void read_weights(SectionReader& in, quant::QuantizerSpec& weights);
 void read_activations(SectionReader& in, quant::QuantizerSpec& activations);
@@ -30,14 +34,35 @@ void read_freeze_batch_norm_at(SectionReader& in, train::Moment& moment);
 
 template <typename Section>
 void describe(Section& in, train::DataSettings& data) {
-  in.form("name", data.name, read_data_name, "`\"mnist\"`",
-          "a data set that is looked for on disk, `\"digits\"` (built in), or the path of a folder or HDF5 file");
+  in.form("name", data.name, read_data_name, "MNIST, else digits",
+          "a data set that is looked for on disk, `\"digits\"` (built in), or the path of a folder or file "
+          "([data of one's own](#data-of-ones-own))");
+  in.form("label", data.read.label, read_label, "none",
+          "of tables and arrays: the column to be predicted, by name, or by number from 0 (-1: the last); or a list of "
+          "them; "
+          "none: the one called label, class, target or y");
+  in.form("task", data.read.task, read_task, "none",
+          "`\"classes\"`, `\"values\"` (real numbers), `\"flags\"` (yes or no, each by itself); none: classes for one "
+          "label, for several flags if all are 0 or 1, else values");
+  in.texts("slices", data.read.slices, "columns that are no features but kept beside them");
+  in.texts("ignore", data.read.ignore, "columns that are passed over");
+  in.flag("header", data.read.header, "of tables: whether the first line names the columns; none: if none is a number");
+  in.form("image_size", data.read, read_image_size, "none",
+          "`[height, width]` or one number: images are resized to it, rows of pixels become images; none: all have one "
+          "size");
+  in.form("channels", data.read.channels, read_channels, "none", "1 (grey) or 3 (colour): images are turned to it");
+  in.number("test_share", data.read.test_share, kShareBetween,
+            "share of the examples, drawn from each class, that is the test part of data that have none");
+  in.whole(
+      "split_seed", data.read.split_seed, kAtLeastZero,
+      "of that draw, of the validation part's, and of the order of data of one's own; `--seed` does not change it");
   in.whole("train_examples", data.train_examples, kAtLeastZero, "use only the first so many; 0: all");
   in.whole("test_examples", data.test_examples, kAtLeastZero, "use only the first so many; 0: all");
   in.number("validation", data.validation, kShareBelowOne,
-            "share of the training examples, the last ones, that is held out; it must hold out one and leave one");
-  in.form("normalize", data.normalize, read_normalize, "`{mean = 0.0, std = 1.0}`",
-          "x = (pixel / 255 - mean) / std; of data that are real numbers already, x = (value - mean) / std");
+            "share of the training examples, drawn from each class, that is held out; it must hold out one");
+  in.form("normalize", data, read_normalize, "`{mean = 0.0, std = 1.0}`",
+          "x = (pixel / 255 - mean) / std; of data that are real numbers already, x = (value - mean) / std; "
+          "`\"columns\"`: by the training part's mean and std of each column, or channel of images");
   in.form("augment", data.augment, read_augment, "`\"none\"`",
           "of images: `\"shift\"`, `\"affine\"`, `\"elastic\"`, or `{shift, rotation, scale, elastic}` in pixels, "
           "degrees, share, pixels");

@@ -1,49 +1,41 @@
 #include "detent/train/run_data.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
-#include <vector>
 
 #include "detent/core/error.h"
 #include "detent/data/source.h"
+#include "detent/data/split.h"
 
 namespace detent::train {
 namespace {
 
-// Splits the last examples off `data.train`.
+// Splits a share of the examples off `data.train`, by class.
 void hold_out(RunData& data, double share) {
   const std::int64_t all = data.train.size();
-  const auto held_out = static_cast<std::int64_t>(share * static_cast<double>(all));
-  check(held_out > 0, "[data] validation: ", share, " of ", all, " training examples is none; write at least ",
-        1.0 / static_cast<double>(all), ", or 0");
-  check(held_out < all, "[data] validation: ", share, " of ", all, " training examples leaves none to train on");
-  std::vector<std::int64_t> last(static_cast<std::size_t>(held_out));
-  std::iota(last.begin(), last.end(), all - held_out);
-  data.validation = data.train.subset(last);
-  data.train = data.train.take(all - held_out);
+  check(share * static_cast<double>(all) >= 1.0, "[data] validation: ", share, " of ", all,
+        " training examples is none; write at least ", 1.0 / static_cast<double>(all), ", or 0");
+  check(share < 1.0, "[data] validation: ", share, " of ", all, " training examples leaves none to train on");
+  const data::Split split = data::stratified_split(data.train, share, static_cast<std::uint64_t>(data.read.split_seed));
+  check(!split.held_out.empty(), "[data] validation: no class has an example to spare");
+  data.validation = data.train.subset(split.held_out);
+  data.train = data.train.subset(split.kept);
 }
 
-// What the settings leave open, as the attributes of a model say.
-struct Defaults {
-  std::string name = data::kDefaultName;
-  bool or_digits = true;
-  data::Normalization normalization = {};
-};
-
+// `trained` is what the settings leave open.
 RunData open(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
-             const data::Readers& readers, const Defaults& defaults) {
-  const data::DataSource source = data::open_data({.name = section.name.value_or(defaults.name),
-                                                   .folder = folder,
-                                                   .or_digits = section.name.has_value() || defaults.or_digits,
-                                                   .readers = readers});
+             const data::Readers& readers, const TrainedOn& trained) {
+  data::ReadOptions read = section.read == data::ReadOptions() ? trained.read : section.read;
+  read.class_names = trained.class_names;
+  const data::DataSource source = data::open_data(
+      {.name = section.name ? section.name : trained.dataset, .folder = folder, .readers = readers, .read = read});
   RunData result{.name = source.name,
                  .description = source.description,
                  .is_builtin = source.is_builtin,
                  .train = source.train,
                  .validation = {},
                  .test = source.test,
-                 .normalization = section.normalize.value_or(defaults.normalization)};
+                 .normalization = section.normalize.value_or(trained.normalization),
+                 .read = read};
   if (section.train_examples > 0) {
     result.train = result.train.take(section.train_examples);
   }
@@ -53,38 +45,17 @@ RunData open(const DataSettings& section, const std::optional<std::filesystem::p
   if (section.validation > 0) {
     hold_out(result, section.validation);
   }
+  if (section.normalize_columns) {
+    result.normalization = data::column_normalization(result.train);
+  }
   return result;
-}
-
-double real_attribute(const Attributes& attributes, const std::string& name) {
-  const auto found = attributes.find(name);
-  const double* value = found == attributes.end() ? nullptr : std::get_if<double>(&found->second);
-  check(value != nullptr && std::isfinite(*value), "model: has no attribute '", name,
-        "', which tells how its images are normalized; name a model that detent run wrote (fp32.h5, qat.h5, int8.h5), "
-        "not its checkpoint");
-  return *value;
-}
-
-// Old files and models made by hand may not say what they were trained on. What a model names is never replaced.
-Defaults defaults_of(const Attributes& attributes) {
-  const auto attribute = attributes.find("dataset");
-  const std::string* const dataset =
-      attribute == attributes.end() ? nullptr : std::get_if<std::string>(&attribute->second);
-  return {.name = dataset != nullptr ? *dataset : data::kDefaultName,
-          .or_digits = dataset == nullptr,
-          .normalization = normalization_of(attributes)};
 }
 
 }  // namespace
 
-data::Normalization normalization_of(const Attributes& attributes) {
-  return {.mean = static_cast<float>(real_attribute(attributes, "normalization_mean")),
-          .std = static_cast<float>(real_attribute(attributes, "normalization_std"))};
-}
-
 RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
                       const data::Readers& readers, const Attributes& trained) {
-  return open(section, folder, readers, trained.empty() ? Defaults() : defaults_of(trained));
+  return open(section, folder, readers, trained.empty() ? TrainedOn() : trained_on(trained));
 }
 
 void check_fits(const data::Dataset& dataset, const std::string& description, const Shape& input, const Shape& output) {
@@ -103,15 +74,19 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
 }
 
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data) {
-  return {{"recipe", recipe},
-          {"dataset", data.name},
-          {"seed", static_cast<std::int64_t>(seed)},
-          {"normalization_mean", static_cast<double>(data.normalization.mean)},
-          {"normalization_std", static_cast<double>(data.normalization.std)}};
+  Attributes attributes = to_attributes({.dataset = data.name,
+                                         .normalization = data.normalization,
+                                         .targets = data.train.targets,
+                                         .class_names = data.train.class_names,
+                                         .feature_names = data.train.feature_names,
+                                         .read = data.read});
+  attributes["recipe"] = recipe;
+  attributes["seed"] = static_cast<std::int64_t>(seed);
+  return attributes;
 }
 
 RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder) {
-  RunData data = open({}, folder, data::standard_readers(), defaults_of(model.attributes));
+  RunData data = open({}, folder, data::standard_readers(), trained_on(model.attributes));
   check_fits(data.test, data.description, model.input_shape(), model.output_shape());
   return data;
 }

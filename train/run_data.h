@@ -7,6 +7,7 @@
 #include "detent/data/loader.h"
 #include "detent/data/readers.h"
 #include "detent/quant/passes/open_model.h"
+#include "detent/train/model_attributes.h"
 #include "detent/train/settings.h"
 
 namespace detent::train {
@@ -20,11 +21,8 @@ struct RunData {
   std::optional<data::Dataset> validation;
   data::Dataset test;
   data::Normalization normalization;
+  data::ReadOptions read = {};  ///< as the data were understood
 };
-
-/// What a model file says of the data that its model was trained on, as attributes: recipe, dataset, seed,
-/// normalization_mean, normalization_std.
-using Attributes = std::map<std::string, TensorFile::Attribute>;
 
 /// Opens the data of [data], in `folder` if one is named; what [data] does not say is as `trained` says, the attributes
 /// of the model that the run begins with. Throws Error as data::open_data does, or for a validation share that holds
@@ -35,9 +33,7 @@ RunData open_run_data(const DataSettings& section, const std::optional<std::file
 /// give.
 void check_fits(const data::Dataset& dataset, const std::string& description, const Shape& input, const Shape& output);
 
-/// How a model's examples are normalized, by its attributes. Throws Error where they do not say.
-data::Normalization normalization_of(const Attributes& attributes);
-
+/// What the models of a run say in their files: recipe, seed, and of the data what model_attributes.h lists.
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data);
 
 /// The test set that a model was trained for, by its attributes; in `folder` if one is named. The data set that a model

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "detent/data/formats/read_options.h"
 #include "detent/data/loader.h"
 #include "detent/evaluation/checks.h"
 #include "detent/evaluation/evidence/slices.h"
@@ -19,12 +20,14 @@ struct DataSettings {
   /// As in data/source.h; a path in a recipe file starts at the file's folder. Not said: what the model that the run
   /// begins with was trained on, else "mnist".
   std::optional<std::string> name = {};
-  double validation = 0.0;          ///< share of the training examples (the last ones) held out, in [0, 1)
+  data::ReadOptions read = {};      ///< how data are understood that do not say it themselves
+  double validation = 0.0;          ///< share of the training examples held out, by class, in [0, 1)
   std::int64_t train_examples = 0;  ///< use only the first so many; 0: all
   std::int64_t test_examples = 0;   ///< use only the first so many; 0: all
   /// {mean, std}. Not said: as the model that the run begins with was trained, else pixel / 255.
   std::optional<data::Normalization> normalize = {};
-  data::Augmentation augment;  ///< "none", "shift", "affine", "elastic", or {shift, rotation, scale, elastic}
+  bool normalize_columns = false;  ///< "columns": each column, or channel, by its mean and std in the training part
+  data::Augmentation augment;      ///< "none", "shift", "affine", "elastic", or {shift, rotation, scale, elastic}
 };
 
 enum class OptimizerKind : std::uint8_t { Sgd, Adam, AdamW };

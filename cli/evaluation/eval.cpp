@@ -134,11 +134,12 @@ void evaluate_all(const std::vector<std::string>& files, const Arguments& argume
   for (std::size_t i = 0; i < files.size(); ++i) {
     quant::OpenedModel& model = result.models[i];
     train::check_fits(result.data.test, result.data.description, model.input_shape(), model.output_shape());
-    result.evaluated.push_back({.name = files[i],
-                                .model = &model,
-                                .file_bytes = static_cast<std::int64_t>(std::filesystem::file_size(files[i])),
-                                .evaluation = evaluation::evaluate(
-                                    model, result.data.test, train::normalization_of(model.attributes), reporter)});
+    result.evaluated.push_back(
+        {.name = files[i],
+         .model = &model,
+         .file_bytes = static_cast<std::int64_t>(std::filesystem::file_size(files[i])),
+         .evaluation = evaluation::evaluate(model, result.data.test, train::trained_on(model.attributes).normalization,
+                                            reporter)});
   }
   result.evidence = evaluation::collect_evidence(result.evaluated, result.data.test,
                                                  {.slices = wanted.slices, .speed = speed_of(arguments)});

@@ -5,6 +5,8 @@
 #include <filesystem>
 
 #include "detent/data/files.h"
+#include "detent/data/formats/images/image_folder.h"
+#include "detent/data/formats/unlabelled.h"
 #include "detent/data/idx.h"
 #include "detent/data/source.h"
 #include "detent/io/tensor_file.h"
@@ -35,20 +37,39 @@ Tensor read_hdf5(const fs::path& path) {
   return is_grey ? examples.reshape({shape[0], shape[1], shape[2], 1}) : examples;
 }
 
+Examples numbered(const std::string& path, Tensor values) {
+  Examples examples{.values = std::move(values), .names = {}};
+  const std::int64_t count = examples.values.shape()[0];
+  for (std::int64_t i = 0; i < count; ++i) {
+    examples.names.push_back(count == 1 ? path : path + " [" + std::to_string(i) + "]");
+  }
+  return examples;
+}
+
+Examples read_unlabelled(const fs::path& path, const train::TrainedOn& trained) {
+  data::Unlabelled read = data::read_unlabelled(path, trained.read, trained.feature_names);
+  Examples examples{.values = std::move(read.examples), .names = {}};
+  for (const std::string& source : read.sources) {
+    const bool is_path = source.starts_with(path.string());
+    examples.names.push_back(is_path ? source : path.string() + ", " + source);
+  }
+  return examples;
+}
+
 }  // namespace
 
-Tensor read_examples(const std::string& path) {
+Examples read_examples(const std::string& path, const train::TrainedOn& trained) {
   std::error_code error;
   check(fs::exists(path, error), path, ": no such file or folder");
-  if (fs::is_regular_file(path, error)) {
-    if (is_hdf5(path)) {
-      return read_hdf5(path);
-    }
-    if (is_idx_images(path)) {
-      return data::read_idx_images(path);
-    }
+  if (fs::is_directory(path, error)) {
+    return !data::has_idx_files(path) && data::is_image_folder(path)
+               ? read_unlabelled(path, trained)
+               : numbered(path, data::open_data({.folder = path, .read = trained.read}).test.examples);
   }
-  return data::open_data({.folder = path}).test.examples;
+  if (is_hdf5(path)) {
+    return numbered(path, read_hdf5(path));
+  }
+  return is_idx_images(path) ? numbered(path, data::read_idx_images(path)) : read_unlabelled(path, trained);
 }
 
 }  // namespace detent::cli

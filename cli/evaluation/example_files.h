@@ -1,14 +1,22 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "detent/core/tensor.h"
+#include "detent/train/model_attributes.h"
 
 namespace detent::cli {
 
-/// The examples of a file or folder that a model is asked about, u8 or f32 [N, ...]: an IDX file of images; an HDF5
-/// file with `images` or `features` at its root, or below `test`; a data set of any format, of which the test part
-/// counts. Throws Error, naming the file, for what is none of these.
-Tensor read_examples(const std::string& path);
+/// Examples that a model is asked about.
+struct Examples {
+  Tensor values;                   ///< u8 or f32 [N, ...]
+  std::vector<std::string> names;  ///< where each came from: "cat.png", "iris.csv, line 7", "t10k-images [3]"
+};
+
+/// What a file or folder holds, read as `trained` says that training data were: an IDX file of images; an HDF5 file
+/// with `images` or `features` at its root, or below `test`; pictures, tables and arrays (data/formats/unlabelled.h); a
+/// data set in a folder, of which the test part counts. Throws Error, naming the file, for what is none of these.
+Examples read_examples(const std::string& path, const train::TrainedOn& trained);
 
 }  // namespace detent::cli

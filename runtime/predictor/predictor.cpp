@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "detent/core/error.h"
+#include "detent/io/description.h"
 #include "detent/kernels/layers/softmax.h"
 
 namespace detent::runtime {
@@ -13,10 +17,43 @@ namespace {
 /// Examples that a plan takes at once.
 constexpr std::int64_t kBatch = 256;
 
-float real_of(const ModelFile& file, const std::string& attribute, double otherwise) {
-  const auto found = file.attributes.find(attribute);
-  const double* const value = found == file.attributes.end() ? nullptr : std::get_if<double>(&found->second);
+const TensorFile::Attribute* attribute_of(const ModelFile& file, const std::string& name) {
+  const auto found = file.attributes.find(name);
+  return found == file.attributes.end() ? nullptr : &found->second;
+}
+
+float real_of(const ModelFile& file, const std::string& name, double otherwise) {
+  const TensorFile::Attribute* const attribute = attribute_of(file, name);
+  const double* const value = attribute == nullptr ? nullptr : std::get_if<double>(attribute);
   return static_cast<float>(value != nullptr ? *value : otherwise);
+}
+
+std::string text_of(const ModelFile& file, const std::string& name) {
+  const TensorFile::Attribute* const attribute = attribute_of(file, name);
+  const std::string* const text = attribute == nullptr ? nullptr : std::get_if<std::string>(attribute);
+  return text == nullptr ? std::string() : *text;
+}
+
+/// What the JSON text of an attribute holds; `otherwise` where there is none.
+template <typename T>
+T json_of(const ModelFile& file, const std::string& name, T otherwise) {
+  const std::string text = text_of(file, name);
+  if (text.empty()) {
+    return otherwise;
+  }
+  const std::string what = "predictor: attribute '" + name + "'";
+  try {
+    return parse_description(what, text).get<T>();
+  } catch (const nlohmann::json::exception& error) {
+    fail(what, " is damaged: ", error.what());
+  }
+}
+
+OutputKind output_kind_of(const ModelFile& file) {
+  const std::string targets = text_of(file, "targets");
+  check(targets.empty() || targets == "classes" || targets == "values" || targets == "flags",
+        "predictor: attribute 'targets': expected values or flags, got '", targets, "'");
+  return targets == "values" ? OutputKind::Values : targets == "flags" ? OutputKind::Flags : OutputKind::Classes;
 }
 
 }  // namespace
@@ -33,23 +70,41 @@ bool ends_in_softmax(const Model& model) {
 Predictor::Predictor(const std::filesystem::path& file) : Predictor(load_model(file)) {}
 
 Predictor::Predictor(ModelFile file) : file_(std::move(file)) {
-  mean_ = real_of(file_, "normalization_mean", 0.0);
-  std_ = real_of(file_, "normalization_std", 1.0);
-  check(file_.model.inputs.size() == 1 && !file_.model.inputs[0].type.is_codes(),
-        "predictor: expected a model of one input of reals, got ", file_.model.inputs.size(),
-        file_.model.inputs.size() == 1 ? " input of codes" : " inputs", "; run it by a plan");
-  check(std::isfinite(mean_) && std::isfinite(std_) && std_ > 0.0F, "predictor: normalization: expected a finite mean ",
-        "and a std above 0, got ", mean_, " and ", std_);
+  const Model& model = file_.model;
+  check(model.inputs.size() == 1 && !model.inputs[0].type.is_codes(),
+        "predictor: expected a model of one input of reals, got ", model.inputs.size(),
+        model.inputs.size() == 1 ? " input of codes" : " inputs", "; run it by a plan");
+  std::map<std::string, std::vector<float>> columns =
+      json_of(file_, "normalization_columns", std::map<std::string, std::vector<float>>());
+  means_ = columns.empty() ? std::vector{real_of(file_, "normalization_mean", 0.0)} : columns["means"];
+  stds_ = columns.empty() ? std::vector{real_of(file_, "normalization_std", 1.0)} : columns["stds"];
+  const Shape& shape = model.inputs[0].type.shape;
+  const auto last = static_cast<std::size_t>(shape.rank() == 0 ? 1 : shape.extents().back());
+  check(means_.size() == stds_.size() && (columns.empty() || means_.size() == last),
+        "predictor: normalization: expected ", last, " means and stds, got ", means_.size(), " and ", stds_.size());
+  const bool are_finite = std::ranges::all_of(means_, [](float x) { return std::isfinite(x); }) &&
+                          std::ranges::all_of(stds_, [](float x) { return std::isfinite(x) && x > 0.0F; });
+  check(are_finite, "predictor: normalization: expected finite means, and stds above 0");
+  class_names_ = json_of(file_, "class_names", std::vector<std::string>());
+  output_kind_ = output_kind_of(file_);
 }
 
 Tensor Predictor::normalized(const Tensor& examples) const {
   Tensor x = Tensor::empty(examples.shape(), DType::F32);
   const std::span<float> to = x.data<float>();
+  const auto fill = [&](const auto& value_at) {
+    const std::size_t period = means_.size();
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      const std::size_t column = period == 1 ? 0 : i % period;
+      to[i] = (value_at(i) - means_[column]) / stds_[column];
+    }
+  };
   if (examples.dtype() == DType::U8) {
-    std::ranges::transform(examples.data<std::uint8_t>(), to.begin(),
-                           [&](std::uint8_t p) { return (static_cast<float>(p) / 255.0F - mean_) / std_; });
+    const std::span<const std::uint8_t> bytes = examples.data<std::uint8_t>();
+    fill([&](std::size_t i) { return static_cast<float>(bytes[i]) / 255.0F; });
   } else {
-    std::ranges::transform(examples.data<float>(), to.begin(), [&](float value) { return (value - mean_) / std_; });
+    const std::span<const float> reals = examples.data<float>();
+    fill([&](std::size_t i) { return reals[i]; });
   }
   return x;
 }
@@ -77,20 +132,33 @@ Tensor Predictor::outputs(const Tensor& examples) {
   return result;
 }
 
-std::vector<Prediction> Predictor::ranked(std::vector<float> outputs, std::size_t top) const {
+Prediction Predictor::prediction(std::size_t number, float value, float probability) const {
+  return {.number = static_cast<std::int64_t>(number),
+          .name = number < class_names_.size() ? class_names_[number] : std::to_string(number),
+          .value = value,
+          .probability = probability};
+}
+
+std::vector<Prediction> Predictor::ranked(std::span<const float> outputs, std::size_t top) const {
+  std::vector<Prediction> predictions;
+  if (output_kind_ != OutputKind::Classes) {
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      const float yes = 1.0F / (1.0F + std::exp(-outputs[i]));
+      predictions.push_back(prediction(i, outputs[i], output_kind_ == OutputKind::Flags ? yes : std::nanf("")));
+    }
+    return predictions;
+  }
+  std::vector<float> probabilities(outputs.begin(), outputs.end());
   if (!ends_in_softmax(file_.model)) {
-    kernels::softmax_row(outputs.data(), static_cast<std::int64_t>(outputs.size()), outputs.data());
+    kernels::softmax_row(outputs.data(), static_cast<std::int64_t>(outputs.size()), probabilities.data());
   }
   std::vector<std::size_t> order(outputs.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::ranges::stable_sort(order, std::greater(),
                            [&](std::size_t i) { return std::isnan(outputs[i]) ? -HUGE_VALF : outputs[i]; });
   order.resize(top == 0 ? order.size() : std::min(top, order.size()));
-  std::vector<Prediction> predictions;
   for (const std::size_t i : order) {
-    predictions.push_back({.number = static_cast<std::int64_t>(i),
-                           .name = i < class_names_.size() ? class_names_[i] : std::to_string(i),
-                           .probability = outputs[i]});
+    predictions.push_back(prediction(i, outputs[i], probabilities[i]));
   }
   return predictions;
 }
@@ -101,8 +169,7 @@ std::vector<std::vector<Prediction>> Predictor::predict(const Tensor& examples, 
   const std::span<const float> values = given.data<float>();
   std::vector<std::vector<Prediction>> result;
   for (std::size_t first = 0; first < values.size(); first += width) {
-    const std::span<const float> row = values.subspan(first, width);
-    result.push_back(ranked({row.begin(), row.end()}, top));
+    result.push_back(ranked(values.subspan(first, width), top));
   }
   return result;
 }

@@ -144,7 +144,8 @@ TEST_F(Targets, EmptyAndOddTextsAreOneClearLine) {
   expect_refused({"run", "tiny.toml", "--out", ""}, "detent: run: --out: got an empty text");
   expect_refused({"run", "tiny.toml", "--data="}, "detent: run: --data: got an empty text");
   expect_refused({"convert", "out/qat.h5", "-o", ""}, "detent: convert: --output: got an empty text");
-  expect_refused({"data", "export", "digits", ""}, "data: info [DIR] | fetch mnist | export digits DIR: got an empty");
+  expect_refused({"data", "export", "digits", ""},
+                 "data: show [PATH] | info [PATH] | fetch mnist | export digits DIR: got an empty");
   expect_refused({"run", "a\nb\x1b[31m"}, "unknown recipe 'a\\x0ab\\x1b[31m'");
   expect_refused({"bench", "step", "--model", "mnist-mlp", "--runs", "0"}, "got '0'; write --runs 1");
   expect_refused({"bench", "step", "--model", "out/int8.h5"}, "expected a recipe, got the model file 'out/int8.h5'");

@@ -10,7 +10,7 @@ using namespace detent;
 
 namespace {
 
-data::DataSource read_points(const std::filesystem::path& path, const std::string& name) {
+data::DataSource read_points(const std::filesystem::path& path, const data::ReadOptions& options) {
   std::ifstream file(path);
   std::vector<float> points;
   std::vector<std::int32_t> labels;
@@ -22,7 +22,7 @@ data::DataSource read_points(const std::filesystem::path& path, const std::strin
   const auto count = static_cast<std::int64_t>(labels.size());
   check(file.eof() && count >= 5, path.string(), ": expected at least 5 lines \"x y class\", got ", count,
         " before something else");
-  const data::Dataset all{.name = name,
+  const data::Dataset all{.name = options.name,
                           .examples = Tensor::from(points, {count, 2}),
                           .labels = Tensor::from(labels, {count}),
                           .classes = 1 + *std::max_element(labels.begin(), labels.end())};
@@ -33,7 +33,7 @@ data::DataSource read_points(const std::filesystem::path& path, const std::strin
   source.train.labels = all.labels.rows(0, training);
   source.test.examples = all.examples.rows(training, count);
   source.test.labels = all.labels.rows(training, count);
-  source.describe(name.empty() ? data::name_of_path(path) : name, path);
+  source.describe(options.name.empty() ? data::name_of_path(path) : options.name, path);
   source.validate(path.string());
   return source;
 }

@@ -91,7 +91,7 @@ TEST(ForeignHdf5, WhatIsRefusedIsRefusedWithTheMend) {
       {"real labels", kImages, "(i % 3).astype('f4')", {"/train/labels", "got f32", "labels.astype('int32')"}},
       {"one-hot labels", kImages, "np.eye(3, dtype='u1')[i % 3]", {"got u8 [20, 3]", "labels.argmax(1)"}},
       {"labels in a column", kImages, "(i % 3)[:, None]", {"got s32 [20, 1]", "labels[:, 0]"}},
-      {"texts", kImages, "np.array([b'cat'] * n)", {"'test/labels'", "it holds texts"}},
+      {"texts", kImages, "np.array([b'cat'] * n)", {"all labels are \"cat\"", "at least 2 classes"}},
       {"no class numbers", kImages, "i + 4_000_000", {"got 4000019", "return_inverse=True"}},
       {"labels all below 0", kImages, "i - 100", {"label -100 of example 0 is out of range: expected 0 to 0"}},
       {"a label below 0", kImages, "(i % 3) - 1", {"label -1 of example 0 is out of range"}},
@@ -146,6 +146,53 @@ TEST(ForeignHdf5, FeaturesAreRealNumbersOfAnyRank) {
   const DataSource again = read_hdf5_dataset(folder / "again.h5");
   EXPECT_EQ(again.train.examples.shape(), rows.train.examples.shape());
   EXPECT_EQ(std::as_const(again.train.examples).data<float>()[13], 1.625F);
+}
+
+TEST(ForeignHdf5, LabelsMayBeTextsAndColumnsStandBesideThem) {
+  const TempFolder folder;
+  const auto names = [](const std::string& type) {
+    return "np.array(['dog' if k % 3 == 0 else 'cat' for k in i], dtype=" + type + ")";
+  };
+  const std::string columns =
+      "for part, n in (('train', 20), ('test', 10)):\n  f[part + '/age'] = np.arange(n) * 0.5\n"
+      "  f[part + '/site'] = np.array(['a', 'b'] * (n // 2), dtype=h5py.string_dtype())\n"
+      "  f[part + '/seen'] = np.arange(n) % 2 == 0";
+  if (!run_h5py(parts(folder / "variable.h5", kImages, names("h5py.string_dtype()"), columns) +
+                parts(folder / "fixed.h5", kImages, names("'S5'"), columns) +
+                parts(folder / "numbers.h5", kImages, "i % 2",
+                      "f['class_names'] = np.array(['no', 'yes', 'perhaps'], dtype=h5py.string_dtype())"))) {
+    GTEST_SKIP() << "no h5py";
+  }
+  for (const char* const name : {"variable.h5", "fixed.h5"}) {
+    const DataSource source = read_hdf5_dataset(folder / name, {.slices = {"age", "site", "seen"}});
+    EXPECT_THAT(source.train.class_names, ::testing::ElementsAre("cat", "dog")) << name;
+    EXPECT_EQ(source.test.labels.data<std::int32_t>()[3], 1);
+    EXPECT_EQ(source.test.labels.data<std::int32_t>()[4], 0);
+    ASSERT_EQ(source.train.columns.size(), 3U);
+    EXPECT_EQ(source.train.columns[0].numbers[3], 1.5);
+    EXPECT_EQ(source.train.columns[1].texts[1], "b");
+    EXPECT_EQ(source.train.columns[2].numbers[2], 1.0);
+  }
+  EXPECT_EQ(read_hdf5_dataset(folder / "numbers.h5").test.classes, 3);
+  EXPECT_EQ(read_hdf5_dataset(folder / "numbers.h5").test.class_name(2), "perhaps");
+  EXPECT_THAT(error_of([&] { read_hdf5_dataset(folder / "fixed.h5", {.slices = {"height"}}); }),
+              HasSubstr("slices: expected a data set /train/height"));
+}
+
+TEST(ForeignHdf5, ValuesAreTakenAndOneFileOfExamplesIsSplit) {
+  const TempFolder folder;
+  if (!run_h5py(on_file(folder / "rows.h5",
+                        "f['features'] = np.arange(80).reshape(20, 4).astype('f4')\nf['labels'] = np.arange(20) % 2\n"
+                        "f['price'] = np.arange(20) * 0.5\nf['both'] = np.arange(40).reshape(20, 2)"))) {
+    GTEST_SKIP() << "no h5py";
+  }
+  const DataSource classes = read_hdf5_dataset(folder / "rows.h5");
+  EXPECT_EQ(classes.train.size(), 16);
+  EXPECT_EQ(classes.test.size(), 4);
+  const DataSource price = read_hdf5_dataset(folder / "rows.h5", {.label = {"price"}, .task = TargetKind::kValues});
+  EXPECT_EQ(price.train.classes, 1);
+  EXPECT_EQ(price.train.labels.data<float>()[0], price.train.examples.data<float>()[0] / 8);
+  EXPECT_EQ(read_hdf5_dataset(folder / "rows.h5", {.label = {"both"}, .task = TargetKind::kValues}).test.classes, 2);
 }
 
 TEST(ForeignHdf5, ALayoutThatIsToldIsBelieved) {

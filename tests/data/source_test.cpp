@@ -52,8 +52,9 @@ TEST_F(OpenData, OnlyTheDefaultNameIsReplacedByDigits) {
   EXPECT_THAT(error_of([&] { open_data({.name = "fashion"}); }),
               AllOf(HasSubstr("no data set \"fashion\""), HasSubstr("$DETENT_DATA is not set"),
                     HasSubstr("nothing in " + (folder / "detent/fashion").string()), HasSubstr("--data")));
-  EXPECT_THAT(error_of([&] { open_data({.or_digits = false}); }),
-              AllOf(HasSubstr("no data set \"mnist\""), HasSubstr("detent data fetch mnist")));
+  EXPECT_THAT(error_of([&] { open_data({.name = "mnist"}); }),
+              AllOf(HasSubstr("no data set \"mnist\""), HasSubstr("detent data fetch mnist")))
+      << "who names it means it";
   EXPECT_THAT(error_of([&] { open_data({.name = std::string("mnist\0", 6)}); }), HasSubstr("zero byte"));
 
   // Where DETENT_DATA names a place, that is a wish too.
@@ -81,7 +82,8 @@ TEST_F(OpenData, FindsTheNamedOneInTheVariableAndTheCache) {
   }
   const ScopedVariable variable("DETENT_DATA", (folder / "place/fashion").c_str());
   EXPECT_EQ(found("fashion"), "fashion 10");
-  EXPECT_EQ(found("mnist"), "fashion 10") << "who names no data set takes what DETENT_DATA holds";
+  EXPECT_EQ(open_data({}).name, "fashion") << "who names no data set takes what DETENT_DATA holds";
+  EXPECT_THAT(error_of([&] { found("mnist"); }), HasSubstr("fashion, is \"fashion\""));
   EXPECT_EQ(found("kept"), "kept 40");
   EXPECT_THAT(error_of([&] { found("letters"); }), HasSubstr("fashion, is \"fashion\""));
 }
@@ -143,7 +145,8 @@ TEST_F(OpenData, TakesTheFirstOfFolderVariableAndCache) {
 
 TEST_F(OpenData, NeverPassesOverWhatWasNamed) {
   EXPECT_THAT(error_of([&] { open_data({.folder = folder / "nowhere"}); }), HasSubstr("no such data folder"));
-  EXPECT_THAT(error_of([&] { open_data({.folder = folder.path()}); }), HasSubstr("has no train-images"));
+  EXPECT_THAT(error_of([&] { open_data({.folder = folder.path()}); }),
+              AllOf(HasSubstr("holds no data that are known"), HasSubstr("train-images")));
   EXPECT_THAT(error_of([&] { open_data({.name = "digits", .folder = folder / "nowhere"}); }), HasSubstr("nowhere"));
   EXPECT_THAT(error_of([&] { open_data({.name = "./nowhere.h5"}); }), HasSubstr("./nowhere.h5"));
   write_text(folder / "train-labels-idx1-ubyte", "");
@@ -225,9 +228,9 @@ TEST_F(OpenData, AFormatOfOnesOwnIsReadLikeTheOthers) {
   readers.insert(readers.begin(), {.format = "own",
                                    .recognizes = [](const auto& path) { return path.extension() == ".own"; },
                                    .read =
-                                       [](const auto& path, const std::string& name) {
+                                       [](const auto& path, const ReadOptions& options) {
                                          DataSource source = few_digits();
-                                         source.describe(name.empty() ? "own data" : name, path);
+                                         source.describe(options.name.empty() ? "own data" : options.name, path);
                                          return source;
                                        }});
   EXPECT_THROW(open_data({.folder = folder / "few.own"}), Error) << "the standard formats do not know it";

@@ -44,12 +44,12 @@ TEST(Confidence, OfOneClassOrOfWhatIsNotFinite) {
 }
 
 // By hand: bin 10 of (0.6, 0.667] holds 0.65 right and 0.61 wrong: |1.26 - 1| = 0.26; bin 15 holds 0.95 right and 1.0
-// wrong: |1.95 - 1| = 0.95; bin 1 holds 0 wrong: 0. Together 1.21 of 5.
+// wrong: |1.95 - 1| = 0.95; bin 1 holds 0 wrong: 0; bin 5 holds 0.3 right: |0.3 - 1| = 0.7. Together 1.91 of 6.
 TEST(CalibrationError, IsTheGapOfEveryBin) {
-  const std::vector<float> confidences{0.65F, 0.61F, 0.95F, 1.0F, 0.0F};
-  const std::vector<std::int32_t> predictions{1, 2, 3, 4, 5};
-  const std::vector<std::int32_t> labels{1, 0, 3, 0, 0};
-  EXPECT_NEAR(calibration_error(confidences, predictions, labels), 1.21 / 5.0, 1e-6);
+  const std::vector<float> confidences{0.65F, 0.61F, 0.95F, 1.0F, 0.0F, 0.3F};
+  const std::vector<std::int32_t> predictions{1, 2, 3, 4, 5, 6};
+  const std::vector<std::int32_t> labels{1, 0, 3, 0, 0, 6};
+  EXPECT_NEAR(calibration_error(confidences, predictions, labels), 1.91 / 6.0, 1e-6);
 }
 
 TEST(CalibrationError, IsZeroWhereConfidenceIsTheShareThatIsRight) {

@@ -63,12 +63,51 @@ TEST(Predictor, GivesAnExampleTheSameWhateverIsBesideIt) {
   }
 }
 
+TEST(Predictor, KnowsNamesAndColumnsFromTheFile) {
+  Predictor predictor(small(false, {{"normalization_mean", 7.0},
+                                    {"normalization_columns", R"({"means": [1, 10], "stds": [1, 2]})"},
+                                    {"class_names", R"(["cat", "dog"])"}}));
+  const Tensor rows = Tensor::from<float>({2.0F, 14.0F, 4.0F, 10.0F}, {2, 2});
+  const Tensor outputs = predictor.outputs(rows);
+  EXPECT_THAT(outputs.data<float>(), testing::ElementsAre(1.0F, 2.0F, 3.0F, 0.0F));
+  const auto predictions = predictor.predict(rows, 1);
+  EXPECT_EQ(predictions[0][0].name, "dog");
+  EXPECT_EQ(predictions[0][0].value, 2.0F);
+  EXPECT_EQ(predictions[1][0].name, "cat");
+}
+
+TEST(Predictor, GivesValuesAndFlagsInTheirOrder) {
+  const Tensor row = Tensor::from<float>({0.0F, 100.0F}, {1, 2});
+  Predictor values(small(false, {{"targets", std::string("values")}, {"class_names", R"(["width", "height"])"}}));
+  const auto numbers = values.predict(row, 1)[0];
+  ASSERT_EQ(numbers.size(), 2U);
+  EXPECT_EQ(numbers[0].name, "width");
+  EXPECT_EQ(numbers[1].value, 100.0F);
+  EXPECT_TRUE(std::isnan(numbers[1].probability));
+  Predictor flags(small(false, {{"targets", std::string("flags")}}));
+  const auto answers = flags.predict(row)[0];
+  EXPECT_FLOAT_EQ(answers[0].probability, 0.5F);
+  EXPECT_FLOAT_EQ(answers[1].probability, 1.0F);
+}
+
 TEST(Predictor, RefusesWhatDoesNotFit) {
   Predictor predictor(small(false));
   EXPECT_THAT(error_of([&] { predictor.outputs(Tensor::zeros({1, 3}, DType::F32)); }), HasSubstr("expected examples"));
   EXPECT_THAT(error_of([&] { predictor.outputs(Tensor::zeros({1, 2}, DType::S32)); }), HasSubstr("u8 or f32"));
   EXPECT_THAT(error_of([&] { predictor.outputs(Tensor()); }), HasSubstr("expected examples"));
-  EXPECT_THAT(error_of([] { Predictor(small(false, {{"normalization_std", 0.0}})); }), HasSubstr("a std above 0"));
+  EXPECT_THAT(error_of([] { Predictor(small(false, {{"normalization_std", 0.0}})); }), HasSubstr("stds above 0"));
+  EXPECT_THAT(error_of([] {
+                Predictor(small(false, {{"normalization_columns", R"({"means": [1], "stds": [1]})"}}));
+              }),
+              HasSubstr("expected 2 means and stds, got 1 and 1"));
+  EXPECT_THAT(error_of([] {
+                Predictor(small(false, {{"class_names", std::string("[1, 2]")}}));
+              }),
+              HasSubstr("attribute 'class_names' is damaged"));
+  EXPECT_THAT(error_of([] {
+                Predictor(small(false, {{"targets", std::string("colours")}}));
+              }),
+              HasSubstr("got 'colours'"));
 }
 
 }  // namespace

@@ -1,0 +1,143 @@
+#include "detent/data/formats/table/column_roles.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string_view>
+
+#include "detent/core/error.h"
+
+namespace detent::data {
+namespace {
+
+constexpr std::array<std::string_view, 4> kLabelNames{"label", "class", "target", "y"};
+constexpr std::size_t kListed = 12;
+
+std::string list_of(const Table& table) {
+  const std::vector<ColumnFacts>& columns = table.columns();
+  std::string text;
+  for (std::size_t c = 0; c < std::min(columns.size(), kListed); ++c) {
+    text += (c == 0 ? "" : ", ") + columns[c].name;
+  }
+  return columns.size() > kListed ? text + " and " + std::to_string(columns.size() - kListed) + " more" : text;
+}
+
+bool is_label_name(std::string_view name) {
+  return std::ranges::any_of(kLabelNames, [&](std::string_view known) {
+    return std::ranges::equal(name, known, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
+  });
+}
+
+std::vector<std::size_t> labels_of(const Table& table, const ReadOptions& options) {
+  std::vector<std::size_t> labels;
+  for (const std::string& wanted : options.label) {
+    labels.push_back(column_of(table, wanted, "label"));
+  }
+  if (labels.empty()) {
+    for (std::size_t c = 0; c < table.columns().size(); ++c) {
+      if (is_label_name(table.columns()[c].name)) {
+        labels.push_back(c);
+      }
+    }
+    check(labels.size() == 1, table.file(), ": which column is the label? ",
+          labels.empty() ? "none is called label, class, target or y" : "more than one is called so",
+          "; write label = \"NAME\", or its number from 0 (-1: the last), under [data]; columns are: ", list_of(table));
+  }
+  return labels;
+}
+
+std::vector<std::size_t> columns_of(const Table& table, const std::vector<std::string>& wanted,
+                                    const std::string& key) {
+  std::vector<std::size_t> columns;
+  std::ranges::transform(wanted, std::back_inserter(columns),
+                         [&](const std::string& name) { return column_of(table, name, key); });
+  return columns;
+}
+
+TargetKind task_of(const Table& table, const std::vector<std::size_t>& labels, const ReadOptions& options) {
+  const auto are_flags = [&] {
+    return std::ranges::all_of(labels, [&](std::size_t c) {
+      const ColumnFacts& facts = table.columns()[c];
+      return facts.is_number() && facts.is_whole && facts.min >= 0.0 && facts.max <= 1.0;
+    });
+  };
+  const TargetKind task = options.task.value_or(labels.size() == 1 ? TargetKind::kClasses
+                                                : are_flags()      ? TargetKind::kFlags
+                                                                   : TargetKind::kValues);
+  check(task != TargetKind::kClasses || labels.size() == 1, table.file(),
+        ": label: expected one column for task = ", "\"classes\", got ", labels.size(),
+        "; write task = \"values\" or \"flags\" under [data]");
+  const ColumnFacts& first = table.columns()[labels[0]];
+  check(task != TargetKind::kClasses || !first.is_number() || first.is_whole, table.file(), ": label \"", first.name,
+        "\" holds real numbers from ", first.min, " to ", first.max,
+        ", which are no classes; write task = \"values\" under [data]");
+  return task;
+}
+
+bool is_mostly_texts(const ColumnFacts& facts) { return facts.texts > 0 && facts.texts >= facts.numbers; }
+
+}  // namespace
+
+void check_feature(const Table& table, std::size_t c) {
+  const ColumnFacts& facts = table.columns()[c];
+  if (facts.texts > 0) {
+    fail(table.place(facts.first_text, c), ": expected a number, as in ", facts.numbers, " other rows, got \"",
+         facts.example, "\"; mend it, or name the column in slices or ignore under [data]");
+  }
+  if (facts.missing > 0) {
+    fail(table.place(facts.first_missing, c), ": has no value, as in ", facts.missing, " of ", table.rows(),
+         " rows; fill them, or name the column in slices or ignore under [data]");
+  }
+}
+
+std::size_t column_of(const Table& table, const std::string& wanted, const std::string& key) {
+  const auto& columns = table.columns();
+  if (const auto named = std::ranges::find(columns, wanted, &ColumnFacts::name); named != columns.end()) {
+    return static_cast<std::size_t>(named - columns.begin());
+  }
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), number);
+  const bool is_number = error == std::errc() && end == wanted.data() + wanted.size() && !wanted.empty();
+  const std::int64_t count = std::ssize(columns);
+  check(is_number && number >= -count && number < count, table.file(), ": ", key, ": has no column \"", wanted,
+        "\"; columns are: ", list_of(table));
+  return static_cast<std::size_t>(number < 0 ? number + count : number);
+}
+
+ColumnRoles roles_of(const Table& train, const Table* test, const ReadOptions& options) {
+  check(test == nullptr ||
+            std::ranges::equal(train.columns(), test->columns(), {}, &ColumnFacts::name, &ColumnFacts::name),
+        test == nullptr ? std::string() : test->file(), ": has other columns than ", train.file(), ": ",
+        test == nullptr ? std::string() : list_of(*test), " instead of ", list_of(train));
+  ColumnRoles roles;
+  roles.labels = labels_of(train, options);
+  roles.task = task_of(train, roles.labels, options);
+  const std::vector<std::size_t> slices = columns_of(train, options.slices, "slices");
+  const std::vector<std::size_t> ignored = columns_of(train, options.ignore, "ignore");
+  for (std::size_t c = 0; c < train.columns().size(); ++c) {
+    const bool is_slice = std::ranges::count(slices, c) > 0;
+    const bool is_label = std::ranges::count(roles.labels, c) > 0;
+    check(!is_label || (!is_slice && std::ranges::count(ignored, c) == 0), train.file(), ": column \"",
+          train.columns()[c].name, "\" is the label, and in slices or ignore too; remove one");
+    if (is_label || std::ranges::count(ignored, c) > 0) {
+      continue;
+    }
+    const ColumnFacts& facts = train.columns()[c];
+    if (is_slice || is_mostly_texts(facts)) {
+      roles.slices.push_back(c);
+      roles.is_number_slice.push_back(facts.is_number() && (test == nullptr || test->columns()[c].texts == 0));
+      roles.note += is_slice ? "" : (roles.note.empty() ? ", texts beside the features: " : ", ") + facts.name;
+      continue;
+    }
+    check_feature(train, c);
+    if (test != nullptr) {
+      check_feature(*test, c);
+    }
+    roles.features.push_back(c);
+  }
+  check(!roles.features.empty(), train.file(),
+        ": has no column of numbers beside the label; columns are: ", list_of(train));
+  return roles;
+}
+
+}  // namespace detent::data

@@ -1,0 +1,95 @@
+#include "detent/data/formats/unlabelled.h"
+
+#include <algorithm>
+#include <system_error>
+
+#include "detent/core/error.h"
+#include "detent/core/utf8.h"
+#include "detent/data/formats/finish.h"
+#include "detent/data/formats/images/image_file.h"
+#include "detent/data/formats/images/image_folder.h"
+#include "detent/data/formats/numpy/arrays.h"
+#include "detent/data/formats/table/column_roles.h"
+#include "detent/data/formats/table/table_dataset.h"
+
+namespace detent::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool has_column(const Table& table, const std::string& name) {
+  return std::ranges::find(table.columns(), name, &ColumnFacts::name) != table.columns().end();
+}
+
+std::vector<std::size_t> feature_columns(const Table& table, const ReadOptions& options,
+                                         const std::vector<std::string>& names) {
+  std::vector<std::size_t> columns;
+  if (!names.empty() && !table.has_header() && table.columns().size() == names.size()) {
+    for (std::size_t c = 0; c < names.size(); ++c) {
+      columns.push_back(c);
+    }
+    return columns;
+  }
+  for (const std::string& name : names) {
+    check(has_column(table, name), table.file(), ": has no column \"", name, "\", which the model was trained on");
+    columns.push_back(column_of(table, name, "feature"));
+  }
+  for (std::size_t c = 0; names.empty() && c < table.columns().size(); ++c) {
+    const auto is_named = [&](const std::vector<std::string>& named) {
+      return std::ranges::count(named, table.columns()[c].name) > 0;
+    };
+    if (!is_named(options.label) && !is_named(options.slices) && !is_named(options.ignore)) {
+      columns.push_back(c);
+    }
+  }
+  return columns;
+}
+
+Unlabelled read_rows(const fs::path& path, const ReadOptions& options, const std::vector<std::string>& names) {
+  const Table table = Table::read(path, options.header);
+  const std::vector<std::size_t> columns = feature_columns(table, options, names);
+  for (const std::size_t c : columns) {
+    check_feature(table, c);
+  }
+  Unlabelled rows;
+  std::vector<float> features;
+  table.for_each_row([&](std::int64_t, std::int64_t line, std::span<const std::string_view> fields) {
+    rows.sources.push_back("line " + std::to_string(line));
+    for (const std::size_t c : columns) {
+      features.push_back(static_cast<float>(number_of(fields[c]).value_or(0.0)));
+    }
+  });
+  rows.examples = Tensor::from(features, {table.rows(), std::ssize(columns)});
+  return rows;
+}
+
+Unlabelled read_pictures(const fs::path& path, const ReadOptions& options) {
+  const std::vector<fs::path> files = image_files(path);
+  Unlabelled pictures{.examples = read_images(files, options), .sources = {}};
+  for (const fs::path& file : files) {
+    pictures.sources.push_back(valid_utf8(file.string()));
+  }
+  return pictures;
+}
+
+}  // namespace
+
+Unlabelled read_unlabelled(const fs::path& path, const ReadOptions& options,
+                           const std::vector<std::string>& feature_names) {
+  std::error_code error;
+  check(fs::exists(path, error), path.string(), ": no such file or folder");
+  const bool is_folder = fs::is_directory(path, error);
+  if (is_folder ? is_image_folder(path) : is_image_name(path)) {
+    return read_pictures(path, options);
+  }
+  check(!is_folder && (is_arrays(path) || is_table(path)), path.string(),
+        ": expected a picture .png or .jpg, a folder of them, a table .csv or .tsv, or an array .npz or .npy");
+  Unlabelled read = is_arrays(path) ? Unlabelled{read_array(path), {}} : read_rows(path, options, feature_names);
+  read.examples = images_as_asked(read.examples, options, path.string());
+  for (std::int64_t i = std::ssize(read.sources); i < read.examples.shape()[0]; ++i) {
+    read.sources.push_back("example " + std::to_string(i));
+  }
+  return read;
+}
+
+}  // namespace detent::data
