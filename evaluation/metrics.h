@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "detent/evaluation/evaluate.h"
+#include "detent/evaluation/portrait/portrait.h"
 #include "detent/evaluation/verify.h"
 #include "detent/optim/grad_scaler.h"
 #include "detent/quant/methods/method.h"
@@ -65,6 +66,7 @@ struct Metrics {
   /// What was compared because [check] names it: "fp32_accuracy >= 0.97". That no code differs is checked always.
   std::vector<std::string> checked = {};
   std::vector<std::string> failures = {};  ///< one line for each check that failed
+  std::optional<Portrait> portrait = {};   ///< of the model that ships
 };
 
 }  // namespace detent::evaluation

@@ -42,6 +42,7 @@ struct RunOptions {
 ///   int8.h5        the converted model; it is read back from the disk before it is verified and evaluated
 ///   static-*.h5    the int8 models of compare_static, and static-not-improved.h5 with improvements
 ///   metrics.json   report/metrics_json.h
+///   report.html    the same for people: report/html/page.h
 ///   checkpoint.h5  checkpoint.h: after each epoch; removed when the run is done
 ///
 /// While it runs, the folder is its own (output_folder.h). When fp32.h5 is there, models of earlier runs that this run
