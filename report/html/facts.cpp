@@ -1,6 +1,11 @@
 #include "detent/report/html/facts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
+
+#include "detent/report/html/text.h"
 
 namespace detent::report::html {
 namespace {
@@ -49,6 +54,17 @@ std::string model_name(const std::string& name) {
   return stem == "fp32" ? "float" : stem == "qat" || stem == "prepared" ? "fake-quantized" : stem;
 }
 
+std::string Facts::score_text(double accuracy) const {
+  return !is_r2 ? percent(accuracy) : fmt::format("{}{:.4f}", accuracy < 0.0 ? "\u2212" : "", std::abs(accuracy));
+}
+
+std::string Facts::difference_text(double difference) const {
+  if (!is_r2) {
+    return points(100.0 * difference);
+  }
+  return fmt::format("{}{:.4f}", difference < 0.0 ? "\u2212" : "+", std::abs(difference));
+}
+
 std::string headline(Verdict verdict) {
   switch (verdict) {
     case Verdict::Safe:
@@ -65,6 +81,7 @@ std::string headline(Verdict verdict) {
 
 Facts facts_of(const Json& metrics) {
   Facts facts;
+  facts.is_r2 = text(metrics, "measure") == "R2";
   facts.recipe = text(metrics, "recipe").value_or("run");
   facts.dataset = text(metrics, "dataset").value_or("");
   facts.checked = texts(metrics, "check.checked");

@@ -25,6 +25,7 @@ struct Facts {
   double checks = 0.0;  ///< how many thresholds were set
   std::string recipe = {}, dataset = {};
 
+  bool is_r2 = false;     ///< what is called accuracy below is R2 of real numbers, not a share of examples
   bool has_float = true;  ///< whether the float model was trained, so that one may compare with it
   std::optional<double> accuracy_float, accuracy_int8;     ///< shares of the test examples
   std::optional<std::pair<double, double>> interval;       ///< of their difference, in points
@@ -34,10 +35,14 @@ struct Facts {
   std::optional<double> examples, codes, codes_different;  ///< of the verification
   const Json* pair = nullptr;                              ///< evidence.pairs: float against int8
 
-  std::optional<double> points() const {  ///< int8 accuracy minus float accuracy
-    return has_float && accuracy_float && accuracy_int8 ? std::optional(100.0 * (*accuracy_int8 - *accuracy_float))
+  /// int8 accuracy minus float accuracy
+  std::optional<double> difference() const {
+    return has_float && accuracy_float && accuracy_int8 ? std::optional(*accuracy_int8 - *accuracy_float)
                                                         : std::nullopt;
   }
+  std::string measure() const { return is_r2 ? "R\u00b2" : "accuracy"; }
+  std::string score_text(double accuracy) const;         ///< "99.23 %", "0.9876"
+  std::string difference_text(double difference) const;  ///< in points, "-0.12", or of R2, "-0.0012"
   std::optional<double> smaller() const { return ratio(bytes_float, bytes_int8); }
   std::optional<double> faster() const { return ratio(latency_float, latency_int8); }
 

@@ -87,10 +87,10 @@ table { border-collapse: collapse; width: 100%; font-size: 14.5px; }
 caption { text-align: left; padding: 12px 16px 4px; font-weight: 600; font-size: 15px; }
 th, td { padding: 9px 16px; text-align: right; vertical-align: middle; border-top: 1px solid var(--line); white-space: nowrap; }
 thead th { border-top: 0; color: var(--soft); font-weight: 600; font-size: 13px; vertical-align: bottom; }
-caption + thead th { border-top: 0; }
+caption span { display: inline-block; position: sticky; left: 16px; max-width: min(100%, calc(100vw - 62px)); }
 th:first-child, td.text, th.text { text-align: left; }
 tbody th { font-weight: 600; }
-td.text, tbody th { white-space: normal; min-width: 9ch; max-width: 34ch; overflow-wrap: anywhere; }
+td.text, tbody th { white-space: normal; min-width: 13ch; max-width: 34ch; overflow-wrap: break-word; }
 tr.main { background: var(--accent-wash); }
 td small { color: var(--soft); }
 td.wide { min-width: 110px; }

@@ -107,6 +107,18 @@ TEST(Verdict, ComparesWithNoFloatModelThatWasNotTrained) {
                           Not(HasSubstr("Signal to noise")), HasSubstr("conv1: weights")));
 }
 
+TEST(Verdict, OfRealNumbersSpeaksOfR2) {
+  Json metrics = test::full_metrics();
+  metrics["measure"] = "R2";
+  metrics["fp32"]["test_accuracy"] = 0.9876;
+  metrics["int8"]["test_accuracy"] = -0.5;
+  metrics["evidence"] = nullptr;
+  const std::string html = page_of(metrics);
+  EXPECT_THAT(html, AllOf(HasSubstr("<p class=\"big\">\u22120.5000</p>"),
+                          HasSubstr("\u22121.4876 R\u00b2 against float, 0.9876"), HasSubstr("<td>0.9876</td>"),
+                          Not(HasSubstr("98.76")), HasSubstr("<h3>R\u00b2</h3>")));
+}
+
 TEST(Sections, ShowThemselvesWhereTheirMembersAre) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> needs{
       {"changes", {"evidence"}}, {"confusion", {"evidence"}}, {"speed", {"evidence"}},

@@ -16,6 +16,10 @@ std::string shown(const std::optional<double>& value, Text text) {
   return value ? text(*value) : std::string();
 }
 
+std::string score(const Facts& facts, const std::optional<double>& accuracy) {
+  return accuracy ? facts.score_text(*accuracy) : std::string();
+}
+
 std::string shown_time(const std::optional<double>& seconds) {
   return seconds && *seconds > 0.0 ? duration(*seconds) : std::string();
 }
@@ -44,11 +48,15 @@ const std::vector<Row>& rows() {
       {"Weights",
        [](const Facts&, const Json& metrics) { return escaped(text(metrics, "int8.weights").value_or("")); }},
       {"Method", [](const Facts&, const Json& metrics) { return escaped(text(metrics, "int8.method").value_or("")); }},
-      {"Float accuracy", [](const Facts& facts, const Json&) { return shown(facts.accuracy_float, percent); }},
-      {"QAT accuracy",
-       [](const Facts&, const Json& metrics) { return shown(number(metrics, "qat.test_accuracy"), percent); }},
-      {"int8 accuracy", [](const Facts& facts, const Json&) { return shown(facts.accuracy_int8, percent); }},
-      {"Change, points", [](const Facts& facts, const Json&) { return shown(facts.points(), points); }},
+      {"Float", [](const Facts& facts, const Json&) { return score(facts, facts.accuracy_float); }},
+      {"Fake-quantized",
+       [](const Facts& facts, const Json& metrics) { return score(facts, number(metrics, "qat.test_accuracy")); }},
+      {"int8", [](const Facts& facts, const Json&) { return score(facts, facts.accuracy_int8); }},
+      {"Change (points, or R\u00b2)",
+       [](const Facts& facts, const Json&) {
+         const auto change = facts.difference();
+         return change ? facts.difference_text(*change) : std::string();
+       }},
       {"Predictions that flipped", [](const Facts& facts, const Json&) { return shown(facts.flips, count_text); }},
       {"Float file", [](const Facts& facts, const Json&) { return shown(facts.bytes_float, bytes_text); }},
       {"int8 file", [](const Facts& facts, const Json&) { return shown(facts.bytes_int8, bytes_text); }},

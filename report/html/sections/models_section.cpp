@@ -39,11 +39,13 @@ std::string how(const Json& model) {
 }  // namespace
 
 std::string models_section(const Json& metrics) {
-  const bool has_float = facts_of(metrics).has_float;
+  const Facts facts = facts_of(metrics);
+  const bool has_float = facts.has_float;
   const auto float_accuracy = has_float ? number(metrics, "fp32.test_accuracy") : std::nullopt;
   const double float_bytes = number(metrics, "fp32.model_bytes").value_or(0.0);
   Table table("Every model of this run, on the test set",
-              {"Model", "|How", "Accuracy", "Points", "File (of float)", "Codes that differ", "Time"});
+              {"Model", "|How", facts.is_r2 ? facts.measure() : "Accuracy", facts.is_r2 ? "Change" : "Points",
+               "File (of float)", "Codes that differ", "Time"});
   const auto add = [&](const std::string& name, const std::string& about, const Json& model, const Json& verify,
                        const char* seconds, bool is_main) {
     const auto accuracy = number(model, "test_accuracy");
@@ -52,8 +54,8 @@ std::string models_section(const Json& metrics) {
     }
     const bool is_float = &model == &member(metrics, "fp32");
     const auto time = number(model, seconds);
-    table.add({escaped(name), about, percent(*accuracy),
-               is_float || !float_accuracy ? "" : points(100.0 * (*accuracy - *float_accuracy)),
+    table.add({escaped(name), about, facts.score_text(*accuracy),
+               is_float || !float_accuracy ? "" : facts.difference_text(*accuracy - *float_accuracy),
                size_cell(model, float_bytes), codes_cell(verify), time && *time > 0.0 ? duration(*time) : ""},
               is_main);
   };

@@ -43,7 +43,7 @@ void Table::add(const std::vector<std::string>& cells, bool is_main) {
 
 std::string Table::html() const {
   return fmt::format(
-      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table>\n<caption>{0}"
+      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table>\n<caption><span>{0}</span>"
       "</caption>\n<thead><tr>{1}</tr></thead>\n<tbody>\n{2}</tbody></table></div>\n",
       escaped(caption_), head_, rows_);
 }

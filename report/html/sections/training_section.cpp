@@ -68,10 +68,13 @@ std::string chart(const std::vector<Run>& runs, const std::string& title, const 
 }  // namespace
 
 std::string training_section(const std::vector<Run>& runs) {
+  const bool is_r2 = !runs.empty() && facts_of(runs.front().metrics).is_r2;
   const std::string charts = chart(runs, "Loss", "Mean over the examples of an epoch; logarithmic.", "loss",
                                    "validation_loss", "loss", short_number, true) +
-                             chart(runs, "Accuracy", "Share of the examples of an epoch that were right.", "accuracy",
-                                   "validation_accuracy", "%", share_text, false);
+                             (is_r2 ? chart(runs, "R\u00b2", "Of the examples of an epoch.", "accuracy",
+                                            "validation_accuracy", "R\u00b2", short_number, false)
+                                    : chart(runs, "Accuracy", "Share of the examples of an epoch that were right.",
+                                            "accuracy", "validation_accuracy", "%", share_text, false));
   return section("training", "Training", "",
                  charts.empty() ? "" : "<div class=\"cards wide\">\n" + charts + "</div>\n");
 }

@@ -78,18 +78,22 @@ std::string pair_bars(double before, double after, NumberText text) {
 
 std::string accuracy_tile(const Facts& facts) {
   if (!facts.accuracy_int8) {
-    return facts.accuracy_float ? tile("How accurate?", percent(*facts.accuracy_float), "float, on the test set") : "";
+    return facts.accuracy_float ? tile("How accurate?", facts.score_text(*facts.accuracy_float),
+                                       facts.measure() + " of float, on the test set")
+                                : "";
   }
-  std::string small = facts.has_float ? "int8, on the test set" : "int8, on the test set; no float model was trained";
+  std::string small =
+      facts.measure() + " of int8, on the test set" + (facts.has_float ? "" : "; no float model was trained");
   std::string more;
-  if (const auto change = facts.points()) {
-    small = fmt::format("{} points against float, {}", points(*change), percent(*facts.accuracy_float));
+  if (const auto change = facts.difference()) {
+    small = fmt::format("{} {} against float, {}", facts.difference_text(*change), facts.is_r2 ? "R\u00b2" : "points",
+                        facts.score_text(*facts.accuracy_float));
     if (facts.interval) {
       more = fmt::format("<p>95\u00a0% interval {} to {}</p>", points(facts.interval->first),
                          points(facts.interval->second));
     }
   }
-  return tile("Is it as accurate?", percent(*facts.accuracy_int8), small, more);
+  return tile("Is it as accurate?", facts.score_text(*facts.accuracy_int8), small, more);
 }
 
 std::string size_tile(const Facts& facts) {
@@ -120,14 +124,16 @@ std::string change_tile(const Facts& facts) {
     return "";
   }
   if (!facts.flips) {
-    const auto change = facts.points();
+    const auto change = facts.difference();
     if (!change && facts.codes_different) {
       const bool is_same = *facts.codes_different == 0.0;
       return tile(
           "What changed?", is_same ? "nothing" : count_text(*facts.codes_different),
           is_same ? "in every layer the very codes that were trained" : "codes differ between training and what ships");
     }
-    return change ? tile("What changed?", points(*change), "points of accuracy, float to int8") : "";
+    return change ? tile("What changed?", facts.difference_text(*change),
+                         (facts.is_r2 ? "" : "points of ") + facts.measure() + ", float to int8")
+                  : "";
   }
   const std::string of = facts.examples ? "of " + plural(*facts.examples, "prediction") : "predictions";
   std::string more;
