@@ -1,12 +1,9 @@
 #include "detent/evaluation/compare.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <map>
 
 #include "detent/core/threads/parallel.h"
-#include "detent/kernels/codes/quantize.h"
+#include "detent/evaluation/portrait/layer_sums.h"
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/lower.h"
 #include "detent/runtime/plan.h"
@@ -100,68 +97,6 @@ std::unique_ptr<Tapped> tap(const quant::OpenedModel& model) {
   return std::make_unique<TappedGraph>(*model.graph());
 }
 
-std::vector<float> reals_of(const Tensor& values) {
-  std::vector<float> reals(static_cast<std::size_t>(values.elements()));
-  if (values.qparams()) {
-    kernels::dequantize(values.data<std::uint8_t>(), values.qparams()->tensor(), reals.data());
-  } else {
-    const Tensor f32 = values.as(DType::F32, nullptr);
-    std::ranges::copy(f32.data<float>(), reals.begin());
-  }
-  return reals;
-}
-
-std::int64_t count_saturated(const Tensor& values) {
-  if (!values.qparams()) {
-    return 0;
-  }
-  const CodeRange codes = values.qparams()->codes;
-  const std::int32_t zero = values.qparams()->tensor().zero_point;
-  return std::ranges::count_if(values.data<std::uint8_t>(), [&](std::uint8_t code) {
-    return (code == codes.qmin || code == codes.qmax) && code != zero;
-  });
-}
-
-/// The sums of a layer.
-struct Sums {
-  double absolute = 0.0, squared_error = 0.0, squared_a = 0.0, squared_b = 0.0, product = 0.0;
-  std::int64_t saturated = 0, codes_b = 0;
-
-  void add(const Tensor& a, const Tensor& b, LayerDifference& layer) {
-    const std::vector<float> reals_a = reals_of(a);
-    const std::vector<float> reals_b = reals_of(b);
-    for (std::size_t i = 0; i < reals_a.size(); ++i) {
-      const double x = double{reals_a[i]};
-      const double y = double{reals_b[i]};
-      const double difference = std::abs(x - y);
-      absolute += difference;
-      layer.largest = std::max(layer.largest, difference);
-      squared_error += difference * difference;
-      squared_a += x * x;
-      squared_b += y * y;
-      product += x * y;
-    }
-    layer.range_a.include(kernels::min_max(reals_a));
-    layer.range_b.include(kernels::min_max(reals_b));
-    layer.values += a.elements();
-    layer.type_a = std::string(name_of(a.dtype()));
-    layer.type_b = std::string(name_of(b.dtype()));
-    saturated += count_saturated(b);
-    codes_b += b.qparams() ? b.elements() : 0;
-  }
-
-  void close(LayerDifference& layer) const {
-    layer.mean = absolute / static_cast<double>(layer.values);
-    layer.cosine = squared_a == 0.0 && squared_b == 0.0 ? 1.0
-                   : squared_a == 0.0 || squared_b == 0.0
-                       ? 0.0
-                       : std::clamp(product / std::sqrt(squared_a) / std::sqrt(squared_b), -1.0, 1.0);
-    layer.snr =
-        squared_error == 0.0 ? std::numeric_limits<double>::infinity() : 10.0 * std::log10(squared_a / squared_error);
-    layer.saturated = codes_b == 0 ? 0.0 : static_cast<double>(saturated) / static_cast<double>(codes_b);
-  }
-};
-
 /// Where a layer of the first model stands in both.
 struct Pair {
   std::size_t a, b;
@@ -208,7 +143,7 @@ Comparison compare(const quant::OpenedModel& a, const quant::OpenedModel& b, con
   Comparison comparison;
   const std::vector<Pair> pairs = pairs_of(*first, *second, comparison);
   check(!pairs.empty(), "compare: the models have no layer of one name and shape in common");
-  std::vector<Sums> sums(pairs.size());
+  std::vector<LayerSums> sums(pairs.size());
   for_each_batch(dataset, normalization, "compare", reporter, [&](const data::Batch& batch) {
     const std::vector<Tensor> values_a = first->run(batch.examples);
     const std::vector<Tensor> values_b = second->run(batch.examples);

@@ -6,6 +6,7 @@
 
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/evidence/evidence.h"
+#include "detent/evaluation/portrait/portrait.h"
 #include "detent/evaluation/record.h"
 #include "detent/evaluation/verify.h"
 #include "detent/optim/grad_scaler.h"
@@ -69,6 +70,7 @@ struct Metrics {
   std::vector<std::string> checked = {};
   std::vector<std::string> failures = {};  ///< one line for each check that failed
   RunRecord record = {};                   ///< what the run was made from
+  std::optional<Portrait> portrait = {};   ///< of the model that ships
 };
 
 }  // namespace detent::evaluation

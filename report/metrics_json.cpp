@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/report/evidence/evidence_json.h"
+#include "detent/report/portrait_json.h"
 #include "detent/report/record_json.h"
 
 namespace detent::report {
@@ -25,6 +26,7 @@ nlohmann::json to_json(const evaluation::Reestimation& reestimation) {
 
 nlohmann::json to_json(const evaluation::TrainedResult& result) {
   return {{"test_accuracy", result.test_accuracy},
+          {"trained", result.train_seconds > 0.0 || result.was_trained_before},
           {"train_seconds", result.train_seconds},
           {"model_bytes", result.model_bytes},
           {"precision", std::string(precision_name(result.precision))},
@@ -142,6 +144,10 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
   }
   for (const evaluation::Int8Result& variant : metrics.variants) {
     json["variants"].push_back(with_verify(variant));
+  }
+  if (metrics.portrait) {
+    json["layers"] = layers_json(*metrics.portrait);
+    json["model"] = model_json(*metrics.portrait);
   }
   return json;
 }

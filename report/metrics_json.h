@@ -9,7 +9,8 @@ namespace detent::report {
 
 /// The object of metrics.json:
 ///   recipe, dataset, seed, threads,
-///   fp32 {test_accuracy, train_seconds, model_bytes, precision, loss_scale, skipped_steps, reestimation {batches,
+///   fp32 {test_accuracy, trained, train_seconds, model_bytes, precision, loss_scale, skipped_steps, reestimation
+///   {batches,
 ///     accuracy_before, accuracy_after} or null}, qat {...} or null,
 ///   int8 {test_accuracy, drop, model_bytes, method, weights, improve [names], calibration {examples, last, growths
 ///     [{name, growth}]} or null, ranges [{name, range, seen, clipped_share, channels, weights}]} or null,
@@ -17,7 +18,8 @@ namespace detent::report {
 ///   not_improved {name, method, weights, improve, test_accuracy, drop, model_bytes, calibration, ranges, verify}
 ///     or null: the static model without the improvements, where int8 has some,
 ///   variants [the same], ledger, warnings, record (record_json.h),
-///   check {passed, failures, checked}, evidence (evidence/evidence_json.h) or null
+///   check {passed, failures, checked}, evidence (evidence/evidence_json.h) or null,
+///   layers and model as in portrait_json.h
 nlohmann::json to_json(const evaluation::Metrics& metrics);
 nlohmann::json to_json(const evaluation::VerifyReport& report);
 nlohmann::json to_json(const std::vector<quant::LedgerRow>& ledger);

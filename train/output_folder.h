@@ -7,6 +7,7 @@
 namespace detent::train {
 
 inline constexpr const char* kMetricsFile = "metrics.json";
+inline constexpr const char* kReportFile = "report.html";
 inline constexpr const char* kCheckpointFile = "checkpoint.h5";
 
 /// Whether runs give this name to a model.
@@ -35,7 +36,8 @@ class OutputFolder {
   OutputFolder(const std::filesystem::path& path, const std::vector<std::string>& files);
 
   /// Removes the files of an earlier run beside `first`, the first model that this run has written, so that all that
-  /// lies in the folder is of one run: metrics.json and the models, by the names that runs give them. Others stay.
+  /// lies in the folder is of one run: metrics.json, report.html and the models, by the names that runs give them.
+  /// Others stay.
   void remove_earlier_run(const std::string& first) const;
 
  private:

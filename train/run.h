@@ -66,6 +66,7 @@ class AlreadyFinished : public std::exception {
 ///   int8.h5        the converted model; it is read back from the disk before it is verified and evaluated
 ///   static-*.h5    the int8 models of compare_static, and static-not-improved.h5 with improvements
 ///   metrics.json   report/metrics_json.h
+///   report.html    the same for people: report/html/page.h
 ///   checkpoint.h5  checkpoint.h: now and then while it trains, and at the end of each phase; removed when the run is
 ///                  done
 ///

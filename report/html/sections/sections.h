@@ -1,0 +1,57 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "detent/report/html/facts.h"
+
+/// The parts of a page: HTML of a run's metrics.json. Each is empty where the members that it tells of are not there.
+namespace detent::report::html {
+
+struct Run {
+  std::string name = {};  ///< what tells it from others on one page: its folder
+  Json metrics = {};
+  /// Examples of the test set by their numbers, as URIs of images: pictures.h. May be empty.
+  std::map<std::int64_t, std::string> pictures = {};
+};
+
+std::string verdict_section(const Facts& facts);
+/// The models: accuracy, size, time.
+std::string models_section(const Json& metrics);
+/// Loss and accuracy by epoch; of several runs in one chart.
+std::string training_section(const std::vector<Run>& runs);
+/// What changed between two models: slices, and the predictions that flipped, with pictures.
+std::string changes_section(const Run& run);
+std::string confusion_section(const Json& metrics);
+/// The error of each layer, and how weights and activations lie on their grids.
+std::string layers_section(const Json& metrics);
+std::string speed_section(const Json& metrics);
+std::string network_section(const Json& metrics);
+/// The command, the recipe and what the run ran on.
+std::string repeat_section(const Json& metrics);
+/// Several runs side by side.
+std::string comparison_section(const std::vector<Run>& runs);
+
+/// "<section id=...><h2>title</h2><p>what</p>content</section>"; empty without content.
+std::string section(const std::string& id, const std::string& title, const std::string& what,
+                    const std::string& content);
+/// A chart under its title and a line about it; empty without a chart.
+std::string figure(const std::string& title, const std::string& what, const std::string& chart);
+
+/// A table that scrolls by itself where it is too wide. Cells are HTML.
+class Table {
+ public:
+  /// `columns`: HTML; one that begins with '|', which is dropped, is of text.
+  Table(std::string caption, const std::vector<std::string>& columns);
+  /// The first cell is the row's header. A column of text is set to the left.
+  void add(const std::vector<std::string>& cells, bool is_main = false);
+  std::string html() const;
+  bool empty() const { return rows_.empty(); }
+
+ private:
+  std::string caption_, head_, rows_;
+  std::vector<bool> is_text_;
+};
+
+}  // namespace detent::report::html
