@@ -23,6 +23,7 @@
 #include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/module_op.h"
 #include "detent/quant/passes/prepare.h"
+#include "detent/recipes/ladder/ladder.h"
 #include "detent/recipes/published/reproduce.h"
 #include "detent/recipes/run.h"
 #include "detent/runtime/model_file.h"

@@ -83,7 +83,8 @@ int quantize(const Arguments& arguments) {
   recipes::Recipe recipe = recipes::parse_recipe("", "quantize", overrides_of(arguments));
   const quant::Method method = recipe.quantize.method;
   check(method != quant::Method::None,
-        "quantize: --method none makes no int8 model; write --method static, qat, dynamic or weight-only");
+        "quantize: --method none makes no int8 model; write --method static, qat, dynamic, weight-only or "
+        "bf16");
   recipe.name = name_of(recipe.model) + "-" + std::string(quant::name_of(method));
   const bool needs_data =
       !quant::is_hybrid(method) || recipe.train.epochs > 0 || !recipe.quantize.compare_static.empty();
@@ -98,7 +99,7 @@ Command quantize_command() {
   options.insert(
       options.begin(),
       {{"method", "NAME",
-        "static: from ranges on a few examples (default); qat: by training on codes; dynamic and weight-only: "
+        "static: from ranges on a few examples (default); qat: by training on codes; dynamic, weight-only and bf16: "
         "without examples, --data is only to evaluate"},
        {"weights", "TEXT", "As [quantize] weights: \"int4 per-group 32\" (default: int8 per-channel)"},
        {"activations", "TEXT", "As [quantize] activations: \"uint8 percentile 99.9\" (default: uint8)"},

@@ -7,8 +7,10 @@
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/recipes/ladder/ladder.h"
 #include "detent/recipes/run.h"
 #include "detent/report/json_text.h"
+#include "detent/report/ladder_table.h"
 #include "detent/report/metrics_json.h"
 #include "detent/report/metrics_table.h"
 #include "detent/train/output_folder.h"
@@ -33,6 +35,30 @@ int status_of(const std::vector<std::string>& failures) {
   return failures.empty() ? 0 : 1;
 }
 
+std::uint64_t seed_of(const Arguments& arguments) {
+  return static_cast<std::uint64_t>(arguments.whole("seed", 1, 0, std::int64_t{1} << 53));
+}
+
+int run_ladder(const std::string& name, const Arguments& arguments) {
+  const bool is_json = arguments.has("json");
+  check(!arguments.has("profile"), "run: --profile is of one training, and ", arguments.positionals()[0],
+        " has several; leave it out");
+  recipes::LadderOptions options{.overrides = arguments.texts("set"),
+                                 .out = arguments.text("out").value_or("runs/" + name),
+                                 .seed = seed_of(arguments),
+                                 .threads = threads_of(arguments),
+                                 .strict = arguments.has("strict")};
+  if (const auto folder = arguments.text("data")) {
+    options.data = *folder;
+  }
+  ConsoleReporter reporter(is_json);
+  evaluation::Ladder ladder;
+  in_pool(arguments, [&] { ladder = recipes::climb(arguments.positionals()[0], options, reporter); });
+  print(is_json ? report::json_text(report::to_json(ladder))
+                : "\n" + report::to_markdown(ladder) + fmt::format("\nfiles in {}\n", options.out.string()));
+  return status_of(ladder.failures());
+}
+
 int tell_finished(const train::AlreadyFinished& finished, bool is_json) {
   if (is_json) {
     std::ifstream in(finished.metrics(), std::ios::binary);
@@ -55,7 +81,7 @@ int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments) {
   const bool is_json = arguments.has("json");
   train::RunOptions options;
   options.out = arguments.text("out").value_or("runs/" + recipe.name);
-  options.seed = static_cast<std::uint64_t>(arguments.whole("seed", 1, 0, std::int64_t{1} << 53));
+  options.seed = seed_of(arguments);
   options.threads = threads_of(arguments);
   options.strict = arguments.has("strict");
   options.profile = arguments.has("profile");
@@ -113,10 +139,12 @@ Command run_command() {
                    .example = "detent run mnist-cnn\n"
                               "detent run mnist-mlp --data mnist/ --seed 2 --set train.epochs=3 --set train.batch=64\n"
                               "detent run my.toml --out runs/mine --json > metrics.json\n"
-                              "detent run my.toml --out runs/mine --resume",
+                              "detent run my.toml --out runs/mine --resume\n"
+                              "detent run mnist-ladder",
                    .options = run_options()},
           .run = [](const Arguments& arguments) {
-            return run_recipe(recipes::load_recipe(arguments.positionals()[0], arguments.texts("set")), arguments);
+            const recipes::Recipe recipe = recipes::load_recipe(arguments.positionals()[0], arguments.texts("set"));
+            return recipe.rungs.empty() ? run_recipe(recipe, arguments) : run_ladder(recipe.name, arguments);
           }};
 }
 

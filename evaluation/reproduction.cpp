@@ -4,13 +4,29 @@
 
 namespace detent::evaluation {
 
+namespace {
+
+void add_failures(const std::string& name, const ModelRun& run, std::vector<std::string>& failures) {
+  for (const std::string& failure : run.failures) {
+    failures.push_back(fmt::format("{}, seed {}: {}", name, run.seed, failure));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> Ladder::failures() const {
+  std::vector<std::string> failures;
+  for (const Rung& rung : rungs) {
+    add_failures(rung.name, rung.run, failures);
+  }
+  return failures;
+}
+
 std::vector<std::string> Reproduction::failures() const {
   std::vector<std::string> failures;
   for (const ReproducedRow& row : rows) {
-    for (const ReproducedRun& run : row.runs) {
-      for (const std::string& failure : run.failures) {
-        failures.push_back(fmt::format("{}, seed {}: {}", row.name, run.seed, failure));
-      }
+    for (const ModelRun& run : row.runs) {
+      add_failures(row.name, run, failures);
     }
     if (row.at_least && !row.runs.empty()) {
       constexpr double kTolerance = 1e-9;  // far below one image

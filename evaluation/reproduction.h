@@ -8,8 +8,8 @@
 
 namespace detent::evaluation {
 
-/// A model of a published table, trained here from one seed: its accuracy after the last epoch.
-struct ReproducedRun {
+/// A model of a series, trained here from one seed: its accuracy after the last epoch.
+struct ModelRun {
   std::uint64_t seed = 0;
   std::int64_t correct = 0;
   std::int64_t images = 0;
@@ -30,11 +30,11 @@ struct ReproducedRow {
   std::string source = {};               ///< of the published figure
   std::optional<double> at_least = {};   ///< what the mean over seeds must reach, where that is checked
   bool is_float = false;
-  std::vector<ReproducedRun> runs = {};  ///< by seed
+  std::vector<ModelRun> runs = {};  ///< by seed
 
   std::vector<double> accuracies() const {
     std::vector<double> all;
-    for (const ReproducedRun& run : runs) {
+    for (const ModelRun& run : runs) {
       all.push_back(run.accuracy());
     }
     return all;
@@ -52,6 +52,36 @@ struct Reproduction {
   std::vector<ReproducedRow> rows = {};     ///< the float model first
 
   /// One line for each check that failed: of a run, and of a mean below at_least.
+  std::vector<std::string> failures() const;
+};
+
+/// How long a model takes for a batch, the median of turns that it took with the other rungs.
+struct Latency {
+  std::int64_t batch = 0;
+  double seconds = 0.0;
+  double of_float = 0.0;  ///< over what the float model took in the same turn, the median
+};
+
+/// One of the models that a ladder makes of one float model.
+struct Rung {
+  std::string name = {};
+  std::string how = {};  ///< "qat: int4 per-channel symmetric, uint4 per-tensor affine"
+  bool is_float = false;
+  ModelRun run = {};
+  std::int64_t parameter_bytes = 0;  ///< in memory: runtime::parameter_bytes of a plan of batch 1
+  std::vector<Latency> latencies = {};
+};
+
+/// One model in fewer and fewer bits.
+struct Ladder {
+  std::string name = {};
+  std::string description = {};
+  std::string dataset_description = {};
+  int threads = 0;
+  std::string processor = {};    ///< its class: class_of(processor_units())
+  std::vector<Rung> rungs = {};  ///< the float model first
+
+  /// One line for each check of a run that failed.
   std::vector<std::string> failures() const;
 };
 

@@ -42,7 +42,12 @@ bool fit_to_method(quant::Method method, quant::QuantizerSpec& activations) {
   return !activations.is_per_token();
 }
 
-void check_activations(SectionReader& in, QuantizeSettings& quantize) {
+// Whether all that is said of layers is that they stay in float.
+bool are_all_float(const std::vector<LayerSettings>& layers) {
+  return std::ranges::all_of(layers, &LayerSettings::keep_float);
+}
+
+void check_quantizers(SectionReader& in, QuantizeSettings& quantize) {
   const std::string method(quant::name_of(quantize.method));
   const auto fit = [&](const char* key, quant::QuantizerSpec& activations) {
     if (!fit_to_method(quantize.method, activations)) {
@@ -59,6 +64,14 @@ void check_activations(SectionReader& in, QuantizeSettings& quantize) {
     if (layer.activations) {
       fit("layers", *layer.activations);
       is_said = true;
+    }
+  }
+  if (quantize.method == quant::Method::Bf16) {
+    for (const char* const key : {"weights", "activations", "layers"}) {
+      const bool is_quantizer = std::string_view(key) != "layers" || !are_all_float(quantize.layers);
+      if (in.find(key) != nullptr && is_quantizer) {
+        in.fail_key(key, *in.find(key), "the method is \"bf16\", which makes no codes; remove them");
+      }
     }
   }
   if (is_said && quantize.method == quant::Method::WeightOnly) {
@@ -114,7 +127,7 @@ void read_moment(SectionReader& in, std::string_view key, Moment& moment) {
 void read(SectionReader in, QuantizeSettings& quantize) {
   describe(in, quantize);
   in.done();
-  check_activations(in, quantize);
+  check_quantizers(in, quantize);
   if (!quantize.improve.empty() && quantize.method != quant::Method::Static) {
     in.fail_key("improve", *in.find("improve"),
                 "is for static quantization, and the method is \"" + std::string(quant::name_of(quantize.method)) +

@@ -88,11 +88,14 @@ void read(SectionReader in, ModelSection& model) {
   }
   if (in.find("file") != nullptr) {
     read_path(in, "file", model.file);
+    const auto is_override = [&](const toml::node& node) { return location(node, in.file()).starts_with("--set "); };
     for (const char* const other : {"layers", "nodes", "init"}) {
-      if (const toml::node* const node = in.find(other)) {
+      const toml::node* const node = in.find(other);
+      if (node != nullptr && (is_override(*node) || !is_override(*in.find("file")))) {
         in.fail_key(other, *node, "a model that comes from a file has its own; remove one");
       }
     }
+    model.layers.clear();  // of the recipe, where the command line names a file
   }
   in.done();
   check(!model.layers.empty() || !model.file.empty(), in.file(),
@@ -149,6 +152,29 @@ void read_slices(SectionReader in, std::vector<evaluation::SliceRule>& slices) {
     } catch (const Error& error) {
       in.fail_key(name, node, error.what());
     }
+  }
+}
+
+void read_rungs(const toml::table& root, const std::string& file, std::vector<RungSpec>& rungs) {
+  const toml::node* const node = root.get("rungs");
+  if (node == nullptr) {
+    return;
+  }
+  check(node->is_array_of_tables(), location(*node, file), ": [rungs]: expected tables; write [[rungs]] with name and ",
+        "set");
+  for (const toml::node& element : *node->as_array()) {
+    SectionReader in(element.as_table(), "rungs", file);
+    RungSpec rung;
+    in.text("name", rung.name);
+    in.texts("set", rung.set);
+    in.done();
+    check(!rung.name.empty(), location(element, file), ": [rungs] has no name; write name = \"4/4\"");
+    constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 /_-";
+    check(rung.name.find_first_not_of(kLetters) == std::string::npos, location(element, file), ": [rungs] name: '",
+          rung.name, "': expected letters, digits, ' ', '/', '_' and '-'");
+    check(rung.name != kFloatRung && std::ranges::count(rungs, rung.name, &RungSpec::name) == 0,
+          location(element, file), ": [rungs] name: '", rung.name, "' stands twice; name it otherwise");
+    rungs.push_back(std::move(rung));
   }
 }
 
@@ -214,7 +240,8 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
   toml::table root = parse_toml(text, file);
   apply_overrides(root, overrides);
 
-  const std::vector<std::string> sections{"data", "model", "train", "quantize", "qat", "convert", "check", "slices"};
+  const std::vector<std::string> sections{"data",    "model", "train",  "quantize", "qat",
+                                          "convert", "check", "slices", "rungs"};
   for (const auto& [key, node] : root) {
     const std::string name(key.str());
     check(std::find(sections.begin(), sections.end(), name) != sections.end(), location(node, file),
@@ -235,6 +262,7 @@ Recipe parse_recipe(std::string_view text, const std::string& file, const std::v
   read(open("convert"), recipe.convert);
   read_checks(open("check"), recipe);
   read_slices(open("slices"), recipe.slices);
+  read_rungs(root, file, recipe.rungs);
   return recipe;
 }
 

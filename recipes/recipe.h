@@ -11,7 +11,7 @@
 
 /// A recipe is one TOML file that says all about a run: sections [data] [model] [train] [quantize] [qat] [convert]
 /// [check] [slices], each a struct of train/settings.h, with the defaults of keys that are left out. docs/recipes.md
-/// lists the keys.
+/// lists the keys. With [[rungs]] it is a ladder (ladder/ladder.h).
 namespace detent::recipes {
 
 /// One line of [model] layers, or one of the [[model.nodes]]. `text` is the operation and its options: "conv 32 3x3
@@ -29,10 +29,19 @@ struct ModelSection {
   nn::Init init = nn::Init::Default;
 };
 
+/// One of the [[rungs]]: the recipe's model, quantized as these overrides say.
+struct RungSpec {
+  std::string name = {};
+  std::vector<std::string> set = {};  ///< "quantize.weights=int4"
+};
+/// What the float model is called among rungs.
+inline constexpr std::string_view kFloatRung = "f32";
+
 /// What a run is told (its `name` is the file's name without folder and ".toml", as valid UTF-8), and its model.
 struct Recipe : train::Settings {
   std::string description = {};  ///< the file's first line if it is a comment, without "# "
   ModelSection model = {};
+  std::vector<RungSpec> rungs = {};
   /// What it was read from, for the record of its run. None where it was changed afterwards.
   struct Source {
     std::string text = {};

@@ -105,8 +105,8 @@ void describe(Section& in, train::TrainSettings& train) {
 template <typename Section>
 void describe(Section& in, train::QuantizeSettings& quantize) {
   in.choice("method", quantize.method, quant::method_names(),
-            "`\"static\"`: post-training, with ranges from a calibration set; `\"dynamic\"`, `\"weight-only\"`: "
-            "without examples ([dynamic and weight-only](#dynamic-and-weight-only))");
+            "`\"static\"`: post-training, with ranges from a calibration set; `\"dynamic\"`, `\"weight-only\"`, "
+            "`\"bf16\"`: without examples ([dynamic and weight-only](#dynamic-and-weight-only))");
   in.form("weights", quantize.weights, read_weights, "`\"int8 per-channel symmetric\"`",
           "`int1` (or `binary`) to `int8`, `ternary`; `per-channel`, `per-tensor` or `per-group n`; a range rule");
   in.form("activations", quantize.activations, read_activations, "`\"uint8 per-tensor affine\"`",

@@ -56,7 +56,7 @@ std::string verdict(const evaluation::Metrics& metrics) {
   }
   return std::string("nothing was checked: the recipe has no [check] for this run; write there\n") +
          "  what it must reach, for example fp32_accuracy = 0.97" +
-         (metrics.int8 && metrics.int8->method != quant::Method::WeightOnly
+         (metrics.int8 && !metrics.int8->verify.layers.empty()
               ? "\n  (that no code differs is always checked, and none does)"
               : "") +
          "\n  done";

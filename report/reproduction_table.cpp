@@ -10,8 +10,8 @@ namespace detent::report {
 namespace {
 
 using evaluation::Interval;
+using evaluation::ModelRun;
 using evaluation::ReproducedRow;
-using evaluation::ReproducedRun;
 
 constexpr const char* kNone = "-";
 
@@ -29,7 +29,7 @@ Interval test_set_interval(const ReproducedRow& row, double mean) {
 template <typename Text>
 std::string each(const ReproducedRow& row, Text text) {
   std::string joined;
-  for (const ReproducedRun& run : row.runs) {
+  for (const ModelRun& run : row.runs) {
     joined += (joined.empty() ? "" : " / ") + text(run);
   }
   return joined;
@@ -46,12 +46,11 @@ std::string table_row(const ReproducedRow& row, bool is_comparable) {
       accuracies.size() > 1 ? percent(evaluation::student_interval(accuracies)) : kNone,
       row.published ? percent(*row.published) : kNone,
       row.published && is_comparable ? fmt::format("{:+.2f}", 100.0 * (ours.mean - *row.published)) : kNone,
-      is_float ? kNone
-               : each(row, [](const ReproducedRun& run) { return fmt::format("{}", run.against_float.changed); }),
-      is_float ? kNone : each(row, [](const ReproducedRun& run) { return p_text(run.against_float.p_value); }));
+      is_float ? kNone : each(row, [](const ModelRun& run) { return fmt::format("{}", run.against_float.changed); }),
+      is_float ? kNone : each(row, [](const ModelRun& run) { return p_text(run.against_float.p_value); }));
 }
 
-std::string run_row(const ReproducedRow& row, const ReproducedRun& run) {
+std::string run_row(const ReproducedRow& row, const ModelRun& run) {
   const evaluation::PairedTest& test = run.against_float;
   const std::string paired =
       row.is_float ? fmt::format("{0} | {0} | {0} | {0}", kNone)
@@ -62,31 +61,6 @@ std::string run_row(const ReproducedRow& row, const ReproducedRun& run) {
 }
 
 nlohmann::json to_json(const Interval& interval) { return {interval.low, interval.high}; }
-
-nlohmann::json to_json(const ReproducedRow& row, const ReproducedRun& run) {
-  nlohmann::json json{{"seed", run.seed},
-                      {"correct", run.correct},
-                      {"images", run.images},
-                      {"test_accuracy", run.accuracy()},
-                      {"model_bytes", run.model_bytes},
-                      {"seconds", run.seconds},
-                      {"codes_compared", nullptr},
-                      {"codes_mismatched", nullptr},
-                      {"predictions_changed", nullptr},
-                      {"lost", nullptr},
-                      {"won", nullptr},
-                      {"p_value", nullptr},
-                      {"failures", run.failures}};
-  if (!row.is_float) {
-    json["codes_compared"] = run.codes_compared;
-    json["codes_mismatched"] = run.codes_mismatched;
-    json["predictions_changed"] = run.against_float.changed;
-    json["lost"] = run.against_float.lost;
-    json["won"] = run.against_float.won;
-    json["p_value"] = run.against_float.p_value;
-  }
-  return json;
-}
 
 nlohmann::json to_json(const ReproducedRow& row) {
   const std::vector<double> accuracies = row.accuracies();
@@ -106,8 +80,8 @@ nlohmann::json to_json(const ReproducedRow& row) {
   if (accuracies.size() > 1) {
     json["seeds_interval"] = to_json(evaluation::student_interval(accuracies));
   }
-  for (const ReproducedRun& run : row.runs) {
-    json["runs"].push_back(to_json(row, run));
+  for (const ModelRun& run : row.runs) {
+    json["runs"].push_back(report::to_json(run, row.is_float));
   }
   return json;
 }
@@ -138,7 +112,7 @@ std::string to_markdown(const evaluation::Reproduction& reproduction) {
       "| bits | seed | accuracy | lost | won | p | codes that differ | KiB | seconds |\n"
       "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
   for (const ReproducedRow& row : reproduction.rows) {
-    for (const ReproducedRun& run : row.runs) {
+    for (const ModelRun& run : row.runs) {
       text += run_row(row, run);
     }
   }
@@ -150,6 +124,31 @@ std::string to_markdown(const evaluation::Reproduction& reproduction) {
     text += "\nFAILED: " + failure + "\n";
   }
   return text;
+}
+
+nlohmann::json to_json(const evaluation::ModelRun& run, bool is_float) {
+  nlohmann::json json{{"seed", run.seed},
+                      {"correct", run.correct},
+                      {"images", run.images},
+                      {"test_accuracy", run.accuracy()},
+                      {"model_bytes", run.model_bytes},
+                      {"seconds", run.seconds},
+                      {"codes_compared", nullptr},
+                      {"codes_mismatched", nullptr},
+                      {"predictions_changed", nullptr},
+                      {"lost", nullptr},
+                      {"won", nullptr},
+                      {"p_value", nullptr},
+                      {"failures", run.failures}};
+  if (!is_float) {
+    json["codes_compared"] = run.codes_compared;
+    json["codes_mismatched"] = run.codes_mismatched;
+    json["predictions_changed"] = run.against_float.changed;
+    json["lost"] = run.against_float.lost;
+    json["won"] = run.against_float.won;
+    json["p_value"] = run.against_float.p_value;
+  }
+  return json;
 }
 
 nlohmann::json to_json(const evaluation::Reproduction& reproduction) {

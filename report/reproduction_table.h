@@ -16,5 +16,7 @@ std::string to_markdown(const evaluation::Reproduction& reproduction);
 ///          predictions_changed, lost, won, p_value, failures}]}], failures}
 /// Accuracies are shares; the five before `failures` are null for the float model.
 nlohmann::json to_json(const evaluation::Reproduction& reproduction);
+/// A member of `runs`.
+nlohmann::json to_json(const evaluation::ModelRun& run, bool is_float);
 
 }  // namespace detent::report

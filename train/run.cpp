@@ -315,7 +315,10 @@ void make_int8(Run& run, const nn::Graph& graph) {
   if (quantize.method == quant::Method::None) {
     return;
   }
-  evaluation::Int8Result result{.name = "int8", .method = quantize.method, .weights = quant::to_text(quantize.weights)};
+  const bool is_bf16 = quantize.method == quant::Method::Bf16;
+  evaluation::Int8Result result{.name = "int8",
+                                .method = quantize.method,
+                                .weights = is_bf16 ? std::string("bf16") : quant::to_text(quantize.weights)};
   if (quantize.method == quant::Method::Qat) {
     const nn::Graph prepared = train_for_int8(run, graph, result);
     run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);

@@ -61,8 +61,8 @@ class AlreadyFinished : public std::exception {
 /// and checks. Writes to options.out:
 ///
 ///   fp32.h5        the float model
-///   qat.h5         the prepared and frozen model ("prepared.h5" with method "static", none with "dynamic" and
-///                  "weight-only")
+///   qat.h5         the prepared and frozen model ("prepared.h5" with method "static", none with "dynamic",
+///                  "weight-only" and "bf16")
 ///   int8.h5        the converted model; it is read back from the disk before it is verified and evaluated
 ///   static-*.h5    the int8 models of compare_static, and static-not-improved.h5 with improvements
 ///   metrics.json   report/metrics_json.h

@@ -33,7 +33,6 @@ QConfig checked(const QConfig& config, Method method) {
 }
 
 runtime::HybridProduct hybrid_of(const runtime::Product& product, const QConfig& config, Method method) {
-  nn::check_finite(product.weight.data<float>(), "with the batch norm folded, weight");
   runtime::HybridProduct hybrid{.shape = product.shape, .bias = product.bias, .relu = product.relu};
   const QuantizedWeight weight = quantize_weight(product.weight, {}, 1.0F, config.weight);
   hybrid.weight = weight.codes.with_qparams(std::make_shared<const QParams>(weight.qparams));
@@ -57,6 +56,23 @@ LedgerRow row_of(const runtime::HybridProduct& product, const QConfig& config, s
                    .kind = "weight_only_" + std::string(kind), .precision = "weights", .reason = "f32 x " + weights};
 }
 
+/// A layer as the method has it, and what is said of it.
+runtime::Op op_of(const runtime::Product& product, const QConfig& config, Method method, LedgerRow& row) {
+  nn::check_finite(product.weight.data<float>(), "with the batch norm folded, weight");
+  if (method == Method::Bf16) {
+    runtime::Product rounded = product;
+    rounded.weight = product.weight.to(DType::BF16);
+    row = {.kind = "bf16_" + row.kind,
+           .precision = "bf16",
+           .reason = std::string("bf16 x bf16, sums of f32") + (product.relu ? ", relu fused" : "")};
+    return rounded;
+  }
+  const QConfig validated = checked(config, method);
+  runtime::HybridProduct hybrid = hybrid_of(product, validated, method);
+  row = row_of(hybrid, validated, row.kind);
+  return hybrid;
+}
+
 }  // namespace
 
 Converted quantize_hybrid(const nn::Graph& graph, const QConfigMapping& mapping, Method method, const Kinds& kinds) {
@@ -75,10 +91,7 @@ Converted quantize_hybrid(const nn::Graph& graph, const QConfigMapping& mapping,
       const QConfigMapping::Choice choice = mapping.choose(node.name, row.kind);
       if (choice.config) {
         try {
-          const QConfig config = checked(*choice.config, method);
-          runtime::HybridProduct hybrid = hybrid_of(*product, config, method);
-          row = row_of(hybrid, config, row.kind);
-          node.op = std::move(hybrid);
+          node.op = op_of(*product, *choice.config, method, row);
         } catch (const Error& error) {
           fail(what, ": ", node.name, ": ", error.what());
         }

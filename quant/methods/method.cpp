@@ -3,11 +3,9 @@
 namespace detent::quant {
 
 const Names<Method>& method_names() {
-  static const Names<Method> names{{"qat", Method::Qat},
-                                   {"static", Method::Static},
-                                   {"dynamic", Method::Dynamic},
-                                   {"weight-only", Method::WeightOnly},
-                                   {"none", Method::None}};
+  static const Names<Method> names{{"qat", Method::Qat},         {"static", Method::Static},
+                                   {"dynamic", Method::Dynamic}, {"weight-only", Method::WeightOnly},
+                                   {"bf16", Method::Bf16},       {"none", Method::None}};
   return names;
 }
 

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -8,6 +7,7 @@
 #include "detent/quant/passes/prepare.h"
 #include "detent/recipes/bench/bench.h"
 #include "detent/recipes/bench/bench_work.h"
+#include "detent/recipes/bench/turns.h"
 
 namespace detent::recipes {
 namespace {
@@ -45,12 +45,6 @@ void pass(Calibrated& calibrated, const Tensor& images) {
   }
   calibrated.seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   calibrated.cpu_seconds.push_back(process_cpu_seconds() - cpu);
-}
-
-double median(std::vector<double> seconds) {
-  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-  std::ranges::nth_element(seconds, middle);
-  return *middle;
 }
 
 }  // namespace

@@ -28,8 +28,7 @@ Recipe recipe_of(const PublishedTable& table, const PublishedRow* row, std::opti
 /// Trains the float model and the rows of `table` from each seed, and compares. Writes to options.out:
 ///
 ///   <name>.md, <name>.json           the table (report/reproduction_table.h), when all is done
-///   seed-1/float/, seed-1/4-4/, ...  what each run writes (train/run.h), and reproduced.json: its predictions on the
-///                                    test set, last of all
+///   seed-1/float/, seed-1/4-4/, ...  what each run writes (train/run.h), and what is kept of it (kept_run.h)
 ///
 /// A run that is there, of the same recipe, seed, data and float model, is used again: what was interrupted goes on
 /// with the runs that are missing. All rows are read before the first run. Throws Error for an unknown row, and as

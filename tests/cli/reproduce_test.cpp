@@ -65,7 +65,7 @@ TEST_F(Reproduce, GoesOnWithWhatIsMissing) {
   const Outcome first = reproduce({"--seeds", "1", "--only", "2/2", "--json"});
   ASSERT_EQ(first.status, 0) << first.err;
   // As if it had been killed in the row: its model is there, but not what is written last.
-  fs::remove(folder_ / "out" / "seed-1" / "2-2" / "reproduced.json");
+  fs::remove(folder_ / "out" / "seed-1" / "2-2" / "result.json");
   fs::remove(folder_ / "out" / "tfc.json");
   const auto is_float = fs::last_write_time(folder_ / "out" / "seed-1" / "float" / "fp32.h5");
   const Outcome second = reproduce({"--seeds", "1", "--only", "2/2", "--json"});
@@ -89,7 +89,7 @@ TEST_F(Reproduce, DoesNotUseRunsOfOtherSettings) {
   const Outcome longer = reproduce({"--seeds", "1", "--only", "2/2", "--epochs", "2"});
   ASSERT_EQ(longer.status, 0) << longer.err;
   EXPECT_THAT(longer.out, Not(HasSubstr("as it was there")));
-  write_text(folder_ / "out" / "seed-1" / "float" / "reproduced.json", "{\"key\": ");
+  write_text(folder_ / "out" / "seed-1" / "float" / "result.json", "{\"key\": ");
   const Outcome damaged = reproduce({"--seeds", "1", "--only", "2/2", "--epochs", "2"});
   ASSERT_EQ(damaged.status, 0) << damaged.err;
   EXPECT_THAT(damaged.out, Not(testing::ContainsRegex("seed 1, float: [0-9.]+ %, as it was there")));

@@ -53,6 +53,23 @@ TEST(Hybrid, ComputesNearlyWhatTheFloatModelComputes) {
   EXPECT_LT(error_of_method(Method::WeightOnly, "int8"), 0.02);
   EXPECT_LT(error_of_method(Method::WeightOnly, "int4 per-group 8"), 0.3);
   EXPECT_GT(error_of_method(Method::WeightOnly, "int4 per-tensor"), error_of_method(Method::WeightOnly, "int8"));
+  EXPECT_LT(error_of_method(Method::Bf16, "int8"), 0.01);
+  EXPECT_GT(error_of_method(Method::Bf16, "int8"), 1e-5);
+}
+
+TEST(Hybrid, ProductsOfBf16HaveTheirWeightsRounded) {
+  const nn::Graph net = net_of(7);
+  runtime::Model in_float = quant::lower(net, quant::standard_kinds(), quant::Sums::Apart);
+  quant::Converted converted = quantize_hybrid(net, mapping_of("int8").set_name("fc2", std::nullopt), Method::Bf16);
+  for (const char* const name : {"conv1", "depthwise", "conv2", "fc1"}) {
+    const auto& product = test::op_of<runtime::Product>(converted.model, name);
+    const Tensor expected = test::op_of<runtime::Product>(in_float, name).weight.to(DType::BF16);
+    ASSERT_EQ(product.weight.dtype(), DType::BF16) << name;
+    EXPECT_EQ(std::memcmp(product.weight.raw(), expected.raw(), expected.bytes()), 0) << name;
+  }
+  EXPECT_EQ(test::op_of<runtime::Product>(converted.model, "fc2").weight.dtype(), DType::F32) << "kept in float";
+  EXPECT_THAT(quant::to_text(converted.ledger),
+              testing::ContainsRegex("fc1 +bf16_linear +bf16 +bf16 x bf16, sums of f32"));
 }
 
 TEST(Hybrid, GivesWeightsTheirStaticQuantizer) {
@@ -92,7 +109,7 @@ TEST(Hybrid, SaysWhatBecameOfEachModule) {
 TEST(Hybrid, IsTheSameModelBackFromItsFile) {
   const nn::Graph net = net_of(4);
   const Tensor images = test::random_images({12, 12, 3}, 9, 3, -1.0F, 1.0F);
-  for (const Method method : {Method::Dynamic, Method::WeightOnly}) {
+  for (const Method method : {Method::Dynamic, Method::WeightOnly, Method::Bf16}) {
     const runtime::Model model = quantize_hybrid(net, mapping_of("int4 per-group 4"), method).model;
     const Tensor before = test::infer(model, images), after = test::infer(test::through_file(model), images);
     EXPECT_EQ(std::memcmp(before.raw(), after.raw(), before.bytes()), 0);

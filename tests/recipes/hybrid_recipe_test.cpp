@@ -41,6 +41,11 @@ TEST(HybridRecipe, ActivationsFitTheMethod) {
             "r.toml:5: [quantize] layers: the method is \"weight-only\", which leaves activations in f32; remove "
             "them");
   EXPECT_EQ(error_with("method = \"weight-only\"\nweights = \"int4 per-group 32\"\n"), "no error");
+  EXPECT_EQ(error_with("method = \"bf16\"\nweights = \"int4\"\n"),
+            "r.toml:5: [quantize] weights: the method is \"bf16\", which makes no codes; remove them");
+  EXPECT_EQ(error_with("method = \"bf16\"\nlayers = {fc1 = \"int8\"}\n"),
+            "r.toml:5: [quantize] layers: the method is \"bf16\", which makes no codes; remove them");
+  EXPECT_EQ(error_with("method = \"bf16\"\nlayers = {fc1 = \"float\"}\n"), "no error");
 }
 
 }  // namespace

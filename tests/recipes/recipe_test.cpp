@@ -194,6 +194,11 @@ TEST(Recipe, AModelFromAFileIsNotTrainedUnasked) {
   const Recipe tuned =
       parse_recipe("[model]\nfile = \"fp32.h5\"\n[train]\nepochs = 3\n", "folder/r.toml", {"model.file=other/fp32.h5"});
   EXPECT_EQ(tuned.model.file, "other/fp32.h5") << "starts at the current folder";
+  const Recipe replaced = parse_recipe(kModel, "r.toml", {"model.file=fp32.h5"});
+  EXPECT_EQ(replaced.model.file, "fp32.h5");
+  EXPECT_EQ(error_of("[model]\nfile = \"fp32.h5\"\n", {"model.layers=[\"flatten\"]"}),
+            "--set model.layers=[\"flatten\"]: [model] layers: a model that comes from a file has its own; remove one");
+  EXPECT_TRUE(replaced.model.layers.empty()) << "the command line's file takes the place of the recipe's layers";
   EXPECT_EQ(tuned.train.epochs, 3);
 }
 
@@ -312,7 +317,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{kModel + "[data]\nvalidation = 1.0\n",
                   "r.toml:4: [data] validation: expected a number >= 0 and < 1, got 1; write validation = 0"},
         BadRecipe{kModel + "[quantize]\nmethod = \"static\"\nimprove = [\"equalise\"]\n",
-                  "r.toml:5: [quantize] improve: expected \"equalize\", \"adaround\" or \"bias-correction\", got \"equalise\"; did "
+                  "r.toml:5: [quantize] improve: expected \"equalize\", \"adaround\" or \"bias-correction\", got "
+                  "\"equalise\"; did "
                   "you mean 'equalize'?"},
         BadRecipe{kModel + "[quantize]\nmethod = \"static\"\nimprove = [\"equalize\", \"equalize\"]\n",
                   "r.toml:5: [quantize] improve: 'equalize' stands twice; remove one"},
