@@ -36,7 +36,9 @@ double noise(int i) { return (i * 7919 % 1009) / 1009.0 - 0.5; }
 class OwnData : public testing::Test {
  protected:
   void write_recipe(const std::string& data, const std::string& layers) {
-    write_text(folder_ / "my.toml", "[data]\n" + data + "\n[model]\nlayers = " + layers + "\n" + kModel);
+    std::string text = "[data]\n";
+    text.append(data).append("\n[model]\nlayers = ").append(layers).append("\n").append(kModel);
+    write_text(folder_ / "my.toml", text);
   }
   json run() {
     const Outcome outcome = detent(folder_, {"run", "my.toml", "--json"});
@@ -68,12 +70,10 @@ class OwnData : public testing::Test {
     std::string text = "id;width;height;species;site\n";
     for (int i = 0; i < 150; ++i) {
       const int kind = i / 50;  // sorted
-      text += "f" + std::to_string(i) + ";" + std::to_string(kind + 0.3 * noise(i)) + ";" +
-              std::to_string(100.0 * (kind == 1 ? 3 : 1) + 40.0 * noise(2 * i + 1)) + ";\"" +
-              (kind == 0   ? "iris, small"
-               : kind == 1 ? "rose"
-                           : "tulip") +
-              "\";" + (i % 2 == 0 ? "north" : "south") + "\n";
+      const char* const species = kind == 0 ? "\"iris, small\"" : kind == 1 ? "\"rose\"" : "\"tulip\"";
+      text.append("f").append(std::to_string(i)).append(";").append(std::to_string(kind + 0.3 * noise(i)));
+      text.append(";").append(std::to_string(100.0 * (kind == 1 ? 3 : 1) + 40.0 * noise(2 * i + 1)));
+      text.append(";").append(species).append(i % 2 == 0 ? ";north\n" : ";south\n");
     }
     write_text(folder_ / name, text);
   }
