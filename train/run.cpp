@@ -15,7 +15,6 @@
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/equalize.h"
 #include "detent/quant/passes/fold_batch_norm.h"
-#include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/report/html/run_page.h"
@@ -29,6 +28,7 @@
 #include "detent/train/resume/earlier_run.h"
 #include "detent/train/run_data.h"
 #include "detent/train/run_evidence.h"
+#include "detent/train/run_portrait.h"
 #include "detent/train/train.h"
 #include "detent/train/warnings.h"
 
@@ -354,26 +354,6 @@ void compare_static(Run& run, const nn::Graph& graph) {
   }
 }
 
-// What the report shows of the model that ships. A model of which there can be none is no reason for a run to fail.
-std::optional<evaluation::Portrait> portrait_of(const Run& run, const nn::Graph& graph) {
-  const quant::Kinds& kinds = run.parts.kinds;
-  const Improvements& improve = run.settings.quantize.improve;
-  try {
-    const nn::Graph same =
-        improve.empty() ? graph : improve_in_float(graph, run.settings.qconfig_mapping(), improve, kinds);
-    const runtime::Model reference = quant::lower(same, kinds, quant::Sums::Apart);
-    if (!run.metrics.int8) {
-      return evaluation::Portrait{.model = evaluation::drawn(reference)};
-    }
-    const quant::OpenedModel opened = quant::open_model(run.options.out / "int8.h5", kinds);
-    const runtime::Model& shipped = *opened.model();
-    const bool is_trained = run.metrics.fp32.train_seconds > 0.0 || run.metrics.fp32.was_trained_before;
-    return evaluation::portray(is_trained ? reference : shipped, shipped, run.data.test, run.data.normalization);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 }  // namespace
 
 evaluation::Metrics run(const Settings& settings, const RunParts& parts, const RunOptions& options,
@@ -414,7 +394,7 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
   evaluation::add_findings(check, run.metrics);
   run.metrics.checked = evaluation::checked_of(check, run.metrics);
   run.metrics.failures = evaluation::failures_of(check, run.metrics);
-  run.metrics.portrait = portrait_of(run, graph);
+  run.metrics.portrait = portrait_of(graph, settings, run.data, parts.kinds, options.out, run.metrics);
   write_text_file(options.out / kReportFile, report::html::run_page(run.metrics, run.data.test));
   write_text_file(options.out / kMetricsFile, report::json_text(report::to_json(run.metrics), 2));
   fs::remove(options.out / kCheckpointFile);

@@ -83,6 +83,7 @@ Facts facts_of(const Json& metrics) {
   Facts facts;
   facts.is_r2 = text(metrics, "measure") == "R2";
   facts.recipe = text(metrics, "recipe").value_or("run");
+  facts.shipped = text(metrics, "int8.name").value_or("int8");
   facts.dataset = text(metrics, "dataset").value_or("");
   facts.checked = texts(metrics, "check.checked");
   add_once(facts.checked, texts(metrics, "evidence.verdict.bounds"));

@@ -24,6 +24,7 @@ struct Facts {
   std::vector<std::string> checked = {}, failures = {}, warnings = {};
   double checks = 0.0;  ///< how many thresholds were set
   std::string recipe = {}, dataset = {};
+  std::string shipped = {};  ///< what the run calls the model that ships: "int8", "dynamic", "weight-only"
 
   bool is_r2 = false;     ///< what is called accuracy below is R2 of real numbers, not a share of examples
   bool has_float = true;  ///< whether the float model was trained, so that one may compare with it

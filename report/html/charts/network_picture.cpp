@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kBox = 292.0, kRow = 46.0, kHeight = 34.0, kLeft = 1.0, kTop = 2.0;
 constexpr double kLane = 14.0;
-constexpr std::size_t kLongest = 22, kLongestDetail = 54;
+constexpr std::size_t kLongest = 22, kLongestDetail = 64;
 
 double middle_of(std::size_t node) { return kTop + kRow * static_cast<double>(node) + 0.5 * kHeight; }
 

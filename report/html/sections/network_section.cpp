@@ -14,7 +14,7 @@ constexpr std::size_t kShort = 16;  // longer pictures wait to be opened
 std::string crosses(const Json& node) {
   std::string shape;
   for (const double extent : numbers(node, "shape")) {
-    shape += (shape.empty() ? "" : "\u2009\u00d7\u2009") + short_number(extent);
+    shape += (shape.empty() ? "" : "\u00d7") + short_number(extent);
   }
   return shape;
 }

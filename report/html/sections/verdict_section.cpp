@@ -67,13 +67,13 @@ std::string tile(const std::string& title, const std::string& big, const std::st
                      is_quiet ? " quiet" : "", escaped(big), escaped(small), more);
 }
 
-// Two bars, of float and of int8.
-std::string pair_bars(double before, double after, NumberText text) {
+// Two bars, of float and of what ships.
+std::string pair_bars(const Facts& facts, double before, double after, NumberText text) {
   const double most = std::max(before, after);
-  return fmt::format("<div class=\"pair\"><span>float</span>{}<span>{}</span><span>int8</span>{}<span>{}</span></div>",
+  return fmt::format("<div class=\"pair\"><span>float</span>{}<span>{}</span><span>{}</span>{}<span>{}</span></div>",
                      "<span class=\"bar grey\" aria-hidden=\"true\"><i style=\"width:" +
                          fmt::format("{:.1f}", 100.0 * before / most) + "%\"></i></span>",
-                     text(before), bar(after / most), text(after));
+                     text(before), escaped(facts.shipped), bar(after / most), text(after));
 }
 
 std::string accuracy_tile(const Facts& facts) {
@@ -82,8 +82,8 @@ std::string accuracy_tile(const Facts& facts) {
                                        facts.measure() + " of float, on the test set")
                                 : "";
   }
-  std::string small =
-      facts.measure() + " of int8, on the test set" + (facts.has_float ? "" : "; no float model was trained");
+  std::string small = facts.measure() + " of " + facts.shipped + ", on the test set" +
+                      (facts.has_float ? "" : "; no float model was trained");
   std::string more;
   if (const auto change = facts.difference()) {
     small = fmt::format("{} {} against float, {}", facts.difference_text(*change), facts.is_r2 ? "R\u00b2" : "points",
@@ -101,14 +101,14 @@ std::string size_tile(const Facts& facts) {
   if (!ratio) {
     return "";
   }
-  return tile("How much smaller?", times(*ratio), "file size, float to int8",
-              pair_bars(*facts.bytes_float, *facts.bytes_int8, bytes_text));
+  return tile("How much smaller?", times(*ratio), "file size, float to " + facts.shipped,
+              pair_bars(facts, *facts.bytes_float, *facts.bytes_int8, bytes_text));
 }
 
 std::string speed_tile(const Facts& facts) {
   const auto ratio = facts.faster();
   if (!ratio && facts.latency_int8) {
-    return tile("How fast?", milliseconds(*facts.latency_int8), "median time of one example, int8");
+    return tile("How fast?", milliseconds(*facts.latency_int8), "median time of one example, " + facts.shipped);
   }
   if (!ratio) {
     return facts.accuracy_int8 ? tile("How much faster?", "not measured",
@@ -116,7 +116,7 @@ std::string speed_tile(const Facts& facts) {
                                : "";
   }
   return tile("How much faster?", times(*ratio), "median time of one example",
-              pair_bars(*facts.latency_float, *facts.latency_int8, milliseconds));
+              pair_bars(facts, *facts.latency_float, *facts.latency_int8, milliseconds));
 }
 
 std::string change_tile(const Facts& facts) {
@@ -132,14 +132,14 @@ std::string change_tile(const Facts& facts) {
           is_same ? "in every layer the very codes that were trained" : "codes differ between training and what ships");
     }
     return change ? tile("What changed?", facts.difference_text(*change),
-                         (facts.is_r2 ? "" : "points of ") + facts.measure() + ", float to int8")
+                         (facts.is_r2 ? "" : "points of ") + facts.measure() + ", float to " + facts.shipped)
                   : "";
   }
   const std::string of = facts.examples ? "of " + plural(*facts.examples, "prediction") : "predictions";
   std::string more;
   if (facts.lost && facts.won) {
-    more = fmt::format("<p>{} right in float alone, {} in int8 alone</p>", count_text(*facts.lost),
-                       count_text(*facts.won));
+    more = fmt::format("<p>{} right in float alone, {} in {} alone</p>", count_text(*facts.lost),
+                       count_text(*facts.won), escaped(facts.shipped));
   }
   return tile("What changed?", count_text(*facts.flips), of + " differ from float", more);
 }
