@@ -71,6 +71,11 @@ Batches cut_batches(const nn::Graph& graph, const TrainSettings& train, std::int
   return batches;
 }
 
+TrainSettings with_batches_of(TrainSettings train, const TrainPosition& position) {
+  train.drop_last = position.drop_last;
+  return train;
+}
+
 std::int64_t count_steps(const Batches& batches, std::int64_t epochs) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
   check(epochs <= kMost / batches.per_epoch, "training: ", epochs, " epochs of ", batches.per_epoch,

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "detent/nn/graph.h"
+#include "detent/train/checkpoint.h"
 #include "detent/train/settings.h"
 
 namespace detent::train {
@@ -21,6 +22,9 @@ struct Batches {
 /// Throws Error, naming the batch norm and the mend, if one would see a single value a channel all the same; and if
 /// drop_last leaves no batch.
 Batches cut_batches(const nn::Graph& graph, const TrainSettings& train, std::int64_t examples);
+
+/// [train] of a phase that was cut off, which goes on with the batches that it began with, whatever has frozen since.
+TrainSettings with_batches_of(TrainSettings train, const TrainPosition& position);
 
 /// Steps of `epochs` epochs. Throws Error if they are more than optimizers count (2^31 - 1).
 std::int64_t count_steps(const Batches& batches, std::int64_t epochs);

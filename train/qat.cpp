@@ -115,6 +115,7 @@ QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
   TrainPhase phase;
   if (const Checkpoint* const resume = resume_of(run, "qat")) {
     result.prepared = resume->graph;
+    quantized.options.train = with_batches_of(run.options.train, resume->position);
     phase = qat_phase(quantized, result.prepared);
     phase.resume = resume;
   } else {
@@ -129,7 +130,7 @@ QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
     quantized.options.checkpoint_attributes[kResultsAttribute] = to_json_text(results);
   }
   result.calibration = results.calibration;
-  const QatSchedule schedule = schedule_of(run, result.prepared);
+  const QatSchedule schedule = schedule_of(quantized, result.prepared);
   std::optional<Teacher> teacher;
   if (const QatSettings& qat = run.settings.qat; qat.distill > 0.0) {
     phase.teacher = &teacher.emplace(quant::lower(graph, run.kinds), qat.distill, qat.temperature);

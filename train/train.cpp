@@ -76,8 +76,9 @@ void in_phase(const TrainPhase& phase, std::string_view unit, std::int64_t numbe
 
 TrainResult train_epochs(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options,
                          const TrainPhase& phase, evaluation::Reporter& reporter, TrainStep& train_step,
-                         PhaseSaver& saver) {
-  const TrainSettings& settings = options.train;
+                         TrainPosition& position, PhaseSaver& saver) {
+  const TrainSettings settings =
+      phase.resume == nullptr ? options.train : with_batches_of(options.train, phase.resume->position);
   const Batches batches = cut_batches(graph, settings, dataset.size());
   data::Loader loader(dataset, {.batch = settings.batch,
                                 .shuffle = true,
@@ -93,7 +94,8 @@ TrainResult train_epochs(nn::Graph& graph, const data::Dataset& dataset, const T
   train_step.set_teacher(phase.teacher);
   const optim::Schedule schedule = make_schedule(settings, phase.learning_rate, steps_per_epoch);
 
-  TrainPosition& position = saver.position() = resume(train_step, options, phase, steps_per_epoch);
+  position = resume(train_step, options, phase, steps_per_epoch);
+  position.drop_last = batches.drop_last;
   const std::int64_t end = phase.end.value_or(phase.epochs);
   const std::int64_t seen_before = (position.step - position.epoch * steps_per_epoch) * settings.batch;
   evaluation::PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch,
@@ -140,7 +142,7 @@ TrainResult train_epochs(nn::Graph& graph, const data::Dataset& dataset, const T
     position.epoch = epoch + 1;
     progress.loss_sum = 0.0;
     progress.score = {};
-    saver.step_done();
+    saver.epoch_done();
   }
   if (options.profile && end > phase.begin) {
     reporter.message(phase.name + " training: where the time went\n" + report::profile_table(profiler, trained.steps));
@@ -155,9 +157,10 @@ TrainResult train_epochs(nn::Graph& graph, const data::Dataset& dataset, const T
 TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options,
                         const TrainPhase& phase, evaluation::Reporter& reporter) {
   TrainStep train_step(graph, options.train, options.seed);
-  PhaseSaver saver(graph, train_step, options, reporter);
+  TrainPosition position;
+  PhaseSaver saver(graph, train_step, options, reporter, [&] { return position; });
   TrainResult trained = saver.saved_if_interrupted(
-      [&] { return train_epochs(graph, dataset, options, phase, reporter, train_step, saver); });
+      [&] { return train_epochs(graph, dataset, options, phase, reporter, train_step, position, saver); });
   saver.save();
   trained.writes_checkpoints = saver.writes();
   return trained;
