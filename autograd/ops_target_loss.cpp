@@ -59,9 +59,7 @@ Variable binary_cross_entropy(const Variable& logits, const Tensor& target, cons
   // L = mean(w t softplus(-z) + (1 - t) softplus(z))  =>  dz = dL ((1 - t) p - w t (1 - p)) / (N K), p = sigmoid(z)
   return loss_against(
       "binary_cross_entropy", logits, target,
-      [=](const auto* z, const auto* t) {
-        return kernels::binary_cross_entropy_forward(z, t, rows, columns, weights);
-      },
+      [=](const auto* z, const auto* t) { return kernels::binary_cross_entropy_forward(z, t, rows, columns, weights); },
       [=](const auto* z, const auto* t, double dloss, auto* dz) {
         kernels::binary_cross_entropy_backward(z, t, rows, columns, weights, dloss, dz);
       });
@@ -85,19 +83,18 @@ Variable weighted_cross_entropy(const Variable& given, const Tensor& labels, con
                                                 classes, weights, label_smoothing, pointer<T>(probabilities)));
   });
   // L = sum_n sum_k -w_k t_nk log p_nk / W, W = sum_n w_label(n)  =>  dz = dL (p sum_j w_j t_j - w t) / W
-  return tape.record(kOp, std::move(loss), {logits},
-                     [rows, classes, weights, label_smoothing, labels, probabilities](Backward& bw) {
-                       bw.grad(0, [&] {
-                         Tensor dx = Tensor::empty(probabilities.shape(), probabilities.dtype(), bw.arena());
-                         dispatch_real(kOp, dx.dtype(), [&](auto zero) {
-                           using T = decltype(zero);
-                           kernels::weighted_cross_entropy_backward(
-                               pointer<T>(probabilities), pointer<std::int32_t>(labels), rows, classes, weights,
-                               label_smoothing, bw.dy().item(), pointer<T>(dx));
-                         });
-                         return dx;
-                       });
-                     });
+  return tape.record(
+      kOp, std::move(loss), {logits}, [rows, classes, weights, label_smoothing, labels, probabilities](Backward& bw) {
+        bw.grad(0, [&] {
+          Tensor dx = Tensor::empty(probabilities.shape(), probabilities.dtype(), bw.arena());
+          dispatch_real(kOp, dx.dtype(), [&](auto zero) {
+            using T = decltype(zero);
+            kernels::weighted_cross_entropy_backward(pointer<T>(probabilities), pointer<std::int32_t>(labels), rows,
+                                                     classes, weights, label_smoothing, bw.dy().item(), pointer<T>(dx));
+          });
+          return dx;
+        });
+      });
 }
 
 }  // namespace detent::autograd

@@ -37,15 +37,16 @@ void settle(const QatRun& run, nn::Graph& prepared) {
                             run.options.seed, run.reporter);
 }
 
-TrainPhase whole_phase(const Settings& settings) {
+TrainPhase whole_phase(const QatRun& run) {
   return {.name = "qat",
-          .epochs = settings.qat.epochs,
-          .learning_rate = settings.qat.learning_rate,
-          .first_epoch = settings.train.epochs};
+          .epochs = run.settings.qat.epochs,
+          .learning_rate = run.settings.qat.learning_rate,
+          .first_epoch = run.settings.train.epochs,
+          .validation = run.data.validation ? &*run.data.validation : nullptr};
 }
 
 QatSchedule schedule_of(const QatRun& run, const nn::Graph& graph) {
-  return qat_schedule(run.settings.qat, cut_batches(graph, run.options.train, run.data.train.size()).per_epoch);
+  return qat_schedule(run.settings.qat, cut_batches(graph, run.options.train, run.data.train.size()).steps_per_epoch());
 }
 
 // The graph after the epochs in float, which stays as it is without any.
@@ -53,7 +54,7 @@ nn::Graph train_in_float(const QatRun& run, const nn::Graph& graph, TrainResult&
   nn::Graph copy = graph.clone(quant::factories_of(run.kinds));
   if (run.settings.qat.start > 0) {
     nn::Graph fused = nn::fuse_relu(copy);
-    TrainPhase phase = whole_phase(run.settings);
+    TrainPhase phase = whole_phase(run);
     phase.name = "qat in float";
     phase.end = run.settings.qat.start;
     trained = train_phase(fused, run.data.train, run.options, phase, run.reporter);
@@ -83,9 +84,11 @@ QatSchedule qat_schedule(const QatSettings& qat, std::int64_t steps_per_epoch) {
 }
 
 TrainPhase qat_phase(const QatRun& run, nn::Graph& prepared) {
-  TrainPhase phase = whole_phase(run.settings);
+  TrainPhase phase = whole_phase(run);
   phase.begin = run.settings.qat.start;
-  phase.before_step = [&run, &prepared, schedule = schedule_of(run, prepared)](std::int64_t step, std::int64_t) {
+  const QatSchedule schedule = schedule_of(run, prepared);
+  phase.settled_step = schedule.freeze_observers;
+  phase.before_step = [&run, &prepared, schedule](std::int64_t step, std::int64_t) {
     if (step == schedule.freeze_batch_norm) {
       quant::freeze_batch_norm(prepared);
     }
@@ -110,11 +113,13 @@ QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
     phase.teacher = &teacher.emplace(quant::lower(graph, run.kinds), qat.distill, qat.temperature);
   }
   result.trained = train_phase(result.prepared, run.data.train, quantized.options, phase, run.reporter);
-  if (schedule.freeze_observers == schedule.steps) {
+  // Where training, or its best epoch, ended before ranges were to freeze, they freeze now.
+  if (result.trained.kept_step <= schedule.freeze_observers) {
     settle(run, result.prepared);
   }
   result.trained.seconds += in_float.seconds;
   result.trained.steps += in_float.steps;
+  result.trained.epochs.insert(result.trained.epochs.begin(), in_float.epochs.begin(), in_float.epochs.end());
   return result;
 }
 

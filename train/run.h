@@ -42,7 +42,8 @@ struct RunOptions {
 ///   int8.h5        the converted model; it is read back from the disk before it is verified and evaluated
 ///   static-*.h5    the int8 models of compare_static, and static-not-improved.h5 with improvements
 ///   metrics.json   report/metrics_json.h
-///   checkpoint.h5  checkpoint.h: after each epoch; removed when the run is done
+///   checkpoint.h5  checkpoint.h: after each epoch; removed when the run is done. With keep "best" checkpoint-best.h5,
+///   too
 ///
 /// While it runs, the folder is its own (output_folder.h). When fp32.h5 is there, models of earlier runs that this run
 /// does not write are removed; metrics.json is there only beside all the files that it tells of.

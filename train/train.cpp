@@ -1,12 +1,20 @@
 #include "detent/train/train.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "detent/nn/finite.h"
 #include "detent/optim/schedule.h"
 #include "detent/report/profile_table.h"
 #include "detent/train/batches.h"
+#include "detent/train/epochs/epoch_judge.h"
+#include "detent/train/epochs/not_finite.h"
+#include "detent/train/epochs/snapshot.h"
+#include "detent/train/epochs/validation.h"
+#include "detent/train/losses/loss.h"
 #include "detent/train/step.h"
+#include "detent/train/warnings.h"
 
 namespace detent::train {
 namespace {
@@ -15,6 +23,7 @@ optim::Schedule make_schedule(const TrainSettings& train, double learning_rate, 
   optim::Schedule schedule{.base = learning_rate, .warmup = {.steps = train.warmup_steps}};
   switch (train.schedule) {
     case ScheduleKind::Constant:
+    case ScheduleKind::Plateau:  // EpochJudge::multiplier
       break;
     case ScheduleKind::Step:
       schedule.shape = optim::StepRate{.period = train.step_epochs * steps_per_epoch, .gamma = train.step_factor};
@@ -28,13 +37,6 @@ optim::Schedule make_schedule(const TrainSettings& train, double learning_rate, 
   }
   return schedule;
 }
-
-// Sums over the examples of one epoch, for progress.
-struct EpochSums {
-  std::int64_t examples = 0;
-  std::int64_t correct = 0;
-  double loss = 0.0;
-};
 
 // The epoch to begin with.
 std::int64_t resume(TrainStep& train_step, const TrainOptions& options, const TrainPhase& phase,
@@ -65,90 +67,242 @@ void check_finite(const nn::Graph& graph, TrainStep& train_step) {
   }
 }
 
-// Calls `work`, with the phase in front of its errors.
-template <typename Work>
-void in_phase(const TrainPhase& phase, std::string_view unit, std::int64_t number, std::int64_t count, Work work) {
-  try {
-    work();
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const Error& error) {
-    fail(phase.name, " training: ", unit, " ", number, " of ", count, ": ", error.what());
-  }
-}
-
-}  // namespace
-
-TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options,
-                        const TrainPhase& phase, evaluation::Reporter& reporter) {
-  const TrainSettings& settings = options.train;
-  const Batches batches = cut_batches(graph, settings, dataset.size());
-  data::Loader loader(dataset, {.batch = settings.batch,
-                                .shuffle = true,
-                                .seed = options.seed,
-                                .augment = options.augment,
-                                .drop_last = batches.drop_last,
-                                .normalization = options.normalization});
-  const std::int64_t steps_per_epoch = batches.per_epoch;
-  const std::int64_t steps = count_steps(batches, phase.epochs);
-  TrainStep train_step(graph, settings, options.seed);
-  Profiler profiler;
-  Profiler* const profiler_or_null = options.profile ? &profiler : nullptr;
-  train_step.set_profiler(profiler_or_null);
-  train_step.set_teacher(phase.teacher);
-  const optim::Schedule schedule = make_schedule(settings, phase.learning_rate, steps_per_epoch);
-
-  const std::int64_t first = resume(train_step, options, phase, steps_per_epoch);
-  const std::int64_t end = phase.end.value_or(phase.epochs);
-  evaluation::PhaseClock clock(reporter, phase.name, phase.epochs, steps_per_epoch, (end - first) * batches.examples);
-  std::int64_t step = first * steps_per_epoch;
-  TrainResult trained{.steps = (end - phase.begin) * steps_per_epoch};
-  for (std::int64_t epoch = first; epoch < end; ++epoch) {
-    clock.begin_epoch(epoch + 1);
-    loader.begin_epoch(phase.first_epoch + epoch);
-    EpochSums sums;
-    const auto next = [&](data::Batch& batch) {
-      const ProfiledScope scope(profiler_or_null, "data", Profiler::Phase::Data);
-      return loader.next(batch);
-    };
-    for (data::Batch batch; next(batch); ++step) {
-      if (phase.before_step) {
-        phase.before_step(step, steps);
-      }
-      const auto number = static_cast<std::uint64_t>(phase.first_epoch * steps_per_epoch + step);
-      const double rate = optim::learning_rate(schedule, step, steps);
-      TrainStep::Result result;
-      in_phase(phase, "step", step + 1, steps,
-               [&] { result = train_step.run(batch.examples, batch.labels, rate, number); });
-      trained.loss = result.loss;
-      sums.loss += result.loss * static_cast<double>(batch.size());
-      sums.correct += result.correct;
-      sums.examples += batch.size();
-      const auto seen = static_cast<double>(sums.examples);
-      clock.batch_done(batch.size(), sums.loss / seen, static_cast<double>(sums.correct) / seen, train_step.scaler());
+class PhaseTraining {
+ public:
+  PhaseTraining(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options, const TrainPhase& phase,
+                evaluation::Reporter& reporter)
+      : graph_(graph),
+        options_(options),
+        phase_(phase),
+        reporter_(reporter),
+        settings_(settled_for(options.train, dataset)),
+        batches_(cut_batches(graph, settings_, dataset.size())),
+        loader_(dataset, {.batch = settings_.batch,
+                          .shuffle = true,
+                          .seed = options.seed,
+                          .augment = options.augment,
+                          .drop_last = batches_.drop_last,
+                          .normalization = options.normalization}),
+        steps_(count_steps(batches_, phase.epochs)),
+        train_step_(graph, settings_, options.seed),
+        judge_(settings_, phase.progress),
+        schedule_(make_schedule(settings_, phase.learning_rate, batches_.steps_per_epoch())),
+        first_(resume(train_step_, options, phase, batches_.steps_per_epoch())),
+        end_(phase.end.value_or(phase.epochs)),
+        clock_(reporter, phase.name, phase.epochs, batches_.per_epoch, (end_ - first_) * batches_.examples),
+        step_(first_ * batches_.steps_per_epoch()) {
+    check_validation(settings_, phase.validation != nullptr);
+    train_step_.set_profiler(profiler_or_null());
+    train_step_.set_teacher(phase.teacher);
+    clock_.set_measure(evaluation::measure_of(dataset.targets), phase.validation != nullptr);
+    if (settings_.keep == Keep::Best && judge_.state().best_epoch > 0) {
+      best_.emplace(judge_.is_best() ? graph : load_checkpoint(best_checkpoint(options.checkpoint)).graph);
     }
-    in_phase(phase, "epoch", epoch + 1, phase.epochs, [&] {
-      check_finite(graph, train_step);
-      check(epoch + 1 < end || !train_step.scaler() || train_step.scaler()->skipped_steps < trained.steps,
+    kept_step_ = judge_.state().best_epoch * batches_.steps_per_epoch();
+  }
+
+  TrainResult run() {
+    bool is_stopped = !judge_.state().epochs.empty() && judge_.should_stop();
+    for (std::int64_t epoch = first_; epoch < end_ && !is_stopped; ++epoch) {
+      train_epoch(epoch);
+      is_stopped = end_epoch(epoch);
+    }
+    if (best_) {
+      best_->restore(graph_);
+    }
+    tell_end();
+    trained_.kept_step = best_ ? kept_step_ : step_;
+    trained_.steps = step_ - phase_.begin * batches_.steps_per_epoch();
+    trained_.epochs = judge_.state().epochs;
+    if (options_.profile && trained_.steps > 0) {
+      reporter_.message(phase_.name + " training: where the time went\n" +
+                        report::profile_table(profiler_, trained_.steps));
+    }
+    trained_.seconds = end_ > phase_.begin ? clock_.seconds() : 0.0;
+    trained_.scaler = train_step_.scaler();
+    return std::move(trained_);
+  }
+
+ private:
+  Profiler* profiler_or_null() { return options_.profile ? &profiler_ : nullptr; }
+
+  // Calls `work`, with the phase in front of its errors, and behind them where the last good state is.
+  template <typename Work>
+  void in_phase(std::string_view unit, std::int64_t number, std::int64_t count, Work work) {
+    try {
+      work();
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      fail(phase_.name, " training: ", unit, " ", number, " of ", count, ": ", error.what(), kept_);
+    }
+  }
+
+  void train_epoch(std::int64_t epoch) {
+    epoch_start_ = clock_.seconds();
+    clock_.begin_epoch(epoch + 1);
+    loader_.begin_epoch(phase_.first_epoch + epoch);
+    const auto next = [&](data::Batch& batch) {
+      const ProfiledScope scope(profiler_or_null(), "data", Profiler::Phase::Data);
+      return loader_.next(batch);
+    };
+    for (data::Batch batch; next(batch);) {
+      const bool is_first = batch.number % settings_.accumulate == 0;
+      if (is_first && phase_.before_step) {
+        phase_.before_step(step_, steps_);
+      }
+      TrainStep::Result result;
+      in_phase("step", step_ + 1, steps_, [&] { result = train_batch(epoch, batch); });
+      trained_.loss = result.loss;
+      ProgressState& sums = judge_.state();
+      sums.loss_sum += result.loss * static_cast<double>(batch.size());
+      sums.score.add(result.score);
+      const auto seen = static_cast<double>(sums.score.examples);
+      clock_.batch_done(batch.size(), sums.loss_sum / seen, sums.score.value(), train_step_.scaler());
+    }
+  }
+
+  TrainStep::Result train_batch(std::int64_t epoch, const data::Batch& batch) {
+    const std::int64_t number = (phase_.first_epoch + epoch) * batches_.per_epoch + batch.number;
+    const double share = static_cast<double>(batch.size()) / static_cast<double>(examples_of_step(batch));
+    TrainStep::Result result;
+    try {
+      result = train_step_.accumulate(batch.examples, batch.labels, share, static_cast<std::uint64_t>(number));
+    } catch (const LossNotFinite& error) {
+      const std::vector<std::int64_t> order =
+          data::shuffled_order(loader_.dataset().size(), options_.seed, phase_.first_epoch + epoch);
+      fail(error.what(), "; ",
+           origin_of_not_finite(graph_, batch, std::span(order).subspan(static_cast<std::size_t>(batch.first)),
+                                settings_.precision, options_.seed, static_cast<std::uint64_t>(number)));
+    }
+    const bool is_last = (batch.number + 1) % settings_.accumulate == 0 || batch.number + 1 == batches_.per_epoch;
+    if (is_last) {
+      rate_ = optim::learning_rate(schedule_, step_, steps_) * judge_.multiplier();
+      result.is_skipped = !train_step_.apply(rate_);
+      ++step_;
+    }
+    return result;
+  }
+
+  // Of all batches that make a step with this one.
+  std::int64_t examples_of_step(const data::Batch& batch) const {
+    const std::int64_t per_step = settings_.accumulate * settings_.batch;
+    const std::int64_t begin = batch.number / settings_.accumulate * per_step;
+    return std::min(begin + per_step, batches_.examples) - begin;
+  }
+
+  // Whether the phase ends with this epoch although others were to come.
+  bool end_epoch(std::int64_t epoch) {
+    std::optional<Validation> validation;
+    in_phase("epoch", epoch + 1, phase_.epochs, [&] {
+      check_finite(graph_, train_step_);
+      if (phase_.validation != nullptr) {
+        validation = validate(graph_, *phase_.validation, options_.normalization, settings_, reporter_);
+      }
+    });
+    if (validation) {
+      clock_.validated(validation->loss, validation->score.value());
+    }
+    const ProgressState& sums = judge_.state();
+    evaluation::EpochResult result{.phase = phase_.name,
+                                   .epoch = epoch + 1,
+                                   .loss = sums.loss_sum / static_cast<double>(sums.score.examples),
+                                   .accuracy = sums.score.value(),
+                                   .learning_rate = rate_,
+                                   .seconds = clock_.seconds() - epoch_start_};
+    if (validation) {
+      result.validation_loss = validation->loss;
+      result.validation_accuracy = validation->score.value();
+    }
+    const bool is_first_settled =
+        step_ > phase_.settled_step && step_ - batches_.steps_per_epoch() <= phase_.settled_step;
+    if (is_first_settled) {
+      judge_.forget_best();
+    }
+    judge_.take(std::move(result));
+    const bool is_stopped = judge_.should_stop() && epoch + 1 < end_;
+    in_phase("epoch", epoch + 1, phase_.epochs, [&] {
+      check((epoch + 1 < end_ && !is_stopped) || !train_step_.scaler() ||
+                train_step_.scaler()->skipped_steps < step_ - phase_.begin * batches_.steps_per_epoch(),
             "every step was skipped, for gradients pass the largest number of fp16; set [train] precision = ",
             "\"bf16\" or \"fp32\", or lower learning_rate");
     });
-    if (!options.checkpoint.empty() && trained.writes_checkpoints) {
-      try {
-        save_checkpoint(options.checkpoint, graph, train_step.state(),
-                        {.phase = phase.name, .epoch = epoch + 1, .step = step, .seed = options.seed});
-      } catch (const Error& error) {
-        trained.writes_checkpoints = false;
-        reporter.message(std::string("NO CHECKPOINTS from here on, training goes on without: ") + error.what());
+    keep_state(epoch);
+    if (is_stopped) {
+      reporter_.message(
+          fmt::format("{} training: ended after epoch {} of {}, for none of the last {} was better than "
+                      "epoch {}",
+                      phase_.name, epoch + 1, phase_.epochs, settings_.patience, judge_.state().best_epoch));
+    }
+    return is_stopped;
+  }
+
+  void keep_state(std::int64_t epoch) {
+    const bool is_best = settings_.keep == Keep::Best && judge_.is_best();
+    if (is_best) {
+      best_.emplace(graph_);
+      kept_step_ = step_;
+    }
+    if (options_.checkpoint.empty() || !trained_.writes_checkpoints) {
+      return;
+    }
+    try {
+      const TrainPosition position{.phase = phase_.name, .epoch = epoch + 1, .step = step_, .seed = options_.seed};
+      if (is_best) {
+        save_checkpoint(best_checkpoint(options_.checkpoint), graph_, train_step_.state(), position);
       }
+      save_checkpoint(options_.checkpoint, graph_, train_step_.state(), position);
+      kept_ = fmt::format("; the state after epoch {} is in {}", epoch + 1, options_.checkpoint.string());
+    } catch (const Error& error) {
+      trained_.writes_checkpoints = false;
+      reporter_.message(std::string("NO CHECKPOINTS from here on, training goes on without: ") + error.what());
     }
   }
-  if (options.profile && end > phase.begin) {
-    reporter.message(phase.name + " training: where the time went\n" + report::profile_table(profiler, trained.steps));
+
+  void tell_end() {
+    const ProgressState& state = judge_.state();
+    const auto best = std::ranges::find(state.epochs, state.best_epoch, &evaluation::EpochResult::epoch);
+    if (best_ && best != state.epochs.end()) {
+      reporter_.message(
+          fmt::format("{} training: the model is that of epoch {} of {}, the best in validation {}: {:.6g}",
+                      phase_.name, state.best_epoch, state.epochs.back().epoch,
+                      settings_.monitor == Monitor::Loss ? "loss" : clock_.measure(), judge_.monitored(*best)));
+    }
   }
-  trained.seconds = end > phase.begin ? clock.seconds() : 0.0;
-  trained.scaler = train_step.scaler();
-  return trained;
+
+  nn::Graph& graph_;
+  const TrainOptions& options_;
+  const TrainPhase& phase_;
+  evaluation::Reporter& reporter_;
+  TrainSettings settings_;
+  Batches batches_;
+  data::Loader loader_;
+  std::int64_t steps_;
+  TrainStep train_step_;
+  Profiler profiler_;
+  EpochJudge judge_;
+  optim::Schedule schedule_;
+  std::int64_t first_;  // epoch
+  std::int64_t end_;
+  evaluation::PhaseClock clock_;
+  std::int64_t step_;
+  TrainResult trained_;
+  std::optional<Snapshot> best_;
+  std::int64_t kept_step_ = 0;  // where the best epoch ended
+  double rate_ = 0.0;           // of the last step
+  double epoch_start_ = 0.0;    // seconds
+  std::string kept_;            // where the last good state is, for errors
+};
+
+}  // namespace
+
+std::filesystem::path best_checkpoint(const std::filesystem::path& checkpoint) {
+  return checkpoint.parent_path() / (checkpoint.stem().string() + "-best" + checkpoint.extension().string());
+}
+
+TrainResult train_phase(nn::Graph& graph, const data::Dataset& dataset, const TrainOptions& options,
+                        const TrainPhase& phase, evaluation::Reporter& reporter) {
+  return PhaseTraining(graph, dataset, options, phase, reporter).run();
 }
 
 }  // namespace detent::train

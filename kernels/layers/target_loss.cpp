@@ -33,9 +33,7 @@ void fill_gradient(std::int64_t elements, double dloss, T* dx, Fn slope) {
   });
 }
 
-void check_delta(double delta) {
-  check(std::isfinite(delta) && delta > 0, "huber: expected a delta > 0, got ", delta);
-}
+void check_delta(double delta) { check(std::isfinite(delta) && delta > 0, "huber: expected a delta > 0, got ", delta); }
 
 void check_flag_weights(std::span<const double> weights, std::int64_t columns) {
   check(weights.empty() || std::ssize(weights) == columns, "binary cross-entropy: expected no weights or one for each ",

@@ -4,8 +4,8 @@
 #include <span>
 
 /// Losses against real numbers and flags, of predictions [elements] or [rows, K], and their gradients; and the
-/// cross-entropy of weighted classes. As in loss.h: T is float or double, sums are in double in the order of elements or
-/// rows, backward functions take `dloss` and overwrite their result.
+/// cross-entropy of weighted classes. As in loss.h: T is float or double, sums are in double in the order of elements
+/// or rows, backward functions take `dloss` and overwrite their result.
 namespace detent::kernels {
 
 /// mean |prediction - target| over all elements. REQUIRES: elements >= 1.
@@ -25,8 +25,8 @@ void huber_backward(const T* prediction, const T* target, std::int64_t elements,
                     T* dprediction);
 
 /// With p = 1 / (1 + exp(-logit)), the mean over all elements of -(w_k t log p + (1 - t) log(1 - p)), in nats, computed
-/// so that no logit overflows; w_k is the weight of "yes" in column k, PyTorch's pos_weight, 1 where `weights` is empty.
-/// REQUIRES: rows, columns >= 1, no weights or one a column; throws Error otherwise.
+/// so that no logit overflows; w_k is the weight of "yes" in column k, PyTorch's pos_weight, 1 where `weights` is
+/// empty. REQUIRES: rows, columns >= 1, no weights or one a column; throws Error otherwise.
 template <typename T>
 double binary_cross_entropy_forward(const T* logits, const T* target, std::int64_t rows, std::int64_t columns,
                                     std::span<const double> weights);

@@ -404,8 +404,7 @@ std::vector<OpRow> target_loss_rows() {
       for (double& t : target.data<double>()) {
         t = t < 0 ? -3.0 : 3.0;
       }
-      return unary(off_kinks(random, shape, 2, {0}),
-                   [=](const Variable& x) { return loss(x, target.to(x.dtype())); });
+      return unary(off_kinks(random, shape, 2, {0}), [=](const Variable& x) { return loss(x, target.to(x.dtype())); });
     };
   };
   const auto flags = [=](bool is_weighted) {
