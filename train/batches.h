@@ -14,6 +14,10 @@ struct Batches {
   std::int64_t examples = 0;  ///< that an epoch sees
   bool drop_last = false;     ///< whether the leftover, which does not fill a batch, is left out
   std::string message = {};   ///< what to tell of a leftover that is left out without having been asked for
+  std::int64_t accumulate = 1;
+
+  /// Of `accumulate` batches each, the last one of what is left.
+  std::int64_t steps_per_epoch() const { return (per_epoch + accumulate - 1) / accumulate; }
 };
 
 /// The batches that [train] makes of `examples` for a float or prepared `graph`. Without drop_last in the recipe the

@@ -76,6 +76,14 @@ Defaults defaults_of(const Attributes& attributes) {
                             .std = static_cast<float>(real_attribute(attributes, "normalization_std"))}};
 }
 
+// What the model's outputs are; a file that does not say is of classes.
+std::string targets_of(const Attributes& attributes) {
+  const auto attribute = attributes.find("targets");
+  const std::string* const targets =
+      attribute == attributes.end() ? nullptr : std::get_if<std::string>(&attribute->second);
+  return targets != nullptr ? *targets : "classes";
+}
+
 }  // namespace
 
 RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
@@ -89,7 +97,11 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
         dataset.example_shape(), mend);
   check(output.rank() == 1, "model: expected one number a class for an example, it gives ", output);
   const std::int64_t classes = output.elements();
-  dataset.require_classes("model");
+  if (dataset.targets != data::TargetKind::kClasses) {
+    check(dataset.classes == classes, "model: gives ", classes, " numbers for an example, but ", description, " has ",
+          dataset.classes, ' ', data::name_of(dataset.targets), mend);
+    return;
+  }
   const auto labels = dataset.labels.data<std::int32_t>();
   const auto beyond = std::ranges::find_if(labels, [&](std::int32_t label) { return label >= classes; });
   if (beyond != labels.end()) {
@@ -99,16 +111,23 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
 }
 
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data) {
-  return {{"recipe", recipe},
-          {"dataset", data.name},
-          {"seed", static_cast<std::int64_t>(seed)},
-          {"normalization_mean", static_cast<double>(data.normalization.mean)},
-          {"normalization_std", static_cast<double>(data.normalization.std)}};
+  Attributes attributes{{"recipe", recipe},
+                        {"dataset", data.name},
+                        {"seed", static_cast<std::int64_t>(seed)},
+                        {"normalization_mean", static_cast<double>(data.normalization.mean)},
+                        {"normalization_std", static_cast<double>(data.normalization.std)}};
+  if (data.train.targets != data::TargetKind::kClasses) {
+    attributes["targets"] = std::string(data::name_of(data.train.targets));
+  }
+  return attributes;
 }
 
 RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder) {
   RunData data = open({}, folder, data::standard_readers(), defaults_of(model.attributes));
   check_fits(data.test, data.description, model.input_shape(), model.output_shape());
+  const std::string targets = targets_of(model.attributes);
+  check(targets == data::name_of(data.test.targets), "model: was trained on ", targets, ", but the targets of ",
+        data.description, " are ", data::name_of(data.test.targets), "; name the right data with --data DIR");
   return data;
 }
 

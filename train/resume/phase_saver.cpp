@@ -52,24 +52,37 @@ bool PhaseSaver::is_finite() const {
 }
 
 void PhaseSaver::save() {
-  if (options_.checkpoint.empty() || !writes_ || !is_whole_ || is_saved_) {
+  if (!is_whole_ || is_saved_ || options_.checkpoint.empty()) {
     return;
   }
-  const FinishFirst to_the_end(FinishFirst::kNoEnd);
   const Clock::time_point start = Clock::now();
   if (is_finite()) {
-    try {
-      const TrainPosition position = position_();
-      save_checkpoint(options_.checkpoint, graph_, step_.state(), position, options_.checkpoint_attributes);
-      is_saved_ = true;
-      saved_step_ = position.step;
-    } catch (const Error& error) {
-      writes_ = false;
-      reporter_.message(std::string("NO CHECKPOINTS from here on, training goes on without: ") + error.what());
-    }
+    const TrainPosition position = position_();
+    is_saved_ = write(options_.checkpoint, position);
+    saved_step_ = is_saved_ ? position.step : saved_step_;
   }
   saved_ = Clock::now();
   cost_ = saved_ - start;
+}
+
+void PhaseSaver::save_beside(const std::filesystem::path& file) {
+  if (!options_.checkpoint.empty()) {
+    write(file, position_());
+  }
+}
+
+bool PhaseSaver::write(const std::filesystem::path& file, const TrainPosition& position) {
+  if (!writes_) {
+    return false;
+  }
+  const FinishFirst to_the_end(FinishFirst::kNoEnd);
+  try {
+    save_checkpoint(file, graph_, step_.state(), position, options_.checkpoint_attributes);
+  } catch (const Error& error) {
+    writes_ = false;
+    reporter_.message(std::string("NO CHECKPOINTS from here on, training goes on without: ") + error.what());
+  }
+  return writes_;
 }
 
 }  // namespace detent::train

@@ -29,6 +29,8 @@ class PhaseSaver {
   void epoch_done();
   /// Writes where the phase stands, unless that is written, within a step, or not finite: the last good state stays.
   void save();
+  /// Writes where the phase stands to another file. Not within a step.
+  void save_beside(const std::filesystem::path& file);
   /// `work()`; if it is interrupted, writes where it stands and throws on.
   template <typename Work>
   auto saved_if_interrupted(Work&& work) {
@@ -49,6 +51,7 @@ class PhaseSaver {
 
   bool is_due(double seconds) const;
   bool is_finite() const;
+  bool write(const std::filesystem::path& file, const TrainPosition& position);
 
   const nn::Graph& graph_;
   TrainStep& step_;
