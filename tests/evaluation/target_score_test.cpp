@@ -77,7 +77,7 @@ TEST(TargetScore, OfPartsAddsUpToTheWhole) {
     joined.add(part);
   }
   EXPECT_EQ(joined.examples, 300);
-  EXPECT_NEAR(joined.value(), whole.value(), 1e-12);
+  EXPECT_NEAR(joined.value(), whole.value(), 1e-10);
   EXPECT_NEAR(joined.errors().mean_absolute_error, whole.errors().mean_absolute_error, 1e-12);
   double mean = 0.0, deviation = 0.0, squares = 0.0;
   for (const float y_i : targets) {

@@ -190,7 +190,7 @@ TEST(Validation, IsPartOfTheEpochsLine) {
 // Without dropout and batch norm, two batches that make one step are one batch of twice the size.
 TEST(Accumulation, IsAStepOfAllItsExamples) {
   const data::Dataset train = table(TargetKind::kValues, 150, 1, 2);  // steps of 64, 64 and 22
-  const auto trained = [&](std::int64_t batch, std::int64_t accumulate, int threads) {
+  const auto trained = [&](std::int64_t batch, std::int64_t accumulate, int threads, double clip_norm = 0.0) {
     nn::Graph graph;
     const auto x = graph.relu(graph.linear(graph.input({6}), {.out_features = 8, .name = "fc1"}));
     graph.output(graph.linear(x, {.out_features = 2, .name = "fc2"}));
@@ -199,17 +199,20 @@ TEST(Accumulation, IsAStepOfAllItsExamples) {
     ThreadPool(threads).run([&] {
       Reporter silent;
       const TrainSettings settings{
-          .batch = batch, .accumulate = accumulate, .optimizer = OptimizerKind::Sgd, .clip_norm = 0.5};
+          .batch = batch, .accumulate = accumulate, .optimizer = OptimizerKind::Sgd, .clip_norm = clip_norm};
       result =
           train_phase(graph, train, options_of(settings), {.name = "float", .epochs = 2, .learning_rate = 0.1}, silent);
     });
     EXPECT_EQ(result.steps, 6);
     return numbers_of(graph);
   };
-  const std::vector<float> whole = trained(64, 1, 2), halves = trained(32, 2, 2);
-  for (std::size_t i = 0; i < whole.size(); ++i) {
-    EXPECT_NEAR(halves[i], whole[i], 1e-5) << i;
+  for (const double clip_norm : {0.0, 0.5}) {
+    const std::vector<float> whole = trained(64, 1, 2, clip_norm), parts = trained(32, 2, 2, clip_norm);
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      EXPECT_NEAR(parts[i], whole[i], 1e-5) << i << ", clip_norm " << clip_norm;
+    }
   }
+  const std::vector<float> halves = trained(32, 2, 2);
   EXPECT_TRUE(halves == trained(32, 2, 1)) << "other threads";
   EXPECT_FALSE(halves == trained(22, 3, 2)) << "the case shows nothing";
 }
