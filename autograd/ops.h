@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "detent/autograd/tape.h"
 #include "detent/core/philox.h"
@@ -111,5 +112,15 @@ Variable distillation(const Variable& logits, const Tensor& target, double tempe
 Variable mean_squared_error(const Variable& prediction, const Tensor& target);
 /// mean(max(0, 1 - prediction * t)^2), t = +1 at the label and -1 elsewhere. prediction [N, K]; labels s32 [N].
 Variable squared_hinge(const Variable& prediction, const Tensor& labels);
+/// cross_entropy with a weight a class, divided by the sum of the labels' weights (kernels/layers/target_loss.h).
+Variable weighted_cross_entropy(const Variable& logits, const Tensor& labels, const std::vector<double>& weights,
+                                double label_smoothing = 0.0);
+/// mean |prediction - target|; the gradient is 0 where the two are equal.
+Variable l1(const Variable& prediction, const Tensor& target);
+/// mean of d^2 / 2 where |d| <= delta, else of delta * (|d| - delta / 2), d = prediction - target.
+Variable huber(const Variable& prediction, const Tensor& target, double delta);
+/// mean of -(w_k t log p + (1 - t) log(1 - p)), p = sigmoid(logit). logits and target [N, K]; `weights` w of the K
+/// columns, or none: 1.
+Variable binary_cross_entropy(const Variable& logits, const Tensor& target, const std::vector<double>& weights = {});
 
 }  // namespace detent::autograd

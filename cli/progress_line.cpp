@@ -28,23 +28,35 @@ std::string duration(double seconds) {
   return whole < 60 ? fmt::format("{} s", whole) : fmt::format("{}:{:02} min", whole / 60, whole % 60);
 }
 
+std::string loss_text(double loss) {
+  return std::abs(loss) >= 1e4 ? fmt::format("loss {:.4g}", loss) : fmt::format("loss {:.4f}", loss);
+}
+
+// A share in per cent; R2 is none.
+std::string measure_text(const evaluation::Progress& progress, double value) {
+  return progress.measure == std::string_view("accuracy") ? fmt::format("accuracy {:.2f} %", 100.0 * value)
+                                                          : fmt::format("{} {:.4f}", progress.measure, value);
+}
+
 std::vector<Part> parts_of(const evaluation::Progress& progress, const std::string& time) {
   std::vector<Part> parts{{progress.epochs == 0
                                ? progress.phase
                                : fmt::format("{} epoch {}/{}", progress.phase, progress.epoch, progress.epochs),
                            0}};
   if (progress.loss) {
-    const bool is_gross = std::abs(*progress.loss) >= 1e4;
-    parts.push_back(
-        {is_gross ? fmt::format("loss {:.4g}", *progress.loss) : fmt::format("loss {:.4f}", *progress.loss), 1});
+    parts.push_back({loss_text(*progress.loss), 1});
   }
   if (progress.accuracy) {
-    parts.push_back({fmt::format("accuracy {:.2f} %", 100.0 * *progress.accuracy), 3});
+    parts.push_back({measure_text(progress, *progress.accuracy), 4});
+  }
+  if (progress.validation_loss && progress.validation_accuracy) {
+    parts.push_back({"validation " + loss_text(*progress.validation_loss), 3});
+    parts.push_back({measure_text(progress, *progress.validation_accuracy), 3});
   }
   if (progress.scaler) {
-    parts.push_back({fmt::format("scale {:g}, {} skipped", progress.scaler->scale, progress.scaler->skipped_steps), 4});
+    parts.push_back({fmt::format("scale {:g}, {} skipped", progress.scaler->scale, progress.scaler->skipped_steps), 5});
   }
-  parts.push_back({fmt::format("{:.0f} examples/s", progress.examples_per_second), 5});
+  parts.push_back({fmt::format("{:.0f} examples/s", progress.examples_per_second), 6});
   parts.push_back({time, 2});
   return parts;
 }

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "detent/core/error.h"
 
@@ -73,15 +74,18 @@ void Augmentation::validate() const {
   check_at_most("rotation", rotation, 180.0F);
   check_at_most("scale", scale, 0.9F);
   check_at_most("elastic", elastic, 1000.0F);
+  check_at_most("crop", crop, 1000.0F);
+  check_at_most("jitter", jitter, 0.99F);
+  check(crop == std::floor(crop), "augment: crop: expected whole pixels, got ", crop);
 }
 
-void augment(std::span<const std::uint8_t> image, const Shape& shape, const Augmentation& augmentation,
+namespace {
+
+void distort(std::span<const std::uint8_t> image, const Shape& shape, const Augmentation& augmentation,
              RandomStream& random, std::span<std::uint8_t> out) {
   const std::int64_t height = shape[0];
   const std::int64_t width = shape[1];
   const std::int64_t channels = shape[2];
-  assert(image.size() == out.size() && static_cast<std::int64_t>(image.size()) == height * width * channels);
-
   const auto draw = [&](float size) { return random.uniform(-size, size); };
   const float shift_x = draw(augmentation.shift);
   const float shift_y = draw(augmentation.shift);
@@ -124,6 +128,88 @@ void augment(std::span<const std::uint8_t> image, const Shape& shape, const Augm
             static_cast<std::uint8_t>((1.0F - fy) * above + fy * below + 0.5F);
       }
     }
+  }
+}
+
+// Turned if `is_turned`, then moved by whole pixels.
+void turn_and_move(std::span<std::uint8_t> image, const Shape& shape, bool is_turned, std::int64_t down,
+                   std::int64_t right) {
+  const std::int64_t height = shape[0];
+  const std::int64_t width = shape[1];
+  const auto channels = static_cast<std::size_t>(shape[2]);
+  const std::vector<std::uint8_t> from(image.begin(), image.end());
+  for (std::int64_t y = 0; y < height; ++y) {
+    for (std::int64_t x = 0; x < width; ++x) {
+      const std::int64_t from_y = y - down;
+      const std::int64_t moved_x = x - right;
+      const std::int64_t from_x = is_turned ? width - 1 - moved_x : moved_x;
+      const bool is_inside = from_y >= 0 && from_y < height && from_x >= 0 && from_x < width;
+      const auto to = image.subspan(static_cast<std::size_t>(y * width + x) * channels, channels);
+      if (is_inside) {
+        const std::size_t at = static_cast<std::size_t>(from_y * width + from_x) * channels;
+        std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(at), channels, to.begin());
+      } else {
+        std::ranges::fill(to, std::uint8_t{0});
+      }
+    }
+  }
+}
+
+// What eyes see of the pixel that begins here (ITU-R BT.601); of other than three channels their mean.
+float grey_of(std::span<const std::uint8_t> pixel) {
+  if (pixel.size() == 3) {
+    return 0.299F * static_cast<float>(pixel[0]) + 0.587F * static_cast<float>(pixel[1]) +
+           0.114F * static_cast<float>(pixel[2]);
+  }
+  float sum = 0.0F;
+  for (const std::uint8_t channel : pixel) {
+    sum += static_cast<float>(channel);
+  }
+  return sum / static_cast<float>(pixel.size());
+}
+
+void change_colours(std::span<std::uint8_t> image, std::size_t channels, float brightness, float contrast,
+                    float saturation) {
+  double sum = 0.0;
+  for (std::size_t at = 0; at < image.size(); at += channels) {
+    sum += static_cast<double>(grey_of(image.subspan(at, channels)));
+  }
+  const float mean = brightness * static_cast<float>(sum / static_cast<double>(image.size() / channels));
+  for (std::size_t at = 0; at < image.size(); at += channels) {
+    const std::span<std::uint8_t> pixel = image.subspan(at, channels);
+    const float grey = mean + contrast * (brightness * grey_of(pixel) - mean);
+    for (std::uint8_t& value : pixel) {
+      const float contrasted = mean + contrast * (brightness * static_cast<float>(value) - mean);
+      const float saturated = channels == 3 ? grey + saturation * (contrasted - grey) : contrasted;
+      value = static_cast<std::uint8_t>(std::clamp(saturated, 0.0F, 255.0F) + 0.5F);
+    }
+  }
+}
+
+}  // namespace
+
+void augment(std::span<const std::uint8_t> image, const Shape& shape, const Augmentation& augmentation,
+             RandomStream& random, std::span<std::uint8_t> out) {
+  assert(image.size() == out.size() && static_cast<std::int64_t>(image.size()) == shape.elements());
+  if (augmentation.distorts()) {
+    distort(image, shape, augmentation, random, out);
+  } else {
+    std::ranges::copy(image, out.begin());
+  }
+  if (augmentation.flip || augmentation.crop > 0.0F) {
+    const auto margin = static_cast<std::int64_t>(augmentation.crop);
+    const auto draw = [&] {
+      return margin == 0 ? 0 : std::int64_t{random.index(static_cast<std::uint32_t>(2 * margin + 1))} - margin;
+    };
+    const bool is_turned = augmentation.flip && random.index(2) == 1;
+    const std::int64_t down = draw();
+    turn_and_move(out, shape, is_turned, down, draw());
+  }
+  if (augmentation.jitter > 0.0F) {
+    const auto draw = [&] { return random.uniform(1.0F - augmentation.jitter, 1.0F + augmentation.jitter); };
+    const float brightness = draw();
+    const float contrast = draw();
+    change_colours(out, static_cast<std::size_t>(shape[2]), brightness, contrast, draw());
   }
 }
 

@@ -38,9 +38,11 @@ void check_model(std::vector<std::string>& failures, const std::string& prefix, 
 std::vector<std::string> failures_of(const CheckSettings& check, const Metrics& metrics) {
   std::vector<std::string> failures;
   check_at_least(failures, "fp32_accuracy", check.fp32_accuracy, metrics.fp32.test_accuracy);
+  check_at_least(failures, "min_r2: float", check.min_r2, metrics.fp32.test_accuracy);
   if (metrics.int8) {
     const std::int64_t mismatched = check.codes_mismatched.value_or(0);
     check_at_least(failures, "int8_accuracy", check.int8_accuracy, metrics.int8->test_accuracy);
+    check_at_least(failures, "min_r2: int8", check.min_r2, metrics.int8->test_accuracy);
     check_model(failures, "", *metrics.int8, metrics.fp32.test_accuracy, check.max_drop, mismatched);
     if (metrics.not_improved) {
       check_model(failures, metrics.not_improved->name + ": ", *metrics.not_improved, metrics.fp32.test_accuracy, {},
@@ -71,6 +73,7 @@ std::vector<std::string> checked_of(const CheckSettings& check, const Metrics& m
     }
   };
   add("fp32_accuracy", ">=", check.fp32_accuracy);
+  add("min_r2", ">=", check.min_r2);
   if (metrics.int8) {
     add("int8_accuracy", ">=", check.int8_accuracy);
     add("max_drop", "<=", check.max_drop);

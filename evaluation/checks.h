@@ -14,7 +14,8 @@ struct Metrics;
 struct CheckSettings {
   std::optional<double> fp32_accuracy = {};           ///< at least
   std::optional<double> int8_accuracy = {};           ///< at least
-  std::optional<double> max_drop = {};                ///< fp32 accuracy - int8 accuracy, at most
+  std::optional<double> min_r2 = {};                  ///< of values: of float and int8, at least
+  std::optional<double> max_drop = {};                ///< fp32 accuracy (of values R2) - int8 accuracy, at most
   std::optional<double> static_max_drop = {};         ///< the same, for each of compare_static
   std::optional<std::int64_t> codes_mismatched = {};  ///< at most
   /// evidence/evidence.h, verdict_of

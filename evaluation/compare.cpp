@@ -138,6 +138,7 @@ Comparison compare(const quant::OpenedModel& a, const quant::OpenedModel& b, con
   check(a.input_shape() == b.input_shape() && a.output_shape() == b.output_shape(),
         "compare: the models have other inputs or outputs: ", a.input_shape(), " to ", a.output_shape(), " and ",
         b.input_shape(), " to ", b.output_shape());
+  dataset.require_classes("compare");
   const std::unique_ptr<Tapped> first = tap(a);
   const std::unique_ptr<Tapped> second = tap(b);
   Comparison comparison;

@@ -62,6 +62,7 @@ template <typename Infer>
 Evaluation evaluate_by(const data::Dataset& dataset, const data::Normalization& normalization, bool are_probabilities,
                        Reporter& reporter, Infer&& infer) {
   Evaluation result;
+  result.score.targets = dataset.targets;
   const auto start = std::chrono::steady_clock::now();
   for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
     infer(batch.examples, [&](const Tensor& logits) {
@@ -72,10 +73,11 @@ Evaluation evaluate_by(const data::Dataset& dataset, const data::Normalization& 
       } else {
         append_errors(logits, batch.labels, dataset.targets, result.errors);
       }
-      result.correct += count_correct(predictions, batch.labels);
+      result.score.add(logits, batch.labels);
       result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
     });
   });
+  result.correct = result.score.correct;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

@@ -5,6 +5,7 @@
 #include "detent/data/dataset.h"
 #include "detent/data/loader.h"
 #include "detent/evaluation/progress.h"
+#include "detent/evaluation/targets/target_score.h"
 #include "detent/evaluation/verify.h"
 #include "detent/nn/graph.h"
 #include "detent/quant/kinds/kind.h"
@@ -38,14 +39,15 @@ void for_each_batch(const data::Dataset& dataset, const data::Normalization& nor
 }
 
 struct Evaluation {
-  std::int64_t correct = 0;
+  TargetScore score = {};                 ///< against the targets, whatever their kind
+  std::int64_t correct = 0;               ///< score.correct
   std::vector<std::int32_t> predictions;  ///< the largest output's number, image by image; the first of equal ones
   std::int64_t not_finite = 0;            ///< images for which an output is not finite
   std::vector<float> confidences = {};    ///< of each prediction: evidence/confidence.h
   std::vector<float> margins = {};
   std::vector<float> errors = {};  ///< of targets that are no classes: evidence/errors.h
   double seconds = 0.0;
-  double accuracy() const { return static_cast<double>(correct) / static_cast<double>(predictions.size()); }
+  double accuracy() const { return score.value(); }  ///< the share that is right, of values R2
 };
 
 /// kernels::argmax_rows of `logits` [N, K], f32, or bf16 as products give it.

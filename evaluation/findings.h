@@ -11,7 +11,8 @@
 /// limits.
 namespace detent::evaluation {
 
-/// The share of the most frequent class: the accuracy of who always says the same.
+/// The accuracy of who always says the same: the share of the most frequent class, of flags that of the most frequent
+/// combination; of values 0, the R2 of their mean.
 double chance_of(const data::Dataset& test);
 
 struct Finding {

@@ -8,6 +8,8 @@
 #include "detent/evaluation/evidence/evidence.h"
 #include "detent/evaluation/portrait/portrait.h"
 #include "detent/evaluation/record.h"
+#include "detent/evaluation/targets/epoch_result.h"
+#include "detent/evaluation/targets/target_score.h"
 #include "detent/evaluation/verify.h"
 #include "detent/optim/grad_scaler.h"
 #include "detent/quant/methods/method.h"
@@ -15,6 +17,8 @@
 #include "detent/quant/quantizers/measure.h"
 
 namespace detent::evaluation {
+
+/// Accuracies below are TargetScore::value: the share of test examples that are right, of values R2.
 
 /// What became of a trained model when its batch-norm statistics were taken anew.
 struct Reestimation {
@@ -33,6 +37,7 @@ struct TrainedResult {
   bool was_trained_before = false;                      ///< its weights came from a file
   double loss = 0.0;                                    ///< of the last step
   std::optional<Reestimation> reestimation = {};        ///< of batch-norm statistics, if it was asked for
+  TargetScore score = {};                               ///< on the test set
 };
 
 /// An int8 model.
@@ -47,6 +52,7 @@ struct Int8Result {
   VerifyReport verify = {};
   std::optional<Calibration> calibration = {};  ///< that its ranges, or those that QAT began with, come from
   std::vector<quant::RangeReport> ranges = {};  ///< what its ranges do to training examples
+  TargetScore score = {};                       ///< on the test set
 };
 
 /// All that a run found out: metrics.json, and what the table and the checks are made from.
@@ -56,6 +62,8 @@ struct Metrics {
   std::string dataset_description = {};
   std::uint64_t seed = 0;
   int threads = 0;
+  data::TargetKind targets = data::TargetKind::kClasses;
+  std::vector<std::string> target_names = {};  ///< of values and flags
   TrainedResult fp32 = {};
   std::optional<TrainedResult> qat = {};        ///< with method "qat"
   std::optional<Int8Result> int8 = {};          ///< the main int8 model
@@ -63,8 +71,9 @@ struct Metrics {
   std::vector<Int8Result> variants = {};        ///< the static ones of compare_static
   std::vector<quant::LedgerRow> ledger = {};
   std::optional<Evidence> evidence = {};  ///< of the float model, if it was trained, that of QAT, and int8
+  std::vector<EpochResult> epochs = {};   ///< of all phases of training, in order
   double total_seconds = 0.0;
-  double chance = 0.0;                     ///< share of the most frequent class of the test set
+  double chance = 0.0;                     ///< findings.h: chance_of the test set
   std::vector<std::string> warnings = {};  ///< findings.h
   /// What was compared because [check] names it: "fp32_accuracy >= 0.97". That no code differs is checked always.
   std::vector<std::string> checked = {};

@@ -10,18 +10,37 @@ PhaseClock::PhaseClock(Reporter& reporter, std::string phase, std::int64_t epoch
   progress_.batches = batches;
 }
 
+void PhaseClock::set_measure(const char* measure, bool validates) {
+  progress_.measure = measure;
+  validates_ = validates;
+}
+
 void PhaseClock::begin_epoch(std::int64_t epoch, std::int64_t batches_done) {
   progress_.epoch = epoch;
   progress_.batch = batches_done;
+  progress_.validation_loss.reset();
+  progress_.validation_accuracy.reset();
 }
 
 void PhaseClock::batch_done(std::int64_t examples, std::optional<double> loss, std::optional<double> accuracy,
                             const std::optional<optim::GradScaler::State>& scaler) {
   ++progress_.batch;
+  progress_.awaits_validation = validates_ && progress_.batch == progress_.batches;
   examples_done_ += examples;
   progress_.loss = loss;
   progress_.accuracy = accuracy;
   progress_.scaler = scaler;
+  report();
+}
+
+void PhaseClock::validated(double loss, double accuracy) {
+  progress_.awaits_validation = false;
+  progress_.validation_loss = loss;
+  progress_.validation_accuracy = accuracy;
+  report();
+}
+
+void PhaseClock::report() {
   progress_.seconds = seconds();
   progress_.examples_per_second =
       progress_.seconds > 0.0 ? static_cast<double>(examples_done_) / progress_.seconds : 0.0;

@@ -97,6 +97,7 @@ std::vector<TargetRounding> evaluate_rounding(const runtime::Model& model,
   const std::vector<std::size_t> nodes = nodes_of_codes(model);
   check(!nodes.empty(), "rounding: the model has no codes to round between its layers: expected an int8 model of ",
         "static quantization or QAT");
+  dataset.require_classes("rounding");
   std::vector<Target> runs;
   for (const kernels::RoundingTarget target : targets) {
     runs.emplace_back(model, target, nodes);

@@ -85,6 +85,7 @@ quant::QConfig SensitivitySettings::config(int width) const {
 Trial::Trial(const nn::Graph& graph, const data::Dataset& train, const data::Normalization& normalization,
              const TrialSettings& settings)
     : graph_(graph), train_(train), normalization_(normalization), settings_(settings) {
+  train.require_classes("trial");
   check(settings.calibration >= 1 && settings.images >= 1, "trial: expected examples to calibrate and to measure on");
   check(settings.calibration + settings.images <= train.size(), "trial: ", settings.calibration, " examples to ",
         "calibrate and ", settings.images, " others to measure on are more than the ", train.size(), " of ",

@@ -25,8 +25,9 @@ class Plateau {
   };
 
   /// Throws Error for an option out of bounds.
-  Plateau(Options options, State state);
   explicit Plateau(Options options) : Plateau(options, State()) {}
+  /// Goes on from a state.
+  Plateau(Options options, State state);
   /// A value that is not finite is no gain.
   void feed(double value);
   double multiplier() const { return state_.multiplier; }

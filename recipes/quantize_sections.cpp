@@ -148,7 +148,7 @@ void read(SectionReader in, QuantizeSettings& quantize) {
 void read(SectionReader in, QatSettings& qat, const TrainSettings& train) {
   describe(in, qat);
   in.done();
-  if (qat.distill > 0.0 && train.loss != LossKind::CrossEntropy) {
+  if (qat.distill > 0.0 && train.loss != LossKind::CrossEntropy && train.loss != LossKind::Auto) {
     in.fail_key("distill", *in.find("distill"), "needs [train] loss = \"cross_entropy\"");
   }
   if (qat.start >= qat.epochs) {

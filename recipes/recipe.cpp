@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "detent/core/error.h"
 #include "detent/core/utf8.h"
@@ -22,7 +23,8 @@ const Names<data::Augmentation> kAugmentations{
     {"none", {}},
     {"shift", {.shift = 2.0F}},
     {"affine", {.shift = 2.0F, .rotation = 10.0F, .scale = 0.1F}},
-    {"elastic", {.shift = 2.0F, .rotation = 10.0F, .scale = 0.1F, .elastic = 1.5F}}};
+    {"elastic", {.shift = 2.0F, .rotation = 10.0F, .scale = 0.1F, .elastic = 1.5F}},
+    {"colour", {.crop = 4.0F, .jitter = 0.2F, .flip = true}}};
 
 std::string trimmed(const std::string& text) {
   const std::size_t first = text.find_first_not_of(' ');
@@ -114,7 +116,7 @@ void read(SectionReader in, TrainSettings& train) {
   if (train.nesterov && (train.optimizer != OptimizerKind::Sgd || train.momentum == 0.0)) {
     in.fail_key("nesterov", *in.find("nesterov"), "needs optimizer = \"sgd\" and momentum > 0");
   }
-  if (train.label_smoothing > 0.0 && train.loss != LossKind::CrossEntropy) {
+  if (train.label_smoothing > 0.0 && train.loss != LossKind::CrossEntropy && train.loss != LossKind::Auto) {
     in.fail_key("label_smoothing", *in.find("label_smoothing"), "needs loss = \"cross_entropy\"");
   }
 }
@@ -199,7 +201,33 @@ void read_augment(SectionReader& in, data::Augmentation& augment) {
   table.number("rotation", augment.rotation, {.min = 0, .max = 180});
   table.number("scale", augment.scale, kShareBelowOne);
   table.number("elastic", augment.elastic, kAtLeastZero);
+  table.number("crop", augment.crop, kAtLeastZero);
+  table.number("jitter", augment.jitter, kShareBelowOne);
+  table.flag("flip", augment.flip);
   table.done();
+}
+
+void read_class_weights(SectionReader& in, ClassWeights& weights) {
+  const toml::node* node = in.find("class_weights");
+  if (node == nullptr) {
+    return;
+  }
+  if (node->value_exact<std::string>() == "balanced") {
+    weights = {.is_balanced = true};
+    return;
+  }
+  const auto is_weight = [](const toml::node& element) {
+    const auto value = element.is_number() ? element.value<double>() : std::nullopt;
+    return value && *value > 0.0 && std::isfinite(*value);
+  };
+  const toml::array* const array = node->as_array();
+  if (array == nullptr || array->empty() || !std::ranges::all_of(*array, is_weight)) {
+    in.fail_expected("class_weights", *node, "\"balanced\" or numbers above 0", "\"balanced\" or [1.0, 2.5]");
+  }
+  weights = {};
+  for (const toml::node& element : *array) {
+    weights.weights.push_back(*element.value<double>());
+  }
 }
 
 void read_normalize(SectionReader& in, DataSettings& data) {

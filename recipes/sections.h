@@ -26,6 +26,7 @@ void read_task(SectionReader& in, std::optional<data::TargetKind>& task);
 void read_image_size(SectionReader& in, data::ReadOptions& read);
 void read_channels(SectionReader& in, std::int64_t& channels);
 void read_augment(SectionReader& in, data::Augmentation& augment);
+void read_class_weights(SectionReader& in, train::ClassWeights& weights);
 void read_weights(SectionReader& in, quant::QuantizerSpec& weights);
 void read_activations(SectionReader& in, quant::QuantizerSpec& activations);
 void read_layer_settings(SectionReader& in, std::vector<train::LayerSettings>& layers);
@@ -63,9 +64,9 @@ void describe(Section& in, train::DataSettings& data) {
   in.form("normalize", data, read_normalize, "`{mean = 0.0, std = 1.0}`",
           "x = (pixel / 255 - mean) / std; of data that are real numbers already, x = (value - mean) / std; "
           "`\"columns\"`: by the training part's mean and std of each column, or channel of images");
-  in.form("augment", data.augment, read_augment, "`\"none\"`",
-          "of images: `\"shift\"`, `\"affine\"`, `\"elastic\"`, or `{shift, rotation, scale, elastic}` in pixels, "
-          "degrees, share, pixels");
+  in.form(
+      "augment", data.augment, read_augment, "`\"none\"`",
+      "of images: `\"shift\"`, `\"affine\"`, `\"elastic\"`, `\"colour\"`, or a table ([augmentation](#augmentation))");
 }
 
 template <typename Section>
@@ -75,20 +76,31 @@ void describe(Section& in, train::TrainSettings& train) {
   static const Names<train::ScheduleKind> kSchedules{{"constant", train::ScheduleKind::Constant},
                                                      {"step", train::ScheduleKind::Step},
                                                      {"cosine", train::ScheduleKind::Cosine},
-                                                     {"one_cycle", train::ScheduleKind::OneCycle}};
-  static const Names<train::LossKind> kLosses{{"cross_entropy", train::LossKind::CrossEntropy},
+                                                     {"one_cycle", train::ScheduleKind::OneCycle},
+                                                     {"plateau", train::ScheduleKind::Plateau}};
+  static const Names<train::LossKind> kLosses{{"auto", train::LossKind::Auto},
+                                              {"cross_entropy", train::LossKind::CrossEntropy},
                                               {"squared_hinge", train::LossKind::SquaredHinge},
-                                              {"mse", train::LossKind::MeanSquaredError}};
+                                              {"mse", train::LossKind::MeanSquaredError},
+                                              {"l1", train::LossKind::L1},
+                                              {"huber", train::LossKind::Huber},
+                                              {"binary_cross_entropy", train::LossKind::BinaryCrossEntropy}};
+  static const Names<train::Keep> kKeep{{"last", train::Keep::Last}, {"best", train::Keep::Best}};
+  static const Names<train::Monitor> kMonitors{{"loss", train::Monitor::Loss}, {"accuracy", train::Monitor::Accuracy}};
   in.whole(
       "epochs", train.epochs, kEpochs,
       "0: no float training; QAT begins with random weights, or with those of [model] `file`, where 0 is the default");
-  in.whole("batch", train.batch, {.min = 1, .max = 1 << 20}, "examples of a step");
+  in.whole("batch", train.batch, {.min = 1, .max = 1 << 20}, "examples that go through the model at once");
+  in.whole("accumulate", train.accumulate, {.min = 1, .max = 1 << 20}, "batches whose gradients make one step");
   in.flag("drop_last", train.drop_last, "`true`: leave out a last batch that is not full; `false`: train on it");
   in.choice("optimizer", train.optimizer, kOptimizers, "what makes steps of gradients");
   in.number("learning_rate", train.learning_rate, kPositive, "at its highest");
   in.choice("schedule", train.schedule, kSchedules, "how the learning rate goes");
   in.whole("step_epochs", train.step_epochs, kSomeEpochs, "`step`: after every so many epochs ...");
-  in.number("step_factor", train.step_factor, kPositive, "... the rate is multiplied by this");
+  in.number("step_factor", train.step_factor, kPositive, "... the rate is multiplied by this; `plateau`: likewise");
+  in.whole("plateau_patience", train.plateau_patience, kAtLeastZero,
+           "`plateau`: so many epochs in which the monitored number does not get better are borne; the next lowers the "
+           "rate");
   in.number("final_learning_rate", train.final_learning_rate, kAtLeastZero, "`cosine`: where it ends");
   in.number("warmup_share", train.warmup_share, kShareBetween, "`one_cycle`: share of the steps that go up");
   in.whole("warmup_steps", train.warmup_steps, kAtLeastZero, "linear warm-up in front of any schedule");
@@ -96,8 +108,15 @@ void describe(Section& in, train::TrainSettings& train) {
   in.flag("nesterov", train.nesterov, "`sgd` with momentum");
   in.number("weight_decay", train.weight_decay, kAtLeastZero, "of weights; never of biases and norms");
   in.number("clip_norm", train.clip_norm, kAtLeastZero, "largest norm of all gradients together; 0: not clipped");
-  in.choice("loss", train.loss, kLosses, "what is minimized");
+  in.choice("loss", train.loss, kLosses, "what is minimized ([losses](#losses))");
+  in.number("huber_delta", train.huber_delta, kPositive, "`huber`: the distance up to which it is squared");
+  in.form("class_weights", train.class_weights, read_class_weights, "none",
+          "`cross_entropy`, `binary_cross_entropy`: `\"balanced\"`, or one number above 0 a class or flag");
   in.number("label_smoothing", train.label_smoothing, kShareBelowOne, "`cross_entropy`");
+  in.choice("keep", train.keep, kKeep, "which epoch's model a phase ends with ([validation](#validation))");
+  in.whole("patience", train.patience, kAtLeastZero,
+           "a phase ends after so many epochs without a new best one; 0: it goes through all");
+  in.choice("monitor", train.monitor, kMonitors, "the number of the validation part that says which epoch is best");
   in.choice("precision", train.precision, precision_names(),
             "of float products ([mixed precision](mixed-precision.md))");
 }
@@ -164,7 +183,8 @@ template <typename Section>
 void describe(Section& in, evaluation::CheckSettings& check) {
   in.number("fp32_accuracy", check.fp32_accuracy, kShare, "on the test set, at least");
   in.number("int8_accuracy", check.int8_accuracy, kShare, "on the test set, at least");
-  in.number("max_drop", check.max_drop, kShare, "fp32 accuracy minus int8 accuracy, at most");
+  in.number("min_r2", check.min_r2, {.max = 1}, "of values: R2 on the test set, of float and of int8, at least");
+  in.number("max_drop", check.max_drop, kShare, "fp32 accuracy minus int8 accuracy, of values R2 minus R2, at most");
   in.number("static_max_drop", check.static_max_drop, kShare, "the same, for each of `compare_static`");
   in.whole("codes_mismatched", check.codes_mismatched, kAtLeastZero,
            "codes that differ between the fake-quantized and the int8 model, at most");

@@ -24,9 +24,52 @@ nlohmann::json to_json(const evaluation::Reestimation& reestimation) {
           {"accuracy_after", reestimation.accuracy_after}};
 }
 
-nlohmann::json to_json(const evaluation::TrainedResult& result) {
+nlohmann::json errors_json(const evaluation::ValueErrors& errors) {
+  return {{"r2", errors.r2},
+          {"mean_absolute_error", errors.mean_absolute_error},
+          {"root_mean_squared_error", errors.root_mean_squared_error}};
+}
+
+nlohmann::json to_json(const evaluation::TargetScore& score, const std::vector<std::string>& names) {
+  if (score.targets == data::TargetKind::kClasses) {
+    return nullptr;
+  }
+  if (score.targets == data::TargetKind::kFlags) {
+    return {{"exact_match", score.value()}, {"mean_accuracy", score.mean_accuracy()}};
+  }
+  nlohmann::json json = errors_json(score.errors());
+  json["columns"] = nlohmann::json::array();
+  for (std::size_t column = 0; column < score.columns.size(); ++column) {
+    nlohmann::json row = errors_json(score.errors(column));
+    row["name"] = column < names.size() ? names[column] : std::to_string(column);
+    json["columns"].push_back(std::move(row));
+  }
+  return json;
+}
+
+nlohmann::json or_null(const std::optional<double>& number) {
+  return number ? nlohmann::json(*number) : nlohmann::json(nullptr);
+}
+
+nlohmann::json to_json(const std::vector<evaluation::EpochResult>& epochs) {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const evaluation::EpochResult& epoch : epochs) {
+    rows.push_back({{"phase", epoch.phase},
+                    {"epoch", epoch.epoch},
+                    {"loss", epoch.loss},
+                    {"accuracy", epoch.accuracy},
+                    {"validation_loss", or_null(epoch.validation_loss)},
+                    {"validation_accuracy", or_null(epoch.validation_accuracy)},
+                    {"learning_rate", epoch.learning_rate},
+                    {"seconds", epoch.seconds}});
+  }
+  return rows;
+}
+
+nlohmann::json to_json(const evaluation::TrainedResult& result, const std::vector<std::string>& names) {
   return {{"test_accuracy", result.test_accuracy},
           {"trained", result.train_seconds > 0.0 || result.was_trained_before},
+          {"scores", to_json(result.score, names)},
           {"train_seconds", result.train_seconds},
           {"model_bytes", result.model_bytes},
           {"precision", std::string(precision_name(result.precision))},
@@ -57,7 +100,8 @@ nlohmann::json to_json(const std::vector<quant::RangeReport>& ranges) {
   return rows;
 }
 
-nlohmann::json to_json(const evaluation::Int8Result& result, double fp32_accuracy) {
+nlohmann::json to_json(const evaluation::Int8Result& result, double fp32_accuracy,
+                       const std::vector<std::string>& names) {
   nlohmann::json improve = nlohmann::json::array();
   for (const quant::Improvement improvement : result.improve) {
     improve.push_back(std::string(name_in(quant::improvement_names(), improvement)));
@@ -67,6 +111,7 @@ nlohmann::json to_json(const evaluation::Int8Result& result, double fp32_accurac
           {"weights", result.weights},
           {"improve", std::move(improve)},
           {"test_accuracy", result.test_accuracy},
+          {"scores", to_json(result.score, names)},
           {"drop", fp32_accuracy - result.test_accuracy},
           {"quantize_seconds", result.seconds},
           {"model_bytes", result.model_bytes},
@@ -113,26 +158,29 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
       {"seed", metrics.seed},
       {"threads", metrics.threads},
       {"total_seconds", metrics.total_seconds},
-      {"fp32", to_json(metrics.fp32)},
+      {"targets", std::string(data::name_of(metrics.targets))},
+      {"measure", evaluation::measure_of(metrics.targets)},
+      {"fp32", to_json(metrics.fp32, metrics.target_names)},
       {"qat", nullptr},
       {"int8", nullptr},
       {"verify", nullptr},
       {"not_improved", nullptr},
       {"variants", nlohmann::json::array()},
+      {"epochs", to_json(metrics.epochs)},
       {"ledger", to_json(metrics.ledger)},
       {"warnings", metrics.warnings},
       {"evidence", nullptr},
       {"record", to_json(metrics.record)},
       {"check", {{"passed", metrics.failures.empty()}, {"failures", metrics.failures}, {"checked", metrics.checked}}}};
   if (metrics.qat) {
-    json["qat"] = to_json(*metrics.qat);
+    json["qat"] = to_json(*metrics.qat, metrics.target_names);
   }
   if (metrics.int8) {
-    json["int8"] = to_json(*metrics.int8, fp32_accuracy);
+    json["int8"] = to_json(*metrics.int8, fp32_accuracy, metrics.target_names);
     json["verify"] = to_json(metrics.int8->verify);
   }
   const auto with_verify = [&](const evaluation::Int8Result& model) {
-    nlohmann::json row = to_json(model, fp32_accuracy);
+    nlohmann::json row = to_json(model, fp32_accuracy, metrics.target_names);
     row["verify"] = to_json(model.verify);
     return row;
   };

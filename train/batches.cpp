@@ -62,6 +62,7 @@ Batches cut_batches(const nn::Graph& graph, const TrainSettings& train, std::int
   }
   check(batches.per_epoch > 0, "training: ", examples, " examples are fewer than one batch of ", train.batch,
         ", and drop_last leaves none; set [train] batch to at most ", examples);
+  batches.accumulate = train.accumulate;
   const std::int64_t smallest = batches.drop_last || leftover == 0 ? train.batch : leftover;
   check(!is_too_few(smallest), "training: ", norm ? norm->name : "",
         " would get a single value a channel from a batch ", "of ", smallest, ", which has no variance; ",
@@ -71,11 +72,16 @@ Batches cut_batches(const nn::Graph& graph, const TrainSettings& train, std::int
   return batches;
 }
 
+TrainSettings with_batches_of(TrainSettings train, const TrainPosition& position) {
+  train.drop_last = position.drop_last;
+  return train;
+}
+
 std::int64_t count_steps(const Batches& batches, std::int64_t epochs) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
-  check(epochs <= kMost / batches.per_epoch, "training: ", epochs, " epochs of ", batches.per_epoch,
+  check(epochs <= kMost / batches.steps_per_epoch(), "training: ", epochs, " epochs of ", batches.steps_per_epoch(),
         " steps are more than ", kMost, " steps; lower epochs, or raise [train] batch");
-  return epochs * batches.per_epoch;
+  return epochs * batches.steps_per_epoch();
 }
 
 }  // namespace detent::train

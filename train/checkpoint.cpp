@@ -48,6 +48,7 @@ void save_checkpoint(const std::filesystem::path& path, const nn::Graph& graph, 
   set("step", position.step);
   set("seed", static_cast<std::int64_t>(position.seed));
   set("loss", position.loss);
+  set("drop_last", std::int64_t{position.drop_last});
   set("progress", to_json_text(position.progress));
   if (step.scaler) {
     set("loss_scale", static_cast<double>(step.scaler->scale));
@@ -73,6 +74,7 @@ Checkpoint load_checkpoint(const std::filesystem::path& path, const quant::Kinds
                            .step = take_count(attributes, "step"),
                            .seed = static_cast<std::uint64_t>(take<std::int64_t>(attributes, "seed")),
                            .loss = take_finite(attributes, "loss"),
+                           .drop_last = take_count(attributes, "drop_last") != 0,
                            .progress = progress_state_of(take<std::string>(attributes, "progress"))};
     if (attributes.contains("loss_scale")) {
       checkpoint.step.scaler =

@@ -20,7 +20,8 @@ struct TrainPosition {
   std::int64_t epoch = 0;  ///< epochs of the phase that are done
   std::int64_t step = 0;   ///< steps of the phase that are done; what the done epochs do not have is of the next one
   std::uint64_t seed = 0;
-  double loss = 0.0;  ///< of the last step
+  double loss = 0.0;       ///< of the last step
+  bool drop_last = false;  ///< whether the phase leaves out a last batch that is not full, as it decided when it began
   ProgressState progress = {};
 };
 
@@ -36,7 +37,8 @@ struct Checkpoint {
 
 /// Writes a model file (nn/model_file.h) that holds besides the graph
 ///
-///   attributes   checkpoint = 1, the version of this list; phase, epoch, step, seed, loss; progress, the text of
+///   attributes   checkpoint = 1, the version of this list; phase, epoch, step, seed, loss, drop_last; progress, the
+///   text of
 ///                epochs/progress_state.h; with loss scaling: loss_scale, finite_steps, skipped_steps; and `others`
 ///   tensors      optimizer/steps, optimizer/<state>/<parameter>
 ///

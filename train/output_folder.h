@@ -9,6 +9,7 @@ namespace detent::train {
 inline constexpr const char* kMetricsFile = "metrics.json";
 inline constexpr const char* kReportFile = "report.html";
 inline constexpr const char* kCheckpointFile = "checkpoint.h5";
+inline constexpr const char* kBestCheckpointFile = "checkpoint-best.h5";
 
 /// Whether runs give this name to a model.
 bool is_model_file(const std::string& name);

@@ -38,15 +38,16 @@ void settle(const QatRun& run, nn::Graph& prepared) {
                             run.options.seed, run.reporter);
 }
 
-TrainPhase whole_phase(const Settings& settings) {
+TrainPhase whole_phase(const QatRun& run) {
   return {.name = "qat",
-          .epochs = settings.qat.epochs,
-          .learning_rate = settings.qat.learning_rate,
-          .first_epoch = settings.train.epochs};
+          .epochs = run.settings.qat.epochs,
+          .learning_rate = run.settings.qat.learning_rate,
+          .first_epoch = run.settings.train.epochs,
+          .validation = run.data.validation ? &*run.data.validation : nullptr};
 }
 
 QatSchedule schedule_of(const QatRun& run, const nn::Graph& graph) {
-  return qat_schedule(run.settings.qat, cut_batches(graph, run.options.train, run.data.train.size()).per_epoch);
+  return qat_schedule(run.settings.qat, cut_batches(graph, run.options.train, run.data.train.size()).steps_per_epoch());
 }
 
 constexpr const char* kInFloat = "qat in float";
@@ -60,7 +61,7 @@ const Checkpoint* resume_of(const QatRun& run, std::string_view phase) {
 nn::Graph train_in_float(const QatRun& run, const nn::Graph& graph, TrainResult& trained) {
   nn::Graph copy = graph.clone(quant::factories_of(run.kinds));
   if (run.settings.qat.start > 0) {
-    TrainPhase phase = whole_phase(run.settings);
+    TrainPhase phase = whole_phase(run);
     phase.name = kInFloat;
     phase.end = run.settings.qat.start;
     phase.resume = resume_of(run, kInFloat);
@@ -95,9 +96,11 @@ QatSchedule qat_schedule(const QatSettings& qat, std::int64_t steps_per_epoch) {
 }
 
 TrainPhase qat_phase(const QatRun& run, nn::Graph& prepared) {
-  TrainPhase phase = whole_phase(run.settings);
+  TrainPhase phase = whole_phase(run);
   phase.begin = run.settings.qat.start;
-  phase.before_step = [&run, &prepared, schedule = schedule_of(run, prepared)](std::int64_t step, std::int64_t) {
+  const QatSchedule schedule = schedule_of(run, prepared);
+  phase.settled_step = schedule.freeze_observers;
+  phase.before_step = [&run, &prepared, schedule](std::int64_t step, std::int64_t) {
     if (step == schedule.freeze_batch_norm) {
       quant::freeze_batch_norm(prepared);
     }
@@ -115,6 +118,7 @@ QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
   TrainPhase phase;
   if (const Checkpoint* const resume = resume_of(run, "qat")) {
     result.prepared = resume->graph;
+    quantized.options.train = with_batches_of(run.options.train, resume->position);
     phase = qat_phase(quantized, result.prepared);
     phase.resume = resume;
   } else {
@@ -122,6 +126,7 @@ QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
     result.prepared = prepare(run, train_in_float(run, graph, in_float), results.calibration);
     results.in_float_seconds = in_float.seconds;
     results.in_float_steps = in_float.steps;
+    results.in_float_epochs = in_float.epochs;
     quantized.options.checkpoint = in_float.writes_checkpoints ? run.options.checkpoint : std::filesystem::path();
     phase = qat_phase(quantized, result.prepared);
   }
@@ -129,17 +134,20 @@ QatTrained train_qat(const QatRun& run, const nn::Graph& graph) {
     quantized.options.checkpoint_attributes[kResultsAttribute] = to_json_text(results);
   }
   result.calibration = results.calibration;
-  const QatSchedule schedule = schedule_of(run, result.prepared);
+  const QatSchedule schedule = schedule_of(quantized, result.prepared);
   std::optional<Teacher> teacher;
   if (const QatSettings& qat = run.settings.qat; qat.distill > 0.0) {
     phase.teacher = &teacher.emplace(quant::lower(graph, run.kinds), qat.distill, qat.temperature);
   }
   result.trained = train_phase(result.prepared, run.data.train, quantized.options, phase, run.reporter);
-  if (schedule.freeze_observers == schedule.steps) {
+  // Where training, or its best epoch, ended before ranges were to freeze, they freeze now.
+  if (result.trained.kept_step <= schedule.freeze_observers) {
     settle(run, result.prepared);
   }
   result.trained.seconds += results.in_float_seconds;
   result.trained.steps += results.in_float_steps;
+  result.trained.epochs.insert(result.trained.epochs.begin(), results.in_float_epochs.begin(),
+                               results.in_float_epochs.end());
   return result;
 }
 

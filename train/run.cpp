@@ -28,6 +28,7 @@
 #include "detent/train/resume/earlier_run.h"
 #include "detent/train/run_data.h"
 #include "detent/train/run_evidence.h"
+#include "detent/train/run_files.h"
 #include "detent/train/run_portrait.h"
 #include "detent/train/train.h"
 #include "detent/train/warnings.h"
@@ -36,9 +37,6 @@ namespace detent::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kFloatModel = "fp32.h5";
-constexpr const char* kNotImproved = "static-not-improved.h5";
 
 // What the steps of a run share.
 struct Run {
@@ -74,52 +72,26 @@ std::int64_t save(const Run& run, const nn::Graph& graph, const std::string& kin
   return static_cast<std::int64_t>(fs::file_size(path));
 }
 
-// Of a graph, or of a converted model; what it said is kept for the evidence under its file's name.
-template <typename Model>
-double test_accuracy(Run& run, Model& model, const std::string& name) {
-  evaluation::Evaluation& result = run.evaluations[name];
-  result = evaluation::evaluate(model, run.data.test, run.data.normalization, run.reporter);
-  check(result.not_finite == 0, "the trained model gives numbers that are not finite for ", result.not_finite, " of ",
-        run.data.test.size(), " test images; lower learning_rate, or set clip_norm");
-  return result.accuracy();
+// The score of a graph, or of a converted model, and its one number; what it said of each example is kept for the
+// evidence under its file's name.
+template <typename Model, typename Result>
+void evaluate_on_test(Run& run, Model& model, const std::string& name, Result& result) {
+  evaluation::Evaluation& said = run.evaluations[name];
+  said = evaluation::evaluate(model, run.data.test, run.data.normalization, run.reporter);
+  check(said.not_finite == 0, "the trained model gives numbers that are not finite for ", said.not_finite, " of ",
+        run.data.test.size(), " test examples; lower learning_rate, or set clip_norm");
+  result.score = said.score;
+  result.test_accuracy = said.score.value();
 }
 
 void report_validation(Run& run, nn::Graph& graph, const std::string& what) {
   if (run.data.validation) {
     const evaluation::Evaluation result =
         evaluation::evaluate(graph, *run.data.validation, run.data.normalization, run.reporter);
-    run.reporter.message(fmt::format("{}: validation accuracy {:.2f} %", what, 100.0 * result.accuracy()));
+    const bool is_r2 = result.score.targets == data::TargetKind::kValues;
+    run.reporter.message(is_r2 ? fmt::format("{}: validation R2 {:.4f}", what, result.accuracy())
+                               : fmt::format("{}: validation accuracy {:.2f} %", what, 100.0 * result.accuracy()));
   }
-}
-
-std::string variant_name(const quant::QuantizerSpec& weights) {
-  const std::string range = quant::to_text(weights.range);
-  return fmt::format("static int{} {}{}", weights.grid.bits, quant::to_text(weights.granularity),
-                     range.empty() ? "" : " " + range);
-}
-
-std::string file_of_variant(const quant::QuantizerSpec& weights) {
-  std::string file = variant_name(weights) + ".h5";
-  std::replace(file.begin(), file.end(), ' ', '-');
-  return file;
-}
-
-// All that this run will write.
-std::vector<std::string> files_of(const Settings& settings) {
-  std::vector<std::string> files{kFloatModel, kMetricsFile, kReportFile, kCheckpointFile};
-  if (settings.quantize.method != quant::Method::None) {
-    files.emplace_back("int8.h5");
-    if (!quant::is_hybrid(settings.quantize.method)) {
-      files.emplace_back(settings.quantize.method == quant::Method::Qat ? "qat.h5" : "prepared.h5");
-    }
-    for (const std::string& text : settings.quantize.compare_static) {
-      files.push_back(file_of_variant(quant::parse_weight_quantizer(text)));
-    }
-    if (!settings.quantize.improve.empty()) {
-      files.emplace_back(kNotImproved);
-    }
-  }
-  return files;
 }
 
 // Refuses, before any training, batches that one of the trainings would refuse.
@@ -198,6 +170,7 @@ nn::Graph train_float(Run& run) {
   if (run.cut_off && run.cut_off->is_past_float()) {
     run.results = run.cut_off->results;
     run.metrics.fp32 = *run.results.fp32;
+    run.metrics.epochs = run.results.epochs;
     return float_model_of(*run.cut_off, run.options.out / kFloatModel, run.parts.kinds);
   }
   if (run.cut_off) {
@@ -208,6 +181,7 @@ nn::Graph train_float(Run& run) {
   const TrainPhase phase{.name = "float",
                          .epochs = run.settings.train.epochs,
                          .learning_rate = run.settings.train.learning_rate,
+                         .validation = run.data.validation ? &*run.data.validation : nullptr,
                          .resume = run.cut_off ? &run.cut_off->checkpoint : nullptr};
   const TrainResult trained = train_phase(fused, run.data.train, run.train_options(), phase, run.reporter);
   run.writes_checkpoints = trained.writes_checkpoints;
@@ -217,11 +191,14 @@ nn::Graph train_float(Run& run) {
   run.metrics.fp32.steps = trained.steps;
   run.metrics.fp32.was_trained_before = run.parts.trained.has_value();
   run.metrics.fp32.loss = trained.loss;
+  run.metrics.epochs = trained.epochs;
   report_validation(run, fused, "float");
-  run.metrics.fp32.test_accuracy = test_accuracy(run, fused, "fp32");
+  evaluate_on_test(run, fused, "fp32", run.metrics.fp32);
   run.metrics.fp32.model_bytes = save(run, graph, "fp32", kFloatModel);
   run.folder->remove_earlier_run(kFloatModel);
-  run.results = {.fp32 = run.metrics.fp32, .fp32_sha256 = file_sha256(run.options.out / kFloatModel)};
+  run.results = {.fp32 = run.metrics.fp32,
+                 .fp32_sha256 = file_sha256(run.options.out / kFloatModel),
+                 .epochs = run.metrics.epochs};
   return graph;
 }
 
@@ -231,18 +208,19 @@ nn::Graph train_for_int8(Run& run, const nn::Graph& graph, evaluation::Int8Resul
   QatTrained result = train_qat(qat, graph);
   int8.calibration = std::move(result.calibration);
   report_validation(run, result.prepared, "qat");
-  run.metrics.qat = evaluation::TrainedResult{.test_accuracy = test_accuracy(run, result.prepared, "qat"),
-                                              .train_seconds = result.trained.seconds,
+  run.metrics.epochs.insert(run.metrics.epochs.end(), result.trained.epochs.begin(), result.trained.epochs.end());
+  run.metrics.qat = evaluation::TrainedResult{.train_seconds = result.trained.seconds,
                                               .precision = run.settings.train.precision,
                                               .scaler = result.trained.scaler,
                                               .steps = result.trained.steps,
                                               .loss = result.trained.loss};
+  evaluate_on_test(run, result.prepared, "qat", *run.metrics.qat);
   if (run.settings.qat.reestimate_batch_norm > 0) {
     evaluation::Reestimation anew{.accuracy_before = run.metrics.qat->test_accuracy};
     anew.batches = reestimate_batch_norms(qat, result.prepared);
-    anew.accuracy_after = test_accuracy(run, result.prepared, "qat");
+    evaluate_on_test(run, result.prepared, "qat", *run.metrics.qat);
+    anew.accuracy_after = run.metrics.qat->test_accuracy;
     report_validation(run, result.prepared, "qat, batch norms re-estimated");
-    run.metrics.qat->test_accuracy = anew.accuracy_after;
     run.metrics.qat->reestimation = anew;
   }
   run.metrics.qat->model_bytes = save(run, result.prepared, "qat", "qat.h5");
@@ -286,7 +264,7 @@ evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, c
                                           evaluation::Int8Result result) {
   const runtime::Model shipped = save_and_read(run, quant::convert(prepared, {}, run.parts.kinds), file, result);
   result.verify = evaluation::verify(prepared, shipped, run.data.test, run.data.normalization, run.reporter);
-  result.test_accuracy = test_accuracy(run, shipped, fs::path(file).stem().string());
+  evaluate_on_test(run, shipped, fs::path(file).stem().string(), result);
   nn::Graph measured = prepared.clone(quant::factories_of(run.parts.kinds));
   result.ranges = evaluation::measure_ranges(measured, run.data.train, run.data.normalization,
                                              run.settings.quantize.calibration, run.options.seed, run.reporter);
@@ -306,7 +284,7 @@ evaluation::Int8Result quantize_without_examples(Run& run, const nn::Graph& grap
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const runtime::Model shipped = save_and_read(run, converted, "int8.h5", result);
   result.verify = evaluation::verify_hybrid(shipped, run.data.test, run.data.normalization, run.reporter);
-  result.test_accuracy = test_accuracy(run, shipped, "int8");
+  evaluate_on_test(run, shipped, "int8", result);
   return result;
 }
 
@@ -369,6 +347,10 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
   run.metrics.dataset_description = run.data.description;
   run.metrics.seed = options.seed;
   run.metrics.threads = options.threads;
+  run.metrics.targets = run.data.train.targets;
+  for (std::int64_t k = 0; run.metrics.targets != data::TargetKind::kClasses && k < run.data.train.classes; ++k) {
+    run.metrics.target_names.push_back(run.data.train.class_name(k));
+  }
   run.metrics.chance = evaluation::chance_of(run.data.test);
   evaluation::slices_of(run.data.test.take(1), settings.slices);  // refuses what the data do not have
   evaluation::require_classes(settings.check_for(run.data.name), run.data.test.targets);
@@ -378,6 +360,8 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
     reporter.message("warning: " + warning);
   }
 
+  const evaluation::CheckSettings check = settings.check_for(run.data.name);
+  check_targets(settings, run.data.train, check, run.data.validation.has_value());
   const nn::Graph graph = train_float(run);
   make_int8(run, graph);
   if (settings.quantize.method != quant::Method::None) {
@@ -398,6 +382,7 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
   write_text_file(options.out / kReportFile, report::html::run_page(run.metrics, run.data.test));
   write_text_file(options.out / kMetricsFile, report::json_text(report::to_json(run.metrics), 2));
   fs::remove(options.out / kCheckpointFile);
+  fs::remove(options.out / kBestCheckpointFile);
   return run.metrics;
 }
 

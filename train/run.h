@@ -68,7 +68,7 @@ class AlreadyFinished : public std::exception {
 ///   metrics.json   report/metrics_json.h
 ///   report.html    the same for people: report/html/page.h
 ///   checkpoint.h5  checkpoint.h: now and then while it trains, and at the end of each phase; removed when the run is
-///                  done
+///                  done. With keep "best" checkpoint-best.h5, too
 ///
 /// While it runs, the folder is its own (output_folder.h). An earlier run's files stay as they are until the float
 /// model is trained; then all of them go, and metrics.json comes when all that it tells of is there.

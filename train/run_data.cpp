@@ -64,7 +64,11 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
         dataset.example_shape(), mend);
   check(output.rank() == 1, "model: expected one number a class for an example, it gives ", output);
   const std::int64_t classes = output.elements();
-  dataset.require_classes("model");
+  if (dataset.targets != data::TargetKind::kClasses) {
+    check(dataset.classes == classes, "model: gives ", classes, " numbers for an example, but ", description, " has ",
+          dataset.classes, ' ', data::name_of(dataset.targets), mend);
+    return;
+  }
   const auto labels = dataset.labels.data<std::int32_t>();
   const auto beyond = std::ranges::find_if(labels, [&](std::int32_t label) { return label >= classes; });
   if (beyond != labels.end()) {
@@ -86,8 +90,12 @@ Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const
 }
 
 RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder) {
-  RunData data = open({}, folder, data::standard_readers(), trained_on(model.attributes));
+  const TrainedOn trained = trained_on(model.attributes);
+  RunData data = open({}, folder, data::standard_readers(), trained);
   check_fits(data.test, data.description, model.input_shape(), model.output_shape());
+  check(trained.targets == data.test.targets, "model: was trained on ", data::name_of(trained.targets),
+        ", but the targets of ", data.description, " are ", data::name_of(data.test.targets),
+        "; name the right data with --data DIR");
   return data;
 }
 

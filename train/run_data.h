@@ -38,7 +38,7 @@ Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const
 
 /// The test set that a model was trained for, by its attributes; in `folder` if one is named. The data set that a model
 /// names is found or refused, never replaced by the built-in one. Throws Error if an attribute is missing, if the
-/// images are not of the model's shape, or if a test label is none of its classes.
+/// images are not of the model's shape, if a test label is none of its classes, or if targets are of another kind.
 RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder);
 
 }  // namespace detent::train

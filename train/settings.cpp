@@ -11,6 +11,7 @@ evaluation::CheckSettings Settings::check_for(std::string_view dataset) const {
     const auto overlay = [](auto& base, const auto& top) { base = top ? top : base; };
     overlay(result.fp32_accuracy, named.check.fp32_accuracy);
     overlay(result.int8_accuracy, named.check.int8_accuracy);
+    overlay(result.min_r2, named.check.min_r2);
     overlay(result.max_drop, named.check.max_drop);
     overlay(result.static_max_drop, named.check.static_max_drop);
     overlay(result.codes_mismatched, named.check.codes_mismatched);

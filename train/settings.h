@@ -27,31 +27,59 @@ struct DataSettings {
   /// {mean, std}. Not said: as the model that the run begins with was trained, else pixel / 255.
   std::optional<data::Normalization> normalize = {};
   bool normalize_columns = false;  ///< "columns": each column, or channel, by its mean and std in the training part
-  data::Augmentation augment;      ///< "none", "shift", "affine", "elastic", or {shift, rotation, scale, elastic}
+  data::Augmentation augment;      ///< "none", "shift", "affine", "elastic", "colour", or a table (data/augment.h)
 };
 
 enum class OptimizerKind : std::uint8_t { Sgd, Adam, AdamW };
-enum class ScheduleKind : std::uint8_t { Constant, Step, Cosine, OneCycle };
-enum class LossKind : std::uint8_t { CrossEntropy, SquaredHinge, MeanSquaredError };
+enum class ScheduleKind : std::uint8_t { Constant, Step, Cosine, OneCycle, Plateau };
+/// Auto: cross-entropy of classes, mean squared error of values, binary cross-entropy of flags.
+enum class LossKind : std::uint8_t {
+  Auto,
+  CrossEntropy,
+  SquaredHinge,
+  MeanSquaredError,
+  L1,
+  Huber,
+  BinaryCrossEntropy
+};
+/// What the best epoch is the best in, and what must go on getting better: validation loss, lower, or accuracy (of
+/// values R2), higher.
+enum class Monitor : std::uint8_t { Loss, Accuracy };
+/// The model that a phase ends with.
+enum class Keep : std::uint8_t { Last, Best };
+
+/// What classes weigh in cross-entropy, "yes" of flags in binary cross-entropy. Neither: 1.
+struct ClassWeights {
+  bool is_balanced = false;          ///< from the training examples (losses/loss.h)
+  std::vector<double> weights = {};  ///< one a class or flag, each above 0
+  bool is_on() const { return is_balanced || !weights.empty(); }
+};
 
 struct TrainSettings {
   std::int64_t epochs = 2;  ///< 0: no float training
   std::int64_t batch = 128;
+  std::int64_t accumulate = 1;         ///< batches whose gradients make one step
   std::optional<bool> drop_last = {};  ///< leave out a last batch that is not full; not given: batches.h decides
   OptimizerKind optimizer = OptimizerKind::Adam;
   double learning_rate = 1e-3;
   ScheduleKind schedule = ScheduleKind::Cosine;
-  std::int64_t step_epochs = 1;      ///< schedule "step": after every so many epochs ...
-  double step_factor = 0.1;          ///< ... the learning rate is multiplied by this
-  double final_learning_rate = 0.0;  ///< schedule "cosine": where it ends
-  double warmup_share = 0.3;         ///< schedule "one_cycle": share of the steps that go up
-  std::int64_t warmup_steps = 0;     ///< linear warm-up in front of any schedule
-  double momentum = 0.9;             ///< sgd
-  bool nesterov = false;             ///< sgd
-  double weight_decay = 0.0;         ///< of weights; never of biases and norms
-  double clip_norm = 0.0;            ///< largest norm of all gradients together; 0: not clipped
-  LossKind loss = LossKind::CrossEntropy;
-  double label_smoothing = 0.0;  ///< cross_entropy
+  std::int64_t step_epochs = 1;       ///< schedule "step": after every so many epochs ...
+  double step_factor = 0.1;           ///< ... the learning rate is multiplied by this; "plateau": likewise
+  std::int64_t plateau_patience = 2;  ///< "plateau": epochs without gain before that
+  double final_learning_rate = 0.0;   ///< schedule "cosine": where it ends
+  double warmup_share = 0.3;          ///< schedule "one_cycle": share of the steps that go up
+  std::int64_t warmup_steps = 0;      ///< linear warm-up in front of any schedule
+  double momentum = 0.9;              ///< sgd
+  bool nesterov = false;              ///< sgd
+  double weight_decay = 0.0;          ///< of weights; never of biases and norms
+  double clip_norm = 0.0;             ///< largest norm of all gradients together; 0: not clipped
+  LossKind loss = LossKind::Auto;
+  double huber_delta = 1.0;         ///< huber
+  ClassWeights class_weights = {};  ///< cross_entropy and binary_cross_entropy
+  double label_smoothing = 0.0;     ///< cross_entropy
+  Keep keep = Keep::Last;           ///< Best needs a validation part
+  std::int64_t patience = 0;        ///< a phase ends after so many epochs without a new best one; 0: it does not
+  Monitor monitor = Monitor::Loss;
   DType precision = DType::F32;  ///< of float products: "fp32", "bf16" or "fp16" (with loss scaling)
 };
 

@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "detent/autograd/ops.h"
-#include "detent/evaluation/evaluate.h"
 #include "detent/optim/adam.h"
 #include "detent/optim/sgd.h"
+#include "detent/train/losses/loss.h"
 
 namespace detent::train {
 namespace {
@@ -34,45 +34,6 @@ std::unique_ptr<optim::Optimizer> make_optimizer(nn::Graph& graph, const TrainSe
   return std::make_unique<optim::Adam>(std::move(groups));
 }
 
-Tensor one_hot(const Tensor& labels, std::int64_t classes) {
-  Tensor target = Tensor::zeros({labels.elements(), classes}, DType::F32);
-  std::size_t row = 0;
-  for (const std::int32_t label : labels.data<std::int32_t>()) {
-    target.data<float>()[row * static_cast<std::size_t>(classes) + static_cast<std::size_t>(label)] = 1.0F;
-    ++row;
-  }
-  return target;
-}
-
-nn::Variable loss_of(const nn::Variable& logits, const Tensor& labels, const TrainSettings& train) {
-  switch (train.loss) {
-    case LossKind::SquaredHinge:
-      return autograd::squared_hinge(logits, labels);
-    case LossKind::MeanSquaredError:
-      return autograd::mean_squared_error(logits, one_hot(labels, logits.shape().row_elements()));
-    case LossKind::CrossEntropy:
-      break;
-  }
-  return autograd::cross_entropy(logits, labels, train.label_smoothing);
-}
-
-/// The node whose softmax gives the graph's result; null: there is none.
-const nn::Graph::Node* softmax_at_the_end(const nn::Graph& graph) {
-  const nn::Graph::Node* node = &graph.node(graph.output());
-  while (node->module && (node->module->kind() == "flatten" || node->module->kind() == "dequantize")) {
-    node = &graph.node(node->inputs[0]);
-  }
-  return node->module && node->module->label() == "softmax" ? node : nullptr;
-}
-
-/// A softmax of a softmax learns badly: what it gives lies within a factor of e.
-void check_loss(const nn::Graph& graph, const TrainSettings& train) {
-  const nn::Graph::Node* const softmax = softmax_at_the_end(graph);
-  check(softmax == nullptr || train.loss != LossKind::CrossEntropy, softmax ? softmax->name : "",
-        ": the model ends with a softmax, and the loss cross_entropy has one of its own; leave the model's out, ",
-        "predictions are the same, or set [train] loss = \"mse\"");
-}
-
 }  // namespace
 
 nn::Variable Teacher::loss(const nn::Variable& logits, const nn::Variable& of_labels, const Tensor& images) {
@@ -92,29 +53,42 @@ TrainStep::TrainStep(nn::Graph& graph, const TrainSettings& settings, std::uint6
 
 TrainStep::Result TrainStep::run(const Tensor& images, const Tensor& labels, double learning_rate,
                                  std::uint64_t number) {
-  Result result;
-  {
-    nn::Tape tape(&arena_);
-    tape.set_profiler(profiler_);
-    nn::Context context{
-        .tape = tape, .training = true, .product_dtype = settings_.precision, .seed = seed_, .step = number};
-    const std::size_t bytes_before = arena_.bytes_in_use();
-    const nn::Variable logits = graph_.forward(context, tape.constant(images));
-    const nn::Variable loss = profiled_loss(logits, labels, images);
-    result.saved_bytes = arena_.bytes_in_use() - bytes_before;
-    result.loss = loss.value().item();
-    check(std::isfinite(result.loss), "the loss is not finite; ",
-          settings_.precision == DType::F16
-              ? "most likely a value of the forward pass is above 65504, fp16's largest: set [train] precision = "
-                "\"bf16\", or lower learning_rate"
-              : "lower learning_rate, or set clip_norm");
-    result.correct = evaluation::count_correct(evaluation::predictions_of(logits.value()), labels);
-    tape.backward(loss, scaler_ ? static_cast<double>(scaler_->scale()) : 1.0);
-  }
-  const ProfiledScope scope(profiler_, "optimizer", Phase::Optimizer);
-  result.is_skipped = !step_weights(learning_rate);
-  optimizer_->clear_gradients();
+  Result result = accumulate(images, labels, 1.0, number);
+  result.is_skipped = !apply(learning_rate);
   return result;
+}
+
+TrainStep::Result TrainStep::accumulate(const Tensor& images, const Tensor& labels, double share,
+                                        std::uint64_t number) {
+  Result result;
+  nn::Tape tape(&arena_);
+  tape.set_profiler(profiler_);
+  nn::Context context{
+      .tape = tape, .training = true, .product_dtype = settings_.precision, .seed = seed_, .step = number};
+  const std::size_t bytes_before = arena_.bytes_in_use();
+  const nn::Variable logits = graph_.forward(context, tape.constant(images));
+  const nn::Variable loss = profiled_loss(logits, labels, images);
+  result.saved_bytes = arena_.bytes_in_use() - bytes_before;
+  result.loss = loss.value().item();
+  if (!std::isfinite(result.loss)) {
+    optimizer_->clear_gradients();
+    throw LossNotFinite(std::string("the loss is not finite; ") +
+                        (settings_.precision == DType::F16
+                             ? "most likely a value of the forward pass is above 65504, fp16's largest: set [train] "
+                               "precision = \"bf16\", or lower learning_rate"
+                             : "lower learning_rate, or set clip_norm"));
+  }
+  result.score.targets = targets_of(settings_.loss, labels);
+  result.score.add(logits.value(), labels);
+  tape.backward(loss, share * (scaler_ ? static_cast<double>(scaler_->scale()) : 1.0));
+  return result;
+}
+
+bool TrainStep::apply(double learning_rate) {
+  const ProfiledScope scope(profiler_, "optimizer", Phase::Optimizer);
+  const bool is_taken = step_weights(learning_rate);
+  optimizer_->clear_gradients();
+  return is_taken;
 }
 
 nn::Variable TrainStep::profiled_loss(const nn::Variable& logits, const Tensor& labels, const Tensor& images) const {

@@ -13,4 +13,12 @@ namespace detent::train {
 std::vector<std::string> warnings_before(const Settings& settings, const data::Dataset& train,
                                          const data::Dataset& test);
 
+/// Throws Error, before any training, for what is said for targets of another kind: losses and weights (losses/loss.h),
+/// numbers of [check], distillation; and for keep "best" or patience where no part is held out.
+void check_targets(const Settings& settings, const data::Dataset& train, const evaluation::CheckSettings& checks,
+                   bool has_validation);
+
+/// Throws Error for keep "best" or patience without a validation part.
+void check_validation(const TrainSettings& train, bool has_validation);
+
 }  // namespace detent::train

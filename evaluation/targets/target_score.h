@@ -28,9 +28,9 @@ struct TargetScore {
 
   data::TargetKind targets = data::TargetKind::kClasses;
   std::int64_t examples = 0;
-  std::int64_t correct = 0;       ///< classes: the largest output is the label's; flags: all K are right
-  std::int64_t flags = 0;         ///< flags: examples times K
-  std::int64_t flags_right = 0;   ///< flags: of them. An output says yes where it is above 0, that is p > 1/2
+  std::int64_t correct = 0;          ///< classes: the largest output is the label's; flags: all K are right
+  std::int64_t flags = 0;            ///< flags: examples times K
+  std::int64_t flags_right = 0;      ///< flags: of them. An output says yes where it is above 0, that is p > 1/2
   std::vector<Column> columns = {};  ///< values: of the K columns
   bool operator==(const TargetScore&) const = default;
 

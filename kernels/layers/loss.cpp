@@ -7,47 +7,11 @@
 #include "detent/core/error.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/layers/loss_sums.h"
 #include "detent/kernels/layers/softmax.h"
 
 namespace detent::kernels {
 namespace {
-
-constexpr std::int64_t kElementsPerSlice = 16 * 1024;
-
-/// The sum of term(row) over rows, in row order; the terms are computed in parallel.
-template <typename Fn>
-double sum_over_rows(std::int64_t rows, std::int64_t classes, Fn term) {
-  std::vector<double> terms(static_cast<std::size_t>(rows));
-  const Slices slices = slice_rows(rows, kElementsPerSlice / std::max<std::int64_t>(classes, 1));
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    for (std::int64_t r = slices[slice].begin; r < slices[slice].end; ++r) {
-      terms[static_cast<std::size_t>(r)] = term(r);
-    }
-  });
-  double total = 0;
-  for (const double t : terms) {
-    total += t;
-  }
-  return total;
-}
-
-template <typename Fn>
-void for_each_row(std::int64_t rows, std::int64_t classes, Fn fn) {
-  const Slices slices = slice_rows(rows, kElementsPerSlice / std::max<std::int64_t>(classes, 1));
-  parallel_slices(slices.count, [&](std::int64_t slice) {
-    for (std::int64_t r = slices[slice].begin; r < slices[slice].end; ++r) {
-      fn(r);
-    }
-  });
-}
-
-void check_smoothing(double smoothing) {
-  check(smoothing >= 0 && smoothing <= 1, "cross-entropy: expected label smoothing in [0, 1], got ", smoothing);
-}
-
-void check_rows(const char* what, std::int64_t rows, std::int64_t classes) {
-  check(rows >= 1 && classes >= 1, what, ": expected at least one row and one class, got ", rows, " and ", classes);
-}
 
 /// The cross-entropy of one row; `p` gets the softmax of `logits`.
 template <typename T>

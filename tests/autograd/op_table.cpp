@@ -384,7 +384,7 @@ const std::vector<OpRow>& op_table() {
   static const std::vector<OpRow> table = [] {
     std::vector<OpRow> all;
     for (const auto& rows :
-         {product_rows(), conv_rows(), pool_rows(), elementwise_rows(), loss_rows(),
+         {product_rows(), conv_rows(), pool_rows(), elementwise_rows(), loss_rows(), target_loss_rows(),
           std::vector<OpRow>{batch_norm_row("Training", true, true), batch_norm_row("Evaluation", false, true),
                              batch_norm_row("TrainingWithoutScale", true, false),
                              batch_norm_row("TrainingWithRelu", true, true, true),

@@ -29,6 +29,8 @@ struct OpRow {
 inline std::ostream& operator<<(std::ostream& out, const OpRow& row) { return out << row.name << ' ' << row.variant; }
 
 const std::vector<OpRow>& op_table();
+/// Of them, those of losses against values, flags and weighted classes.
+std::vector<OpRow> target_loss_rows();
 
 /// Random numbers of (-2, 2).
 Tensor random_tensor(RandomStream& random, Shape shape);

@@ -138,5 +138,14 @@ TEST_F(ProgressLines, GoWholeIntoAFile) {
   EXPECT_THAT(outcome.err, testing::Not(testing::HasSubstr("\r"))) << "a bar in a file";
 }
 
+TEST_F(ProgressLines, TellOfValidationEachEpoch) {
+  const Outcome outcome =
+      detent(folder_, {"run", "tiny.toml", "--data", "digits", "--out", "out", "--set", "data.validation=0.25"});
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_THAT(outcome.err,
+              testing::ContainsRegex("float epoch 12/12  loss [0-9.]+  accuracy [0-9.]+ %  validation loss "
+                                     "[0-9.]+  accuracy [0-9.]+ %"));
+}
+
 }  // namespace
 }  // namespace detent::cli

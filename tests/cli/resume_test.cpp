@@ -75,7 +75,7 @@ class Kill : public testing::Test {
       std::string moments;
       for (int cut = 0; cut < 1 + kill % 3; ++cut) {
         const auto moment = std::chrono::milliseconds(random() % static_cast<unsigned>(whole.count() + 1));
-        moments += " " + std::to_string(moment.count());
+        moments.append(" ").append(std::to_string(moment.count()));
         Started program(folder_, words("out", {"--resume", "--checkpoint-seconds", often}));
         std::this_thread::sleep_for(moment);
         program.send(SIGKILL);

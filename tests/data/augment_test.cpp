@@ -133,5 +133,75 @@ TEST(Augment, RefusesSizesThatCannotBeMeant) {
   EXPECT_THAT(error_of([] { Augmentation{.elastic = NAN}.validate(); }), HasSubstr("elastic"));
 }
 
+TEST(Augment, FlipTurnsEveryOtherImageLeftToRight) {
+  const Pixels image{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};  // 2 x 3 of 2 channels
+  const Pixels turned{5, 6, 3, 4, 1, 2, 11, 12, 9, 10, 7, 8};
+  int times = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    const Pixels out = augmented(image, {2, 3, 2}, {.flip = true}, seed);
+    EXPECT_TRUE(out == image || out == turned) << "seed " << seed;
+    times += out == turned ? 1 : 0;
+  }
+  EXPECT_NEAR(times, 100, 30);
+}
+
+TEST(Augment, CropMovesByWholePixelsOverBackground) {
+  Pixels image(25, 0);
+  image[12] = 200;  // the middle of 5 x 5
+  std::vector<int> seen(25, 0);
+  for (std::uint64_t seed = 0; seed < 400; ++seed) {
+    const Pixels out = augmented(image, {5, 5, 1}, {.crop = 1.0F}, seed);
+    ASSERT_EQ(mass(out), 200.0);
+    ++seen[static_cast<std::size_t>(std::ranges::max_element(out) - out.begin())];
+  }
+  for (int i = 0; i < 25; ++i) {
+    const bool is_near = std::abs(i / 5 - 2) <= 1 && std::abs(i % 5 - 2) <= 1;
+    EXPECT_EQ(seen[static_cast<std::size_t>(i)] > 0, is_near) << i;
+  }
+  const Pixels corner = augmented(Pixels(4, 9), {2, 2, 1}, {.crop = 1000.0F}, 3);
+  EXPECT_EQ(mass(corner), 0.0) << "moved out of sight";
+}
+
+TEST(Augment, JitterOfOneColourIsBrightnessAlone) {
+  // Of a plain grey image the mean is each pixel, and there is no saturation: what is left is p * b, b in [0.5, 1.5).
+  std::vector<int> seen(256, 0);
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    const Pixels out = augmented(Pixels(12, 100), {2, 2, 3}, {.jitter = 0.5F}, seed);
+    for (const std::uint8_t value : out) {
+      EXPECT_NEAR(value, out[0], 1);
+    }
+    ++seen[out[0]];
+  }
+  EXPECT_EQ(std::ranges::count_if(seen.begin(), seen.begin() + 49, [](int n) { return n > 0; }), 0);
+  EXPECT_EQ(std::ranges::count_if(seen.begin() + 152, seen.end(), [](int n) { return n > 0; }), 0);
+  EXPECT_GT(std::ranges::count_if(seen, [](int n) { return n > 0; }), 60);
+}
+
+TEST(Augment, JitterChangesSaturationAndStaysInRange) {
+  const Pixels image = noise(3 * 64);
+  bool is_colourful = false;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const Pixels out = augmented(image, {8, 8, 3}, {.jitter = 0.9F}, seed);
+    is_colourful = is_colourful || (out[0] != out[1] && out != image);
+  }
+  EXPECT_TRUE(is_colourful);
+  EXPECT_EQ(augmented(image, {8, 8, 3}, {.jitter = 1e-6F}), image) << "whole pixel values come back";
+}
+
+TEST(Augment, RefusesColourOptionsOutOfBounds) {
+  const auto error = [](const Augmentation& augmentation) {
+    try {
+      augmentation.validate();
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(error({.crop = 1.5F}), "augment: crop: expected whole pixels, got 1.5");
+  EXPECT_THAT(error({.jitter = 1.0F}), HasSubstr("augment: jitter: expected 0 to 0.99"));
+  EXPECT_THAT(error({.crop = -1.0F}), HasSubstr("augment: crop: expected 0 to 1000"));
+  EXPECT_EQ(error({.crop = 4.0F, .jitter = 0.2F, .flip = true}), "no error");
+}
+
 }  // namespace
 }  // namespace detent::data

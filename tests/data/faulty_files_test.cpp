@@ -36,7 +36,7 @@ TEST(FaultyFiles, ADownloadLeavesWhatWasThere) {
       return error_of([&] { fetch(remote, folder / "out"); });
     }();
     EXPECT_THAT(error, HasSubstr("write '" + (folder / "out/a").string() + "': ")) << fault;
-    EXPECT_EQ(faulty_calls(), 1U) << fault;
+    EXPECT_GE(faulty_calls(), 1U) << fault;
     EXPECT_THAT(names_in(folder / "out"), ElementsAre("a")) << fault;
     EXPECT_EQ(read_text(folder / "out/a"), "damaged") << fault;
   }

@@ -312,8 +312,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "2.0}"},
         BadRecipe{
             kModel + "[data]\naugment = \"shit\"\n",
-            "r.toml:4: [data] augment: expected \"none\", \"shift\", \"affine\" or \"elastic\", got \"shit\"; did "
-            "you mean 'shift'?"},
+            "r.toml:4: [data] augment: expected \"none\", \"shift\", \"affine\", \"elastic\" or \"colour\", got \"shit\"; "
+            "did you mean 'shift'?"},
         BadRecipe{kModel + "[data]\nvalidation = 1.0\n",
                   "r.toml:4: [data] validation: expected a number >= 0 and < 1, got 1; write validation = 0"},
         BadRecipe{kModel + "[quantize]\nmethod = \"static\"\nimprove = [\"equalise\"]\n",

@@ -94,6 +94,12 @@ TEST_P(ResumeAfter, ACutAnywhereEndsWithTheSameBytes) {
     EXPECT_EQ(resumed.qat->scaler, whole.qat->scaler);
     EXPECT_EQ(resumed.int8->verify.codes_sha256, whole.int8->verify.codes_sha256);
     EXPECT_EQ(resumed.int8->calibration.has_value(), whole.int8->calibration.has_value());
+    ASSERT_EQ(resumed.epochs.size(), whole.epochs.size());
+    for (std::size_t i = 0; i < whole.epochs.size(); ++i) {
+      EpochResult epoch = whole.epochs[i];
+      epoch.seconds = resumed.epochs[i].seconds;
+      EXPECT_TRUE(resumed.epochs[i] == epoch) << epoch.phase << " epoch " << epoch.epoch;
+    }
   }
 }
 
@@ -101,26 +107,31 @@ TEST_P(ResumeAfter, ACutAnywhereEndsWithTheSameBytes) {
 // freezes.
 INSTANTIATE_TEST_SUITE_P(
     Train, ResumeAfter,
-    testing::Values(Case{"one_epoch_each", {}, {1, 3, 5, 6, 7, 8, 9, 10}},
-                    Case{"schedules",
-                         {"train.epochs=2", "train.optimizer=sgd", "train.nesterov=true", "train.schedule=one_cycle",
-                          "train.clip_norm=1", "train.warmup_steps=3", "qat.epochs=3", "qat.start=1",
-                          "qat.calibrate_first=true", "qat.freeze_batch_norm_at=\"2 epochs\"",
-                          "qat.freeze_observers_at=\"13 steps\"", "qat.reestimate_batch_norm=2"},
-                         {7, 10, 12, 15, 17, 21, 23, 24}},
-                    Case{"fp16_and_distillation",
-                         {"train.precision=fp16", "qat.epochs=2", "qat.distill=0.5", "qat.freeze_observers_at=1"},
-                         {4, 8, 13}},
-                    Case{"learned_maps",
-                         {"quantize.weights=\"int4 lsq\"", "quantize.activations=\"uint4 lsq\"", "train.batch=48"},
-                         {2, 9, 12}},
-                    Case{"histograms_of_several_batches",
-                         {"train.batch=14", "quantize.activations=\"uint8 histogram\"", "data.validation=0.2"},
-                         {10, 20, 27}},
-                    Case{"current_ranges_in_bf16",
-                         {"train.precision=bf16", "qat.range=current", "quantize.keep_float=[\"fc1\"]",
-                          "train.optimizer=adamw", "train.weight_decay=1e-2"},
-                         {3, 8}}),
+    testing::Values(
+        Case{"one_epoch_each", {}, {1, 3, 5, 6, 7, 8, 9, 10}},
+        Case{"schedules",
+             {"train.epochs=2", "train.optimizer=sgd", "train.nesterov=true", "train.schedule=one_cycle",
+              "train.clip_norm=1", "train.warmup_steps=3", "qat.epochs=3", "qat.start=1", "qat.calibrate_first=true",
+              "qat.freeze_batch_norm_at=\"2 epochs\"", "qat.freeze_observers_at=\"13 steps\"",
+              "qat.reestimate_batch_norm=2"},
+             {7, 10, 12, 15, 17, 21, 23, 24}},
+        Case{"fp16_and_distillation",
+             {"train.precision=fp16", "qat.epochs=2", "qat.distill=0.5", "qat.freeze_observers_at=1"},
+             {4, 8, 13}},
+        Case{"learned_maps",
+             {"quantize.weights=\"int4 lsq\"", "quantize.activations=\"uint4 lsq\"", "train.batch=48"},
+             {2, 9, 12}},
+        Case{"histograms_of_several_batches",
+             {"train.batch=14", "quantize.activations=\"uint8 histogram\"", "data.validation=0.2"},
+             {10, 20, 27}},
+        Case{"best_epochs_and_accumulated_steps",  // 7 reports an epoch: 6 batches, 2 of them a step, and validation
+             {"train.epochs=4", "train.keep=best", "train.patience=2", "train.schedule=plateau", "train.accumulate=2",
+              "data.validation=0.2", "train.batch=40", "qat.epochs=3"},
+             {4, 7, 9, 20, 27, 34, 39}},
+        Case{"current_ranges_in_bf16",
+             {"train.precision=bf16", "qat.range=current", "quantize.keep_float=[\"fc1\"]", "train.optimizer=adamw",
+              "train.weight_decay=1e-2"},
+             {3, 8}}),
     [](const auto& test) { return test.param.name; });
 
 TEST_F(Resume, ManyTimesEndsWithTheSameBytes) {
@@ -280,10 +291,13 @@ TEST(RunResults, ComeBackFromTheirText) {
                                            .scaler = optim::GradScaler::State{1024.0F, 7, 2},
                                            .steps = 90,
                                            .was_trained_before = true,
-                                           .loss = 1e-300},
+                                           .loss = 1e-300,
+                                           .score = {.examples = 9, .correct = 7}},
                      .fp32_sha256 = "abc",
                      .in_float_seconds = 2.5,
-                     .in_float_steps = 11};
+                     .in_float_steps = 11,
+                     .epochs = {{.phase = "float", .epoch = 1, .loss = 0.1}},
+                     .in_float_epochs = {{.phase = "qat in float", .epoch = 1}, {.phase = "qat in float", .epoch = 2}}};
   results.calibration = Calibration{.examples = 64, .last = 16, .growths = {{"conv1", {}, {-0.1F, 3.0F}}}};
   const std::string text = to_json_text(results);
   const RunResults read = run_results_of(text);
@@ -291,6 +305,9 @@ TEST(RunResults, ComeBackFromTheirText) {
   EXPECT_EQ(read.fp32->test_accuracy, 1.0 / 3.0);
   EXPECT_EQ(read.fp32->scaler, results.fp32->scaler);
   EXPECT_EQ(read.fp32->precision, DType::F16);
+  EXPECT_EQ(read.fp32->score, results.fp32->score);
+  EXPECT_EQ(read.epochs, results.epochs);
+  EXPECT_EQ(read.in_float_epochs, results.in_float_epochs);
   EXPECT_TRUE(read.calibration->growths[0].before.empty());
   EXPECT_EQ(read.calibration->growths[0].after, (MinMax{-0.1F, 3.0F}));
   EXPECT_FALSE(run_results_of(to_json_text(RunResults())).fp32);

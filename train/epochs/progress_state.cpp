@@ -1,5 +1,6 @@
 #include "detent/train/epochs/progress_state.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "detent/io/description.h"
@@ -81,15 +82,15 @@ ProgressState state_of(const json& object) {
                       .loss_sum = object.at("loss_sum"),
                       .score = score_of(object.at("score"))};
   const json& plateau = object.at("plateau");
-  state.plateau = {.multiplier = plateau.at("multiplier"),
-                   .best = optional_at(plateau, "best"),
-                   .waited = plateau.at("waited")};
+  state.plateau = {
+      .multiplier = plateau.at("multiplier"), .best = optional_at(plateau, "best"), .waited = plateau.at("waited")};
   for (const json& epoch : object.at("epochs")) {
     state.epochs.push_back(epoch_of(epoch));
   }
-  const auto done = static_cast<std::int64_t>(state.epochs.size());
-  check(0 <= state.best_epoch && state.best_epoch <= done && state.plateau.waited >= 0 && state.score.examples >= 0,
-        "a count is out of range");
+  const bool is_known = state.best_epoch == 0 || std::ranges::any_of(state.epochs, [&](const EpochResult& epoch) {
+                          return epoch.epoch == state.best_epoch;
+                        });
+  check(is_known && state.plateau.waited >= 0 && state.score.examples >= 0, "a count is out of range");
   return state;
 }
 

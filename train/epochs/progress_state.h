@@ -18,10 +18,10 @@ struct ProgressState {
   std::vector<evaluation::EpochResult> epochs = {};  ///< that are done, in order
   /// The epoch with the lowest monitored number so far, counted from 1; 0: none yet.
   std::int64_t best_epoch = 0;
-  std::optional<double> best = {};       ///< its number
-  optim::Plateau::State plateau = {};    ///< schedule "plateau"
-  double loss_sum = 0.0;                 ///< over the examples of the epoch that is going on
-  evaluation::TargetScore score = {};    ///< of the same
+  std::optional<double> best = {};     ///< its number
+  optim::Plateau::State plateau = {};  ///< schedule "plateau"
+  double loss_sum = 0.0;               ///< over the examples of the epoch that is going on
+  evaluation::TargetScore score = {};  ///< of the same
   bool operator==(const ProgressState&) const = default;
 };
 

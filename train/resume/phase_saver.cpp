@@ -11,21 +11,35 @@ constexpr int kLargestShare = 100;  // one part in so many of the time goes into
 }  // namespace
 
 PhaseSaver::PhaseSaver(const nn::Graph& graph, TrainStep& step, const TrainOptions& options,
-                       evaluation::Reporter& reporter)
-    : graph_(graph), step_(step), options_(options), reporter_(reporter) {}
+                       evaluation::Reporter& reporter, std::function<TrainPosition()> position)
+    : graph_(graph), step_(step), options_(options), reporter_(reporter), position_(std::move(position)) {}
 
 void PhaseSaver::step_done() {
   is_whole_ = true;
   is_saved_ = false;
-  if (is_due()) {
+  if (is_due(options_.checkpoint_seconds)) {
     save();
   }
 }
 
-bool PhaseSaver::is_due() const {
-  const std::chrono::duration<double> interval(options_.checkpoint_seconds);
+void PhaseSaver::epoch_done() {
+  is_whole_ = true;
+  is_saved_ = false;
+  if (is_due(0.0)) {
+    save();
+  }
+}
+
+bool PhaseSaver::is_due(double seconds) const {
   const Clock::duration since = Clock::now() - saved_;
-  return options_.checkpoint_seconds == 0.0 || (since >= interval && since >= kLargestShare * cost_);
+  return options_.checkpoint_seconds == 0.0 ||
+         (since >= std::chrono::duration<double>(seconds) && since >= kLargestShare * cost_);
+}
+
+std::string PhaseSaver::where_kept() const {
+  return saved_step_ < 0
+             ? std::string()
+             : "; the state after step " + std::to_string(saved_step_) + " is in " + options_.checkpoint.string();
 }
 
 bool PhaseSaver::is_finite() const {
@@ -38,22 +52,37 @@ bool PhaseSaver::is_finite() const {
 }
 
 void PhaseSaver::save() {
-  if (options_.checkpoint.empty() || !writes_ || !is_whole_ || is_saved_) {
+  if (!is_whole_ || is_saved_ || options_.checkpoint.empty()) {
     return;
   }
-  const FinishFirst to_the_end(FinishFirst::kNoEnd);
   const Clock::time_point start = Clock::now();
   if (is_finite()) {
-    try {
-      save_checkpoint(options_.checkpoint, graph_, step_.state(), position_, options_.checkpoint_attributes);
-      is_saved_ = true;
-    } catch (const Error& error) {
-      writes_ = false;
-      reporter_.message(std::string("NO CHECKPOINTS from here on, training goes on without: ") + error.what());
-    }
+    const TrainPosition position = position_();
+    is_saved_ = write(options_.checkpoint, position);
+    saved_step_ = is_saved_ ? position.step : saved_step_;
   }
   saved_ = Clock::now();
   cost_ = saved_ - start;
+}
+
+void PhaseSaver::save_beside(const std::filesystem::path& file) {
+  if (!options_.checkpoint.empty()) {
+    write(file, position_());
+  }
+}
+
+bool PhaseSaver::write(const std::filesystem::path& file, const TrainPosition& position) {
+  if (!writes_) {
+    return false;
+  }
+  const FinishFirst to_the_end(FinishFirst::kNoEnd);
+  try {
+    save_checkpoint(file, graph_, step_.state(), position, options_.checkpoint_attributes);
+  } catch (const Error& error) {
+    writes_ = false;
+    reporter_.message(std::string("NO CHECKPOINTS from here on, training goes on without: ") + error.what());
+  }
+  return writes_;
 }
 
 }  // namespace detent::train

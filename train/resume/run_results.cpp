@@ -2,6 +2,7 @@
 
 #include "detent/io/description.h"
 #include "detent/report/json_text.h"
+#include "detent/train/epochs/progress_state.h"
 
 namespace detent::train {
 namespace {
@@ -17,7 +18,8 @@ json json_of(const TrainedResult& result) {
               {"precision", std::string(name_of(result.precision))},
               {"steps", result.steps},
               {"was_trained_before", result.was_trained_before},
-              {"loss", result.loss}};
+              {"loss", result.loss},
+              {"score", to_json_text(ProgressState{.score = result.score})}};
   if (result.scaler) {
     object["scaler"] = {result.scaler->scale, result.scaler->finite_steps, result.scaler->skipped_steps};
   }
@@ -31,7 +33,8 @@ TrainedResult trained_of(const json& object) {
                        .precision = dtype_from_name(object.at("precision").get<std::string>()),
                        .steps = object.at("steps"),
                        .was_trained_before = object.at("was_trained_before"),
-                       .loss = object.at("loss")};
+                       .loss = object.at("loss"),
+                       .score = progress_state_of(object.at("score").get<std::string>()).score};
   if (object.contains("scaler")) {
     const json& scaler = object.at("scaler");
     result.scaler =
@@ -61,10 +64,17 @@ Calibration calibration_of(const json& object) {
   return calibration;
 }
 
+// As the text of what training remembers, of which they are a part.
+std::vector<evaluation::EpochResult> epochs_of(const json& text) {
+  return progress_state_of(text.get<std::string>()).epochs;
+}
+
 RunResults results_of(const json& object) {
   RunResults results{.fp32_sha256 = object.at("fp32_sha256"),
                      .in_float_seconds = object.at("in_float_seconds"),
-                     .in_float_steps = object.at("in_float_steps")};
+                     .in_float_steps = object.at("in_float_steps"),
+                     .epochs = epochs_of(object.at("epochs")),
+                     .in_float_epochs = epochs_of(object.at("in_float_epochs"))};
   if (object.contains("fp32")) {
     results.fp32 = trained_of(object.at("fp32"));
   }
@@ -79,7 +89,9 @@ RunResults results_of(const json& object) {
 std::string to_json_text(const RunResults& results) {
   json object{{"fp32_sha256", results.fp32_sha256},
               {"in_float_seconds", results.in_float_seconds},
-              {"in_float_steps", results.in_float_steps}};
+              {"in_float_steps", results.in_float_steps},
+              {"epochs", to_json_text(ProgressState{.epochs = results.epochs})},
+              {"in_float_epochs", to_json_text(ProgressState{.epochs = results.in_float_epochs})}};
   if (results.fp32) {
     object["fp32"] = json_of(*results.fp32);
   }
