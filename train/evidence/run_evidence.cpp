@@ -1,4 +1,4 @@
-#include "detent/train/run_evidence.h"
+#include "detent/train/evidence/run_evidence.h"
 
 #include <algorithm>
 #include <vector>

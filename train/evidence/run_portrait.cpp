@@ -1,4 +1,4 @@
-#include "detent/train/run_portrait.h"
+#include "detent/train/evidence/run_portrait.h"
 
 #include <algorithm>
 
