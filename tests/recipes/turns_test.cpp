@@ -22,6 +22,12 @@ TEST(Turns, MedianIsTheNumberInTheMiddle) {
   EXPECT_EQ(median({7}), 7);
 }
 
+TEST(Turns, LowerQuartileIsAboveAQuarter) {
+  EXPECT_EQ(lower_quartile({8, 1, 7, 2, 6, 3, 5, 4}), 3);
+  EXPECT_EQ(lower_quartile({3, 1, 2}), 1);
+  EXPECT_EQ(lower_quartile({7}), 7);
+}
+
 TEST(Turns, AreTakenInTurn) {
   std::string runs;
   const std::vector<std::function<void()>> work{[&] { runs += 'a'; }, [&] { runs += 'b'; }};
