@@ -55,11 +55,11 @@ struct Reproduction {
   std::vector<std::string> failures() const;
 };
 
-/// How long a model takes for a batch, the median of turns that it took with the other rungs.
+/// How long a model takes for a batch: the lower quartile of the turns that it took with the other rungs.
 struct Latency {
   std::int64_t batch = 0;
   double seconds = 0.0;
-  double of_float = 0.0;  ///< over what the float model took in the same turn, the median
+  double of_float = 0.0;  ///< over the float model's seconds
 };
 
 /// One of the models that a ladder makes of one float model.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "detent/core/threads/parallel.h"
 
@@ -9,6 +10,12 @@ namespace detent::recipes {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// The number at `place` of the sorted ones.
+double in_order(std::vector<double> numbers, std::ptrdiff_t place) {
+  std::ranges::nth_element(numbers, numbers.begin() + place);
+  return numbers[static_cast<std::size_t>(place)];
+}
 
 double seconds_of_run(const std::function<void()>& work, double at_least) {
   work();
@@ -25,9 +32,13 @@ double seconds_of_run(const std::function<void()>& work, double at_least) {
 }  // namespace
 
 double median(std::vector<double> numbers) {
-  const auto middle = numbers.begin() + static_cast<std::ptrdiff_t>(numbers.size() / 2);
-  std::ranges::nth_element(numbers, middle);
-  return *middle;
+  const auto place = static_cast<std::ptrdiff_t>(numbers.size() / 2);
+  return in_order(std::move(numbers), place);
+}
+
+double lower_quartile(std::vector<double> numbers) {
+  const auto place = static_cast<std::ptrdiff_t>(numbers.size() / 4);
+  return in_order(std::move(numbers), place);
 }
 
 std::vector<std::vector<double>> time_turns(std::span<const std::function<void()>> work, const Turns& turns,

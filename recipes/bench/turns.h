@@ -10,6 +10,9 @@ namespace detent::recipes {
 
 /// The number in the middle, of two the upper one. REQUIRES: at least one number.
 double median(std::vector<double> numbers);
+/// The number that a quarter of them are below: what a machine that has other work to do disturbs least. REQUIRES: at
+/// least one number.
+double lower_quartile(std::vector<double> numbers);
 
 struct Turns {
   std::int64_t count = 30;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -175,10 +174,9 @@ class Climber {
       }
       const std::vector<std::vector<double>> seconds = time_turns(work, {}, reporter_);
       for (std::size_t i = 0; i < seconds.size(); ++i) {
-        std::vector<double> of_float;
-        std::ranges::transform(seconds[i], seconds[0], std::back_inserter(of_float), std::divides());
+        const double of_rung = lower_quartile(seconds[i]);
         ladder_.rungs[i].latencies.push_back(
-            {.batch = batch, .seconds = median(seconds[i]), .of_float = median(of_float)});
+            {.batch = batch, .seconds = of_rung, .of_float = of_rung / lower_quartile(seconds[0])});
       }
     }
   }

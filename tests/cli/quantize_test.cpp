@@ -76,6 +76,10 @@ TEST_F(Quantize, DynamicAndWeightOnlyNeedNoData) {
     words.insert(words.end(), more.begin(), more.end());
     return detent(folder_, words);
   };
+  const Outcome bf16 = quantize_alone({"--method", "bf16", "--out", "bf16"});
+  ASSERT_EQ(bf16.status, 0) << bf16.err;
+  EXPECT_THAT(bf16.out, testing::ContainsRegex("fc1 +bf16_linear +bf16 +bf16 x bf16, sums of f32"));
+  EXPECT_THAT(detent(folder_, {"inspect", "bf16/int8.h5"}).out, HasSubstr("bf16 product"));
   const Outcome dynamic = quantize_alone({"--method", "dynamic"});
   ASSERT_EQ(dynamic.status, 0) << dynamic.err;
   EXPECT_THAT(dynamic.out, testing::ContainsRegex("conv1 +dynamic_conv2d +int8 +u8 of each example's range x s8"));
