@@ -28,6 +28,14 @@ DETENT_VECTORIZED void find_bins(const float* x, std::int64_t n, double lower, d
   }
 }
 
+DETENT_VECTORIZED void add_copies(const std::uint32_t* __restrict a, const std::uint32_t* __restrict b,
+                                  const std::uint32_t* __restrict c, const std::uint32_t* __restrict d,
+                                  std::int64_t count, double* __restrict counts) {
+  for (std::int64_t bin = 0; bin < count; ++bin) {
+    counts[bin] += static_cast<double>(a[bin] + b[bin] + c[bin] + d[bin]);
+  }
+}
+
 }  // namespace
 
 void count_bins(std::span<const float> x, const Bins& bins, std::span<double> counts) {
@@ -53,11 +61,7 @@ void count_bins(std::span<const float> x, const Bins& bins, std::span<double> co
       ++copies[0][static_cast<std::size_t>(tile[static_cast<std::size_t>(i)])];
     }
   }
-  for (std::size_t bin = 0; bin < counts.size(); ++bin) {
-    for (const auto& copy : copies) {
-      counts[bin] += static_cast<double>(copy[bin]);
-    }
-  }
+  add_copies(copies[0].data(), copies[1].data(), copies[2].data(), copies[3].data(), bins.count, counts.data());
 }
 
 }  // namespace detent::kernels

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "detent/core/qparams.h"
+#include "detent/kernels/codes/quantize.h"
 
 namespace detent::kernels {
 
@@ -32,5 +33,10 @@ struct StepSums {
 /// `g` and `x` are of one size. Terms and sums of 16 of them are f32, all else f64, in an order that depends on the
 /// size alone. Single-threaded, vectorized.
 StepSums step_sums(std::span<const float> g, std::span<const float> x, ScaleZero map, CodeRange codes);
+
+/// The same of what requantize makes codes of: `rows` rows of O integer sums, whose t = (float(acc) + bias) * M[o],
+/// with ReLU at least 0, is the very number that was rounded. G is float or bfloat16. REQUIRES: weights without groups.
+template <typename G>
+StepSums step_sums(const G* g, const std::int32_t* acc, std::int64_t rows, const Requantization& r);
 
 }  // namespace detent::kernels

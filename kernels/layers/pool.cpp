@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <functional>
-#include <numeric>
 #include <type_traits>
-#include <vector>
 
 #include "detent/core/dtype.h"
 #include "detent/core/float16.h"
 #include "detent/core/memory.h"
 #include "detent/core/processor/vectorized.h"
 #include "detent/core/threads/parallel.h"
+#include "detent/kernels/layers/pool_window.h"
 
 namespace detent::kernels {
 namespace {
@@ -19,29 +18,6 @@ namespace {
 template <typename T>
 [[gnu::always_inline]] inline bool wins(T x, T largest) {
   return (x > largest) | (x != x);
-}
-
-/// The part of a window that lies in the image, as indices within the window.
-struct Bounds {
-  std::int64_t begin, end;
-  Bounds(std::int64_t out, std::int64_t stride, std::int64_t padding, std::int64_t window, std::int64_t extent) {
-    const std::int64_t start = out * stride - padding;
-    begin = std::max<std::int64_t>(0, -start);
-    end = std::min(window, extent - start);
-  }
-};
-
-/// Calls fn(pixel, index) for the pixels of the window of output (oh, ow) that lie in the image.
-template <typename Fn>
-[[gnu::always_inline]] inline void for_each_pixel(const PoolShape& s, std::int64_t oh, std::int64_t ow, Fn fn) {
-  const Bounds rows(oh, s.stride_h, s.padding.top, s.kh, s.h);
-  const Bounds columns(ow, s.stride_w, s.padding.left, s.kw, s.w);
-  for (std::int64_t i = rows.begin; i < rows.end; ++i) {
-    const std::int64_t line = (oh * s.stride_h - s.padding.top + i) * s.w + ow * s.stride_w - s.padding.left;
-    for (std::int64_t j = columns.begin; j < columns.end; ++j) {
-      fn((line + j) * s.c, i * s.kw + j);
-    }
-  }
 }
 
 /// An index as wide as what is compared, so that both are selected by one mask.
@@ -190,47 +166,50 @@ DETENT_VECTORIZED void avg_image(const PoolShape& shape, const T* x, T* y) {
   }
 }
 
-template <typename T, bool kTiles>
+template <typename T>
 DETENT_VECTORIZED void avg_image_backward(const PoolShape& shape, const T* dy, T* dx) {
   const PoolShape s = shape;
   using Key = decltype(promote(T{}));
   const auto count = static_cast<Key>(s.window());
-  if constexpr (!kTiles) {
-    std::fill_n(dx, s.input_row(), T{});
-  }
+  std::fill_n(dx, s.input_row(), T{});
   for (std::int64_t oh = 0; oh < s.out_h(); ++oh) {
     for (std::int64_t ow = 0; ow < s.out_w(); ++ow) {
       const T* __restrict gradient = dy + (oh * s.out_w() + ow) * s.c;
-      const T* share = nullptr;  // of the window's first pixel, where no other window sees it
       for_each_pixel(s, oh, ow, [&](std::int64_t pixel, std::int64_t) {
         T* __restrict in = dx + pixel;
-        if (kTiles && share != nullptr) {
-          std::copy_n(share, s.c, in);
-          return;
-        }
         for (std::int64_t c = 0; c < s.c; ++c) {
-          const Key mine = promote(gradient[c]) / count;
-          demote(kTiles ? mine : promote(in[c]) + mine, &in[c]);
+          demote(promote(in[c]) + promote(gradient[c]) / count, &in[c]);
         }
-        share = in;
       });
     }
   }
 }
 
-DETENT_VECTORIZED void sum_codes(const PoolShape& shape, const std::uint8_t* x_q, std::int32_t zero_point,
-                                 std::int32_t* acc) {
+/// The same where each pixel lies in one window: a line of windows makes one line of gradients, and copies of it.
+template <typename T>
+DETENT_VECTORIZED void avg_tiles_backward(const PoolShape& shape, const T* dy, T* dx) {
   const PoolShape s = shape;
+  using Key = decltype(promote(T{}));
+  const auto count = static_cast<Key>(s.window());
+  const std::int64_t out_w = s.out_w(), line = s.w * s.c;
   for (std::int64_t oh = 0; oh < s.out_h(); ++oh) {
-    for (std::int64_t ow = 0; ow < s.out_w(); ++ow) {
-      std::int32_t* __restrict sum = acc + (oh * s.out_w() + ow) * s.c;
-      std::fill_n(sum, s.c, 0);
-      for_each_pixel(s, oh, ow, [&](std::int64_t pixel, std::int64_t) {
-        const std::uint8_t* __restrict in = x_q + pixel;
+    const T* const gradients = dy + oh * out_w * s.c;
+    T* const first = dx + oh * s.kh * line;
+    T* const shares = first + line - out_w * s.c;  // the end of the line, which is read before it is written
+    for (std::int64_t i = 0; i < out_w * s.c; ++i) {
+      demote(promote(gradients[i]) / count, &shares[i]);
+    }
+    for (std::int64_t ow = 0; ow < out_w; ++ow) {
+      for (std::int64_t j = 0; j < s.kw; ++j) {
+        T* const in = first + (ow * s.kw + j) * s.c;
+        DETENT_INDEPENDENT
         for (std::int64_t c = 0; c < s.c; ++c) {
-          sum[c] += static_cast<std::int32_t>(in[c]) - zero_point;
+          in[c] = shares[ow * s.c + c];
         }
-      });
+      }
+    }
+    for (std::int64_t i = 1; i < s.kh; ++i) {
+      std::copy_n(first, line, first + i * line);
     }
   }
 }
@@ -306,38 +285,8 @@ void avg_pool_backward(const PoolShape& shape, const T* dy, T* dx) {
     const auto* in = raw(dy + image * shape.output_row());
     auto* out = raw(dx + image * shape.input_row());
     using Raw = std::remove_pointer_t<decltype(out)>;
-    store ? avg_image_backward<Raw, true>(shape, in, out) : avg_image_backward<Raw, false>(shape, in, out);
+    store ? avg_tiles_backward<Raw>(shape, in, out) : avg_image_backward<Raw>(shape, in, out);
   });
-}
-
-void avg_pool_codes(const PoolShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point, const Requantization& r,
-                    std::uint8_t* y_q, std::uint8_t* mask, MinMax* seen) {
-  shape.validate();
-  check(shape.window() < (std::int64_t{1} << 31) / 255, "avg-pool: expected a window whose sum of codes fits into 32 ",
-        "bits, got ", shape.kh, " x ", shape.kw);
-  check(static_cast<std::int64_t>(r.multiplier.size()) == shape.c, "avg-pool: expected ", shape.c, " multipliers, got ",
-        r.multiplier.size());
-  // A slice begins at a whole byte of the mask.
-  const std::int64_t row = shape.output_row();
-  const std::int64_t unit = 8 / std::gcd(row, std::int64_t{8});
-  const Slices slices = slice_by_bytes((shape.n + unit - 1) / unit, unit * (shape.input_row() + row * 4));
-  std::vector<MinMax> ranges(seen == nullptr ? 0 : static_cast<std::size_t>(slices.count));
-  const auto run = [&](std::int64_t slice) {
-    const Range images{slices[slice].begin * unit, std::min(slices[slice].end * unit, shape.n)};
-    auto* acc = thread_scratch_of<std::int32_t>(static_cast<std::size_t>(images.size() * row), Scratch::PoolSums);
-    for (std::int64_t i = 0; i < images.size(); ++i) {
-      sum_codes(shape, x_q + (images.begin + i) * shape.input_row(), x_zero_point, acc + i * row);
-    }
-    const std::int64_t first = images.begin * row;
-    requantize(acc, images.size() * row / shape.c, r, y_q + first, mask == nullptr ? nullptr : mask + first / 8,
-               seen == nullptr ? nullptr : &ranges[static_cast<std::size_t>(slice)]);
-  };
-  parallel_slices(slices.count, std::ref(run));
-  if (seen != nullptr) {
-    for (const MinMax& range : ranges) {
-      seen->include(range);
-    }
-  }
 }
 
 template void max_pool_forward(const PoolShape&, const float*, float*, std::uint8_t*);

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "detent/core/geometry.h"
+#include "detent/core/threads/parallel.h"
 #include "detent/kernels/codes/quantize.h"
 
-/// Pooling of images N H W C over windows of KH x KW pixels; results are N OH OW C. Every function is parallel over
-/// slices of images and gives the same bits at any number of threads.
+/// Pooling of images N H W C over windows of KH x KW pixels; results are N OH OW C. Every function but take_winners is
+/// parallel over slices of images and gives the same bits at any number of threads.
 namespace detent::kernels {
 
 struct PoolShape {
@@ -43,6 +45,9 @@ void max_pool_forward(const PoolShape& shape, const T* x, T* y, std::uint8_t* ar
 template <typename T>
 void max_pool_backward(const PoolShape& shape, const T* dy, const std::uint8_t* argmax, T* dx);
 
+/// y [N, OH, OW, C] = x [N, H, W, C] at the pixel of its window that `argmax` names. Single-threaded.
+void take_winners(const PoolShape& shape, const std::int32_t* x, const std::uint8_t* argmax, std::int32_t* y);
+
 /// y = (sum over the window) / (kh * kw): padding counts as zeros, as in PyTorch's count_include_pad = true.
 /// The pixels of a window are added in order, in T. T is float or double.
 template <typename T>
@@ -59,5 +64,13 @@ void avg_pool_backward(const PoolShape& shape, const T* dy, T* dx);
 /// REQUIRES: 255 * window() < 2^31.
 void avg_pool_codes(const PoolShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point, const Requantization& r,
                     std::uint8_t* y_q, std::uint8_t* mask = nullptr, MinMax* seen = nullptr);
+
+/// The sums of avg_pool_codes, for other uses: `consume` gets those of the images of one slice, acc [images, OH, OW,
+/// C], valid during the call, on any thread. A slice's results begin at a multiple of 8 elements.
+using PoolSumsConsumer = std::function<void(std::int64_t slice, Range images, const std::int32_t* acc)>;
+/// How many slices there are.
+std::int64_t avg_pool_slices(const PoolShape& shape);
+void avg_pool_sums(const PoolShape& shape, const std::uint8_t* x_q, std::int32_t x_zero_point,
+                   const PoolSumsConsumer& consume);
 
 }  // namespace detent::kernels

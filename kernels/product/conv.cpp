@@ -5,6 +5,7 @@
 
 #include "detent/kernels/product/conv_internal.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
+#include "detent/kernels/product/few_channels.h"
 
 namespace detent::kernels {
 namespace {
@@ -77,6 +78,9 @@ PackedWeight pack_float(std::string_view op, const ConvShape& shape, DType dtype
   }
   if (dtype == DType::BF16 && !has_bf16_units()) {
     return pack_float(op, shape, DType::F32, product, widened(weight, shape.weight_elements()).get(), nullptr);
+  }
+  if (few_channels::serves(shape, product)) {
+    return pack_plain(shape, dtype, product, weight, std::move(owner));
   }
   if (DirectConv::is_preferred(shape, dtype, product == Product::BackwardData)) {
     return pack_direct(shape, dtype, product, weight);

@@ -3,6 +3,7 @@
 
 #include "detent/kernels/product/conv_internal.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
+#include "detent/kernels/product/few_channels.h"
 #include "detent/kernels/product/weight_gradient/weight_gradient.h"
 
 namespace detent::kernels {
@@ -38,7 +39,7 @@ class ImageBackward {
     if (b_.dx != nullptr) {
       weight_ = &packed_for("conv2d_backward", b_.weight, Product::BackwardData, shape, b_.dtype);
     }
-    if (b_.dx != nullptr && !dx_is_depthwise_ && !weight_->direct) {
+    if (b_.dx != nullptr && weight_->layout == WeightLayout::Blocked) {
       dx_plans_.emplace(backward_plans(shape, slices_, Product::BackwardData, b_.dtype, b_.dx_dtype));
     }
     if (b_.dw != nullptr) {
@@ -108,6 +109,8 @@ class ImageBackward {
         depthwise::backward_data(slice_shape(images), b_.dtype, dy, weight_->data.get(), b_.dx_dtype, dx);
       } else if (const DirectConv* const direct = weight_->direct.get()) {
         direct->run(dy, images.size(), {0, direct->parts()}, weight_->data.get(), {.out = b_.dx_dtype}, dx);
+      } else if (few_channels::serves(shape_, Product::BackwardData)) {
+        few_channels::backward_data(slice_shape(images), b_.dtype, dy, weight_->data.get(), b_.dx_dtype, dx);
       } else {
         onednn::run((*dx_plans_)[images], {.a = dy, .b = weight_->data.get(), .y = dx});
       }

@@ -16,7 +16,7 @@ namespace detent::kernels {
 class Int8Product;
 
 /// How the numbers of a packed weight lie in memory.
-///   Plain     O I, as the caller had it (linear layers, f32 and bf16)
+///   Plain     O KH KW I, as the caller had it
 ///   Blocked   oneDNN's layout for the product
 ///   Tiles     for the tiles of Int8Product (integer products)
 ///   Depthwise see depthwise/depthwise.h

@@ -62,7 +62,7 @@ nn::Variable QatAvgPool2d::forward(nn::Context& context, std::span<const nn::Var
   if (output_.is_calibrating()) {
     return calibrated(output_, context.tape.constant(real_mean(x.value())));
   }
-  return observe_make_and_learn(
+  nn::Variable y = observe_and_make(
       context, *this, output_, range_, inputs[0].shape()[0],
       [&](const std::shared_ptr<const QParams>& map, MinMax* seen) {
         return average_codes(x, shape, result, map, seen);
@@ -70,6 +70,11 @@ nn::Variable QatAvgPool2d::forward(nn::Context& context, std::span<const nn::Var
       [real_mean, x = x.value(), arena = context.tape.arena()] {
         return real_mean(on_inference_tape(arena, [&](nn::Tape& tape) { return dequantize_op(tape.constant(x)); }));
       });
+  const std::shared_ptr<const QParams> map = y.value().qparams();
+  return learned_codes(context, *this, output_, std::move(y),
+                       [shape, x = x.value(), map](const autograd::Backward& backward) {
+                         return step_sums_of_average(x, shape, *map, backward.dy());
+                       });
 }
 
 namespace {

@@ -37,12 +37,13 @@ Variable observe_and_make(const nn::Context& context, const nn::Module& owner, F
   return y;
 }
 
-/// The same of an output whose map may be learned. `reals` as learned_codes wants it.
+/// The same of an output whose map may be learned. `reals` as step_sums_of wants it.
 template <typename Make>
 Variable observe_make_and_learn(nn::Context& context, const nn::Module& owner, FakeQuant& output, RangeUse range,
                                 std::int64_t examples, Make&& make, const FakeQuant::ValuesOf& reals) {
-  return learned_codes(context, owner, output, observe_and_make(context, owner, output, range, examples, make, reals),
-                       reals);
+  Variable y = observe_and_make(context, owner, output, range, examples, make, reals);
+  StepSumsOf sums = step_sums_of(reals, y.value().qparams());
+  return learned_codes(context, owner, output, std::move(y), std::move(sums));
 }
 
 /// `y`, which `output` has observed.

@@ -22,11 +22,14 @@ Tensor scaled_rows(const Tensor& weight, std::span<const float> factor, Arena* a
   const auto row = static_cast<std::size_t>(weight.shape().row_elements());
   const std::span<const float> from = weight.data<float>();
   const std::span<float> to = result.data<float>();
-  for (std::size_t o = 0; o < factor.size(); ++o) {
-    for (std::size_t k = 0; k < row; ++k) {
-      to[o * row + k] = from[o * row + k] * factor[o];
+  const Slices slices = slice_by_bytes(weight.shape()[0], static_cast<std::int64_t>(row * sizeof(float)));
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    for (auto o = static_cast<std::size_t>(slices[slice].begin); o < static_cast<std::size_t>(slices[slice].end); ++o) {
+      const float f = factor[o];
+      std::ranges::transform(from.subspan(o * row, row), to.subspan(o * row, row).begin(),
+                             [f](float w) { return w * f; });
     }
-  }
+  });
   return result;
 }
 
@@ -76,14 +79,20 @@ QuantizedWeight QatProduct::quantized_weight(ScaleZero input, std::span<const fl
   return quantize_folded(folded_weight(factor, arena), input, bias, arena);
 }
 
+bool QatProduct::folds_as_it_quantizes(std::span<const float> factor) const {
+  const QuantizerSpec& spec = options_.qconfig.weight;
+  return !factor.empty() && std::holds_alternative<PerChannel>(spec.granularity) &&
+         !weight_gradient_->changes_weights() && !may_clip(spec);
+}
+
 QuantizedWeight QatProduct::quantize_folded(const Tensor& folded, ScaleZero input, std::span<const float> bias,
-                                            Arena* arena) {
+                                            Arena* arena, std::span<const float> factor) {
   try {
     std::vector<float> scales;
     if (weight_gradient_->learned() > 0) {
       scales = LearnedWeightMaps(options_.qconfig.weight, folded.shape()).scales(values_of(learned_.value));
     }
-    return quantize_weight(folded, bias, input.scale, options_.qconfig.weight, arena, scales);
+    return quantize_weight(folded, bias, input.scale, options_.qconfig.weight, arena, scales, factor);
   } catch (const Error& error) {
     fail(name(), ": ", error.what());
   }
@@ -142,8 +151,10 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   const std::vector<float> factor = batch_norm_ ? batch_norm_->factor() : std::vector<float>();
   const ScaleZero input = x.value().qparams()->tensor();
   const std::vector<float> bias_value = folded_bias();
-  const Tensor folded = folded_weight(factor, arena);
-  const QuantizedWeight quantized = quantize_folded(folded, input, bias_value, arena);
+  const bool folds_late = folds_as_it_quantizes(factor);
+  const Tensor folded = folds_late ? changed_weight(arena) : folded_weight(factor, arena);
+  const QuantizedWeight quantized = quantize_folded(
+      folded, input, bias_value, arena, folds_late ? std::span<const float>(factor) : std::span<const float>());
   if (means_ != nullptr && !context.training) {
     const kernels::Requantization before_relu =
         kernels::make_requantization(input, quantized.qparams, bias_value, shape.o, {}, output_.codes(), false);
@@ -200,9 +211,16 @@ nn::Variable QatProduct::forward_running(nn::Context& context, const nn::Variabl
   if (!output_.is_learning()) {
     return codes;
   }
+  if (quantized.qparams.is_per_group()) {
+    return learned_codes(context, *this, output_, std::move(codes),
+                         step_sums_of([shape, x = x.value(), quantized, r = requantization({}),
+                                       arena] { return real_results(shape, x, quantized, r, arena); },
+                                      y_map));
+  }
   return learned_codes(context, *this, output_, std::move(codes),
-                       [shape, x = x.value(), quantized, r = requantization({}), arena] {
-                         return real_results(shape, x, quantized, r, arena);
+                       [shape, x = x.value(), quantized, r = requantization(y_map->tensor()),
+                        arena](const autograd::Backward& backward) {
+                         return ProductSums(shape, x, quantized, arena).step_sums(r, backward);
                        });
 }
 
@@ -213,8 +231,10 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   Arena* const arena = context.tape.arena();
   const std::vector<float> factor = batch_norm_->training_factor();
   const ScaleZero input = x.value().qparams()->tensor();
-  const Tensor folded = folded_weight(factor, arena);
-  const QuantizedWeight quantized = quantize_folded(folded, input, folded_bias(), arena);
+  const bool folds_late = folds_as_it_quantizes(factor);
+  const Tensor folded = folds_late ? changed_weight(arena) : folded_weight(factor, arena);
+  const QuantizedWeight quantized = quantize_folded(
+      folded, input, folded_bias(), arena, folds_late ? std::span<const float>(factor) : std::span<const float>());
   const ProductSums sums(shape, x.value(), quantized, arena);
   ProductSums sums_at_hand = sums;  // of this pass
   const SumStatistics statistics(sums_at_hand, input, factor, *batch_norm_, arena);
@@ -247,6 +267,7 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
   if (observe && !observe_first) {
     output_.observe(seen, x.shape()[0], reals);
   }
+  const std::optional<NarrowSums> narrow = output_.is_learning() ? normalized.narrow : std::nullopt;
   ProductGradient gradient{.shape = shape,
                            .dtype = products_dtype(options_.qconfig.backward),
                            .x = x.value(),
@@ -261,8 +282,8 @@ nn::Variable QatProduct::forward_batch_statistics(nn::Context& context, const nn
     return codes;
   }
   return learned_codes(context, *this, output_, std::move(codes),
-                       [shape, x = x.value(), quantized, r = requantization({}), arena] {
-                         return ProductSums(shape, x, quantized, arena).reals(r, arena);
+                       [sums, narrow, r = requantization(y_map->tensor())](const autograd::Backward& backward) {
+                         return sums.step_sums(r, backward, narrow ? &*narrow : nullptr);
                        });
 }
 

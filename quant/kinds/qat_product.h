@@ -86,8 +86,11 @@ class QatProduct : public nn::Module, public QuantizedOutput {
   Tensor changed_weight(Arena* arena);
   /// What backward needs of the weights' quantizer; nullopt: nothing, for no code is clipped.
   std::optional<WeightRounding> weight_rounding(const Tensor& folded);
-  /// As quantized_weight, of what folded_weight gave.
-  QuantizedWeight quantize_folded(const Tensor& folded, ScaleZero input, std::span<const float> bias, Arena* arena);
+  /// As quantized_weight, of what folded_weight gave, or of what it would multiply with `factor`.
+  QuantizedWeight quantize_folded(const Tensor& folded, ScaleZero input, std::span<const float> bias, Arena* arena,
+                                  std::span<const float> factor = {});
+  /// Whether weights are multiplied with the factor as they are quantized, since nobody else needs the product.
+  bool folds_as_it_quantizes(std::span<const float> factor) const;
 
   OutputMeans* means_ = nullptr;
   QatOptions options_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "detent/kernels/codes/quantize.h"
 #include "detent/kernels/codes/sign_codes.h"
@@ -34,6 +35,7 @@ FakeQuant::FakeQuant(const QuantizerSpec& config, State state)
 }
 
 MinMax FakeQuant::range() const {
+  settle();
   return is_learning() ? learned_range() : MinMax{min_.data<float>()[0], max_.data<float>()[0]};
 }
 
@@ -53,9 +55,19 @@ void FakeQuant::observe(const MinMax& batch, std::int64_t examples, const Values
   } else {
     rule_->begin(batch);
   }
+  if (is_calibrating() && rule_->may_wait()) {
+    awaiting_ = {batch, examples};
+    return;
+  }
   const MinMax observed = rule_->observe(range(), batch, examples);
   set_range(observed);
   begin_learning(observed, values);
+}
+
+void FakeQuant::settle() const {
+  if (const std::optional<Awaiting> last = std::exchange(awaiting_, std::nullopt)) {
+    set_range(rule_->observe({min_.data<float>()[0], max_.data<float>()[0]}, last->batch, last->examples));
+  }
 }
 
 void FakeQuant::observe(const Tensor& values, std::int64_t examples) {
@@ -73,9 +85,9 @@ bool FakeQuant::widen(const MinMax& seen) {
   return true;
 }
 
-void FakeQuant::set_range(const MinMax& range) { set_map(range, config_.map_of(range)); }
+void FakeQuant::set_range(const MinMax& range) const { set_map(range, config_.map_of(range)); }
 
-void FakeQuant::set_map(const MinMax& range, ScaleZero map) {
+void FakeQuant::set_map(const MinMax& range, ScaleZero map) const {
   min_.data<float>()[0] = range.min;
   max_.data<float>()[0] = range.max;
   scale_.data<float>()[0] = map.scale;
@@ -151,6 +163,7 @@ void FakeQuant::thaw() {
 }
 
 std::vector<nn::Slot> FakeQuant::slots() {
+  settle();
   store_learned();
   const Shape one{1};
   std::vector<nn::Slot> slots{{"output_min", &min_, nullptr, one},

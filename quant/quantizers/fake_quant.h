@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "detent/nn/module.h"
@@ -63,7 +64,8 @@ class FakeQuant {
   nn::Parameter& learned() { return learned_; }
   /// The real values of a batch, f32, which it is asked for where the rule needs them.
   using ValuesOf = std::function<Tensor()>;
-  /// Takes in a batch of `examples`, by its range and, for rules that need them, its values, and chooses the map anew.
+  /// Takes in a batch of `examples`, by its range and, for rules that need them, its values, and chooses the map anew;
+  /// while calibrating, when nobody quantizes, a rule that searches does so once the range or map is asked for.
   /// Does nothing when frozen, and while the map is learned: a rule that learns begins with this batch. Throws Error
   /// where values are needed and there are none.
   void observe(const MinMax& batch, std::int64_t examples, const ValuesOf& values = {});
@@ -94,8 +96,14 @@ class FakeQuant {
   void check_loaded();
 
  private:
-  void set_range(const MinMax& range);
-  void set_map(const MinMax& range, ScaleZero map);
+  /// A batch whose range is still to be chosen.
+  struct Awaiting {
+    MinMax batch;
+    std::int64_t examples;
+  };
+  void settle() const;
+  void set_range(const MinMax& range) const;
+  void set_map(const MinMax& range, ScaleZero map) const;
   std::size_t learned_count() const { return gradient_->learned(); }
   /// Whether a range other than of zeros alone is stored.
   bool has_begun() const;
@@ -111,9 +119,11 @@ class FakeQuant {
   std::shared_ptr<RangeRule> rule_;
   std::shared_ptr<const GradientRule> gradient_;
   nn::Parameter learned_{.decay = false};
-  Tensor min_, max_;   // f32 [1]
-  Tensor scale_;       // f32 [1]
-  Tensor zero_point_;  // s32 [1]
+  // What is stored; while it is awaited, chosen by who asks first.
+  mutable Tensor min_, max_;   // f32 [1]
+  mutable Tensor scale_;       // f32 [1]
+  mutable Tensor zero_point_;  // s32 [1]
+  mutable std::optional<Awaiting> awaiting_;
   bool saw_no_finite_value_ = false;
   bool is_measuring_ = false;
   Measured measured_;

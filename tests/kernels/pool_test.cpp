@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 #include <sstream>
 
 #include "detent/core/dtype.h"
@@ -231,6 +232,46 @@ TEST(AvgPool, CodesAreTheRequantizedSums) {
       const double code = std::clamp(std::nearbyint(real / double{out_map.scale}) + out_map.zero_point, 0.0, 255.0);
       EXPECT_NEAR(y[0], code, 1.0) << "the map itself";
     }
+  }
+}
+
+TEST(AvgPool, HandsOnTheSumsOfEverySlice) {
+  for (const PoolShape& s : kShapes) {
+    SCOPED_TRACE(describe(s));
+    const std::vector<std::uint8_t> x = testing::random_bytes(s.n * s.input_row(), 17);
+    std::vector<std::int32_t> expected(static_cast<std::size_t>(s.n * s.output_row()));
+    for_each_in_window(s, [&](std::size_t out, std::size_t in, std::int64_t) { expected[out] += x[in] - 7; });
+    std::vector<std::int32_t> sums(expected.size(), -1);
+    std::vector<int> calls(static_cast<std::size_t>(avg_pool_slices(s)), 0);
+    ThreadPool(3).run([&] {
+      avg_pool_sums(s, x.data(), 7, [&](std::int64_t slice, Range images, const std::int32_t* acc) {
+        EXPECT_EQ(images.begin * s.output_row() % 8, 0);
+        std::copy_n(acc, images.size() * s.output_row(), sums.data() + images.begin * s.output_row());
+        ++calls[static_cast<std::size_t>(slice)];
+      });
+    });
+    EXPECT_EQ(sums, expected);
+    EXPECT_EQ(calls, std::vector<int>(calls.size(), 1));
+  }
+}
+
+TEST(MaxPool, TakesWhatStandsWhereAnotherTensorWon) {
+  for (const PoolShape& s : kShapes) {
+    SCOPED_TRACE(describe(s));
+    const std::vector<std::uint8_t> codes = testing::random_bytes(s.n * s.input_row(), 19);
+    const auto outputs = static_cast<std::size_t>(s.n * s.output_row());
+    std::vector<std::uint8_t> y(outputs), argmax(outputs);
+    max_pool_forward(s, codes.data(), y.data(), argmax.data());
+    std::vector<std::int32_t> x(codes.size());
+    std::iota(x.begin(), x.end(), 1000);
+    std::vector<std::int32_t> expected(outputs), won(outputs, -1);
+    for_each_in_window(s, [&](std::size_t out, std::size_t in, std::int64_t index) {
+      if (index == argmax[out]) {
+        expected[out] = x[in];
+      }
+    });
+    take_winners(s, x.data(), argmax.data(), won.data());
+    EXPECT_EQ(won, expected);
   }
 }
 

@@ -30,6 +30,8 @@ inline std::vector<NamedShape> named_shapes() {
       {"first_layer", {.n = 5, .h = 12, .w = 12, .c = 1, .o = 32, .kh = 3, .kw = 3}},
       {"vector_channels", {.n = 3, .h = 9, .w = 9, .c = 32, .o = 64, .kh = 3, .kw = 3}},
       {"odd_everything", {.n = 7, .h = 7, .w = 9, .c = 3, .o = 10, .kh = 3, .kw = 2}},
+      {"few_channels",
+       {.n = 9, .h = 10, .w = 11, .c = 2, .o = 7, .kh = 3, .kw = 4, .stride_h = 2, .stride_w = 3, .padding = {1, 2}}},
       {"one_image", {.n = 1, .h = 8, .w = 8, .c = 16, .o = 16, .kh = 3, .kw = 3, .padding = 1}},
       {"many_images", {.n = 130, .h = 6, .w = 5, .c = 4, .o = 6, .kh = 3, .kw = 3}},
       {"many_slices", {.n = 37, .h = 28, .w = 28, .c = 2, .o = 33, .kh = 3, .kw = 3}},

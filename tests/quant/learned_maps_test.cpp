@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "detent/kernels/codes/quantize.h"
+#include "detent/quant/kinds/average_pool.h"
 #include "detent/quant/kinds/ops/quantized_ops.h"
 #include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
@@ -183,6 +184,81 @@ TEST_P(LearnedMaps, GradientsAreThoseOfTheFormulas) {
   const double expected =
       want.output / std::sqrt(extent * static_cast<double>(c.seed.elements())) / static_cast<double>(map.scale);
   EXPECT_NEAR(c.parameter("output_learned").gradient.data<float>()[0], expected, 2e-3 * std::abs(expected) + 1e-6);
+}
+
+TEST_P(LearnedMaps, BehindAMaxPoolGetTheGradientOfTheWinners) {
+  const auto [norm, relu] = GetParam();
+  const auto gradients_of = [&, norm = norm, relu = relu](bool pools) {
+    Case c(norm, relu, config_of("int8 per-channel lsq", "uint4 lsq-plus"), 20);
+    Tape tape;
+    nn::Context context{.tape = tape, .training = true};
+    const Variable y = c.layer->forward(context, std::vector{tape.variable(c.x)});
+    const Variable pooled = autograd::max_pool2d(y, {.kernel_h = 3, .kernel_w = 2, .stride_h = 2, .stride_w = 1});
+    const Tensor seed = test::random_images(pooled.shape().row(), 20, 37, -2e-5F, 2e-5F);
+    if (pools) {
+      tape.backward(pooled, seed);
+    } else {  // what the max-pool would hand on, in full
+      Tape other;
+      const Variable codes = other.variable(y.value());
+      other.backward(autograd::max_pool2d(codes, {.kernel_h = 3, .kernel_w = 2, .stride_h = 2, .stride_w = 1}), seed);
+      tape.backward(y, other.gradient(codes));
+    }
+    std::vector<float> all;
+    for (const char* const name : {"output_learned", "weight_learned", "weight"}) {
+      const Tensor& gradient = c.parameter(name).gradient;
+      all.insert(all.end(), gradient.data<float>().begin(), gradient.data<float>().end());
+    }
+    return all;
+  };
+  const std::vector<float> expected = gradients_of(false);
+  const std::vector<float> got = gradients_of(true);
+  ASSERT_EQ(got.size(), expected.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    EXPECT_NEAR(got[i], expected[i], 1e-4F * std::abs(expected[i]) + 1e-8F) << i;
+  }
+}
+
+TEST(LearnedMap, OfFewCodesIsLearnedFromNarrowSums) {
+  for (const bool relu : {false, true}) {
+    quant::QConfig config = config_of("int8", "uint2 lsq");
+    config.backward = DType::BF16;
+    Case c(Norm::Batch, relu, config, 40);
+    c.seed = test::random_images({6, 5, kOutputs}, 40, 43, 0.0F, 2e-5F);
+    const Twin want = twin_of(c);
+    c.run();
+    const ScaleZero map = c.layer->output().map();
+    const double extent = std::max(3 - map.zero_point, map.zero_point);
+    const double share = 1.0 / std::sqrt(extent * static_cast<double>(c.seed.elements())) / double{map.scale};
+    double squares = 0.0;
+    for (const float g : std::as_const(c.seed).data<float>()) {
+      squares += static_cast<double>(g) * static_cast<double>(g);
+    }
+    EXPECT_NEAR(c.parameter("output_learned").gradient.data<float>()[0], want.output * share,
+                0.1 * std::sqrt(squares) * share);
+    EXPECT_GT(std::abs(want.output), 0.3 * std::sqrt(squares)) << "a gradient that is not lost in its error";
+  }
+}
+
+TEST(LearnedMap, OfAnAveragePoolGetsTheGradientOfItsMeans) {
+  quant::QatAvgPool2d pool({.kernel = 2, .stride = 2}, quant::parse_activation_quantizer("uint2 lsq"),
+                           quant::FakeQuant::State::Observing);
+  pool.output().observe(Tensor::from<float>({0.0F, 3.0F}, {2}), 1);
+  std::ranges::fill(pool.output().learned().value.data<float>(), 0.0F);  // a step of 1
+  ASSERT_EQ(pool.output().map(), (ScaleZero{1.0F, 0}));
+  // One channel of 2 x 8 pixels, in units of 0.5: means 0.25, 1.75, 4, 0.5.
+  const Tensor x = Tensor::from<std::uint8_t>({1, 0, 4, 3, 8, 8, 0, 0, 1, 0, 4, 3, 8, 8, 2, 2}, {1, 2, 8, 1})
+                       .with_qparams(std::make_shared<const QParams>(QParams::per_tensor({0.5F, 0}, {})));
+  for (const DType dtype : {DType::F32, DType::BF16}) {
+    pool.output().learned().gradient = Tensor();
+    Tape tape;
+    nn::Context context{.tape = tape, .training = true};
+    const Variable y = pool.forward(context, std::vector{tape.variable(x)});
+    EXPECT_EQ(std::vector<std::uint8_t>(y.value().data<std::uint8_t>().begin(), y.value().data<std::uint8_t>().end()),
+              (std::vector<std::uint8_t>{0, 2, 3, 0}));
+    tape.backward(y, Tensor::from<float>({0.0625F, 0.125F, 0.25F, 0.5F}, {1, 1, 4, 1}).as(dtype, nullptr));
+    const double ds = (-1 * 0.25 + 2 * 0.25 + 4 * 3 - 8 * 0.5) / 16;
+    EXPECT_NEAR(pool.output().learned().gradient.data<float>()[0], ds / std::sqrt(3.0 * 4.0), 1e-6);
+  }
 }
 
 TEST_P(LearnedMaps, AreTheSameOnAnyNumberOfThreads) {

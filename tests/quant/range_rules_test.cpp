@@ -233,6 +233,29 @@ TEST(Fixed, HasItsRangeFromTheStart) {
   output.freeze();
 }
 
+TEST(RangeRule, GivesCalibrationTheRangeThatTrainingWouldSee) {
+  for (const Row& row : rows()) {
+    FakeQuant calibrating({.range = row.spec}, FakeQuant::State::Calibrating);
+    FakeQuant training = observing(row.spec);
+    for (std::uint64_t number = 0; number < 4; ++number) {
+      const Tensor batch = batch_of(number, 3000);
+      training.observe(batch, 10);
+      calibrating.observe(batch, 10);
+      if (number == 1) {
+        EXPECT_EQ(calibrating.range(), training.range()) << to_text(row.spec);
+      }
+    }
+    const Tensor& saved = *calibrating.slots()[2].tensor;
+    EXPECT_EQ(saved.data<float>()[0], training.map().scale) << to_text(row.spec);
+    EXPECT_EQ(calibrating.map(), training.map()) << to_text(row.spec);
+    EXPECT_EQ(calibrating.range(), training.range()) << to_text(row.spec);
+    calibrating.observe(batch_of(7, 3000), 10);
+    training.observe(batch_of(7, 3000), 10);
+    calibrating.freeze();
+    EXPECT_EQ(calibrating.map(), training.map()) << to_text(row.spec);
+  }
+}
+
 /// A rule of one's own: three standard deviations of all values so far.
 class ThreeSigma : public quant::RangeRule {
  public:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "detent/autograd/pooled_gradient.h"
 #include "detent/core/conversion.h"
 
 namespace detent::quant {
@@ -30,8 +31,15 @@ kernels::StepSums sums_of(const Tensor& dy, const Tensor& reals, const QParams& 
 
 }  // namespace
 
+StepSumsOf step_sums_of(FakeQuant::ValuesOf reals, std::shared_ptr<const QParams> map) {
+  return [reals = std::move(reals), map = std::move(map)](const autograd::Backward& backward) {
+    const Tensor dy = backward.dy().as(DType::F32, backward.arena());
+    return sums_of(dy, reals(), *map);
+  };
+}
+
 nn::Variable learned_codes(nn::Context& context, const nn::Module& owner, FakeQuant& output, nn::Variable y,
-                           FakeQuant::ValuesOf reals) {
+                           StepSumsOf sums) {
   if (!output.is_learning() || !context.tape.is_recording()) {
     return y;
   }
@@ -42,19 +50,23 @@ nn::Variable learned_codes(nn::Context& context, const nn::Module& owner, FakeQu
   const std::span<const float> numbers = std::as_const(output.learned().value).data<float>();
   return context.tape.record(
       "learned map", y.value(), {y, nn::on_tape(context, owner, output.learned())},
-      [map, reals = std::move(reals), rule = output.gradient_rule(),
+      [map, sums = std::move(sums), count = y.value().elements(), rule = output.gradient_rule(),
        numbers = std::vector<float>(numbers.begin(), numbers.end())](autograd::Backward& backward) {
         backward.grad(kLearned, [&] {
-          const Tensor dy = backward.dy().as(DType::F32, backward.arena());
-          const Tensor x = reals();
           const std::vector<double> gradient =
-              rule->gradient(numbers, map->tensor().zero_point, map->codes, sums_of(dy, x, *map), x.elements());
+              rule->gradient(numbers, map->tensor().zero_point, map->codes, sums(backward), count);
           Tensor result = Tensor::empty({static_cast<std::int64_t>(gradient.size())}, DType::F32, backward.arena());
           std::ranges::transform(gradient, result.data<float>().begin(),
                                  [](double value) { return static_cast<float>(value); });
           return result;
         });
-        backward.grad(kCodes, [&] { return backward.dy(); });
+        if (const auto* const pooled = backward.lazy_dy<autograd::PooledGradient>()) {
+          backward.grad(kCodes, [&] {
+            return std::make_unique<autograd::PooledGradient>(pooled->shape, pooled->dy, pooled->y, pooled->argmax);
+          });
+        } else {
+          backward.grad(kCodes, [&] { return backward.dy(); });
+        }
       });
 }
 

@@ -184,4 +184,26 @@ Variable average_codes(const Variable& x, const kernels::PoolShape& shape, const
       });
 }
 
+kernels::StepSums step_sums_of_average(const Tensor& x, const kernels::PoolShape& shape, const QParams& map,
+                                       const Tensor& dy) {
+  const ScaleZero input = map_of(x, "average pool");
+  const kernels::Requantization requantization =
+      kernels::make_average_requantization(input, shape.window(), shape.c, map.tensor(), map.codes);
+  std::vector<kernels::StepSums> by_slice(static_cast<std::size_t>(kernels::avg_pool_slices(shape)));
+  kernels::avg_pool_sums(shape, x.data<std::uint8_t>().data(), input.zero_point,
+                         [&](std::int64_t slice, Range images, const std::int32_t* acc) {
+                           const std::int64_t first = images.begin * shape.output_row();
+                           const std::int64_t rows = images.size() * shape.out_h() * shape.out_w();
+                           by_slice[static_cast<std::size_t>(slice)] =
+                               dy.dtype() == DType::BF16
+                                   ? kernels::step_sums(dy.data<bfloat16>().data() + first, acc, rows, requantization)
+                                   : kernels::step_sums(dy.data<float>().data() + first, acc, rows, requantization);
+                         });
+  kernels::StepSums total;
+  for (const kernels::StepSums& of_slice : by_slice) {
+    total.include(of_slice);
+  }
+  return total;
+}
+
 }  // namespace detent::quant

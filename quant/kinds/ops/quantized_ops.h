@@ -2,6 +2,7 @@
 
 #include "detent/autograd/tape.h"
 #include "detent/core/philox.h"
+#include "detent/kernels/codes/step_sums.h"
 #include "detent/kernels/layers/pool.h"
 #include "detent/quant/quantizers/fake_quant.h"
 
@@ -28,5 +29,8 @@ Variable add_codes(const Variable& a, const Variable& b, const std::shared_ptr<c
 /// y_q [N, ...result] = requantize(mean over each window). `result` is the shape of one example.
 Variable average_codes(const Variable& x, const kernels::PoolShape& shape, const Shape& result,
                        const std::shared_ptr<const QParams>& map, MinMax* seen = nullptr);
+/// What the gradient of that map needs of the means that it quantized; `dy` is the gradient of the codes, f32 or bf16.
+kernels::StepSums step_sums_of_average(const Tensor& x, const kernels::PoolShape& shape, const QParams& map,
+                                       const Tensor& dy);
 
 }  // namespace detent::quant

@@ -5,7 +5,9 @@
 #include <bit>
 #include <cstdlib>
 #include <functional>
+#include <variant>
 
+#include "detent/core/memory.h"
 #include "detent/kernels/product/int8_conv.h"
 #include "detent/quant/kinds/product/product_sums.h"
 #include "detent/quant/kinds/product/weight_groups.h"
@@ -32,12 +34,15 @@ struct Epilogue {
 }  // namespace
 
 QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
-                                const QuantizerSpec& spec, Arena* arena, std::span<const float> scales) {
+                                const QuantizerSpec& spec, Arena* arena, std::span<const float> scales,
+                                std::span<const float> factor) {
   const std::int64_t outputs = weight.shape()[0];
   const auto row = static_cast<std::size_t>(weight.shape().row_elements());
   const CodeRange codes = spec.codes();
   check(codes.is_signed() && spec.scheme == Scheme::Symmetric, "weights: expected signed symmetric codes, got ",
         to_text(spec));
+  check(factor.empty() || std::holds_alternative<PerChannel>(spec.granularity),
+        "weights: expected factors with one scale for each channel alone, got ", to_text(spec));
   if (has_groups(weight.shape(), spec)) {
     return quantize_groups(weight, bias, input_scale, spec, arena, scales);
   }
@@ -72,11 +77,17 @@ QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bia
                     std::vector<std::int32_t>(static_cast<std::size_t>(outputs), 0), 0, codes};
   // A channel's range is taken and its codes are made while it is in cache.
   for_each_output([&](std::int64_t o) {
+    const auto output = static_cast<std::size_t>(o);
+    std::span<const float> of_channel = row_of(values, o);
+    if (!factor.empty()) {
+      auto* const scaled = thread_scratch_of<float>(row);
+      std::ranges::transform(of_channel, scaled, [f = factor[output]](float w) { return w * f; });
+      of_channel = {scaled, row};
+    }
     const std::size_t has_bias = bias.empty() ? 0 : 1;
-    const WeightCodes made = codes_of(static_cast<std::size_t>(o), row_of(values, o),
-                                      bias.subspan(static_cast<std::size_t>(o) * has_bias, has_bias));
-    result.qparams.scale[static_cast<std::size_t>(o)] = made.scale();
-    made.quantize(row_of(values, o), row_of(q, o).data());
+    const WeightCodes made = codes_of(output, of_channel, bias.subspan(output * has_bias, has_bias));
+    result.qparams.scale[output] = made.scale();
+    made.quantize(of_channel, row_of(q, o).data());
   });
   return result;
 }

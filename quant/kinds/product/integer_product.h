@@ -21,9 +21,11 @@ struct QuantizedWeight {
 Tensor numbers_of(const QuantizedWeight& weight, DType dtype, Arena* arena);
 /// `weight` f32 [O, ...]. Ranges are those of the weights as they are; scales are raised where the layer's `bias`
 /// (reals, or empty) would not fit beside them and an input of scale `input_scale`: see scale_for_bias. With `scales`,
-/// one for each map, these take the place of the ranges.
+/// one for each map, these take the place of the ranges. With `factor`, one for each output of a spec that is
+/// per-channel, it is weight * factor that is quantized.
 QuantizedWeight quantize_weight(const Tensor& weight, std::span<const float> bias, float input_scale,
-                                const QuantizerSpec& spec, Arena* arena = nullptr, std::span<const float> scales = {});
+                                const QuantizerSpec& spec, Arena* arena = nullptr, std::span<const float> scales = {},
+                                std::span<const float> factor = {});
 
 /// What each slice sees, all of which is included in `total` in the end, if that is not null.
 class SeenBySlice {

@@ -130,6 +130,25 @@ void scale_rows(Tensor& dw, Fn&& factor) {
   });
 }
 
+/// dgamma of a folded batch norm, of dL/dw' and dL/dbeta.
+std::vector<float> through_factor(const FrozenFold& fold, const Tensor& dw, std::span<const float> dbeta) {
+  const auto row = static_cast<std::size_t>(dw.shape().row_elements());
+  const std::span<const float> weight = fold.weight.data<float>(), gradient = dw.data<float>();
+  std::vector<float> dgamma(dbeta.size());
+  const Slices slices = slice_by_bytes(dw.shape()[0], static_cast<std::int64_t>(row * sizeof(float)));
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    for (auto o = static_cast<std::size_t>(slices[slice].begin); o < static_cast<std::size_t>(slices[slice].end); ++o) {
+      double df =
+          (static_cast<double>(fold.bias.defined() ? fold.bias.data<float>()[o] : 0.0F) - fold.mean[o]) * dbeta[o];
+      for (std::size_t k = o * row; k < (o + 1) * row; ++k) {
+        df += static_cast<double>(gradient[k]) * weight[k];
+      }
+      dgamma[o] = static_cast<float>(df / fold.deviation[o]);
+    }
+  });
+  return dgamma;
+}
+
 /// xhat = k (S - m), y = gamma xhat + beta  =>  du = gain (g - mean(g) - xhat mean(g xhat)), dS_real = du / factor
 Affine through_statistics(const ProductGradient& gradient, const GradientSums& sums, std::span<const float> unit) {
   Affine affine;
@@ -288,15 +307,11 @@ void ProductGradient::run(autograd::Backward& backward, Tensor dy) const {
     }
   } else if (fold) {
     // w' = w f, b' = beta + (b - mean) f, f = gamma / sqrt(variance + epsilon)
-    const auto row = static_cast<std::size_t>(dw.shape().row_elements());
     for (std::size_t o = 0; o < outputs; ++o) {
-      double df =
-          (static_cast<double>(fold->bias.defined() ? fold->bias.data<float>()[o] : 0.0F) - fold->mean[o]) * dbeta[o];
-      for (std::size_t k = 0; k < row; ++k) {
-        df += static_cast<double>(dw.data<float>()[o * row + k]) * fold->weight.data<float>()[o * row + k];
-      }
-      dgamma[o] = static_cast<float>(df / fold->deviation[o]);
       db[o] = dbeta[o] * fold->factor[o];
+    }
+    if (backward.needs(kGamma)) {
+      dgamma = through_factor(*fold, dw, dbeta);
     }
     scale_rows(dw, [&](std::size_t o) { return fold->factor[o]; });
   }

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "detent/autograd/pooled_gradient.h"
+#include "detent/core/memory.h"
 #include "detent/core/processor/units.h"
+#include "detent/kernels/codes/layer_step_sums.h"
 #include "detent/quant/kinds/product/weight_groups.h"
 
 namespace detent::quant {
@@ -120,6 +123,70 @@ Tensor ProductSums::reals(const kernels::Requantization& requantization, Arena* 
                          reals.data<float>().data() + images.begin * shape_.output_row());
   });
   return reals;
+}
+
+namespace {
+
+/// Of some images, from the gradient of all.
+template <typename G>
+kernels::StepSums sums_of_images(const Tensor& dy, std::int64_t row, Range images, const std::int32_t* acc,
+                                 const kernels::Requantization& requantization) {
+  const auto outputs = static_cast<std::int64_t>(requantization.multiplier.size());
+  return kernels::step_sums(dy.data<G>().data() + images.begin * row, acc, images.size() * row / outputs,
+                            requantization);
+}
+
+/// A quarter of what rounding moves t by in the mean.
+constexpr float kNarrowError = 1.0F / 16.0F;
+
+template <typename G>
+kernels::StepSums sums_of_narrow(const Tensor& dy, std::int64_t row, Range images, const NarrowSums& narrow,
+                                 const kernels::Requantization& requantization) {
+  const auto outputs = static_cast<std::int64_t>(requantization.multiplier.size());
+  const std::int64_t first = images.begin * row;
+  return kernels::step_sums(dy.data<G>().data() + first, narrow.codes.data<std::int8_t>().data() + first,
+                            images.size() * row / outputs, requantization, narrow.center.data(), narrow.step.data());
+}
+
+kernels::StepSums total_of(std::span<const kernels::StepSums> by_slice) {
+  kernels::StepSums total;
+  for (const kernels::StepSums& of_slice : by_slice) {
+    total.include(of_slice);
+  }
+  return total;
+}
+
+}  // namespace
+
+kernels::StepSums ProductSums::step_sums(const kernels::Requantization& requantization,
+                                         const autograd::Backward& backward, const NarrowSums* narrow) const {
+  const auto* const pooled = backward.lazy_dy<autograd::PooledGradient>();
+  const Tensor dy = pooled != nullptr ? pooled->dy : backward.dy();
+  const std::int64_t row = pooled != nullptr ? pooled->shape.output_row() : shape_.output_row();
+  std::vector<kernels::StepSums> by_slice(static_cast<std::size_t>(kernels::conv_slices(shape_).count));
+  if (narrow != nullptr && pooled == nullptr && kernels::narrow_error(requantization, narrow->step) <= kNarrowError) {
+    const Slices slices = kernels::conv_slices(shape_);
+    parallel_slices(slices.count, [&](std::int64_t slice) {
+      by_slice[static_cast<std::size_t>(slice)] =
+          dy.dtype() == DType::BF16 ? sums_of_narrow<bfloat16>(dy, row, slices[slice], *narrow, requantization)
+                                    : sums_of_narrow<float>(dy, row, slices[slice], *narrow, requantization);
+    });
+    return total_of(by_slice);
+  }
+  visit_all([&](std::int64_t slice, Range images, const std::int32_t* acc) {
+    if (pooled != nullptr) {
+      kernels::PoolShape pool = pooled->shape;
+      pool.n = images.size();
+      auto* const won =
+          thread_scratch_of<std::int32_t>(static_cast<std::size_t>(images.size() * row), Scratch::PoolSums);
+      kernels::take_winners(pool, acc, pooled->argmax.data<std::uint8_t>().data() + images.begin * row, won);
+      acc = won;
+    }
+    by_slice[static_cast<std::size_t>(slice)].include(
+        dy.dtype() == DType::BF16 ? sums_of_images<bfloat16>(dy, row, images, acc, requantization)
+                                  : sums_of_images<float>(dy, row, images, acc, requantization));
+  });
+  return total_of(by_slice);
 }
 
 }  // namespace detent::quant

@@ -3,7 +3,9 @@
 #include <span>
 #include <vector>
 
+#include "detent/autograd/tape.h"
 #include "detent/kernels/codes/batch_sums.h"
+#include "detent/kernels/codes/step_sums.h"
 #include "detent/quant/kinds/product/integer_product.h"
 
 namespace detent::quant {
@@ -46,6 +48,11 @@ class ProductSums {
   void requantize(const kernels::Requantization& requantization, Tensor& y, SliceMask& mask, NarrowSums* narrow) const;
   /// As real_results.
   Tensor reals(const kernels::Requantization& requantization, Arena* arena) const;
+  /// What the gradient of the map of y_q needs (kernels::step_sums), of the gradient of y_q: of the results of a
+  /// max-pool alone, as long as it is lazy, since it is 0 but for the winners. With `narrow`, the sums in 8 bits, these
+  /// are taken where codes are so few that it does not matter (kernels::narrow_error at most 1/16).
+  kernels::StepSums step_sums(const kernels::Requantization& requantization, const autograd::Backward& backward,
+                              const NarrowSums* narrow = nullptr) const;
 
  private:
   /// Makes the sums of a part in `sums`, if that is not null.

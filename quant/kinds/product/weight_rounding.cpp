@@ -1,5 +1,6 @@
 #include "detent/quant/kinds/product/weight_rounding.h"
 
+#include "detent/kernels/codes/layer_step_sums.h"
 #include "detent/kernels/codes/sign_codes.h"
 #include "detent/quant/kinds/product/weight_groups.h"
 #include "detent/quant/quantizers/ranges/rules.h"
@@ -25,6 +26,18 @@ void for_each_output(const Shape& weight, Fn&& fn) {
   parallel_slices(slices.count, [&](std::int64_t slice) {
     for (std::int64_t o = slices[slice].begin; o < slices[slice].end; ++o) {
       fn(static_cast<std::size_t>(o), static_cast<std::size_t>(o) * row);
+    }
+  });
+}
+
+/// Calls fn(m) for each map, in parallel: the functions of learned numbers take their time.
+template <typename Fn>
+void for_each_map(std::int64_t maps, Fn&& fn) {
+  constexpr std::int64_t kMapsPerSlice = 32;
+  const Slices slices = slice_rows(maps, kMapsPerSlice);
+  parallel_slices(slices.count, [&](std::int64_t slice) {
+    for (std::int64_t m = slices[slice].begin; m < slices[slice].end; ++m) {
+      fn(static_cast<std::size_t>(m));
     }
   });
 }
@@ -89,10 +102,10 @@ std::vector<float> LearnedWeightMaps::scales(std::span<const float> numbers) con
   const std::size_t each = rule_->learned();
   check(numbers.size() == each * static_cast<std::size_t>(maps_), "weights: expected ", maps_,
         " learned maps, got numbers of ", numbers.size() / each);
-  std::vector<float> scales;
-  for (std::size_t i = 0; i < numbers.size(); i += each) {
-    scales.push_back(rule_->map_of(numbers.subspan(i, each), 0, spec_.codes()).scale);
-  }
+  std::vector<float> scales(static_cast<std::size_t>(maps_));
+  for_each_map(maps_, [&](std::size_t m) {
+    scales[m] = rule_->map_of(numbers.subspan(m * each, each), 0, spec_.codes()).scale;
+  });
   return scales;
 }
 
@@ -112,8 +125,12 @@ std::vector<float> WeightRounding::run(Tensor& dw, const QParams& map, std::span
     const std::span<const float> w = weight.data<float>().subspan(first, row);
     const std::span<float> g_row = dw.data<float>().subspan(first, row);
     std::vector<float> w_part, g_part;
-    std::vector<std::int8_t> codes(row);
-    std::vector<std::uint8_t> mask(static_cast<std::size_t>(kernels::mask_bytes(static_cast<std::int64_t>(row))));
+    std::vector<std::int8_t> codes;
+    std::vector<std::uint8_t> mask;
+    if (learned.empty()) {
+      codes.resize(row);
+      mask.resize(static_cast<std::size_t>(kernels::mask_bytes(static_cast<std::int64_t>(row))));
+    }
     for (std::size_t g = 0; g < group_count; ++g) {
       const auto group = static_cast<std::int64_t>(g);
       const ScaleZero at = map.at(map_at(o, g));
@@ -123,13 +140,14 @@ std::vector<float> WeightRounding::run(Tensor& dw, const QParams& map, std::span
       }
       const std::span<const float> values = group_count > 1 ? std::span<const float>(w_part) : w;
       const std::span<float> gradient = group_count > 1 ? std::span(g_part) : g_row;
-      if (!learned.empty()) {
-        const kernels::StepSums sums = kernels::step_sums(gradient, values, at, map.codes);
+      if (learned.empty()) {
+        kernels::quantize(values, at, map.codes, codes.data(), mask.data());
+        kernels::apply_mask(std::span<const float>(gradient), mask.data(), gradient.data());
+      } else {
+        const kernels::StepSums sums = kernels::step_sums_and_pass(gradient, values, at, map.codes);
         parts[o * group_count + g] = {factor.empty() ? sums : sums.divided_by(double{factor[o]}),
                                       static_cast<std::int64_t>(values.size())};
       }
-      kernels::quantize(values, at, map.codes, codes.data(), mask.data());
-      kernels::apply_mask(std::span<const float>(gradient), mask.data(), gradient.data());
       if (group_count > 1) {
         groups.for_each(group, [&, next = std::size_t{0}](std::size_t k) mutable { g_row[k] = g_part[next++]; });
       }
@@ -146,13 +164,15 @@ std::vector<float> WeightRounding::run(Tensor& dw, const QParams& map, std::span
     total.sums.include(parts[i].sums);
     total.count += parts[i].count;
   }
-  for (std::size_t m = 0; m < of_map.size(); ++m) {
+  gradients.resize(of_map.size() * each);
+  for_each_map(static_cast<std::int64_t>(of_map.size()), [&](std::size_t m) {
     const std::span<const float> numbers = std::span(learned).subspan(m * each, each);
-    const bool is_in_force = rule->map_of(numbers, 0, map.codes).scale == map.scale[m];
-    for (const double value : rule->gradient(numbers, 0, map.codes, of_map[m].sums, of_map[m].count)) {
-      gradients.push_back(is_in_force ? static_cast<float>(value) : 0.0F);
+    if (rule->map_of(numbers, 0, map.codes).scale == map.scale[m]) {  // else it was raised, and is not in force
+      std::ranges::transform(rule->gradient(numbers, 0, map.codes, of_map[m].sums, of_map[m].count),
+                             gradients.begin() + static_cast<std::ptrdiff_t>(m * each),
+                             [](double value) { return static_cast<float>(value); });
     }
-  }
+  });
   return gradients;
 }
 

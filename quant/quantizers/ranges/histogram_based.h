@@ -10,6 +10,7 @@ class HistogramBased : public RangeRule {
  public:
   RangeNeeds needs() const final { return RangeNeeds::Values; }
   bool may_sample() const final { return true; }
+  bool may_wait() const final { return true; }
   void begin(const MinMax& batch) final { histogram_.include(batch); }
   std::vector<double> collect(std::span<const float> values) const final { return histogram_.count(values); }
   void merge(std::span<const double> counts) final { histogram_.add(counts); }

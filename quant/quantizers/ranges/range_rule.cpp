@@ -20,7 +20,7 @@ constexpr std::int64_t kValuesPerSlice = 1 << 16;
 constexpr std::int64_t kPeriod = 1031;
 constexpr std::int64_t kPeriodsPerSlice = 512;
 std::int64_t values_per_sampled(std::int64_t values) {
-  constexpr std::int64_t kEnough = 1 << 16;
+  constexpr std::int64_t kEnough = 1 << 15;
   constexpr std::int64_t kMost = 32;
   std::int64_t per_sampled = 1;
   while (per_sampled < kMost && values > per_sampled * kEnough) {

@@ -32,6 +32,9 @@ class RangeRule {
   virtual RangeNeeds needs() const { return RangeNeeds::MinMax; }
   /// Whether what `collect` gives are counts of values, for which a sample of a large batch will do (`show`).
   virtual bool may_sample() const { return false; }
+  /// Whether the range is of all batches that were merged and of nothing else, however often it was asked for: then
+  /// `observe` need not be called before the range is needed.
+  virtual bool may_wait() const { return false; }
   /// The range before anything was observed; empty: none yet.
   virtual MinMax initial() const { return {}; }
 
@@ -99,8 +102,8 @@ std::string to_text(const RangeSpec& spec);
 RangeSpec parse_range(std::string_view text);
 
 /// Shows a rule the values of a batch that spans `batch`, in slices on all threads: begin, collect and merge. A rule
-/// that may_sample sees a sample of a batch of more than 65,536: its extremes, and
-/// the first of every 1031 values, so many that more than 32,768, or a 32nd, of all are seen; each stands for as many
+/// that may_sample sees a sample of a batch of more than 32,768: its extremes, and
+/// the first of every 1031 values, so many that more than 16,384, or a 32nd, of all are seen; each stands for as many
 /// as it is one of. The sample depends on the number of values alone.
 void show(RangeRule& rule, const MinMax& batch, std::span<const float> values);
 /// The range of numbers that are all there are, such as a channel's weights: that of a new rule after one batch. Empty

@@ -65,9 +65,9 @@ void ValueHistogram::include(const MinMax& range) {
   const std::span<double> grid = grid_.data<double>();
   const double min = double{range.min};
   const double max = double{range.max};
-  const double before = total();
   if (bin_width() == 0.0) {
     // Nothing yet, or values that were all one.
+    const double before = total();
     const double only = grid[2];
     grid[2] = before > 0.0 ? std::min(only, min) : min;
     grid[3] = before > 0.0 ? std::max(only, max) : max;
