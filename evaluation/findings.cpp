@@ -124,7 +124,7 @@ void find_in_ranges(std::vector<Finding>& findings, const Int8Result& model) {
     if (report.measured.codes.min == report.measured.codes.max) {
       findings.push_back({fmt::format("{}: {}: all values become one code; {}; lower learning_rate, or set clip_norm",
                                       model.name, report.name, ranges)});
-    } else if (report.measured.clipped_share() > kMuchClipped) {
+    } else if (report.measured.clipped_share() > kMuchClipped && !report.is_learned) {
       findings.push_back({fmt::format("{}: {}: {:.1f} % of the values are clipped; {}; {}", model.name, report.name,
                                       100.0 * report.measured.clipped_share(), ranges, mend_of_clipping(model))});
     }

@@ -7,9 +7,11 @@
 namespace detent::runtime {
 namespace {
 
-/// A layer of fewer multiply-adds takes about as long as sharing it out, and so does a smaller part of one.
-constexpr std::int64_t kWorkOfShare = 900'000;
-constexpr std::int64_t kWorkOfPart = 300'000;
+/// Layers of fewer multiply-adds together end before other threads come.
+constexpr std::int64_t kWorkOfRegion = 600'000;
+/// A layer of fewer takes about as long as sharing it out, and so does a smaller part of one.
+constexpr std::int64_t kWorkOfShare = 50'000;
+constexpr std::int64_t kWorkOfPart = 25'000;
 /// More parts than this a thread only repeat what neighbouring parts do, too, such as copying lines with padding.
 constexpr std::int64_t kPartsOfThread = 2;
 
@@ -41,12 +43,18 @@ void Plan::Impl::run_task(Range range, std::int64_t task) const {
 Plan::Impl::Region Plan::Impl::region_of(Range range) const {
   Region region{.segments = range};
   std::vector<std::int64_t> parts;
+  std::int64_t work = 0;
+  for (auto s = range.begin; s < range.end; ++s) {
+    for (auto i = segment(s).layers.begin; i < segment(s).layers.end; ++i) {
+      work += layer(i).step->work() * batch;
+    }
+  }
   for (auto s = range.begin; s < range.end; ++s) {
     const std::int64_t step = segment(s).grain == Grain::Image ? 1 : batch;
     for (std::int64_t image = 0; image < batch; image += step) {
       for (auto i = segment(s).layers.begin; i < segment(s).layers.end; ++i) {
         const PlanStep& of_layer = *layer(i).step;
-        parts.push_back(parts_of(of_layer, step));
+        parts.push_back(work < kWorkOfRegion ? 1 : parts_of(of_layer, step));
         region.jobs.push_back({&of_layer, {image, image + step}, {of_layer.parts(), parts.back()}});
       }
     }

@@ -3,6 +3,7 @@
 #include "detent/core/conversion.h"
 #include "detent/core/memory.h"
 #include "detent/kernels/layers/elementwise.h"
+#include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/direct/direct_conv.h"
 #include "detent/kernels/product/group_product.h"
 #include "detent/kernels/product/int8_conv.h"
@@ -207,6 +208,33 @@ std::vector<ConvOfExamples> direct_convs(const Product& product, const StepReque
   return convs;
 }
 
+/// A depthwise product of floats, of a batch that is cut into lines.
+class DepthwiseStep : public ProductStep {
+ public:
+  DepthwiseStep(const Product& product, const StepRequest& request)
+      : ProductStep(product, request),
+        weight_(kernels::depthwise::pack_forward(product.shape, DType::F32, product.weight.raw())),
+        bias_(product.bias.defined() ? product.bias.clone() : Tensor()),
+        relu_(product.relu) {}
+  std::int64_t parts() const override { return output().type->shape[0]; }
+  std::int64_t work() const override { return kWorkOfFloat * ProductStep::work(); }
+  void run(Range images, std::int64_t task, Range lines) const override {
+    kernels::depthwise::forward(of(images), lines, DType::F32, in<std::byte>(images, task), weight_.data.get(),
+                                bias_.defined() ? bias_.data<float>().data() : nullptr, relu_, DType::F32,
+                                out<std::byte>(images, task));
+  }
+  std::size_t bytes() const override { return weight_.bytes; }
+  PackedMemory packed_memory() override {
+    return {{weight_.data.get(), weight_.bytes},
+            bias_.defined() ? std::as_writable_bytes(bias_.data<float>()) : std::span<std::byte>()};
+  }
+
+ private:
+  kernels::depthwise::Weight weight_;
+  Tensor bias_;
+  bool relu_;
+};
+
 /// What DirectConv does not serve, whole batches, and linear layers of many rows of f32.
 class FloatProductStep : public ProductStep {
  public:
@@ -271,6 +299,11 @@ MadeStep make_product(const Product& product, const StepRequest& request) {
     std::vector<ConvOfExamples> convs = direct_convs(product, request);
     if (!convs.empty()) {
       return std::make_unique<DirectStep>(std::move(convs), product, request);
+    }
+    const bool is_f32 = product.weight.dtype() == DType::F32;
+    if (is_f32 && !request.whole && request.batch == 1 && request.inputs.size() == 1 &&
+        kernels::depthwise::serves(product.shape)) {
+      return std::make_unique<DepthwiseStep>(product, request);
     }
     return std::make_unique<FloatProductStep>(product, request);
   }

@@ -161,8 +161,8 @@ void conv2d_forward(const ConvShape& shape, DType dtype, const std::byte* x, con
       const Range images = slices[index];
       ConvShape slice = shape;
       slice.n = images.size();
-      depthwise::forward(slice, dtype, x + images.begin * x_bytes, packed.data.get(), bias, relu, out,
-                         y + images.begin * y_bytes);
+      depthwise::forward(slice, {0, shape.out_h()}, dtype, x + images.begin * x_bytes, packed.data.get(), bias, relu,
+                         out, y + images.begin * y_bytes);
     });
     return;
   }

@@ -53,7 +53,9 @@ class FakeQuant {
   MinMax range() const;
 
   /// Whether the map in force is learned, from now until it is frozen.
-  bool is_learning() const { return learned_count() > 0 && is_observing() && has_begun(); }
+  bool is_learning() const { return is_learned() && is_observing(); }
+  /// Whether it is learned, or was until it was frozen.
+  bool is_learned() const { return learned_count() > 0 && has_begun(); }
   /// Whether `observe` would change anything in training.
   bool wants_ranges() const { return is_observing() && !is_learning(); }
   std::shared_ptr<const GradientRule> gradient_rule() const { return gradient_; }

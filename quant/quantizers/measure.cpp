@@ -69,7 +69,10 @@ std::vector<std::pair<std::string, MinMax>> ranges_of(const nn::Graph& prepared)
 std::vector<RangeReport> range_reports(const nn::Graph& prepared) {
   std::vector<RangeReport> reports;
   for_each_quantizer(prepared, [&](const nn::Graph::Node& node, FakeQuant& output) {
-    RangeReport report{.name = node.name, .range = output.range(), .measured = output.measured()};
+    RangeReport report{.name = node.name,
+                       .range = output.range(),
+                       .is_learned = output.is_learned(),
+                       .measured = output.measured()};
     if (!report.measured.channel_codes.empty()) {
       report.channels = channels_of(output, report.measured);
     }

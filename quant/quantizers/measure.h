@@ -21,6 +21,7 @@ namespace detent::quant {
 struct RangeReport {
   std::string name = {};             ///< of the module
   MinMax range = {};                 ///< in force
+  bool is_learned = false;           ///< whether training chose it by a gradient, and with it what to clip
   Measured measured = {};            ///< since set_measuring
   ChannelReport channels = {};       ///< of what was measured, as codes have it
   bool is_product = false;           ///< of a convolution or linear layer ...

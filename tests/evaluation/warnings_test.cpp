@@ -108,6 +108,9 @@ TEST(Warnings, QuantizersThatClipOrAreDead) {
   EXPECT_THAT(texts_of(metrics), ElementsAre("int8: conv1: 3.0 % of the values are clipped; its range is [0, 1], "
                                              "training examples reach [0, 3]; lower [qat] learning_rate, or "
                                              "freeze_observers_at later"));
+  metrics.int8->ranges[0].is_learned = true;
+  EXPECT_THAT(texts_of(metrics), IsEmpty()) << "training chose what to clip";
+  metrics.int8->ranges[0].is_learned = false;
   metrics.int8->method = quant::Method::Static;
   EXPECT_THAT(texts_of(metrics), ElementsAre(HasSubstr("; raise [quantize] calibration, or write activations = ")));
   metrics.int8->ranges[0].measured.codes = {7.0F, 7.0F};

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "detent/kernels/codes/quantize.h"
+#include "detent/kernels/product/depthwise/depthwise.h"
 #include "detent/kernels/product/int8_conv.h"
 #include "tests/kernels/products.h"
 
@@ -124,6 +125,31 @@ TEST_P(Conv2dDepthwise, FloatsEqualReference) {
       conv2d_backward(shape, backward);
       EXPECT_TRUE(are_near("dx in bf16", to_floats(narrow_dx), wanted.dx, kBF16Result));
     }
+  }
+}
+
+TEST_P(Conv2dDepthwise, LinesEqualReference) {
+  if (!kernels::depthwise::serves(shape)) {
+    GTEST_SKIP() << "no units";
+  }
+  const std::vector<float> x = random_floats(shape.n * shape.input_row(), "x");
+  const std::vector<float> weight = random_floats(shape.weight_elements(), "weight");
+  const std::vector<float> bias = random_floats(shape.o, "bias");
+  std::vector<float> expected(static_cast<std::size_t>(shape.n * shape.output_row()));
+  reference_conv2d_forward(shape, x.data(), weight.data(), bias.data(), expected.data());
+  const kernels::depthwise::Weight packed = kernels::depthwise::pack_forward(shape, DType::F32, bytes_of(weight));
+  const auto run = [&](const Slices& parts) {
+    std::vector<float> y(expected.size(), std::numeric_limits<float>::quiet_NaN());
+    for (std::int64_t part = 0; part < parts.count; ++part) {
+      kernels::depthwise::forward(shape, parts[part], DType::F32, bytes_of(x), packed.data.get(), bias.data(), false,
+                                  DType::F32, bytes_of(y));
+    }
+    return y;
+  };
+  const std::vector<float> whole = run({shape.out_h(), 1});
+  EXPECT_TRUE(are_near("y", whole, expected, kF32));
+  for (const std::int64_t count : {std::int64_t{3}, shape.out_h()}) {
+    EXPECT_TRUE(are_equal("y in parts", run({shape.out_h(), count}), whole)) << count;
   }
 }
 

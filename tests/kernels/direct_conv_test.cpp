@@ -109,12 +109,14 @@ TEST_P(DirectConv2d, PartsGiveTheSameBits) {
   const auto memory = packed(*conv, weight);
   std::vector<float> whole(dy.size());
   conv->run(bytes_of(x), shape.n, {0, conv->parts()}, memory.get(), {.other = other.data()}, bytes_of(whole));
-  std::vector<float> y(dy.size(), std::numeric_limits<float>::quiet_NaN());
-  const Slices parts{conv->parts(), std::min<std::int64_t>(conv->parts(), 3)};
-  for (std::int64_t part = 0; part < parts.count; ++part) {
-    conv->run(bytes_of(x), shape.n, parts[part], memory.get(), {.other = other.data()}, bytes_of(y));
+  for (const std::int64_t count : {std::int64_t{2}, std::int64_t{3}, std::int64_t{5}, conv->parts()}) {
+    std::vector<float> y(dy.size(), std::numeric_limits<float>::quiet_NaN());
+    const Slices parts{conv->parts(), std::min(conv->parts(), count)};
+    for (std::int64_t part = 0; part < parts.count; ++part) {
+      conv->run(bytes_of(x), shape.n, parts[part], memory.get(), {.other = other.data()}, bytes_of(y));
+    }
+    EXPECT_TRUE(are_equal("y", y, whole)) << parts.count << " parts";
   }
-  EXPECT_TRUE(are_equal("y", y, whole));
 }
 
 TEST_P(DirectConv2d, ForwardInBF16EqualsReferenceOfRoundedNumbers) {

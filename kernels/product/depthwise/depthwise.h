@@ -11,8 +11,7 @@
 #include "detent/kernels/product/int8_conv.h"
 #include "detent/kernels/product/onednn/onednn.h"
 
-/// Depthwise convolutions (groups == c == o) on vectors over channels. Private to kernels/product. All of it works on
-/// the calling thread.
+/// Depthwise convolutions (groups == c == o) on vectors over channels. All of it works on the calling thread.
 namespace detent::kernels::depthwise {
 
 /// Whether these kernels compute `shape` here: a depthwise convolution of several channels, on a processor with AVX2.
@@ -31,9 +30,9 @@ Weight pack_forward(const ConvShape& shape, DType dtype, const std::byte* weight
 /// For dx, whose taps are sorted by the residues of lines and columns with respect to the strides.
 Weight pack_backward(const ConvShape& shape, DType dtype, const std::byte* weight);
 
-/// conv2d_forward of the images of `shape`.
-void forward(const ConvShape& shape, DType dtype, const std::byte* x, const std::byte* weight, const float* bias,
-             bool relu, DType out, std::byte* y);
+/// conv2d_forward of the images of `shape`: the lines `lines` of each result.
+void forward(const ConvShape& shape, Range lines, DType dtype, const std::byte* x, const std::byte* weight,
+             const float* bias, bool relu, DType out, std::byte* y);
 /// dx of the images of `shape`.
 void backward_data(const ConvShape& shape, DType dtype, const std::byte* dy, const std::byte* weight, DType dx_dtype,
                    std::byte* dx);

@@ -88,7 +88,7 @@ void reach_inputs(const ConvShape& s, std::int64_t i, LineRing<float, S>& ring, 
 }
 
 template <typename S, typename T>
-void forward_of(const ConvShape& s, const S* x, const float* weight, const float* bias, bool relu, T* y) {
+void forward_of(const ConvShape& s, Range lines, const S* x, const float* weight, const float* bias, bool relu, T* y) {
   const auto format = input_format<S>(s);
   const std::int64_t lanes = format.lanes;
   const bool is_direct = std::is_same_v<T, float> && lanes == s.c;
@@ -112,7 +112,7 @@ void forward_of(const ConvShape& s, const S* x, const float* weight, const float
                  .y = result};
   for (std::int64_t image = 0; image < s.n; ++image) {
     ring.start(x + image * s.input_row());
-    for (std::int64_t i = 0; i < s.out_h(); ++i) {
+    for (std::int64_t i = lines.begin; i < lines.end; ++i) {
       reach_inputs(s, i, ring, memory.offsets);
       T* const to = y + image * s.output_row() + i * s.out_w() * s.c;
       if (is_direct) {
@@ -276,12 +276,12 @@ Weight pack_backward(const ConvShape& shape, DType dtype, const std::byte* weigh
   return pack(shape, dtype, weight, taps);
 }
 
-void forward(const ConvShape& shape, DType dtype, const std::byte* x, const std::byte* weight, const float* bias,
-             bool relu, DType out, std::byte* y) {
+void forward(const ConvShape& shape, Range lines, DType dtype, const std::byte* x, const std::byte* weight,
+             const float* bias, bool relu, DType out, std::byte* y) {
   with_type(dtype, [&](auto from) {
     with_type(out, [&](auto to) {
-      forward_of(shape, reinterpret_cast<const decltype(from)*>(x), reinterpret_cast<const float*>(weight), bias, relu,
-                 reinterpret_cast<decltype(to)*>(y));
+      forward_of(shape, lines, reinterpret_cast<const decltype(from)*>(x), reinterpret_cast<const float*>(weight), bias,
+                 relu, reinterpret_cast<decltype(to)*>(y));
     });
   });
 }

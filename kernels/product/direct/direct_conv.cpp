@@ -251,7 +251,9 @@ void DirectConv::pack(const std::byte* plain, std::byte* packed) const {
   }
 }
 
-std::int64_t DirectConv::parts() const { return products_.size() == 1 ? products_.front().rows.count : 1; }
+std::int64_t DirectConv::parts() const {
+  return products_.size() == 1 ? blocks_.count * products_.front().rows.count : 1;
+}
 
 /// `lines` of the image with padding around them, of which line 0 is the first padded one.
 const std::byte* DirectConv::padded(const std::byte* image, Range lines) const {
@@ -275,55 +277,63 @@ const std::byte* DirectConv::padded(const std::byte* image, Range lines) const {
   return padded;
 }
 
-/// `x`: line 0 is the first that the first line of y sees.
-void DirectConv::run_product(const Product& product, const std::byte* x, Range lines, const std::byte* packed,
-                             const DirectEpilogue& epilogue, std::byte* y) const {
+/// The lines `lines` of a block of outputs. `x`: line 0 is the first that the first of them sees.
+void DirectConv::run_block(const Product& product, std::int64_t block, const std::byte* x, Range lines,
+                           const std::byte* packed, const DirectEpilogue& epilogue, std::byte* y) const {
   const Axis& rows = product.rows;
   const Axis& columns = product.columns;
   const std::int64_t pixel = x_.c * element_;
   const std::int64_t line = width_ * pixel;
   const auto y_bytes = static_cast<std::int64_t>(size_of(epilogue.out));
-  const bool is_joined = joins(product);
-  for (std::int64_t block = 0; block < blocks_.count; ++block) {
-    const Range vectors = blocks_[block];
-    const std::int64_t first = vectors.begin * unit_.lanes;
-    const std::int64_t last = (vectors.end - 1) * unit_.lanes;
-    const std::int64_t place = ((rows.first + lines.begin * rows.step) * y_.w + columns.first) * y_.c + first;
-    const std::int64_t weight = (product.weight + vectors.begin * steps(product)) * unit_.lanes;
-    const Tile tile{.x = x,
-                    .pixel_stride = columns.x_step * pixel,
-                    .line_stride = rows.x_step * line,
-                    .rows = columns.taps == 0 ? 0 : rows.taps,
-                    .columns = is_joined ? 1 : columns.taps,
-                    .row_stride = rows.tap_step * line,
-                    .column_stride = columns.tap_step * pixel,
-                    .groups = divide_up(run_length(product), unit_.per_group),
-                    .weight = reinterpret_cast<const float*>(packed) + weight,
-                    .bias = epilogue.bias == nullptr ? nullptr : epilogue.bias + first,
-                    .other = epilogue.other == nullptr ? nullptr : epilogue.other + place,
-                    .relu = epilogue.relu,
-                    .out = epilogue.out,
-                    .outputs = std::min(unit_.lanes, y_.c - last),
-                    .y = y + place * y_bytes,
-                    .y_pixel_stride = columns.step * y_.c,
-                    .y_line_stride = rows.step * y_.w * y_.c};
-    run_tiles(unit_, tile, static_cast<int>(vectors.size()), lines.size(), columns.count, y_bytes);
-  }
+  const Range vectors = blocks_[block];
+  const std::int64_t first = vectors.begin * unit_.lanes;
+  const std::int64_t last = (vectors.end - 1) * unit_.lanes;
+  const std::int64_t place = ((rows.first + lines.begin * rows.step) * y_.w + columns.first) * y_.c + first;
+  const std::int64_t weight = (product.weight + vectors.begin * steps(product)) * unit_.lanes;
+  const Tile tile{.x = x,
+                  .pixel_stride = columns.x_step * pixel,
+                  .line_stride = rows.x_step * line,
+                  .rows = columns.taps == 0 ? 0 : rows.taps,
+                  .columns = joins(product) ? 1 : columns.taps,
+                  .row_stride = rows.tap_step * line,
+                  .column_stride = columns.tap_step * pixel,
+                  .groups = divide_up(run_length(product), unit_.per_group),
+                  .weight = reinterpret_cast<const float*>(packed) + weight,
+                  .bias = epilogue.bias == nullptr ? nullptr : epilogue.bias + first,
+                  .other = epilogue.other == nullptr ? nullptr : epilogue.other + place,
+                  .relu = epilogue.relu,
+                  .out = epilogue.out,
+                  .outputs = std::min(unit_.lanes, y_.c - last),
+                  .y = y + place * y_bytes,
+                  .y_pixel_stride = columns.step * y_.c,
+                  .y_line_stride = rows.step * y_.w * y_.c};
+  run_tiles(unit_, tile, static_cast<int>(vectors.size()), lines.size(), columns.count, y_bytes);
 }
 
-void DirectConv::run_image(const std::byte* x, Range lines, const std::byte* packed, const DirectEpilogue& epilogue,
+void DirectConv::run_image(const std::byte* x, Range parts, const std::byte* packed, const DirectEpilogue& epilogue,
                            std::byte* y) const {
   const bool is_whole = products_.size() > 1;
   const Axis& rows = products_.front().rows;
+  const Range blocks =
+      is_whole ? Range{0, blocks_.count} : Range{parts.begin / rows.count, divide_up(parts.end, rows.count)};
+  const auto lines_of = [&](const Product& product, std::int64_t block) {
+    const std::int64_t count = product.rows.count;
+    return is_whole ? Range{0, count}
+                    : Range{std::max<std::int64_t>(parts.begin - block * count, 0),
+                            std::min(parts.end - block * count, count)};
+  };
+  const Range lines = blocks.size() == 1 ? lines_of(products_.front(), blocks.begin) : Range{0, rows.count};
   const std::int64_t begin = is_whole ? 0 : top_ + rows.x_first + lines.begin * rows.x_step;
   const std::int64_t reach = (lines.size() - 1) * rows.x_step + (rows.taps - 1) * rows.tap_step + 1;
   const std::byte* const from = is_copied_ ? padded(x, {begin, is_whole ? lines_ : begin + reach}) : x;
   for (const Product& product : products_) {
-    const Range of_product = is_whole ? Range{0, product.rows.count} : lines;
-    const std::int64_t line = top_ + product.rows.x_first + of_product.begin * product.rows.x_step;
     const std::int64_t column = left_ + product.columns.x_first;
-    const std::int64_t offset = ((line - (is_copied_ ? begin : 0)) * width_ + column) * x_.c * element_;
-    run_product(product, from + offset, of_product, packed, epilogue, y);
+    for (std::int64_t block = blocks.begin; block < blocks.end; ++block) {
+      const Range of_block = lines_of(product, block);
+      const std::int64_t line = top_ + product.rows.x_first + of_block.begin * product.rows.x_step;
+      const std::int64_t offset = ((line - (is_copied_ ? begin : 0)) * width_ + column) * x_.c * element_;
+      run_block(product, block, from + offset, of_block, packed, epilogue, y);
+    }
   }
 }
 

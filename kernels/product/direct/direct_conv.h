@@ -42,9 +42,10 @@ class DirectConv {
   /// `plain`: O KH KW I of f32 or bf16. `packed` is aligned to kAlignment.
   void pack(const std::byte* plain, std::byte* packed) const;
 
-  /// Lines of the result that a run may be cut into; 1 where the result is cut into several products.
+  /// What a run may be cut into: for each block of outputs the lines of the result, so that neighbouring parts share
+  /// weights; 1 where the result is cut into several products.
   std::int64_t parts() const;
-  /// Forward: x -> y. Backward: dy -> dx. Of `images` images, the lines `parts` of each.
+  /// Forward: x -> y. Backward: dy -> dx. Of `images` images, the `parts` of each.
   void run(const std::byte* x, std::int64_t images, Range parts, const std::byte* packed,
            const DirectEpilogue& epilogue, std::byte* y) const;
 
@@ -78,10 +79,10 @@ class DirectConv {
   std::int64_t run_length(const Product& product) const;
   std::int64_t steps(const Product& product) const;
   const std::byte* padded(const std::byte* image, Range lines) const;
-  void run_image(const std::byte* x, Range lines, const std::byte* packed, const DirectEpilogue& epilogue,
+  void run_image(const std::byte* x, Range parts, const std::byte* packed, const DirectEpilogue& epilogue,
                  std::byte* y) const;
-  void run_product(const Product& product, const std::byte* x, Range lines, const std::byte* packed,
-                   const DirectEpilogue& epilogue, std::byte* y) const;
+  void run_block(const Product& product, std::int64_t block, const std::byte* x, Range lines, const std::byte* packed,
+                 const DirectEpilogue& epilogue, std::byte* y) const;
 
   ConvShape shape_;
   bool is_backward_;
