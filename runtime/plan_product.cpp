@@ -188,6 +188,26 @@ class DirectStep : public ProductStep {
   bool relu_;
 };
 
+/// The convolutions of a DirectStep; none where FloatProductStep is the faster one, or the only one. oneDNN packs bf16
+/// weights anew for every product of rows.
+std::vector<ConvOfExamples> direct_convs(const Product& product, const StepRequest& request) {
+  const DType dtype = product.weight.dtype();
+  const bool has_rows = product.shape.is_linear() && request.batch > 1;
+  if (request.whole || (has_rows && dtype == DType::F32)) {
+    return {};
+  }
+  std::vector<ConvOfExamples> convs;
+  for (const std::int64_t examples : has_rows ? std::vector<std::int64_t>{14, 4, 1} : std::vector<std::int64_t>{1}) {
+    kernels::ConvShape shape = product.shape;
+    shape.w *= examples;
+    convs.push_back({examples, kernels::DirectConv::make_forward(shape, dtype)});
+    if (convs.back().conv == nullptr) {
+      return {};
+    }
+  }
+  return convs;
+}
+
 /// A depthwise product of floats, of a batch that is cut into lines.
 class DepthwiseStep : public ProductStep {
  public:
@@ -214,26 +234,6 @@ class DepthwiseStep : public ProductStep {
   Tensor bias_;
   bool relu_;
 };
-
-/// The convolutions of a DirectStep; none where FloatProductStep is the faster one, or the only one. oneDNN packs bf16
-/// weights anew for every product of rows.
-std::vector<ConvOfExamples> direct_convs(const Product& product, const StepRequest& request) {
-  const DType dtype = product.weight.dtype();
-  const bool has_rows = product.shape.is_linear() && request.batch > 1;
-  if (request.whole || (has_rows && dtype == DType::F32)) {
-    return {};
-  }
-  std::vector<ConvOfExamples> convs;
-  for (const std::int64_t examples : has_rows ? std::vector<std::int64_t>{14, 4, 1} : std::vector<std::int64_t>{1}) {
-    kernels::ConvShape shape = product.shape;
-    shape.w *= examples;
-    convs.push_back({examples, kernels::DirectConv::make_forward(shape, dtype)});
-    if (convs.back().conv == nullptr) {
-      return {};
-    }
-  }
-  return convs;
-}
 
 /// What DirectConv does not serve, whole batches, and linear layers of many rows of f32.
 class FloatProductStep : public ProductStep {
@@ -300,7 +300,8 @@ MadeStep make_product(const Product& product, const StepRequest& request) {
     if (!convs.empty()) {
       return std::make_unique<DirectStep>(std::move(convs), product, request);
     }
-    if (!request.whole && request.batch == 1 && request.inputs.size() == 1 && product.weight.dtype() == DType::F32 &&
+    const bool is_f32 = product.weight.dtype() == DType::F32;
+    if (is_f32 && !request.whole && request.batch == 1 && request.inputs.size() == 1 &&
         kernels::depthwise::serves(product.shape)) {
       return std::make_unique<DepthwiseStep>(product, request);
     }
