@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/cli/process.h"
 #include "tests/data/npy_files.h"
@@ -36,7 +37,9 @@ double noise(int i) { return (i * 7919 % 1009) / 1009.0 - 0.5; }
 class OwnData : public testing::Test {
  protected:
   void write_recipe(const std::string& data, const std::string& layers) {
-    write_text(folder_ / "my.toml", "[data]\n" + data + "\n[model]\nlayers = " + layers + "\n" + kModel);
+    std::string text = "[data]\n";
+    text.append(data).append("\n[model]\nlayers = ").append(layers).append("\n").append(kModel);
+    write_text(folder_ / "my.toml", text);
   }
   json run() {
     const Outcome outcome = detent(folder_, {"run", "my.toml", "--json"});
@@ -68,12 +71,10 @@ class OwnData : public testing::Test {
     std::string text = "id;width;height;species;site\n";
     for (int i = 0; i < 150; ++i) {
       const int kind = i / 50;  // sorted
-      text += "f" + std::to_string(i) + ";" + std::to_string(kind + 0.3 * noise(i)) + ";" +
-              std::to_string(100.0 * (kind == 1 ? 3 : 1) + 40.0 * noise(2 * i + 1)) + ";\"" +
-              (kind == 0   ? "iris, small"
-               : kind == 1 ? "rose"
-                           : "tulip") +
-              "\";" + (i % 2 == 0 ? "north" : "south") + "\n";
+      const char* const species = kind == 0 ? "\"iris, small\"" : kind == 1 ? "\"rose\"" : "\"tulip\"";
+      text.append("f").append(std::to_string(i)).append(";").append(std::to_string(kind + 0.3 * noise(i)));
+      text.append(";").append(std::to_string(100.0 * (kind == 1 ? 3 : 1) + 40.0 * noise(2 * i + 1)));
+      text.append(";").append(species).append(i % 2 == 0 ? ";north\n" : ";south\n");
     }
     write_text(folder_ / name, text);
   }
@@ -107,6 +108,29 @@ TEST_F(OwnData, ATableGoesToAVerifiedInt8Model) {
   const Outcome eval = detent(folder_, {"eval", "runs/my/int8.h5", "--data", "flowers.csv", "--json"});
   ASSERT_EQ(eval.status, 0) << eval.err;
   EXPECT_EQ(detent(folder_, {"verify", "runs/my/qat.h5", "runs/my/int8.h5", "--data", "flowers.csv"}).status, 0);
+}
+
+TEST_F(OwnData, AModelKnowsItsClassesByName) {
+  write_table();
+  write_recipe("name = \"flowers.csv\"\nlabel = \"species\"\nignore = [\"id\"]\nnormalize = \"columns\"",
+               R"(["linear 16", "relu", "linear 3"])");
+  run();
+  // Of another file, without the first class, the others keep their numbers; and an unknown one is refused.
+  std::string later, foreign;
+  std::istringstream table(read_text(folder_ / "flowers.csv"));
+  for (std::string line; std::getline(table, line);) {
+    later += line.find("iris") == std::string::npos ? line + "\n" : "";
+    foreign +=
+        (line.find("rose") == std::string::npos ? line : line.substr(0, line.find("\"rose")) + "daisy;north") + "\n";
+  }
+  write_text(folder_ / "later.csv", later);
+  write_text(folder_ / "foreign.csv", foreign);
+  const Outcome eval = detent(folder_, {"eval", "runs/my/int8.h5", "--data", "later.csv"});
+  EXPECT_EQ(eval.status, 0) << eval.err;
+  EXPECT_THAT(eval.out, HasSubstr("100.00 % of 20 test images right"));
+  const Outcome refused = detent(folder_, {"eval", "runs/my/int8.h5", "--data", "foreign.csv"});
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.err, HasSubstr("foreign.csv:52, column 4 (\"species\"): \"daisy\" is none of the classes"));
 }
 
 TEST_F(OwnData, ANumpyArchiveGoesToAVerifiedInt8Model) {

@@ -43,7 +43,7 @@ void expect_same(const Tensors& expected, const Tensors& actual) {
 
 TEST(SmallTensors, ComeBackUnderTheirNames) {
   const TempFolder folder;
-  const TensorFile file{.attributes = {}, .tensors = sample(), .enumerations = {}, .source = {}};
+  const TensorFile file{.attributes = {}, .tensors = sample(), .enumerations = {}, .texts = {}, .source = {}};
   file.write(folder / "a.h5");
   expect_same(file.tensors, TensorFile::read(folder / "a.h5").tensors);
 
@@ -60,7 +60,7 @@ TEST(SmallTensors, TheIndexIsALineForEach) {
   EXPECT_THAT(pack_small(tensors).index, ::testing::Not(HasSubstr("two")));
   tensors["small/f32"] = Tensor::scalar(1.0F);
   const TempFolder folder;
-  const TensorFile file{.attributes = {}, .tensors = tensors, .enumerations = {}, .source = {}};
+  const TensorFile file{.attributes = {}, .tensors = tensors, .enumerations = {}, .texts = {}, .source = {}};
   EXPECT_THAT(error_of([&] { file.write(folder / "a.h5"); }), HasSubstr("'small/f32'"));
 }
 

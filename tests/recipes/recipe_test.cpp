@@ -298,7 +298,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{kModel + "[train]\nloss = \"mse\"\nlabel_smoothing = 0.1\n",
                   "r.toml:5: [train] label_smoothing: needs loss = \"cross_entropy\""},
         BadRecipe{kModel + "[data]\nnormalize = 0.5\n",
-                  "r.toml:4: [data] normalize: expected a table, got 0.5; write normalize = {mean = 0.1307, std = "
+                  "r.toml:4: [data] normalize: expected a table or \"columns\", got 0.5; write normalize = {mean = 0.1307, std = "
                   "0.3081}"},
         BadRecipe{kModel + "[data]\nnormalize = {mean = 0, sd = 1}\n",
                   "r.toml:4: [data.normalize] unknown key 'sd'; did you mean 'std'?"},
