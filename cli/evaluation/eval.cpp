@@ -167,9 +167,12 @@ std::string for_people(const Evaluated& result) {
   std::string text;
   for (const evaluation::EvaluatedModel& model : result.evaluated) {
     const std::size_t images = model.evaluation.predictions.size();
-    text += fmt::format("{} ({}): {:.2f} % of {} test images right, {:.0f} images/s\n", model.name, model.model->kind,
-                        100.0 * model.evaluation.accuracy(), images,
-                        static_cast<double>(images) / model.evaluation.seconds);
+    const double speed = static_cast<double>(images) / model.evaluation.seconds;
+    text += result.data.test.targets == data::TargetKind::kClasses
+                ? fmt::format("{} ({}): {:.2f} % of {} test images right, {:.0f} images/s\n", model.name,
+                              model.model->kind, 100.0 * model.evaluation.accuracy(), images, speed)
+                : fmt::format("{} ({}): {} test examples, {:.0f} examples/s\n", model.name, model.model->kind, images,
+                              speed);
   }
   return text + "\n" + report::to_text(result.evidence, result.data.test.class_names);
 }

@@ -133,8 +133,8 @@ Evidence collect_evidence(std::span<const EvaluatedModel> models, const data::Da
 /// Throws Error for any of these where targets are no classes.
 void require_classes(const CheckSettings& bounds, data::TargetKind targets);
 Verdict verdict_of(const CheckSettings& check, const Evidence& evidence);
-/// That, and what `check` says of accuracies: fp32_accuracy and int8_accuracy of the models of these kinds, and
-/// max_drop from a to b.
+/// That, and of classes what `check` says of accuracies: fp32_accuracy and int8_accuracy of the models of these kinds,
+/// and max_drop from a to b.
 Verdict whole_verdict_of(const CheckSettings& check, const Evidence& evidence);
 inline constexpr std::int64_t kSmallSlice = 20;
 

@@ -115,6 +115,9 @@ Verdict verdict_of(const CheckSettings& check, const Evidence& evidence) {
 Verdict whole_verdict_of(const CheckSettings& check, const Evidence& evidence) {
   Verdict verdict;
   Judge judge(verdict);
+  if (evidence.models.empty() || evidence.models.front().targets != data::TargetKind::kClasses) {
+    return verdict_of(check, evidence);
+  }
   for (const auto& [kind, what, bound] : {std::tuple("fp32", "fp32_accuracy", check.fp32_accuracy),
                                           std::tuple("int8", "int8_accuracy", check.int8_accuracy)}) {
     for (const ModelEvidence& model : evidence.models) {

@@ -169,5 +169,61 @@ TEST_F(Evidence, PredictNamesWhatEveryModelSays) {
   EXPECT_EQ(detent(folder_, {"predict", "out/int8.h5", "nothing.h5"}).status, 2);
 }
 
+// A table of flowers: their class lies in their width, and their camera beside it.
+class Flowers : public testing::Test {
+ protected:
+  Flowers() {
+    std::string rows = "width,height,camera,species\n";
+    for (int i = 0; i < 200; ++i) {
+      const bool is_rose = i % 2 == 1;
+      rows += std::to_string((is_rose ? 5 : 1) + i % 3) + "," + std::to_string(i % 7) +
+              (i % 5 == 0 ? ",north," : ",south,") + (is_rose ? "rose\n" : "lily\n");
+    }
+    write_text(folder_ / "flowers.csv", rows);
+    write_text(folder_ / "flowers.toml", R"([data]
+name = "flowers.csv"
+label = "species"
+slices = ["camera"]
+normalize = "columns"
+[model]
+layers = ["linear 8", "relu", "linear 2"]
+[train]
+epochs = 20
+batch = 20
+learning_rate = 0.05
+)");
+    const Outcome trained = detent(folder_, {"run", "flowers.toml", "--out", "out"});
+    EXPECT_EQ(trained.status, 0) << trained.err;
+  }
+  TempFolder folder_;
+};
+
+TEST_F(Flowers, AreSlicedByTheColumnsBesideThem) {
+  const nlohmann::json metrics = nlohmann::json::parse(read_text(folder_ / "out" / "metrics.json"));
+  std::vector<std::string> slices;
+  for (const nlohmann::json& slice : metrics["evidence"]["pairs"][0]["slices"]) {
+    slices.push_back(slice["slice"]);
+  }
+  EXPECT_THAT(slices, testing::ElementsAre("class = lily", "class = rose", "camera = south", "camera = north"));
+  const Outcome eval = detent(folder_, {"eval", "out/int8.h5", "--data", "flowers.csv", "--slice",
+                                        "camera = north and class = rose", "--json"});
+  ASSERT_EQ(eval.status, 0) << eval.err;
+  const nlohmann::json json = nlohmann::json::parse(eval.out);
+  EXPECT_EQ(json["evidence"]["models"]["out/int8.h5"]["slices"][0]["slice"], "camera = north and class = rose");
+  EXPECT_EQ(json["class_names"], nlohmann::json({"lily", "rose"}));
+}
+
+TEST_F(Flowers, AreNamedWhenTheyArePredicted) {
+  write_text(folder_ / "new.csv", "height,width\n3,6\n2,1\n");
+  const Outcome outcome = detent(folder_, {"predict", "out/int8.h5", "new.csv", "--top", "1"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, ContainsRegex("^new.csv, line 2: rose [0-9.]+ %\nnew.csv, line 3: lily [0-9.]+ %\n$"))
+      << "columns are found by name, and normalized as in training";
+  write_text(folder_ / "other.csv", "height,depth\n3,6\n");
+  const Outcome other = detent(folder_, {"predict", "out/int8.h5", "other.csv"});
+  EXPECT_EQ(other.status, 2);
+  EXPECT_THAT(other.err, HasSubstr("has no column \"width\", which the model was trained on"));
+}
+
 }  // namespace
 }  // namespace detent::cli
