@@ -7,7 +7,7 @@
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/evidence/evidence.h"
 #include "detent/evaluation/portrait/portrait.h"
-#include "detent/evaluation/record.h"
+#include "detent/evaluation/record/run_record.h"
 #include "detent/evaluation/targets/epoch_result.h"
 #include "detent/evaluation/targets/target_score.h"
 #include "detent/evaluation/verify.h"

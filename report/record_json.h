@@ -2,7 +2,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "detent/evaluation/record.h"
+#include "detent/evaluation/record/run_record.h"
 
 namespace detent::report {
 

@@ -125,6 +125,7 @@ TEST_F(Kill, CtrlCSavesAndSaysHowToGoOn) {
     fs::remove_all(folder_ / quoted);
     // Long enough to be interrupted: the same recipe, but for epochs.
     const std::vector<std::string> command = words(quoted, {"--set", "train.epochs=100000"});
+    fs::remove(folder_ / "stderr.txt");  // of the program before
     Started program(folder_, command);
     ASSERT_TRUE(program.comes([&] { return program.err().find("epoch 2/") != std::string::npos; })) << program.err();
     program.send(signal);

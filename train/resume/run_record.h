@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "detent/evaluation/record.h"
+#include "detent/evaluation/record/run_record.h"
 #include "detent/train/run_data.h"
 
 namespace detent::train {
