@@ -56,7 +56,7 @@ struct Reproduction {
 };
 
 /// How long a model takes for a batch: the lower quartile of the turns that it took with the other rungs.
-struct Latency {
+struct BatchLatency {
   std::int64_t batch = 0;
   double seconds = 0.0;
   double of_float = 0.0;  ///< over the float model's seconds
@@ -69,7 +69,7 @@ struct Rung {
   bool is_float = false;
   ModelRun run = {};
   std::int64_t parameter_bytes = 0;  ///< in memory: runtime::parameter_bytes of a plan of batch 1
-  std::vector<Latency> latencies = {};
+  std::vector<BatchLatency> latencies = {};
 };
 
 /// One model in fewer and fewer bits.

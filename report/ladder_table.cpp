@@ -23,7 +23,7 @@ std::string size_text(std::int64_t bytes, std::int64_t of_float) {
 
 Cells header_of(const Ladder& ladder) {
   Cells cells{"rung", "accuracy", "points", "changed", "file (of f32)", "memory (of f32)"};
-  for (const evaluation::Latency& latency : ladder.rungs[0].latencies) {
+  for (const evaluation::BatchLatency& latency : ladder.rungs[0].latencies) {
     cells.push_back(fmt::format("batch {} (of f32)", latency.batch));
   }
   cells.emplace_back("codes that differ");
@@ -38,7 +38,7 @@ Cells cells_of(const Rung& rung, const Rung& in_float) {
               rung.is_float ? "-" : with_separators(run.against_float.changed),
               size_text(run.model_bytes, in_float.run.model_bytes),
               size_text(rung.parameter_bytes, in_float.parameter_bytes)};
-  for (const evaluation::Latency& latency : rung.latencies) {
+  for (const evaluation::BatchLatency& latency : rung.latencies) {
     cells.push_back(fmt::format("{:.4f} ms ({:.2f})", 1e3 * latency.seconds, latency.of_float));
   }
   cells.push_back(run.codes_compared == 0 ? "-"
@@ -103,7 +103,7 @@ nlohmann::json to_json(const Ladder& ladder) {
     json["is_float"] = rung.is_float;
     json["parameter_bytes"] = rung.parameter_bytes;
     json["latencies"] = nlohmann::json::array();
-    for (const evaluation::Latency& latency : rung.latencies) {
+    for (const evaluation::BatchLatency& latency : rung.latencies) {
       json["latencies"].push_back(
           {{"batch", latency.batch}, {"ms", 1e3 * latency.seconds}, {"of_float", latency.of_float}});
     }

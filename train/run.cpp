@@ -368,7 +368,6 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
     compare_static(run, graph);
   }
 
-  const evaluation::CheckSettings check = settings.check_for(run.data.name);
   const auto seconds_so_far = [&] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };

@@ -6,7 +6,7 @@
 
 #include "detent/core/processor/units.h"
 #include "detent/core/threads/tbb_version.h"
-#include "detent/data/zlib_version.h"
+#include "detent/data/formats/zlib_version.h"
 #include "detent/io/hdf5_version.h"
 #include "detent/io/sha256.h"
 #include "detent/kernels/product/onednn/library_version.h"

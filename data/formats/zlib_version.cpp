@@ -1,4 +1,4 @@
-#include "detent/data/zlib_version.h"
+#include "detent/data/formats/zlib_version.h"
 
 #include <zlib.h>
 
