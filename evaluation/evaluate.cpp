@@ -77,7 +77,6 @@ Evaluation evaluate_by(const data::Dataset& dataset, const data::Normalization& 
       result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
     });
   });
-  result.correct = result.score.correct;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
 }

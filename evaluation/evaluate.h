@@ -40,7 +40,6 @@ void for_each_batch(const data::Dataset& dataset, const data::Normalization& nor
 
 struct Evaluation {
   TargetScore score = {};                 ///< against the targets, whatever their kind
-  std::int64_t correct = 0;               ///< score.correct
   std::vector<std::int32_t> predictions;  ///< the largest output's number, image by image; the first of equal ones
   std::int64_t not_finite = 0;            ///< images for which an output is not finite
   std::vector<float> confidences = {};    ///< of each prediction: evidence/confidence.h

@@ -81,7 +81,7 @@ KeptRun run_anew(const Recipe& recipe, const train::RunOptions& options, const t
                                             ? evaluation::evaluate(*opened.model(), data.test, normalization, quiet)
                                             : evaluation::evaluate(*opened.graph(), data.test, normalization, quiet);
   KeptRun kept;
-  kept.run.correct = result.correct;
+  kept.run.correct = result.score.correct;
   kept.run.images = data.test.size();
   kept.run.model_bytes = metrics.int8 ? metrics.int8->model_bytes : metrics.fp32.model_bytes;
   kept.run.codes_compared = metrics.int8 ? metrics.int8->verify.codes_compared : 0;

@@ -101,7 +101,7 @@ std::string verdict(const evaluation::Metrics& metrics) {
   return std::string("nothing was checked: the recipe has no [check] for this run; write there\n") +
          "  what it must reach, for example " +
          (metrics.targets == data::TargetKind::kValues ? "min_r2 = 0.9" : "fp32_accuracy = 0.97") +
-         (metrics.int8 && !metrics.int8->verify.layers.empty()
+         (metrics.int8 && metrics.int8->verify.codes_compared > 0
               ? "\n  (that no code differs is always checked, and none does)"
               : "") +
          "\n  done";

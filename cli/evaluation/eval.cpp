@@ -156,7 +156,7 @@ nlohmann::json for_programs(const Evaluated& result) {
     const evaluation::EvaluatedModel& one = result.evaluated.front();
     json["model"] = one.name;
     json["kind"] = one.model->kind;
-    json["correct"] = one.evaluation.correct;
+    json["correct"] = one.evaluation.score.correct;
     json["test_accuracy"] = one.evaluation.accuracy();
     json["seconds"] = one.evaluation.seconds;
   }

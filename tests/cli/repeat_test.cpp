@@ -87,7 +87,7 @@ TEST_F(Repeat, FindsTheSameBytes) {
   EXPECT_EQ(found["files"][0]["difference"], nullptr);
   EXPECT_EQ(found["surroundings"], json::array());
   EXPECT_THAT(names_in(folder_ / "elsewhere/kept"),
-              testing::ElementsAre("fp32.h5", "int8.h5", "metrics.json", "qat.h5"));
+              testing::ElementsAre("fp32.h5", "int8.h5", "metrics.json", "qat.h5", "report.html"));
   const json again = json::parse(read_text(folder_ / "elsewhere/kept/metrics.json"));
   EXPECT_EQ(again["record"], metrics()["record"]) << "a repeated run can be repeated";
 }

@@ -288,10 +288,11 @@ TEST_F(Run, NamesThatAreNotUtf8Work) {
 
 // A limit on the size of files stands in for a full disk: writing fails in the same place.
 TEST_F(Run, ACheckpointThatDoesNotFitOnTheDiskIsToldOnce) {
-  const Outcome outcome = detent(
-      folder_,
-      {"run", "tiny.toml", "--data", "digits", "--out", "out", "--set", "train.epochs=2", "--set", "qat.epochs=2"}, {},
-      "trap '' XFSZ; ulimit -f 120; ");
+  const Outcome outcome =
+      detent(folder_,
+             {"run", "tiny.toml", "--data", "digits", "--out", "out", "--set", "train.epochs=2", "--set",
+              "qat.epochs=2", "--set", "model.layers=[\"flatten\", \"linear 128\", \"relu\", \"linear 10\"]"},
+             {}, "trap '' XFSZ; ulimit -f 1000; ");
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   const std::size_t first = outcome.out.find("NO CHECKPOINTS from here on, training goes on without: write 'out/check");
   EXPECT_NE(first, std::string::npos) << outcome.out;

@@ -138,10 +138,10 @@ struct Two {
                .classes = 2,
                .columns = {hour}};
     for (const auto& [name, predictions] : {std::pair("fp32", a), std::pair("int8", b)}) {
-      Evaluation evaluation{.correct = 90,
-                            .predictions = predictions,
-                            .confidences = std::vector<float>(100, 0.9F),
-                            .margins = std::vector<float>(100, 0.8F)};
+      Evaluation evaluation;
+      evaluation.predictions = predictions;
+      evaluation.confidences.assign(100, 0.9F);
+      evaluation.margins.assign(100, 0.8F);
       evaluation.margins[95] = name == std::string("int8") ? 0.25F : 0.99F;
       models.push_back({.name = name, .model = &model, .evaluation = evaluation});
     }

@@ -56,8 +56,11 @@ TrainResult train_case(const Case& how, nn::Graph& graph, const std::filesystem:
                                }
                              },
                          .resume = resume};
-  const TrainOptions options{
-      .train = recipe.train, .normalization = {}, .augment = recipe.data.augment, .seed = 11, .checkpoint = file};
+  TrainOptions options;
+  options.train = recipe.train;
+  options.augment = recipe.data.augment;
+  options.seed = 11;
+  options.checkpoint = file;
   return train_phase(graph, digits, options, phase, reporter);
 }
 

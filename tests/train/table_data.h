@@ -55,7 +55,7 @@ inline data::Dataset table(data::TargetKind targets, std::int64_t count, std::ui
 /// A reader that gives such a table for any path.
 inline data::Readers table_readers(data::TargetKind targets, std::int64_t outputs) {
   data::Reader reader{.format = "table", .recognizes = [](const std::filesystem::path&) { return true; }};
-  reader.read = [targets, outputs](const std::filesystem::path& path, const std::string&) {
+  reader.read = [targets, outputs](const std::filesystem::path& path, const data::ReadOptions&) {
     data::DataSource source;
     source.train = table(targets, 1200, 1, outputs);
     source.test = table(targets, 400, 2, outputs);
