@@ -126,10 +126,12 @@ void describe(Section& in, train::QuantizeSettings& quantize) {
   in.choice("method", quantize.method, quant::method_names(),
             "`\"static\"`: post-training, with ranges from a calibration set; `\"dynamic\"`, `\"weight-only\"`, "
             "`\"bf16\"`: without examples ([dynamic and weight-only](#dynamic-and-weight-only))");
-  in.form("weights", quantize.weights, read_weights, "`\"int8 per-channel symmetric\"`",
-          "`int1` (or `binary`) to `int8`, `ternary`; `per-channel`, `per-tensor` or `per-group n`; a range rule");
+  in.form(
+      "weights", quantize.weights, read_weights, "`\"int8 per-channel symmetric\"`",
+      "`int1` (or `binary`) to `int8`, `ternary`; `per-channel`, `per-tensor` or `per-group n`; a range rule; in QAT "
+      "a gradient rule");
   in.form("activations", quantize.activations, read_activations, "`\"uint8 per-tensor affine\"`",
-          "`uint1` to `uint8`; a range rule; with `dynamic` `per-token`");
+          "`uint1` to `uint8`; a range rule; in QAT a gradient rule; with `dynamic` `per-token`");
   in.choices("improve", quantize.improve, quant::improvement_names(),
              "`\"static\"`: what makes the main model lose less ([improvements](#improvements))");
   in.texts("keep_float", quantize.keep_float, "names or patterns (`*`) of modules that stay in float");
