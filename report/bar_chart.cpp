@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "detent/core/error.h"
+#include "detent/report/html/text.h"
 
 namespace detent::report {
 namespace {
@@ -23,31 +24,8 @@ constexpr int kCharacter = 8;  // width of one
 // From light to dark: series stand in an order.
 constexpr std::array kColors{"#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c", "#08306b"};
 
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += letter;
-    }
-  }
-  return result;
-}
-
 std::string text_at(int x, int y, const std::string& anchor, const std::string& text) {
-  return fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor, escaped(text));
+  return fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor, html::escaped(text));
 }
 
 std::string bar(int x, int y, double width, const std::string& color) {
@@ -105,7 +83,7 @@ std::string to_svg(const BarChart& chart) {
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" role=\"img\" "
       "font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\">\n<title>{2}</title>\n"
       "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
-      width, bottom + kBottom, escaped(chart.title));
+      width, bottom + kBottom, html::escaped(chart.title));
   svg += fmt::format("<g font-size=\"15\">{}</g>\n", text_at(left, 22, "start", chart.title));
   int x = left;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
