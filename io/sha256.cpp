@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <fstream>
+#include <vector>
 
+#include "detent/core/error.h"
 #include "detent/core/processor/intrinsics.h"
 
 #if defined(__x86_64__)
@@ -173,6 +176,17 @@ std::string Sha256::hex() const {
 std::string sha256_hex(std::span<const std::byte> bytes) {
   Sha256 sha;
   sha.update(bytes);
+  return sha.hex();
+}
+
+std::string file_sha256(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  check(in.is_open(), path.string(), ": cannot be read");
+  Sha256 sha;
+  std::vector<char> chunk(std::size_t{1} << 20);
+  while (in.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || in.gcount() > 0) {
+    sha.update(std::as_bytes(std::span(chunk).first(static_cast<std::size_t>(in.gcount()))));
+  }
   return sha.hex();
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -31,5 +32,7 @@ class Sha256 {
 
 /// The digest of `bytes` in hexadecimal digits.
 std::string sha256_hex(std::span<const std::byte> bytes);
+/// The same of a file's bytes. Throws Error if it cannot be read.
+std::string file_sha256(const std::filesystem::path& path);
 
 }  // namespace detent

@@ -96,16 +96,6 @@ KeptRun run_anew(const Recipe& recipe, const train::RunOptions& options, const t
 
 std::string digest_of(const std::string& text) { return sha256_hex(std::as_bytes(std::span(text))); }
 
-std::string digest_of(const train::RunData& data) {
-  Sha256 sha;
-  for (const data::Dataset* part : {&data.train, &data.test}) {
-    for (const Tensor* tensor : {&part->examples, &part->labels}) {
-      sha.update(std::span(tensor->raw(), tensor->bytes()));
-    }
-  }
-  return sha.hex();
-}
-
 std::string folder_of(std::string name) {
   std::ranges::replace_if(
       name, [](char letter) { return letter == '/' || letter == ' '; }, '-');

@@ -22,9 +22,8 @@ struct KeptRun {
   bool was_there = false;
 };
 
-/// What keys are made of: SHA-256 of a text, and of all examples and labels.
+/// What keys are made of: SHA-256 of a text.
 std::string digest_of(const std::string& text);
-std::string digest_of(const train::RunData& data);
 
 /// "4/4" as part of a path: "4-4".
 std::string folder_of(std::string name);

@@ -7,6 +7,7 @@
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/findings.h"
 #include "detent/evaluation/verify_hybrid.h"
+#include "detent/io/sha256.h"
 #include "detent/io/tensor_file.h"
 #include "detent/nn/fuse_relu.h"
 #include "detent/nn/model_file.h"

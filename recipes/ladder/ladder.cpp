@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "detent/core/processor/units.h"
+#include "detent/io/sha256.h"
 #include "detent/io/tensor_file.h"
 #include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/open_model.h"
@@ -22,6 +21,7 @@
 #include "detent/report/ladder_table.h"
 #include "detent/runtime/summary.h"
 #include "detent/train/output_folder.h"
+#include "detent/train/resume/run_record.h"
 
 namespace detent::recipes {
 namespace {
@@ -43,11 +43,6 @@ std::string how_of(const Recipe& recipe) {
     default:
       return method + ": " + quant::to_text(quantize.weights) + ", " + quant::to_text(quantize.activations);
   }
-}
-
-std::string digest_of_file(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return digest_of(std::string(std::istreambuf_iterator<char>(in), {}));
 }
 
 /// What a model is when it runs: a float model is lowered as `detent bench` does.
@@ -80,7 +75,7 @@ class Climber {
     }
     data_ = train::open_run_data(steps_[0].recipe.data, options_.data, data::standard_readers(), trained);
     reporter_.message("data: " + data_.description);
-    data_digest_ = digest_of(data_);
+    data_digest_ = train::sha256_of(data_);
     ladder_.dataset_description = data_.description;
     const train::OutputFolder folder(options_.out, {ladder_.name + ".md", ladder_.name + ".json"});
     for (std::size_t i = 0; i < steps_.size(); ++i) {
@@ -129,7 +124,7 @@ class Climber {
     evaluation::Rung& rung = ladder_.rungs[number];
     std::string key = fmt::format("seed {}\ndata {}\nstrict {}\n", options_.seed, data_digest_, options_.strict);
     if (rung.is_float) {
-      key += step.recipe.model.file.empty() ? "" : "model " + digest_of_file(step.recipe.model.file) + "\n";
+      key += step.recipe.model.file.empty() ? "" : "model " + file_sha256(step.recipe.model.file) + "\n";
     } else {
       key += "float " + in_float_.key + "\n";
       step.recipe.model = {.file = (steps_[0].folder / "fp32.h5").string(), .layers = {}};

@@ -11,6 +11,7 @@
 #include "detent/report/json_text.h"
 #include "detent/report/reproduction_table.h"
 #include "detent/train/output_folder.h"
+#include "detent/train/resume/run_record.h"
 #include "detent/train/run_data.h"
 
 namespace detent::recipes {
@@ -40,7 +41,7 @@ class Reproducer {
   evaluation::Reproduction run() {
     data_ = train::open_run_data(recipes_[0].data, options_.data);
     reporter_.message("data: " + data_.description);
-    data_digest_ = digest_of(data_);
+    data_digest_ = train::sha256_of(data_);
     result_.dataset_description = data_.description;
     result_.published_dataset = data_.name == table_.dataset ? "" : table_.dataset;
     const train::OutputFolder folder(options_.out, {table_.name + ".md", table_.name + ".json"});

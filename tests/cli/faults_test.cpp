@@ -4,8 +4,7 @@
 
 #include <sstream>
 
-#include "detent/data/digits.h"
-#include "detent/data/idx.h"
+#include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 #include "tests/names_in.h"
 
@@ -31,7 +30,7 @@ class FaultyCommands : public testing::Test {
  protected:
   FaultyCommands() {
     write_text(folder_ / "tiny.toml", kRecipe);
-    data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+    write_digits(folder_ / "digits");
   }
   static std::vector<std::string> run(const std::string& out, std::vector<std::string> more = {}) {
     std::vector<std::string> words{"run", "tiny.toml", "--data", "digits", "--out", out};

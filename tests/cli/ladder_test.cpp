@@ -6,8 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "detent/data/digits.h"
-#include "detent/data/idx.h"
+#include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
 namespace detent::cli {
@@ -37,7 +36,7 @@ set = ["quantize.weights=int2 lsq", "quantize.activations=uint2 lsq", 'quantize.
 class Ladder : public testing::Test {
  protected:
   Ladder() {
-    data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+    write_digits(folder_ / "digits");
     write_text(folder_ / "small.toml", kLadder);
   }
   Outcome run(const std::string& recipe, std::vector<std::string> more = {}) {

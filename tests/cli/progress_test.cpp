@@ -6,8 +6,7 @@
 
 #include <algorithm>
 
-#include "detent/data/digits.h"
-#include "detent/data/idx.h"
+#include "tests/cli/digits_folder.h"
 #include "tests/cli/started.h"
 
 namespace detent::cli {
@@ -75,7 +74,7 @@ precision = "fp16"
 [quantize]
 method = "none"
 )");
-    data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+    write_digits(folder_ / "digits");
   }
   std::vector<std::string> lines_on(Terminal& terminal) {
     Started program(folder_, {"run", "tiny.toml", "--data", "digits", "--out", "out"}, terminal.inner());

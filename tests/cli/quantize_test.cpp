@@ -5,8 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "detent/data/digits.h"
-#include "detent/data/idx.h"
+#include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
 namespace detent::cli {
@@ -22,7 +21,7 @@ class Quantize : public testing::Test {
     write_text(folder_ / "tiny.toml",
                "[model]\nlayers = [\"conv 4 3x3 stride 2\", \"relu\", \"flatten\", \"linear 10\"]\n"
                "[train]\nepochs = 1\nbatch = 32\n[quantize]\nmethod = \"none\"\n");
-    data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+    write_digits(folder_ / "digits");
     const Outcome trained = detent(folder_, {"run", "tiny.toml", "--data", "digits"});
     EXPECT_EQ(trained.status, 0) << trained.err;
   }

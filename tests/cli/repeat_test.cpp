@@ -7,6 +7,7 @@
 #include "detent/data/idx.h"
 #include "detent/io/sha256.h"
 #include "detent/io/tensor_file.h"
+#include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 #include "tests/names_in.h"
 
@@ -30,7 +31,7 @@ class Repeat : public testing::Test {
  protected:
   Repeat() {
     write_text(folder_ / "tiny.toml", kRecipe);
-    data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+    write_digits(folder_ / "digits");
     const Outcome outcome =
         detent(folder_, {"run", "tiny.toml", "--data", "digits", "--seed", "5", "--set", "qat.epochs=2"});
     EXPECT_EQ(outcome.status, 0) << outcome.err;

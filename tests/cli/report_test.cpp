@@ -3,8 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/data/digits.h"
-#include "detent/data/idx.h"
+#include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 #include "tests/report/full_metrics.h"
 #include "tests/report/well_formed.h"
@@ -98,7 +97,7 @@ layers = ["conv 4 3x3 stride 2", "relu", "flatten", "linear 10"]
 epochs = 1
 batch = 32
 )");
-  data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+  write_digits(folder_ / "digits");
   const Outcome outcome = detent(folder_, {"run", "tiny.toml", "--data", "digits", "--out", "out"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const std::string html = page("out/report.html");
@@ -119,7 +118,7 @@ TEST_F(Report, OfARunWithoutQuantizationTellsOfTheFloatModel) {
   write_text(folder_ / "tiny.toml",
              "# tiny\n[model]\nlayers = [\"flatten\", \"linear 10\"]\n[train]\nepochs = 1\n[quantize]\nmethod = "
              "\"none\"\n");
-  data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+  write_digits(folder_ / "digits");
   ASSERT_EQ(detent(folder_, {"run", "tiny.toml", "--data", "digits", "--out", "out"}).status, 0);
   const std::string html = page("out/report.html");
   EXPECT_EQ(test::fault_of(html), "");

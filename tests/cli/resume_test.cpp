@@ -6,8 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "detent/data/digits.h"
-#include "detent/data/idx.h"
+#include "tests/cli/digits_folder.h"
 #include "tests/cli/started.h"
 #include "tests/names_in.h"
 
@@ -42,7 +41,7 @@ class Kill : public testing::Test {
  protected:
   Kill() {
     write_text(folder_ / "tiny.toml", kRecipe);
-    data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+    write_digits(folder_ / "digits");
   }
 
   static std::vector<std::string> words(const std::string& out, std::vector<std::string> more = {}) {

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "detent/data/digits.h"
 #include "detent/data/idx.h"
 #include "detent/train/output_folder.h"
+#include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
 namespace detent::cli {
@@ -30,7 +30,7 @@ class Run : public testing::Test {
  protected:
   Run() {
     write_text(folder_ / "tiny.toml", kRecipe);
-    data::write_idx_folder(folder_ / "digits", data::make_digits({.train = 200, .test = 60, .seed = 3}));
+    write_digits(folder_ / "digits");
   }
   Outcome run(std::vector<std::string> more = {}) {
     std::vector<std::string> words{"run", "tiny.toml", "--data", "digits", "--out", "out"};

@@ -6,6 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/data/temp_folder.h"
+#include "tests/error_of.h"
+
 namespace detent {
 namespace {
 
@@ -69,6 +72,15 @@ std::string path_name(const ::testing::TestParamInfo<Sha256::Path>& path) {
 
 INSTANTIATE_TEST_SUITE_P(Paths, Sha256Test, ::testing::Values(Sha256::Path::Fastest, Sha256::Path::Portable),
                          path_name);
+
+TEST(FileSha256, IsThatOfTheBytes) {
+  const TempFolder folder;
+  std::string text(3'000'001, 'x');  // more than is read at once
+  text[2'000'000] = 'y';
+  write_text(folder / "some", text);
+  EXPECT_EQ(file_sha256(folder / "some"), sha256_hex(std::as_bytes(std::span(text))));
+  EXPECT_EQ(error_of([&] { file_sha256(folder / "none"); }), (folder / "none").string() + ": cannot be read");
+}
 
 }  // namespace
 }  // namespace detent

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "detent/io/sha256.h"
 #include "detent/io/tensor_file.h"
 #include "detent/train/output_folder.h"
 #include "detent/train/resume/earlier_run.h"

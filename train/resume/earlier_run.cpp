@@ -172,15 +172,4 @@ void adopt_state(nn::Graph& graph, const nn::Graph& trained) {
   }
 }
 
-std::string file_sha256(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  check(in.is_open(), path.string(), ": cannot be read");
-  Sha256 sha;
-  std::vector<char> chunk(std::size_t{1} << 20);
-  while (in.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || in.gcount() > 0) {
-    sha.update(std::as_bytes(std::span(chunk).first(static_cast<std::size_t>(in.gcount()))));
-  }
-  return sha.hex();
-}
-
 }  // namespace detent::train

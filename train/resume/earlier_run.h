@@ -44,7 +44,4 @@ nn::Graph float_model_of(const CutOffRun& run, const std::filesystem::path& path
 /// Gives the modules of `graph` what those of the same names in `trained` own.
 void adopt_state(nn::Graph& graph, const nn::Graph& trained);
 
-/// SHA-256 of a file's bytes. Throws Error if it cannot be read.
-std::string file_sha256(const std::filesystem::path& path);
-
 }  // namespace detent::train

@@ -24,20 +24,6 @@ std::string compiler_version() {
 #endif
 }
 
-std::string digest_of(const RunData& data) {
-  Sha256 sha;
-  const auto update = [&](const data::Dataset& part) {
-    sha.update(std::span(part.examples.raw(), part.examples.bytes()));
-    sha.update(std::span(part.labels.raw(), part.labels.bytes()));
-  };
-  update(data.train);
-  if (data.validation) {
-    update(*data.validation);
-  }
-  update(data.test);
-  return sha.hex();
-}
-
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   for (std::size_t begin = 0; begin < text.size();) {
@@ -76,6 +62,20 @@ std::string text_of(const std::vector<std::string>& overrides) {
 
 }  // namespace
 
+std::string sha256_of(const RunData& data) {
+  Sha256 sha;
+  const auto update = [&](const data::Dataset& part) {
+    sha.update(std::span(part.examples.raw(), part.examples.bytes()));
+    sha.update(std::span(part.labels.raw(), part.labels.bytes()));
+  };
+  update(data.train);
+  if (data.validation) {
+    update(*data.validation);
+  }
+  update(data.test);
+  return sha.hex();
+}
+
 evaluation::RunRecord completed(evaluation::RunRecord record, const RunData& data, const std::string& expected) {
   record.versions["detent"] = DETENT_VERSION;
   record.versions["compiler"] = compiler_version();
@@ -84,7 +84,7 @@ evaluation::RunRecord completed(evaluation::RunRecord record, const RunData& dat
   record.versions["HDF5"] = hdf5_version();
   record.versions["zlib"] = data::version_of_zlib();
   record.processor = class_of(processor_units());
-  record.data_sha256 = digest_of(data);
+  record.data_sha256 = sha256_of(data);
   check(expected.empty() || expected == record.data_sha256, data.description,
         ": these are not the data of the run: their SHA-256 is ", record.data_sha256, ", expected ", expected,
         "; name the right ones with --data");

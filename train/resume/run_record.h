@@ -8,6 +8,9 @@
 
 namespace detent::train {
 
+/// Of the elements of examples and labels of the training, validation and test part, one after the other.
+std::string sha256_of(const RunData& data);
+
 /// `record`, which says what its caller knows, with the versions of program and libraries, the processor's class and
 /// the checksum of `data`. Throws Error if that is not `expected`, where this is not empty.
 evaluation::RunRecord completed(evaluation::RunRecord record, const RunData& data, const std::string& expected = {});
