@@ -19,6 +19,7 @@ namespace detent::hdf5 {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
 constexpr Limits kAmple{.memory = std::uint64_t{1} << 28, .cpu_seconds = 20, .wait = std::chrono::seconds(60)};
@@ -99,7 +100,9 @@ TEST(Apart, MemoryHasAnEnd) {
                               all.emplace_back(std::size_t{1} << 24, 'x');
                             }
                           }),
-              HasSubstr("read 'data.h5': it claims more memory than a file of its size can fill"));
+              AnyOf(HasSubstr("read 'data.h5': it claims more memory than a file of its size can fill"),
+                    HasSubstr("the HDF5 library ends at it")))  // so address sanitizers do it
+      << "memory without end";
   EXPECT_LT(Limits::of_file(17 * 1024).memory, std::uint64_t{300} << 20);
   EXPECT_GT(Limits::of_file(std::uint64_t{100} << 20).memory, std::uint64_t{100} << 20);
 }
