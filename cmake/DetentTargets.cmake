@@ -23,7 +23,9 @@ if(DETENT_SANITIZE)
   target_compile_options(detent_options INTERFACE -fsanitize=${DETENT_SANITIZE} -fno-omit-frame-pointer
                                                   -fno-sanitize-recover=all
                                                   # Instrumented code confuses these; other builds have them.
-                                                  -Wno-array-bounds -Wno-maybe-uninitialized -Wno-stringop-overflow)
+                                                  -Wno-array-bounds
+                                                  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
+                                                  $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow>)
   target_link_options(detent_options INTERFACE -fsanitize=${DETENT_SANITIZE})
 endif()
 

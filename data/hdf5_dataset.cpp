@@ -8,7 +8,7 @@
 #include "detent/data/formats/finish.h"
 #include "detent/data/formats/images/layout.h"
 #include "detent/data/formats/targets.h"
-#include "detent/io/tensor_file.h"
+#include "detent/io/foreign_tensor_file.h"
 
 namespace detent::data {
 namespace {
@@ -137,17 +137,19 @@ Dataset read_part(const TensorFile& file, const std::string& prefix, const std::
   return part;
 }
 
+// Of few examples there are few classes, whatever a number in a file says: networks and tables have a row for each.
 std::int64_t classes_of(const TensorFile& file, const Dataset& train) {
-  constexpr std::int64_t kMostClasses = 1'000'000;
+  constexpr std::int64_t kAlways = 1'000, kMostClasses = 1'000'000;
+  const std::int64_t most = std::clamp(2 * train.size(), kAlways, kMostClasses);
   if (file.attributes.contains("classes")) {
     const std::int64_t classes = file.integer("classes");
-    check(classes >= 1 && classes <= kMostClasses, file.source.string(), ": attribute classes: expected 1 to ",
-          kMostClasses, ", got ", classes);
+    check(classes >= 1 && classes <= most, file.source.string(), ": attribute classes: expected 1 to ", most, " of ",
+          train.size(), " training examples, got ", classes);
     return classes;
   }
   const std::span<const std::int32_t> labels = std::as_const(train.labels).data<std::int32_t>();
   const std::int64_t largest = labels.empty() ? 0 : std::max(std::ranges::max(labels), 0);
-  check(largest < kMostClasses, file.source.string(), ": labels: expected class numbers from 0, got ", largest,
+  check(largest < most, file.source.string(), ": labels: expected class numbers from 0, got ", largest,
         "; of other numbers write np.unique(labels, return_inverse=True)[1]");
   return largest + 1;
 }
@@ -204,8 +206,8 @@ DataSource read_hdf5_dataset(const std::filesystem::path& path, const ReadOption
   check(options.label.size() <= 1, path.string(), ": label: expected the name of one data set");
   const Names names(is_folder ? std::vector<std::string>{""} : std::vector<std::string>{"train/", "test/", ""},
                     options);
-  const TensorFile train_file = TensorFile::read(is_folder ? path / "train.h5" : path, names.all, names.texts);
-  const TensorFile test_file = is_folder ? TensorFile::read(path / "test.h5", names.all, names.texts) : train_file;
+  const TensorFile train_file = read_foreign_file(is_folder ? path / "train.h5" : path, names.all, names.texts);
+  const TensorFile test_file = is_folder ? read_foreign_file(path / "test.h5", names.all, names.texts) : train_file;
   const auto has_examples = [&](const std::string& prefix) {
     return train_file.tensors.contains(prefix + "images") || train_file.tensors.contains(prefix + "features");
   };

@@ -20,7 +20,8 @@
 /// root, whose test part is split off. Different texts are the classes, in their order. For the tasks "values" and
 /// "flags" labels are numbers [N] or [N, K]; another data set may be named as the labels, and others [N], of numbers,
 /// booleans or texts, as columns (ReadOptions). What else there is is not read. Without the attribute `name` the data
-/// are called as the file or folder is, without `classes` there are as many as the largest training label says.
+/// are called as the file or folder is, without `classes` there are as many as the largest training label says, at most
+/// twice the training examples or 1000.
 /// Booleans are labels 1 and 0, and the description says so. [N, 1 or 3, H, W] is refused, for it looks like channels
 /// first, unless `layout` says "NHWC".
 namespace detent::data {

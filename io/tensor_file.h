@@ -18,7 +18,7 @@ namespace detent {
 ///
 ///   /text/<name>           an attribute whose text is longer than 32 KB: a data set of one string
 ///
-///   /small/<type>, /small/index   where there are many small tensors: these, end to end (tensor_file_small.h)
+///   /small/<type>, /small/index   where there are many small tensors: these, end to end (tensor_file/small.h)
 ///
 /// Element types are HDF5's own: f32, f64 as IEEE little-endian, u8, s8, s32 as integers, bf16 and f16 as 16-bit
 /// unsigned integers with an attribute `dtype`. The same content gives the same bytes: no time stamps are stored and
@@ -26,10 +26,10 @@ namespace detent {
 /// too: a damaged byte is found, unless it lies where nothing is kept. Texts are UTF-8 without zero bytes; QParams are
 /// not stored.
 ///
-/// Reading takes what other programs write, too: any byte order, compressed data sets, reals of any width as f32 or
-/// f64, integers of any width as s32 (throws Error where a value does not fit), enumerations (h5py's booleans) as their
-/// integers. What is no number (texts, compounds, references), attributes that are arrays, and links to other places
-/// are passed over. Texts that are not UTF-8 are made valid (kernels/utf8.h).
+/// Reading takes other types of numbers, too, as read_foreign_file does (foreign_tensor_file.h), but no other form of
+/// HDF5, of which damaged files can be a danger to the HDF5 library; superblocks and object headers of versions 0 and 1
+/// are refused, compressed tensors, texts of variable length, and bytes behind the end. Whatever a file does to the
+/// library, it does it in a process of its own. Texts that are not UTF-8 are made valid (core/utf8.h).
 class TensorFile {
  public:
   using Attribute = std::variant<std::string, std::int64_t, double>;
@@ -39,9 +39,9 @@ class TensorFile {
   std::set<std::string> enumerations;     ///< which of `tensors` were enumerations in the file; not written
   std::map<std::string, std::vector<std::string>> texts;  ///< data sets [N] of texts that were asked for; not written
 
-  /// Reads the whole file; with `only`, no data sets but those, which must then hold numbers if they are there, or,
-  /// those that `may_be_texts` names too, texts [N]. Throws Error, naming the file and what is wrong, if it is missing,
-  /// not HDF5, truncated, or damaged in any data set that is read.
+  /// Reads a file that Detent wrote, whole; with `only`, no data sets but those, which must then hold numbers if they
+  /// are there, or, those that `may_be_texts` names too, texts [N]. Throws Error, naming the file and what is wrong, if
+  /// it is missing, not HDF5, of another form, truncated, or damaged in any data set that is read.
   static TensorFile read(const std::filesystem::path& path, const std::vector<std::string>& only = {},
                          const std::vector<std::string>& may_be_texts = {});
   /// Writes to a temporary file beside `path`, flushes it to the disk and renames it, so that `path` holds either its

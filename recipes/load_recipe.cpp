@@ -1,6 +1,5 @@
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include "detent/core/error.h"
 #include "detent/recipes/nearest.h"
@@ -15,7 +14,12 @@ std::string read_text(const std::string& file) {
   check(!std::filesystem::is_directory(file, ignored), file, ": is a folder; name a recipe file");
   std::ifstream in(file, std::ios::binary);
   check(in.is_open(), file, ": cannot be read; name a recipe file, or a recipe that `detent ls` lists");
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  constexpr std::size_t kLargest = std::size_t{1} << 20;
+  std::string text(kLargest + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  check(text.size() <= kLargest, file, ": is no recipe: it has more than ", kLargest, " bytes");
+  return text;
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "detent/data/formats/unlabelled.h"
 #include "detent/data/idx.h"
 #include "detent/data/source.h"
-#include "detent/io/tensor_file.h"
+#include "detent/io/foreign_tensor_file.h"
 
 namespace detent::cli {
 namespace {
@@ -27,7 +27,7 @@ bool is_hdf5(const fs::path& path) { return path.extension() == ".h5" || path.ex
 
 Tensor read_hdf5(const fs::path& path) {
   const std::vector<std::string> names{"images", "features", "test/images", "test/features"};
-  const TensorFile file = TensorFile::read(path, names);
+  const TensorFile file = read_foreign_file(path, names);
   const auto name = std::ranges::find_if(names, [&](const std::string& n) { return file.tensors.contains(n); });
   check(name != names.end(), path.string(), ": has no examples: expected images or features, at its root or in test");
   const Tensor& examples = file.tensor(*name);

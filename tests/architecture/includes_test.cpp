@@ -49,7 +49,7 @@ const std::vector<ThirdParty> kThirdParty{
     {"toml++", {"recipes/"}},
     {"cxxopts", {"cli/"}},
     {"curl/", {"data/"}},
-    {"zlib.h", {"data/", "tests/data/"}},
+    {"zlib.h", {"data/", "tests/data/", "tests/fuzz/repair"}},
     {"png.h", {"data/formats/images/png", "tests/data/pictures"}},
     {"jpeglib.h", {"data/formats/images/jpeg", "tests/data/pictures"}},
     {"fmt/", {"evaluation/", "report/", "train/", "recipes/", "cli/"}},

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "detent/io/foreign_tensor_file.h"
 #include "detent/io/tensor_file.h"
 #include "tests/data/h5py.h"
 #include "tests/data/temp_folder.h"
@@ -30,17 +31,17 @@ f.create_dataset('reference', data=f['text'].ref, dtype=h5py.ref_dtype)
 f.attrs['name'] = np.bytes_(bytes([99, 97, 102, 0xe9])))"))) {
     GTEST_SKIP() << "no h5py";
   }
-  EXPECT_THAT(error_of([&] { TensorFile::read(path); }),
+  EXPECT_THAT(error_of([&] { read_foreign_file(path); }),
               AllOf(HasSubstr("'wide'"), HasSubstr("element 1 is 1099511627776"), HasSubstr("32 bits")));
   EXPECT_THAT(error_of([&] {
-                TensorFile::read(path, {"labels", "names"});
+                read_foreign_file(path, {"labels", "names"});
               }),
               AllOf(HasSubstr("'names'"), HasSubstr("it holds texts")));
-  EXPECT_THAT(error_of([&] { TensorFile::read(path, {"struct"}); }), HasSubstr("expected numbers"));
-  EXPECT_THAT(error_of([&] { TensorFile::read(path, {"nothing"}); }), HasSubstr("expected numbers"));
+  EXPECT_THAT(error_of([&] { read_foreign_file(path, {"struct"}); }), HasSubstr("expected numbers"));
+  EXPECT_THAT(error_of([&] { read_foreign_file(path, {"nothing"}); }), HasSubstr("expected numbers"));
 
   run_h5py(on_file(path, "del f['wide']"));
-  const TensorFile all = TensorFile::read(path);
+  const TensorFile all = read_foreign_file(path);
   EXPECT_EQ(all.tensors.size(), 2U);
   EXPECT_THAT(all.tensor("labels").data<std::int8_t>(), ElementsAre(1, 0, 1));
   EXPECT_THAT(all.tensor("half").data<std::int32_t>(), ElementsAre(7, 65535));
@@ -56,7 +57,7 @@ TEST(ForeignTensorFile, OnlyWhatIsAskedForIsRead) {
     file.tensors[name] = Tensor::scalar(1.0F);
   }
   file.write(folder / "a.h5");
-  const TensorFile some = TensorFile::read(folder / "a.h5", {"a/b", "d/e", "none"});
+  const TensorFile some = read_foreign_file(folder / "a.h5", {"a/b", "d/e", "none"});
   EXPECT_EQ(some.tensors.size(), 1U);
   EXPECT_TRUE(some.tensors.contains("a/b"));
   EXPECT_EQ(some.text("name"), "four");

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "detent/io/tensor_file.h"
-#include "detent/io/tensor_file_small.h"
+#include "detent/io/tensor_file/small.h"
 #include "tests/data/temp_folder.h"
 
 namespace detent {

@@ -9,8 +9,8 @@
 
 #include "detent/io/atomic_file.h"
 #include "detent/io/tensor_file.h"
-#include "detent/io/tensor_file_hdf5.h"
-#include "detent/io/tensor_file_small.h"
+#include "detent/io/tensor_file/hdf5.h"
+#include "detent/io/tensor_file/small.h"
 
 // Layout, beyond what the header says:
 //   - Everything is written with the file format of HDF5 1.10, whose every piece of metadata carries a checksum, so a
@@ -18,7 +18,7 @@
 //     scalars and data sets without elements cannot be chunked and lie, checksummed too, in their object header.
 //   - An attribute is at most 64 KB in HDF5. A text longer than kLongestAttribute is the one string of a data set
 //     /text/<name> instead.
-//   - Small tensors lie end to end, as tensor_file_small.h says. The text that says where repeats itself and is
+//   - Small tensors lie end to end, as tensor_file/small.h says. The text that says where repeats itself and is
 //   deflated.
 //   - Attributes lie in the object header, however many there are: a heap for them would be larger than they are.
 //   - The file is built in memory and written by AtomicFile, so that a full disk is met by plain writes and not inside

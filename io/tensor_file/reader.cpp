@@ -1,33 +1,34 @@
+#include "detent/io/tensor_file/reader.h"
+
 #include <algorithm>
 #include <optional>
 #include <system_error>
-#include <vector>
 
 #include "detent/core/utf8.h"
-#include "detent/io/tensor_file.h"
-#include "detent/io/tensor_file_hdf5.h"
-#include "detent/io/tensor_file_small.h"
+#include "detent/io/tensor_file/checks.h"
+#include "detent/io/tensor_file/form.h"
+#include "detent/io/tensor_file/hdf5.h"
+#include "detent/io/tensor_file/small.h"
 
-namespace detent {
+namespace detent::hdf5 {
 namespace {
-
-using namespace hdf5;
 
 constexpr int kDeepestGroup = 32;
 constexpr std::size_t kMostObjects = 1'000'000;
-/// The most that any filter of HDF5 shrinks: deflate packs 1032 bytes into one.
-constexpr double kLargestCompression = 1032;
 
 class Reader {
  public:
-  Reader(const std::filesystem::path& path, const std::vector<std::string>& only,
-         const std::vector<std::string>& may_be_texts, TensorFile& content)
-      : path_(path.string()), only_(only), may_be_texts_(may_be_texts), content_(content) {}
+  Reader(const ReadRequest& request, double file_bytes, TensorFile& content)
+      : path_(request.path.string()),
+        file_{.path = path_, .bytes = file_bytes, .is_own = request.is_own},
+        only_(request.only),
+        may_be_texts_(request.may_be_texts),
+        content_(content) {}
 
-  void read(std::uintmax_t file_bytes) {
-    file_bytes_ = static_cast<double>(file_bytes);
+  void read() {
     Handle file(made(H5Fopen(path_.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), "the file"), H5Fclose);
     Handle root(made(H5Gopen2(file, "/", H5P_DEFAULT), "the root group"), H5Gclose);
+    check_form(root, "the root group");
     const int attributes = H5Aget_num_attrs(root);
     made(attributes, "the attributes");
     for (hsize_t i = 0; i < static_cast<hsize_t>(attributes); ++i) {
@@ -36,7 +37,7 @@ class Reader {
           H5Aclose);
       const std::string name =
           name_from([&](char* text, std::size_t size) { return H5Aget_name(attribute, size, text); });
-      if (std::optional<TensorFile::Attribute> value = attribute_value(attribute, "attribute '" + name + "'")) {
+      if (std::optional<TensorFile::Attribute> value = attribute_value(file_, attribute, "attribute '" + name + "'")) {
         content_.attributes.emplace(valid_utf8(name), std::move(*value));
       }
     }
@@ -53,10 +54,7 @@ class Reader {
   }
 
  private:
-  hid_t made(hid_t id, const std::string& what) const {
-    check(id >= 0, "read '", path_, "': ", what, " is damaged: ", library_reason());
-    return id;
-  }
+  hid_t made(hid_t id, const std::string& what) const { return hdf5::made(file_, id, what); }
   void done(herr_t status, const std::string& what) const { made(status, what); }
 
   /// `get(text, size)` writes up to `size` bytes of a name and returns its length.
@@ -88,10 +86,12 @@ class Reader {
     }
     const std::string name(kSmallIndex), what = "data set '" + name + "'";
     Handle group(made(H5Oopen(root, std::string(kSmallGroup).c_str(), H5P_DEFAULT), "'" + name + "'"), H5Oclose);
+    check_form(group, "'" + std::string(kSmallGroup) + "'");
     if (H5Iget_type(group) != H5I_GROUP || !has_hard_link(root, name)) {
       return std::nullopt;
     }
     Handle set(made(H5Oopen(root, name.c_str(), H5P_DEFAULT), what), H5Oclose);
+    check_form(set, what);
     if (H5Iget_type(set) != H5I_DATASET) {
       return std::nullopt;
     }
@@ -100,7 +100,7 @@ class Reader {
     if (H5Tget_class(type) != H5T_STRING || H5Tis_variable_str(type) != 0 || H5Sget_simple_extent_npoints(space) != 1) {
       return std::nullopt;
     }
-    check_storage(set, what, static_cast<double>(H5Tget_size(type)));
+    check_storage(file_, set, what, static_cast<double>(H5Tget_size(type)), MayDeflate::Yes);
     return text_of(set, type, what);
   }
 
@@ -124,6 +124,7 @@ class Reader {
         continue;  // links to elsewhere are not content of this file
       }
       Handle object(made(H5Oopen(group, name.c_str(), H5P_DEFAULT), "'" + path + "'"), H5Oclose);
+      check_form(object, "'" + path + "'");
       switch (H5Iget_type(object)) {
         case H5I_GROUP:
           read_group(object, path + "/", depth + 1);
@@ -166,7 +167,11 @@ class Reader {
       return;
     }
     const Shape shape = shape_of(space, what);
-    check_storage(set, what, static_cast<double>(shape.elements()) * static_cast<double>(H5Tget_size(type)));
+    const std::size_t width = H5Tget_size(type);
+    check(!has_numbers || width <= kWidestNumber, "read '", path_, "': ", what, ": expected numbers, an element has ",
+          width, " bytes");
+    check_storage(file_, set, what, static_cast<double>(shape.elements()) * static_cast<double>(width),
+                  name == kSmallIndex ? MayDeflate::Yes : MayDeflate::No);
     if (has_texts) {
       const auto count = static_cast<std::size_t>(shape.elements());
       content_.texts.emplace(name, read_texts(set, type, count, "read '" + path_ + "': " + what));
@@ -201,20 +206,14 @@ class Reader {
     return Shape(std::vector<std::int64_t>(dims.begin(), dims.end()));
   }
 
-  /// A header that claims more than the file holds is a lie, or a data set that was never written.
-  void check_storage(hid_t set, const std::string& what, double bytes) const {
-    const auto stored = static_cast<double>(H5Dget_storage_size(set));
-    Handle creation(made(H5Dget_create_plist(set), what), H5Pclose);
-    bool is_compressed = false;
-    for (int i = 0; i < H5Pget_nfilters(creation); ++i) {
-      unsigned flags = 0, config = 0;
-      std::size_t values = 0;
-      const H5Z_filter_t filter =
-          H5Pget_filter2(creation, static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
-      is_compressed |= filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE;
+  /// What Detent itself wrote has one form only.
+  void check_form(hid_t object, const std::string& what) const {
+    if (file_.is_own) {
+      const std::string old = older_part_of(object);
+      check(old.empty(), "read '", path_, "': ", what,
+            " has an older form than Detent writes, which is not safe to read: ", old,
+            "; take the file as Detent wrote it");
     }
-    check(stored <= file_bytes_ && bytes <= stored * (is_compressed ? kLargestCompression : 1), "read '", path_,
-          "': ", what, " is damaged or was never written: it claims ", bytes, " bytes and ", stored, " are stored");
   }
 
   void read_text(hid_t set, hid_t type, const Shape& shape, const std::string& name, const std::string& what) {
@@ -282,7 +281,7 @@ class Reader {
       return DType::U8;
     }
     Handle attribute(made(H5Aopen(set, "dtype", H5P_DEFAULT), what), H5Aclose);
-    const auto value = attribute_value(attribute, what);
+    const auto value = attribute_value(file_, attribute, what);
     for (const DType real : {DType::BF16, DType::F16}) {
       if (value == TensorFile::Attribute(std::string(name_of(real)))) {
         return real;
@@ -291,76 +290,38 @@ class Reader {
     return DType::U8;  // a note of another program's
   }
 
-  /// One text, integer or real; nothing for arrays and other types, which foreign programs may add.
-  std::optional<TensorFile::Attribute> attribute_value(hid_t attribute, const std::string& what) const {
-    Handle type(made(H5Aget_type(attribute), what), H5Tclose);
-    Handle space(made(H5Aget_space(attribute), what), H5Sclose);
-    if (H5Sget_simple_extent_npoints(space) != 1) {
-      return std::nullopt;
-    }
-    switch (H5Tget_class(type)) {
-      case H5T_STRING:
-        return attribute_text(attribute, type, what);
-      case H5T_INTEGER: {
-        std::int64_t value = 0;
-        done(H5Aread(attribute, H5T_NATIVE_INT64, &value), what);
-        return value;
-      }
-      case H5T_FLOAT: {
-        double value = 0;
-        done(H5Aread(attribute, H5T_NATIVE_DOUBLE, &value), what);
-        return value;
-      }
-      default:
-        return std::nullopt;
-    }
-  }
-
-  std::string attribute_text(hid_t attribute, hid_t type, const std::string& what) const {
-    if (H5Tis_variable_str(type) > 0) {  // as h5py writes it
-      char* text = nullptr;
-      done(H5Aread(attribute, type, static_cast<void*>(&text)), what);
-      std::string value = valid_utf8(text ? text : "");
-      H5free_memory(text);
-      return value;
-    }
-    const std::size_t size = H5Tget_size(type);
-    check(static_cast<double>(size) <= file_bytes_, "read '", path_, "': ", what, " is damaged: it claims ", size,
-          " bytes");
-    std::string value(size, '\0');
-    done(H5Aread(attribute, type, value.data()), what);
-    value.resize(std::min(value.size(), value.find('\0')));
-    return valid_utf8(value);
-  }
-
   std::string path_;
+  FileFacts file_;
   const std::vector<std::string>& only_;
   const std::vector<std::string>& may_be_texts_;
   TensorFile& content_;
-  double file_bytes_ = 0;
   std::size_t objects_ = 0;
   bool has_small_ = false;
 };
 
 }  // namespace
 
-TensorFile TensorFile::read(const std::filesystem::path& path, const std::vector<std::string>& only,
-                            const std::vector<std::string>& may_be_texts) {
+TensorFile read_here(const ReadRequest& request) {
+  const std::filesystem::path& path = request.path;
+  const std::string where = "read '" + path.string() + "': ";
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
-  check(std::filesystem::exists(status), "read '", path.string(), "': there is no such file");
-  check(!std::filesystem::is_directory(status), "read '", path.string(), "': expected a file, it is a folder");
+  check(std::filesystem::exists(status), where, "there is no such file");
+  check(!std::filesystem::is_directory(status), where, "expected a file, it is a folder");
   const std::uintmax_t bytes = std::filesystem::file_size(path, error);
-  check(!error, "read '", path.string(), "': ", error.message());
+  check(!error, where, error.message());
+  if (request.is_own) {
+    check_superblock(path, bytes);
+  }
 
   const Session session;
   const htri_t is_hdf5 = H5Fis_hdf5(path.c_str());
-  check(is_hdf5 >= 0, "read '", path.string(), "': it cannot be opened: ", library_reason());
-  check(is_hdf5 > 0, "read '", path.string(), "': it is not an HDF5 file, or its beginning is damaged");
+  check(is_hdf5 >= 0, where, "it cannot be opened: ", library_reason());
+  check(is_hdf5 > 0, where, "it is not an HDF5 file, or its beginning is damaged");
   TensorFile content;
   content.source = path;
-  Reader(path, only, may_be_texts, content).read(bytes);
+  Reader(request, static_cast<double>(bytes), content).read();
   return content;
 }
 
-}  // namespace detent
+}  // namespace detent::hdf5

@@ -1,4 +1,4 @@
-#include "detent/io/tensor_file_small.h"
+#include "detent/io/tensor_file/small.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "detent/io/tensor_file_hdf5.h"
+#include "detent/io/tensor_file/hdf5.h"
 
 #include <algorithm>
 
