@@ -68,7 +68,7 @@ Budget budget_of(const std::string& text) {
 double points_of(const std::string& text) {
   const std::optional<Quantity> quantity = quantity_of(text);
   check(quantity && quantity->unit.empty() && quantity->number <= 100.0,
-        "--max-drop: expected points of accuracy from 0 to 100, got '", text, "'; write --max-drop 0.5");
+        "--max-drop: expected points of accuracy, or of R2, from 0 to 100, got '", text, "'; write --max-drop 0.5");
   return quantity->number;
 }
 
@@ -87,8 +87,8 @@ struct Goal {
       return evaluation::allocate_by_size(sensitivity, budget->bytes(float_bytes), ends);
     }
     // 0.3 points of 1000 examples are 3, although 0.3 / 100 * 1000 is a little less in binary.
-    const double examples = max_drop * static_cast<double>(sensitivity.trial.images) / 100.0;
-    return evaluation::allocate_by_drop(sensitivity, static_cast<std::int64_t>(examples + 1e-6), ends);
+    const double drop = max_drop * static_cast<double>(sensitivity.whole()) / 100.0;
+    return evaluation::allocate_by_drop(sensitivity, static_cast<std::int64_t>(drop + 1e-6), ends);
   }
 };
 
@@ -181,11 +181,12 @@ int allocate(const Arguments& arguments) {
 
 Command allocate_command() {
   std::vector<OptionSpec> options = sensitivity_options();
-  options.insert(options.begin(),
-                 {{"budget", "SIZE", "The least loss at this size of the weights: 30% of float, 120KB, 1.5MiB"},
-                  {"max-drop", "POINTS", "The least size at which layers together lose so many points of accuracy"},
-                  {"keep-ends", "", "Keep the first and the last layer at 8 bits"},
-                  {"o,out", "FILE.toml", "Write the recipe there (default: to standard output)"}});
+  options.insert(
+      options.begin(),
+      {{"budget", "SIZE", "The least loss at this size of the weights: 30% of float, 120KB, 1.5MiB"},
+       {"max-drop", "POINTS", "The least size at which layers together lose so many points of accuracy, or R2"},
+       {"keep-ends", "", "Keep the first and the last layer at 8 bits"},
+       {"o,out", "FILE.toml", "Write the recipe there (default: to standard output)"}});
   return {
       .spec = {.name = "allocate",
                .positionals = "FP32.h5",

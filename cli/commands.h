@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "detent/cli/arguments.h"
+#include "detent/evaluation/record/run_record.h"
 #include "detent/recipes/recipe.h"
 
 namespace detent::cli {
@@ -35,6 +36,8 @@ Command report_command();
 /// Runs a recipe as `run` does, with the options that run_options lists, and prints what came of it.
 int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments);
 std::vector<OptionSpec> run_options();
+/// What the command line says for the record of a run.
+evaluation::RunRecord record_of(const Arguments& arguments);
 
 /// Options that several subcommands have.
 OptionSpec data_option();

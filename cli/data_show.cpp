@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/data/formats/table/features.h"
 #include "detent/data/source.h"
 #include "detent/data/survey/survey.h"
 #include "detent/recipes/recipe.h"
@@ -149,6 +151,15 @@ std::string features_text(const Shown& shown) {
   return text + more_rows(train.feature_names.size());
 }
 
+// How a column of texts becomes inputs, where it can.
+std::string one_hot_hint(const data::Column& column) {
+  const std::set<std::string> different(column.texts.begin(), column.texts.end());
+  return column.is_text() && std::ssize(different) >= 2 && std::ssize(different) <= data::kMostCategories
+             ? fmt::format("; one_hot = [{}] under [data] makes inputs of its {} categories",
+                           recipes::quoted(column.name), different.size())
+             : std::string();
+}
+
 std::string for_people(const Shown& shown) {
   const data::Dataset& train = shown.source.train;
   std::string text = shown.source.description + "\n";
@@ -158,7 +169,8 @@ std::string for_people(const Shown& shown) {
                       shown.train.all.std);
   text += targets_text(shown) + features_text(shown);
   for (const data::Column& column : train.columns) {
-    text += fmt::format("  beside them: {} ({})\n", column.name, column.is_text() ? "texts" : "numbers");
+    text += fmt::format("  beside them: {} ({}){}\n", column.name, column.is_text() ? "texts" : "numbers",
+                        one_hot_hint(column));
   }
   text += shown.remarks.empty() ? "  nothing looks wrong\n" : "  look at\n";
   for (const std::string& remark : shown.remarks) {

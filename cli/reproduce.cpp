@@ -43,6 +43,7 @@ int reproduce(const Arguments& arguments) {
   if (arguments.has("epochs")) {
     options.epochs = arguments.whole("epochs", 1, 1, 1000000);
   }
+  options.record = record_of(arguments);
   if (const auto folder = arguments.text("data")) {
     options.data = *folder;
   }

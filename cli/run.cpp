@@ -41,12 +41,15 @@ std::uint64_t seed_of(const Arguments& arguments) {
 
 int run_ladder(const std::string& name, const Arguments& arguments) {
   const bool is_json = arguments.has("json");
-  check(!arguments.has("profile"), "run: --profile is of one training, and ", arguments.positionals()[0],
-        " has several; leave it out");
+  for (const char* const of_one : {"profile", "tensorboard"}) {
+    check(!arguments.has(of_one), "run: --", of_one, " is of one training, and ", arguments.positionals()[0],
+          " has several; leave it out");
+  }
   recipes::LadderOptions options{.overrides = arguments.texts("set"),
                                  .out = arguments.text("out").value_or("runs/" + name),
                                  .seed = seed_of(arguments),
                                  .threads = threads_of(arguments),
+                                 .record = record_of(arguments),
                                  .strict = arguments.has("strict")};
   if (const auto folder = arguments.text("data")) {
     options.data = *folder;
@@ -70,12 +73,14 @@ int tell_finished(const train::AlreadyFinished& finished, bool is_json) {
   return status_of(finished.failures());
 }
 
-std::string current_folder() {
-  std::error_code ignored;  // it may be gone
-  return fs::current_path(ignored).string();
-}
-
 }  // namespace
+
+evaluation::RunRecord record_of(const Arguments& arguments) {
+  std::error_code ignored;  // the current folder may be gone
+  return {.command = arguments.command(),
+          .folder = fs::current_path(ignored).string(),
+          .data = arguments.text("data").value_or("")};
+}
 
 int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments) {
   const bool is_json = arguments.has("json");
@@ -85,13 +90,12 @@ int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments) {
   options.threads = threads_of(arguments);
   options.strict = arguments.has("strict");
   options.profile = arguments.has("profile");
+  options.events = arguments.has("tensorboard");
   options.existing = existing_of(arguments);
   options.checkpoint_seconds = static_cast<double>(arguments.whole("checkpoint-seconds", 30, 0, 1000000));
-  options.record.command = arguments.command();
-  options.record.folder = current_folder();
+  options.record = record_of(arguments);
   if (const auto folder = arguments.text("data")) {
     options.data = *folder;
-    options.record.data = *folder;
   }
 
   ConsoleReporter reporter(is_json);
@@ -127,6 +131,7 @@ std::vector<OptionSpec> run_options() {
           {"set", "KEY=VALUE", "Override a key of the recipe; can be given again"},
           {"strict", "", "Fail if a module stays in float that the recipe does not keep in float"},
           {"profile", "", "Tell where the time of training went, by module and phase, and what it saved"},
+          {"tensorboard", "", "Write an event file for TensorBoard into that folder, too, epoch by epoch"},
           json_option()};
 }
 

@@ -217,8 +217,9 @@ Allocation allocate_by_drop(const Sensitivity& sensitivity, std::int64_t max_dro
       const auto drop = [&](std::size_t point) { return drop_of(sensitivity, layer, point); };
       least += drop(*std::ranges::min_element(points[layer], {}, drop));
     }
-    fail("allocate: the layers drop at least ", least, " of ", sensitivity.trial.images, " examples, more than ",
-         max_drop, "; allow that much, or more bits");
+    const char* const what = sensitivity.targets() == data::TargetKind::kValues ? " millionths of R2" : " examples";
+    fail("allocate: the layers drop at least ", least, " of ", sensitivity.whole(), what, ", more than ", max_drop,
+         "; allow that much, or more bits");
   }
   return *found;
 }

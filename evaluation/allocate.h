@@ -41,7 +41,7 @@ struct Allocation {
   std::int64_t bytes = 0;           ///< LayerSize::bytes of all layers
   std::int64_t float_bytes = 0;
   double loss_increase = 0.0;
-  std::int64_t drop = 0;  ///< in examples; layers with which more are right count 0
+  std::int64_t drop = 0;  ///< Sensitivity::drop; layers with which more are right count 0
   bool is_exact = false;
 };
 
@@ -51,7 +51,7 @@ enum class Ends : std::uint8_t { AsOthers, EightBits };
 /// The least sum of loss increases whose layers take at most `budget` bytes. Throws Error, naming the least size, if
 /// there is none, and for ends of 8 bits where none were measured.
 Allocation allocate_by_size(const Sensitivity& sensitivity, std::int64_t budget, Ends ends);
-/// The least size whose layers drop at most `max_drop` examples, likewise.
+/// The least size whose layers drop at most `max_drop` (Sensitivity::drop), likewise.
 Allocation allocate_by_drop(const Sensitivity& sensitivity, std::int64_t max_drop, Ends ends);
 
 }  // namespace detent::evaluation

@@ -4,6 +4,7 @@
 
 #include "detent/core/threads/parallel.h"
 #include "detent/evaluation/portrait/layer_sums.h"
+#include "detent/evaluation/targets/answers.h"
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/lower.h"
 #include "detent/runtime/plan.h"
@@ -138,10 +139,11 @@ Comparison compare(const quant::OpenedModel& a, const quant::OpenedModel& b, con
   check(a.input_shape() == b.input_shape() && a.output_shape() == b.output_shape(),
         "compare: the models have other inputs or outputs: ", a.input_shape(), " to ", a.output_shape(), " and ",
         b.input_shape(), " to ", b.output_shape());
-  dataset.require_classes("compare");
   const std::unique_ptr<Tapped> first = tap(a);
   const std::unique_ptr<Tapped> second = tap(b);
   Comparison comparison;
+  comparison.score_a.targets = comparison.score_b.targets = dataset.targets;
+  Answers answers_a{.targets = dataset.targets}, answers_b{.targets = dataset.targets};
   const std::vector<Pair> pairs = pairs_of(*first, *second, comparison);
   check(!pairs.empty(), "compare: the models have no layer of one name and shape in common");
   std::vector<LayerSums> sums(pairs.size());
@@ -152,13 +154,13 @@ Comparison compare(const quant::OpenedModel& a, const quant::OpenedModel& b, con
       const auto i = static_cast<std::size_t>(slice);
       sums[i].add(values_a[pairs[i].a], values_b[pairs[i].b], comparison.layers[i]);
     });
-    const std::vector<std::int32_t> predicted_a = predictions_of(values_a.back());
-    const std::vector<std::int32_t> predicted_b = predictions_of(values_b.back());
-    comparison.correct_a += count_correct(predicted_a, batch.labels);
-    comparison.correct_b += count_correct(predicted_b, batch.labels);
-    comparison.predictions_changed += count_changed(predicted_a, predicted_b);
+    comparison.score_a.add(values_a.back(), batch.labels);
+    comparison.score_b.add(values_b.back(), batch.labels);
+    answers_a.add(values_a.back());
+    answers_b.add(values_b.back());
     comparison.images += batch.size();
   });
+  comparison.predictions_changed = count_changed(answers_a, answers_b);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     sums[i].close(comparison.layers[i]);
   }

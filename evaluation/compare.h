@@ -29,8 +29,8 @@ struct Comparison {
   std::vector<LayerDifference> layers;  ///< that both have under one name and shape, in running order
   std::vector<std::string> only_a, only_b;
   std::int64_t images = 0;
-  std::int64_t correct_a = 0, correct_b = 0;
-  std::int64_t predictions_changed = 0;
+  TargetScore score_a = {}, score_b = {};  ///< against the targets
+  std::int64_t predictions_changed = 0;    ///< count_changed of their answers; 0 of values
 };
 
 /// From how many dB of signal to noise on two models are said to agree: an error of a tenth.

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "detent/core/threads/parallel.h"
+#include "detent/evaluation/targets/answers.h"
 #include "detent/runtime/plan.h"
 
 namespace detent::evaluation {
@@ -36,16 +37,19 @@ void compare_codes(const Tensor& detents, const Tensor& targets, LayerRounding& 
 /// A model under one target's rules, and what was counted.
 class Target {
  public:
-  Target(const runtime::Model& model, kernels::RoundingTarget target, const std::vector<std::size_t>& nodes)
+  Target(const runtime::Model& model, kernels::RoundingTarget target, const std::vector<std::size_t>& nodes,
+         data::TargetKind targets)
       : model_(model), nodes_(nodes) {
     result_.target = target;
+    result_.score.targets = targets;
+    answers_.targets = targets;
     for (const std::size_t node : nodes_) {
       result_.layers.push_back(
           {.name = model.nodes[node].name, .operation = std::string(runtime::name_of(model.nodes[node].op))});
     }
   }
 
-  void feed(const data::Batch& batch, const runtime::Plan& detents, std::span<const std::int32_t> predicted) {
+  void feed(const data::Batch& batch, const runtime::Plan& detents) {
     const std::vector<Tensor> values =
         plan_for(plan_, model_, batch.size(), result_.target).run(std::span(&batch.examples, 1));
     parallel_slices(static_cast<std::int64_t>(nodes_.size()), [&](std::int64_t slice) {
@@ -53,14 +57,14 @@ class Target {
       const runtime::ValueId value = model_.value_of(nodes_[i]);
       compare_codes(detents.value(value), values[value], result_.layers[i]);
     });
-    const std::vector<std::int32_t> predictions = predictions_of(values[model_.output]);
-    result_.correct += count_correct(predictions, batch.labels);
-    result_.predictions_changed += count_changed(predicted, predictions);
+    result_.score.add(values[model_.output], batch.labels);
+    answers_.add(values[model_.output]);
     result_.images += batch.size();
   }
 
-  TargetRounding result() const {
+  TargetRounding result(const Answers& detents) const {
     TargetRounding result = result_;
+    result.predictions_changed = count_changed(detents, answers_);
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       LayerRounding& layer = result.layers[i];
       layer.rule = plan_ ? plan_->rule(nodes_[i]) : layer.rule;
@@ -76,6 +80,7 @@ class Target {
   const std::vector<std::size_t>& nodes_;
   std::optional<runtime::TargetPlan> plan_;
   TargetRounding result_;
+  Answers answers_;
 };
 
 }  // namespace
@@ -97,21 +102,21 @@ std::vector<TargetRounding> evaluate_rounding(const runtime::Model& model,
   const std::vector<std::size_t> nodes = nodes_of_codes(model);
   check(!nodes.empty(), "rounding: the model has no codes to round between its layers: expected an int8 model of ",
         "static quantization or QAT");
-  dataset.require_classes("rounding");
   std::vector<Target> runs;
   for (const kernels::RoundingTarget target : targets) {
-    runs.emplace_back(model, target, nodes);
+    runs.emplace_back(model, target, nodes, dataset.targets);
   }
+  Answers answers{.targets = dataset.targets};
   std::optional<runtime::Plan> plan;
   for_each_batch(dataset, normalization, "evaluate", reporter, [&](const data::Batch& batch) {
     runtime::Plan& detents = plan_for(plan, model, batch.size(), runtime::PlanOptions{.keeps_values = true});
-    const std::vector<std::int32_t> predicted = predictions_of(detents.run(batch.examples));
+    answers.add(detents.run(batch.examples));
     for (Target& run : runs) {
-      run.feed(batch, detents, predicted);
+      run.feed(batch, detents);
     }
   });
   std::vector<TargetRounding> results;
-  std::ranges::transform(runs, std::back_inserter(results), [](const Target& run) { return run.result(); });
+  std::ranges::transform(runs, std::back_inserter(results), [&](const Target& run) { return run.result(answers); });
   return results;
 }
 

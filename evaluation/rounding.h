@@ -26,9 +26,9 @@ struct TargetRounding {
   std::vector<LayerRounding> layers = {};  ///< of codes, in running order; without reshapes, which repeat their input's
   LayerRounding total = {};                ///< of all layers
   std::int64_t images = 0;
-  std::int64_t correct = 0;
-  std::int64_t predictions_changed = 0;  ///< images whose largest output differs from that of Detent's plan
-  double accuracy() const { return images == 0 ? 0.0 : static_cast<double>(correct) / static_cast<double>(images); }
+  TargetScore score = {};                ///< against the targets
+  std::int64_t predictions_changed = 0;  ///< images for which Detent's plan answers otherwise (answers.h); 0 of values
+  double accuracy() const { return score.value(); }  ///< the share that is right, of values R2
   /// The layers that Detent's rule computed, because the target has none.
   std::vector<std::string> detents_layers() const;
 };

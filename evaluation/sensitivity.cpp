@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "detent/evaluation/evaluate.h"
-#include "detent/kernels/layers/loss.h"
+#include "detent/evaluation/targets/target_loss.h"
 #include "detent/nn/fusions.h"
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/lower.h"
@@ -16,7 +16,8 @@
 namespace detent::evaluation {
 namespace {
 
-constexpr float kLeastProbability = 0x1p-24F;
+constexpr std::int64_t kMillionths = 1'000'000;
+constexpr double kLargestDrop = 1e12;
 
 bool is_product(const nn::Graph::Node& node) {
   return node.module && (node.module->kind() == "conv2d" || node.module->kind() == "linear");
@@ -85,7 +86,6 @@ quant::QConfig SensitivitySettings::config(int width) const {
 Trial::Trial(const nn::Graph& graph, const data::Dataset& train, const data::Normalization& normalization,
              const TrialSettings& settings)
     : graph_(graph), train_(train), normalization_(normalization), settings_(settings) {
-  train.require_classes("trial");
   check(settings.calibration >= 1 && settings.images >= 1, "trial: expected examples to calibrate and to measure on");
   check(settings.calibration + settings.images <= train.size(), "trial: ", settings.calibration, " examples to ",
         "calibrate and ", settings.images, " others to measure on are more than the ", train.size(), " of ",
@@ -94,7 +94,8 @@ Trial::Trial(const nn::Graph& graph, const data::Dataset& train, const data::Nor
   const std::vector<std::int64_t> order = data::shuffled_order(train.size(), settings.seed, 0);
   held_out_ = train.subset(std::span(order).subspan(static_cast<std::size_t>(settings.calibration),
                                                     static_cast<std::size_t>(settings.images)));
-  float_score_ = run(quant::lower(graph_), float_predictions_);
+  float_answers_.targets = train.targets;
+  float_score_ = run(quant::lower(graph_), float_answers_);
 }
 
 runtime::Model Trial::quantize(const quant::QConfigMapping& mapping) const {
@@ -106,36 +107,37 @@ runtime::Model Trial::quantize(const quant::QConfigMapping& mapping) const {
 }
 
 Score Trial::score(const runtime::Model& model) const {
-  std::vector<std::int32_t> predictions;
-  Score score = run(model, predictions);
-  score.predictions_changed = count_changed(float_predictions_, predictions);
+  Answers answers{.targets = held_out_.targets};
+  Score score = run(model, answers);
+  score.predictions_changed = count_changed(float_answers_, answers);
   return score;
 }
 
-Score Trial::run(const runtime::Model& model, std::vector<std::int32_t>& predictions) const {
+Score Trial::run(const runtime::Model& model, Answers& answers) const {
   const bool is_softmax = gives_probabilities(graph_);
-  Score score;
+  Score score{.fit = {.targets = held_out_.targets}};
   Reporter silent;
   std::optional<runtime::Plan> plan;
   for_each_batch(held_out_, normalization_, "measure", silent, [&](const data::Batch& batch) {
     const Tensor outputs = plan_for(plan, model, batch.size()).run(batch.examples);
-    const std::vector<std::int32_t> predicted = predictions_of(outputs);
-    score.correct += count_correct(predicted, batch.labels);
-    predictions.insert(predictions.end(), predicted.begin(), predicted.end());
-    const Tensor f32 = outputs.as(DType::F32, nullptr);
-    std::vector<float> logits(f32.data<float>().begin(), f32.data<float>().end());
-    for (float& x : logits) {
-      x = is_softmax ? std::log(std::max(x, kLeastProbability)) : x;
-    }
-    std::vector<float> probabilities(logits.size());
-    score.loss += kernels::cross_entropy_forward(logits.data(), batch.labels.data<std::int32_t>().data(), batch.size(),
-                                                 f32.shape().row_elements(), 0.0, probabilities.data()) *
-                  static_cast<double>(batch.size());
+    score.fit.add(outputs, batch.labels);
+    answers.add(outputs);
+    score.loss += target_loss(outputs, batch.labels, held_out_.targets, is_softmax) * static_cast<double>(batch.size());
   });
   score.loss /= static_cast<double>(held_out_.size());
   check(std::isfinite(score.loss), "trial: the loss of the model is not finite");
   return score;
 }
+
+std::int64_t Sensitivity::drop(const Score& score) const {
+  if (targets() != data::TargetKind::kValues) {
+    return float_score.fit.correct - score.fit.correct;
+  }
+  const double millionths = (float_score.fit.value() - score.fit.value()) * static_cast<double>(kMillionths);
+  return static_cast<std::int64_t>(std::clamp(millionths, -kLargestDrop, kLargestDrop));
+}
+
+std::int64_t Sensitivity::whole() const { return targets() == data::TargetKind::kValues ? kMillionths : trial.images; }
 
 Sensitivity measure_sensitivity(const Trial& trial, const SensitivitySettings& settings, Reporter& reporter) {
   const std::vector<int>& bits = settings.bits;

@@ -7,6 +7,8 @@
 #include "detent/data/dataset.h"
 #include "detent/data/loader.h"
 #include "detent/evaluation/progress.h"
+#include "detent/evaluation/targets/answers.h"
+#include "detent/evaluation/targets/target_score.h"
 #include "detent/nn/graph.h"
 #include "detent/quant/quantizers/qconfig.h"
 #include "detent/runtime/model.h"
@@ -16,9 +18,9 @@ namespace detent::evaluation {
 
 /// What a model does on examples.
 struct Score {
-  double loss = 0.0;  ///< mean cross-entropy, in nats
-  std::int64_t correct = 0;
-  std::int64_t predictions_changed = 0;  ///< against the float model
+  double loss = 0.0;                     ///< the mean of target_loss over the examples
+  TargetScore fit = {};                  ///< against the targets
+  std::int64_t predictions_changed = 0;  ///< against the float model: count_changed of their answers; 0 of values
 };
 
 struct TrialSettings {
@@ -42,18 +44,18 @@ class Trial {
   const Score& float_score() const { return float_score_; }
   /// The int8 model by static quantization, calibrated. Throws Error as quant::prepare.
   runtime::Model quantize(const quant::QConfigMapping& mapping) const;
-  /// What its plan gives. The loss of a model that ends with a softmax is that of its probabilities, of which one below
-  /// 2^-24 counts as 2^-24. Throws Error for one that is not finite.
+  /// What its plan gives. The loss of classes by a model that ends with a softmax is that of its probabilities. Throws
+  /// Error for a loss that is not finite.
   Score score(const runtime::Model& model) const;
 
  private:
-  Score run(const runtime::Model& model, std::vector<std::int32_t>& predictions) const;
+  Score run(const runtime::Model& model, Answers& answers) const;
 
   nn::Graph graph_;
   data::Dataset train_, held_out_;
   data::Normalization normalization_;
   TrialSettings settings_;
-  std::vector<std::int32_t> float_predictions_;
+  Answers float_answers_;
   Score float_score_;
 };
 
@@ -101,8 +103,13 @@ struct Sensitivity {
   std::vector<LayerSensitivity> layers;  ///< in running order
 
   double loss_increase(const Score& score) const { return score.loss - float_score.loss; }
-  /// In examples; below 0 where more are right.
-  std::int64_t drop(const Score& score) const { return float_score.correct - score.correct; }
+  data::TargetKind targets() const { return float_score.fit.targets; }
+  /// By how much fewer examples are right; below 0 where more are. Of values by how many millionths R2 is lower, of
+  /// which a part counts as none, and none counts for more than 10^12.
+  std::int64_t drop(const Score& score) const;
+  /// The drop of a whole score of 1: so many examples, of values 10^6.
+  std::int64_t whole() const;
+  double share(std::int64_t drop) const { return static_cast<double>(drop) / static_cast<double>(whole()); }
 };
 
 /// Quantizes the layers that have an int8 form and weights one at a time, all others in float. Throws Error for a model

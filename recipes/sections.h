@@ -47,6 +47,9 @@ void describe(Section& in, train::DataSettings& data) {
           "label, for several flags if all are 0 or 1, else values");
   in.texts("slices", data.read.slices, "columns that are no features but kept beside them");
   in.texts("ignore", data.read.ignore, "columns that are passed over");
+  in.texts("one_hot", data.read.one_hot,
+           "of tables: columns, by name, of which each different field becomes an input of its own "
+           "([categories](#categories))");
   in.flag("header", data.read.header, "of tables: whether the first line names the columns; none: if none is a number");
   in.form("image_size", data.read, read_image_size, "none",
           "`[height, width]` or one number: images are resized to it, rows of pixels become images; none: all have one "

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/report/metrics_table.h"
+#include "detent/report/targets/score_text.h"
 
 namespace detent::report {
 namespace {
@@ -47,9 +48,13 @@ std::string to_text(const evaluation::Comparison& comparison) {
   text += first == nullptr ? fmt::format("no layer has less than {} dB of signal to noise\n", evaluation::kAgreementDb)
                            : fmt::format("they part at {}: {:.1f} dB of signal to noise, the first layer below {} dB\n",
                                          first->name, first->snr, evaluation::kAgreementDb);
+  if (comparison.score_a.targets == data::TargetKind::kValues) {
+    return text + fmt::format("{} examples: R2 of A {}, of B {}\n", with_separators(comparison.images),
+                              score_cell(comparison.score_a), score_cell(comparison.score_b));
+  }
   return text + fmt::format("{} of {} predictions differ; right: A {}, B {}\n",
                             with_separators(comparison.predictions_changed), with_separators(comparison.images),
-                            with_separators(comparison.correct_a), with_separators(comparison.correct_b));
+                            with_separators(comparison.score_a.correct), with_separators(comparison.score_b.correct));
 }
 
 nlohmann::json to_json(const evaluation::Comparison& comparison) {
@@ -71,14 +76,21 @@ nlohmann::json to_json(const evaluation::Comparison& comparison) {
     layers.push_back(std::move(row));
   }
   const evaluation::LayerDifference* const first = evaluation::first_below(comparison);
-  return {{"layers", std::move(layers)},
-          {"only_a", comparison.only_a},
-          {"only_b", comparison.only_b},
-          {"first_below_20_db", first == nullptr ? nlohmann::json() : nlohmann::json(first->name)},
-          {"images", comparison.images},
-          {"correct_a", comparison.correct_a},
-          {"correct_b", comparison.correct_b},
-          {"predictions_changed", comparison.predictions_changed}};
+  nlohmann::json result{{"layers", std::move(layers)},
+                        {"only_a", comparison.only_a},
+                        {"only_b", comparison.only_b},
+                        {"first_below_20_db", first == nullptr ? nlohmann::json() : nlohmann::json(first->name)},
+                        {"images", comparison.images},
+                        {"targets", std::string(data::name_of(comparison.score_a.targets))}};
+  if (comparison.score_a.targets == data::TargetKind::kValues) {
+    result["r2_a"] = comparison.score_a.value();
+    result["r2_b"] = comparison.score_b.value();
+    return result;
+  }
+  result["correct_a"] = comparison.score_a.correct;
+  result["correct_b"] = comparison.score_b.correct;
+  result["predictions_changed"] = comparison.predictions_changed;
+  return result;
 }
 
 }  // namespace detent::report

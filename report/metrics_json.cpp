@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/report/evidence/evidence_json.h"
+#include "detent/report/evidence/flips.h"
 #include "detent/report/portrait_json.h"
 #include "detent/report/record_json.h"
 
@@ -188,7 +189,7 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
     json["not_improved"] = with_verify(*metrics.not_improved);
   }
   if (metrics.evidence) {
-    json["evidence"] = report::to_json(*metrics.evidence);
+    json["evidence"] = report::to_json(*metrics.evidence, kMostFlipsTold);
   }
   for (const evaluation::Int8Result& variant : metrics.variants) {
     json["variants"].push_back(with_verify(variant));

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/report/metrics_table.h"
+#include "detent/report/targets/score_text.h"
 
 namespace detent::report {
 namespace {
@@ -55,6 +56,11 @@ std::string layers_text(const TargetRounding& target) {
   return text;
 }
 
+std::string changed_cell(const TargetRounding& target) {
+  return fmt::format(
+      "{:>22}", fmt::format("{} of {}", with_separators(target.predictions_changed), with_separators(target.images)));
+}
+
 }  // namespace
 
 std::string to_text(std::span<const TargetRounding> targets) {
@@ -62,15 +68,15 @@ std::string to_text(std::span<const TargetRounding> targets) {
   for (const TargetRounding& target : targets) {
     text += fmt::format("Rounded as {} does, beside Detent:\n{}\n", target_name(target), layers_text(target));
   }
-  text += fmt::format("{:<8}{:>10}{:>14}{:>16}{:>12}{:>9}{:>22}\n", "target", "accuracy", "codes differ", "of", "share",
-                      "largest", "predictions changed");
-  text += std::string(91, '-') + "\n";
+  const bool are_values = !targets.empty() && targets.front().score.targets == data::TargetKind::kValues;
+  text += fmt::format("{:<8}{:>10}{:>14}{:>16}{:>12}{:>9}{}\n", "target", are_values ? "R2" : "accuracy",
+                      "codes differ", "of", "share", "largest", are_values ? "" : "   predictions changed");
+  text += std::string(are_values ? 69 : 91, '-') + "\n";
   for (const TargetRounding& target : targets) {
-    text += fmt::format(
-        "{:<8}{:>8.2f} %{:>14}{:>16}{:>11.4f}%{:>9}{:>22}\n", target_name(target), 100.0 * target.accuracy(),
-        with_separators(target.total.differing), with_separators(target.total.codes), 100.0 * target.total.share(),
-        target.total.largest,
-        fmt::format("{} of {}", with_separators(target.predictions_changed), with_separators(target.images)));
+    text += fmt::format("{:<8}{:>10}{:>14}{:>16}{:>11.4f}%{:>9}{}\n", target_name(target), score_cell(target.score),
+                        with_separators(target.total.differing), with_separators(target.total.codes),
+                        100.0 * target.total.share(), target.total.largest,
+                        are_values ? std::string() : changed_cell(target));
   }
   return text;
 }
@@ -87,15 +93,14 @@ nlohmann::json to_json(std::span<const TargetRounding> targets) {
                         {"codes_differing", layer.differing},
                         {"largest_step", layer.largest}});
     }
-    result.push_back({{"target", target_name(target)},
-                      {"images", target.images},
-                      {"correct", target.correct},
-                      {"test_accuracy", target.accuracy()},
-                      {"predictions_changed", target.predictions_changed},
-                      {"codes", target.total.codes},
-                      {"codes_differing", target.total.differing},
-                      {"largest_step", target.total.largest},
-                      {"layers", std::move(layers)}});
+    nlohmann::json row{{"target", target_name(target)},        {"images", target.images},
+                       {"codes", target.total.codes},          {"codes_differing", target.total.differing},
+                       {"largest_step", target.total.largest}, {"layers", std::move(layers)}};
+    add_score(target.score, "test_accuracy", row);
+    if (target.score.targets != data::TargetKind::kValues) {
+      row["predictions_changed"] = target.predictions_changed;
+    }
+    result.push_back(std::move(row));
   }
   return result;
 }

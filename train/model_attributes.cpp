@@ -1,5 +1,6 @@
 #include "detent/train/model_attributes.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -51,6 +52,7 @@ json to_json(const data::ReadOptions& read) {
   add("label", read.label, defaults.label);
   add("slices", read.slices, defaults.slices);
   add("ignore", read.ignore, defaults.ignore);
+  add("one_hot", read.one_hot, defaults.one_hot);
   add("height", read.height, defaults.height);
   add("width", read.width, defaults.width);
   add("channels", read.channels, defaults.channels);
@@ -86,6 +88,7 @@ data::ReadOptions read_options(const json& options) {
   get("label", read.label);
   get("slices", read.slices);
   get("ignore", read.ignore);
+  get("one_hot", read.one_hot);
   get("height", read.height);
   get("width", read.width);
   get("channels", read.channels);
@@ -113,6 +116,9 @@ Attributes to_attributes(const TrainedOn& trained) {
   if (trained.dataset) {
     attributes["dataset"] = *trained.dataset;
   }
+  if (!trained.data_path.empty()) {
+    attributes[kDataPathAttribute] = trained.data_path;
+  }
   if (!trained.normalization.means.empty()) {
     attributes["normalization_columns"] =
         json{{"means", trained.normalization.means}, {"stds", trained.normalization.stds}}.dump();
@@ -137,6 +143,12 @@ TrainedOn trained_on(const Attributes& attributes) {
   if (const std::string* const dataset = text_in(attributes, "dataset")) {
     trained.dataset = *dataset;
   }
+  if (const std::string* const path = text_in(attributes, kDataPathAttribute)) {
+    const auto is_control = [](char letter) { return static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f; };
+    check(std::ranges::none_of(*path, is_control), "model: attribute '", kDataPathAttribute,
+          "' is damaged: it has control characters");
+    trained.data_path = *path;
+  }
   data::Normalization& normalization = trained.normalization;
   normalization.mean = static_cast<float>(real_in(attributes, "normalization_mean"));
   normalization.std = static_cast<float>(real_in(attributes, "normalization_std"));
@@ -160,6 +172,7 @@ TrainedOn trained_on(const Attributes& attributes) {
     fail("model: attribute 'data_options' is damaged: ", error.what());
   }
   trained.read.class_names = trained.class_names;
+  trained.read.known_features = trained.feature_names;
   return trained;
 }
 

@@ -18,10 +18,12 @@ using Attributes = std::map<std::string, TensorFile::Attribute>;
 /// As attributes of its file:
 ///
 ///   dataset                                 text, what they are called
+///   data_path                               text, the file or folder that they were read from, in full
 ///   normalization_mean, normalization_std   reals
 ///   normalization_columns                   {"means": [...], "stds": [...]}, where each column has its own
 ///   class_names                             ["cat", "dog"], of the classes or targets; none: "0", "1", ...
-///   feature_names                           ["width", "height"], where features have names
+///   feature_names                           ["width", "colour=red", "colour=green"], where features have names; the
+///                                           categories of one-hot columns stand in them
 ///   targets                                 "values" or "flags"; none: classes
 ///   data_options                            {"label": ["species"], ...}: data::ReadOptions, those that are not
 ///   defaults
@@ -29,11 +31,12 @@ using Attributes = std::map<std::string, TensorFile::Attribute>;
 /// Objects and arrays are JSON texts. What has no value is left out.
 struct TrainedOn {
   std::optional<std::string> dataset = {};
+  std::string data_path = {};  ///< empty: they were found by their name, or are built in
   data::Normalization normalization = {};
   data::TargetKind targets = data::TargetKind::kClasses;
   std::vector<std::string> class_names = {};
   std::vector<std::string> feature_names = {};
-  data::ReadOptions read = {};  ///< with class_names where there are some, without a name
+  data::ReadOptions read = {};  ///< with class_names and known_features where there are some, without a name
 
   bool operator==(const TrainedOn&) const = default;
 };
@@ -46,5 +49,8 @@ TrainedOn trained_on(const Attributes& attributes);
 
 /// What class or target `number` is called: "cat", or "7" where they have no names.
 std::string class_name(const TrainedOn& trained, std::int64_t number);
+
+/// The attribute that says where data lay, which is no matter of what was learned from them.
+inline constexpr const char* kDataPathAttribute = "data_path";
 
 }  // namespace detent::train

@@ -94,6 +94,7 @@ OutputFolder::OutputFolder(const fs::path& path, const std::vector<std::string>&
 void OutputFolder::remove_earlier_run(const std::string& first) const {
   fs::remove(path_ / kMetricsFile);
   fs::remove(path_ / kReportFile);
+  fs::remove(path_ / kFlipsFile);
   for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
     const std::string name = entry.path().filename().string();
     if (is_model_file(name) && name != first && !entry.is_directory()) {

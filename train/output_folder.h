@@ -8,6 +8,7 @@ namespace detent::train {
 
 inline constexpr const char* kMetricsFile = "metrics.json";
 inline constexpr const char* kReportFile = "report.html";
+inline constexpr const char* kFlipsFile = "flips.csv";
 inline constexpr const char* kCheckpointFile = "checkpoint.h5";
 inline constexpr const char* kBestCheckpointFile = "checkpoint-best.h5";
 
@@ -37,8 +38,8 @@ class OutputFolder {
   OutputFolder(const std::filesystem::path& path, const std::vector<std::string>& files);
 
   /// Removes the files of an earlier run beside `first`, the first model that this run has written, so that all that
-  /// lies in the folder is of one run: metrics.json, report.html and the models, by the names that runs give them.
-  /// Others stay.
+  /// lies in the folder is of one run: metrics.json, report.html, flips.csv and the models, by the names that runs give
+  /// them. Others stay.
   void remove_earlier_run(const std::string& first) const;
 
  private:

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/findings.h"
@@ -18,14 +19,13 @@
 #include "detent/quant/passes/fold_batch_norm.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/quant/passes/prepare.h"
-#include "detent/report/html/run_page.h"
-#include "detent/report/json_text.h"
-#include "detent/report/metrics_json.h"
 #include "detent/report/profile_table.h"
 #include "detent/report/ranges_table.h"
 #include "detent/train/batches.h"
+#include "detent/train/events/event_log.h"
 #include "detent/train/evidence/run_evidence.h"
 #include "detent/train/evidence/run_portrait.h"
+#include "detent/train/evidence/written_results.h"
 #include "detent/train/output_folder.h"
 #include "detent/train/qat.h"
 #include "detent/train/resume/earlier_run.h"
@@ -53,6 +53,7 @@ struct Run {
   std::optional<CutOffRun> cut_off = {};  // what this run goes on with
   RunResults results = {};
   bool writes_checkpoints = true;
+  std::unique_ptr<EventLog> events = {};  // none: they are not written
 
   RunIdentity identity() const { return {settings.name, options.seed, metrics.record}; }
   TrainOptions train_options() const {
@@ -63,7 +64,8 @@ struct Run {
             .profile = options.profile,
             .checkpoint = writes_checkpoints ? options.out / kCheckpointFile : fs::path(),
             .checkpoint_seconds = options.checkpoint_seconds,
-            .checkpoint_attributes = checkpoint_attributes(identity(), results)};
+            .checkpoint_attributes = checkpoint_attributes(identity(), results),
+            .after_epoch = events ? events->watcher() : EpochWatcher()};
   }
 };
 
@@ -167,6 +169,7 @@ nn::Graph train_float(Run& run) {
   const std::vector<std::string> files = files_of(run.settings);
   run.folder.emplace(run.options.out, files);
   run.cut_off = begin_in_folder(run.options, run.identity(), files, run.parts.kinds, run.reporter);
+  run.events = open_events(run.options, run.metrics.targets, run.cut_off, run.reporter);
   run.reporter.message(nn::summary(graph));
   if (run.cut_off && run.cut_off->is_past_float()) {
     run.results = run.cut_off->results;
@@ -379,8 +382,10 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
   run.metrics.checked = evaluation::checked_of(check, run.metrics);
   run.metrics.failures = evaluation::failures_of(check, run.metrics);
   run.metrics.portrait = portrait_of(graph, settings, run.data, parts.kinds, options.out, run.metrics);
-  write_text_file(options.out / kReportFile, report::html::run_page(run.metrics, run.data.test));
-  write_text_file(options.out / kMetricsFile, report::json_text(report::to_json(run.metrics), 2));
+  if (run.events) {
+    run.events->finish(run.metrics);
+  }
+  write_results(options.out, run.metrics, run.data.test);
   fs::remove(options.out / kCheckpointFile);
   fs::remove(options.out / kBestCheckpointFile);
   return run.metrics;

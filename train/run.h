@@ -37,6 +37,7 @@ struct RunOptions {
   int threads = 1;       ///< for the record: the run uses the threads of the pool that it is called in
   bool strict = false;   ///< as [convert] strict
   bool profile = false;  ///< whether to tell where the time of training went
+  bool events = false;   ///< whether to write an event file for TensorBoard
   Existing existing = Existing::Replace;
   double checkpoint_seconds = 30.0;   ///< from one checkpoint to the next; 0: one after each step
   evaluation::RunRecord record = {};  ///< what the caller knows of what the run is made from
@@ -67,6 +68,8 @@ class AlreadyFinished : public std::exception {
 ///   static-*.h5    the int8 models of compare_static, and static-not-improved.h5 with improvements
 ///   metrics.json   report/metrics_json.h
 ///   report.html    the same for people: report/html/page.h
+///   flips.csv      where two of the models say different classes, each example: report/evidence/flips.h
+///   events.out.tfevents.detent  with RunOptions::events, from the beginning of the run on: events/event_log.h
 ///   checkpoint.h5  checkpoint.h: now and then while it trains, and at the end of each phase; removed when the run is
 ///                  done. With keep "best" checkpoint-best.h5, too
 ///

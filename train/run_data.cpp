@@ -1,8 +1,10 @@
 #include "detent/train/run_data.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "detent/core/error.h"
+#include "detent/core/utf8.h"
 #include "detent/data/source.h"
 #include "detent/data/split.h"
 
@@ -21,13 +23,48 @@ void hold_out(RunData& data, double share) {
   data.train = data.train.subset(split.kept);
 }
 
+// In full, for a model to keep; nothing of a path that attributes cannot hold.
+std::string full_path(const std::filesystem::path& path) {
+  std::error_code error;
+  std::string text = std::filesystem::absolute(path, error).lexically_normal().string();
+  const bool is_text = find_invalid_utf8(text) == std::string::npos &&
+                       std::ranges::none_of(text, [](unsigned char letter) { return letter < 0x20 || letter == 0x7f; });
+  return error || !is_text ? std::string() : text;
+}
+
+// Whether data can be read there: no pipe or device, at which a reader would wait.
+bool is_there(const std::string& path) {
+  std::error_code error;
+  return !path.empty() && (std::filesystem::is_regular_file(path, error) || std::filesystem::is_directory(path, error));
+}
+
+// Opens what nobody names a folder for: where a model's data lay, if that is there, else what has its name.
+data::DataSource open_as_trained(data::SourceOptions options, const std::string& data_path) {
+  if (is_there(data_path)) {
+    options.folder = data_path;
+    data::DataSource source = data::open_data(options);
+    source.description += " (where the model's data lay when it was trained)";
+    return source;
+  }
+  try {
+    return data::open_data(options);
+  } catch (const Error& error) {
+    check(data_path.empty(), data_path, ": the data that the model was trained on are no longer there, and ",
+          error.what());
+    throw;
+  }
+}
+
 // `trained` is what the settings leave open.
 RunData open(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
              const data::Readers& readers, const TrainedOn& trained) {
   data::ReadOptions read = section.read == data::ReadOptions() ? trained.read : section.read;
   read.class_names = trained.class_names;
-  const data::DataSource source = data::open_data(
-      {.name = section.name ? section.name : trained.dataset, .folder = folder, .readers = readers, .read = read});
+  read.known_features = trained.feature_names;
+  const std::optional<std::string> name = section.name ? section.name : trained.dataset;
+  const data::SourceOptions options{.name = name, .folder = folder, .readers = readers, .read = read};
+  const bool is_named = folder.has_value() || section.name.has_value();
+  const data::DataSource source = is_named ? data::open_data(options) : open_as_trained(options, trained.data_path);
   RunData result{.name = source.name,
                  .description = source.description,
                  .is_builtin = source.is_builtin,
@@ -35,7 +72,13 @@ RunData open(const DataSettings& section, const std::optional<std::filesystem::p
                  .validation = {},
                  .test = source.test,
                  .normalization = section.normalize.value_or(trained.normalization),
-                 .read = read};
+                 .read = read,
+                 .path = {}};
+  if (folder || (section.name && data::is_path(*section.name))) {
+    result.path = full_path(folder ? *folder : std::filesystem::path(*section.name));
+  } else if (!is_named && is_there(trained.data_path)) {
+    result.path = trained.data_path;
+  }
   if (section.train_examples > 0) {
     result.train = result.train.take(section.train_examples);
   }
@@ -79,6 +122,7 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
 
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data) {
   Attributes attributes = to_attributes({.dataset = data.name,
+                                         .data_path = data.path,
                                          .normalization = data.normalization,
                                          .targets = data.train.targets,
                                          .class_names = data.train.class_names,

@@ -22,11 +22,12 @@ struct RunData {
   data::Dataset test;
   data::Normalization normalization;
   data::ReadOptions read = {};  ///< as the data were understood
+  std::string path = {};        ///< where they were read from, in full; empty: they were found by name, or are built in
 };
 
 /// Opens the data of [data], in `folder` if one is named; what [data] does not say is as `trained` says, the attributes
-/// of the model that the run begins with. Throws Error as data::open_data does, or for a validation share that holds
-/// out nothing or leaves nothing to train on.
+/// of the model that the run begins with, down to where its data lay (open_model_data). Throws Error as data::open_data
+/// does, or for a validation share that holds out nothing or leaves nothing to train on.
 RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
                       const data::Readers& readers = data::standard_readers(), const Attributes& trained = {});
 /// Throws Error for examples that a model of these shapes, of one example, does not take, and labels that it cannot
@@ -36,9 +37,10 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
 /// What the models of a run say in their files: recipe, seed, and of the data what model_attributes.h lists.
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data);
 
-/// The test set that a model was trained for, by its attributes; in `folder` if one is named. The data set that a model
-/// names is found or refused, never replaced by the built-in one. Throws Error if an attribute is missing, if the
-/// images are not of the model's shape, if a test label is none of its classes, or if targets are of another kind.
+/// The test set that a model was trained for, by its attributes: in `folder` if one is named, else where its data lay
+/// when it was trained, as the description then says, else found by name. The data set that a model names is found or
+/// refused, never replaced by the built-in one. Throws Error if an attribute is missing, if the images are not of the
+/// model's shape, if a test label is none of its classes, or if targets are of another kind.
 RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder);
 
 }  // namespace detent::train

@@ -21,7 +21,7 @@ std::string file_of_variant(const quant::QuantizerSpec& weights) {
 }
 
 std::vector<std::string> files_of(const Settings& settings) {
-  std::vector<std::string> files{kFloatModel, kMetricsFile, kReportFile, kCheckpointFile};
+  std::vector<std::string> files{kFloatModel, kMetricsFile, kReportFile, kFlipsFile, kCheckpointFile};
   if (settings.train.keep == Keep::Best) {
     files.emplace_back(kBestCheckpointFile);
   }

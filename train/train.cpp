@@ -269,6 +269,9 @@ class PhaseTraining {
       judge_.forget_best();
     }
     judge_.take(std::move(result));
+    if (options_.after_epoch) {
+      options_.after_epoch(judge_.state().epochs.back(), train_step_.scaler());
+    }
     const bool is_stopped = judge_.should_stop() && epoch + 1 < end_;
     in_phase("epoch", epoch + 1, phase_.epochs, [&] {
       check((epoch + 1 < end_ && !is_stopped) || !train_step_.scaler() ||

@@ -47,6 +47,8 @@ struct TrainOptions {
   std::filesystem::path checkpoint = {};
   double checkpoint_seconds = 30.0;       ///< from one to the next; 0: after each step
   Attributes checkpoint_attributes = {};  ///< what is written into it besides
+  /// Called after each epoch, with what it came to and the state of loss scaling.
+  std::function<void(const evaluation::EpochResult&, const std::optional<optim::GradScaler::State>&)> after_epoch = {};
 };
 
 struct TrainResult {

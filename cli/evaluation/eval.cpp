@@ -12,6 +12,7 @@
 #include "detent/report/evidence/evidence_table.h"
 #include "detent/report/json_text.h"
 #include "detent/report/rounding_table.h"
+#include "detent/report/targets/score_text.h"
 #include "detent/train/run_data.h"
 
 namespace detent::cli {
@@ -156,8 +157,9 @@ nlohmann::json for_programs(const Evaluated& result) {
     const evaluation::EvaluatedModel& one = result.evaluated.front();
     json["model"] = one.name;
     json["kind"] = one.model->kind;
-    json["correct"] = one.evaluation.score.correct;
+    json["measure"] = evaluation::measure_of(one.evaluation.score.targets);
     json["test_accuracy"] = one.evaluation.accuracy();
+    report::add_score(one.evaluation.score, "test_accuracy", json);
     json["seconds"] = one.evaluation.seconds;
   }
   return json;
@@ -171,8 +173,8 @@ std::string for_people(const Evaluated& result) {
     text += result.data.test.targets == data::TargetKind::kClasses
                 ? fmt::format("{} ({}): {:.2f} % of {} test images right, {:.0f} images/s\n", model.name,
                               model.model->kind, 100.0 * model.evaluation.accuracy(), images, speed)
-                : fmt::format("{} ({}): {} test examples, {:.0f} examples/s\n", model.name, model.model->kind, images,
-                              speed);
+                : fmt::format("{} ({}): {}, {} test examples, {:.0f} examples/s\n", model.name, model.model->kind,
+                              report::score_text(model.evaluation.score), images, speed);
   }
   return text + "\n" + report::to_text(result.evidence, result.data.test.class_names);
 }

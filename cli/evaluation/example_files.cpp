@@ -48,7 +48,7 @@ Examples numbered(const std::string& path, Tensor values) {
 
 Examples read_unlabelled(const fs::path& path, const train::TrainedOn& trained) {
   data::Unlabelled read = data::read_unlabelled(path, trained.read, trained.feature_names);
-  Examples examples{.values = std::move(read.examples), .names = {}};
+  Examples examples{.values = std::move(read.examples), .names = {}, .remarks = std::move(read.remarks)};
   for (const std::string& source : read.sources) {
     const bool is_path = source.starts_with(path.string());
     examples.names.push_back(is_path ? source : path.string() + ", " + source);

@@ -10,8 +10,9 @@ namespace detent::cli {
 
 /// Examples that a model is asked about.
 struct Examples {
-  Tensor values;                   ///< u8 or f32 [N, ...]
-  std::vector<std::string> names;  ///< where each came from: "cat.png", "iris.csv, line 7", "t10k-images [3]"
+  Tensor values;                          ///< u8 or f32 [N, ...]
+  std::vector<std::string> names;         ///< where each came from: "cat.png", "iris.csv, line 7", "t10k-images [3]"
+  std::vector<std::string> remarks = {};  ///< what a person should know of them
 };
 
 /// What a file or folder holds, read as `trained` says that training data were: an IDX file of images; an HDF5 file

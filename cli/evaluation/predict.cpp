@@ -87,6 +87,9 @@ int predict(const Arguments& arguments) {
     const Shape& shape = model.input_shape();
     for (auto file = names.begin() + 1; file != names.end(); ++file) {
       Examples examples = read_examples(*file, trained);
+      for (const std::string& remark : examples.remarks) {
+        print_error("detent: warning: " + *file + ": " + remark);
+      }
       check(examples.values.shape().row() == shape, "predict: ", *file, " has examples of shape ",
             examples.values.shape().row(), ", but ", names[0], " expects ", shape);
       all.push_back({.file = *file,

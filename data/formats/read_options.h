@@ -20,6 +20,8 @@ struct ReadOptions {
   std::optional<TargetKind> task = {};
   std::vector<std::string> slices = {};  ///< columns that are kept beside the features (Dataset::columns)
   std::vector<std::string> ignore = {};  ///< columns that are passed over
+  /// Columns of tables of which each different field becomes an input of its own, 0 or 1: by name.
+  std::vector<std::string> one_hot = {};
   std::optional<bool> header = {};  ///< whether a table's first line names its columns; not said: if none is a number
 
   std::int64_t height = 0, width = 0;  ///< of images, which are resized to it; 0: all have one size
@@ -30,6 +32,8 @@ struct ReadOptions {
 
   /// The classes that a model knows, to which labels are to belong. None: those of the training part.
   std::vector<std::string> class_names = {};
+  /// The features that a model knows, among them the categories of one-hot columns. None: those of the training part.
+  std::vector<std::string> known_features = {};
 
   bool operator==(const ReadOptions&) const = default;
 };

@@ -10,6 +10,7 @@
 #include "detent/data/formats/images/image_folder.h"
 #include "detent/data/formats/numpy/arrays.h"
 #include "detent/data/formats/table/column_roles.h"
+#include "detent/data/formats/table/features.h"
 #include "detent/data/formats/table/table_dataset.h"
 
 namespace detent::data {
@@ -21,8 +22,8 @@ bool has_column(const Table& table, const std::string& name) {
   return std::ranges::find(table.columns(), name, &ColumnFacts::name) != table.columns().end();
 }
 
-std::vector<std::size_t> feature_columns(const Table& table, const ReadOptions& options,
-                                         const std::vector<std::string>& names) {
+std::vector<std::size_t> wanted_columns(const Table& table, const ReadOptions& options,
+                                        const std::vector<std::string>& names) {
   std::vector<std::size_t> columns;
   if (!names.empty() && !table.has_header() && table.columns().size() == names.size()) {
     for (std::size_t c = 0; c < names.size(); ++c) {
@@ -47,19 +48,30 @@ std::vector<std::size_t> feature_columns(const Table& table, const ReadOptions& 
 
 Unlabelled read_rows(const fs::path& path, const ReadOptions& options, const std::vector<std::string>& names) {
   const Table table = Table::read(path, options.header);
-  const std::vector<std::size_t> columns = feature_columns(table, options, names);
-  for (const std::size_t c : columns) {
-    check_feature(table, c);
+  ReadOptions as_known = options;
+  as_known.known_features = names;
+  const std::vector<std::string> behind = columns_behind(names, options);
+  const std::vector<std::size_t> columns = wanted_columns(table, options, behind);
+  for (std::size_t i = 0; i < behind.size(); ++i) {
+    const bool is_one_hot = std::ranges::count(options.one_hot, behind[i]) > 0;
+    check(!is_one_hot || table.columns()[columns[i]].name == behind[i], table.file(), ": has no line that names its ",
+          "columns, and the model has categories of column \"", behind[i], "\"; write that line first");
+  }
+  const std::vector<FeatureColumn> features = feature_columns(table, columns, as_known);
+  for (const FeatureColumn& feature : features) {
+    if (!feature.is_one_hot) {
+      check_feature(table, feature.column);
+    }
   }
   Unlabelled rows;
-  std::vector<float> features;
+  FeatureReader reader(features);
+  std::vector<float> values;
   table.for_each_row([&](std::int64_t, std::int64_t line, std::span<const std::string_view> fields) {
     rows.sources.push_back("line " + std::to_string(line));
-    for (const std::size_t c : columns) {
-      features.push_back(static_cast<float>(number_of(fields[c]).value_or(0.0)));
-    }
+    reader.append(fields, values);
   });
-  rows.examples = Tensor::from(features, {table.rows(), std::ssize(columns)});
+  rows.examples = Tensor::from(values, {table.rows(), width_of(features)});
+  rows.remarks = reader.remarks(table);
   return rows;
 }
 
@@ -84,7 +96,7 @@ Unlabelled read_unlabelled(const fs::path& path, const ReadOptions& options,
   }
   check(!is_folder && (is_arrays(path) || is_table(path)), path.string(),
         ": expected a picture .png or .jpg, a folder of them, a table .csv or .tsv, or an array .npz or .npy");
-  Unlabelled read = is_arrays(path) ? Unlabelled{read_array(path), {}} : read_rows(path, options, feature_names);
+  Unlabelled read = is_arrays(path) ? Unlabelled{read_array(path), {}, {}} : read_rows(path, options, feature_names);
   read.examples = images_as_asked(read.examples, options, path.string());
   for (std::int64_t i = std::ssize(read.sources); i < read.examples.shape()[0]; ++i) {
     read.sources.push_back("example " + std::to_string(i));

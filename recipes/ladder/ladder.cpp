@@ -13,10 +13,11 @@
 #include "detent/quant/passes/open_model.h"
 #include "detent/recipes/bench/bench_work.h"
 #include "detent/recipes/bench/turns.h"
-#include "detent/recipes/kept_run.h"
 #include "detent/recipes/model_builder.h"
 #include "detent/recipes/overrides.h"
 #include "detent/recipes/section_reader.h"
+#include "detent/recipes/series/kept_run.h"
+#include "detent/recipes/series/series_recipe.h"
 #include "detent/report/json_text.h"
 #include "detent/report/ladder_table.h"
 #include "detent/runtime/summary.h"
@@ -75,6 +76,7 @@ class Climber {
     }
     data_ = train::open_run_data(steps_[0].recipe.data, options_.data, data::standard_readers(), trained);
     reporter_.message("data: " + data_.description);
+    data_.test.require_classes("a ladder, which counts changed predictions");
     data_digest_ = train::sha256_of(data_);
     ladder_.dataset_description = data_.description;
     const train::OutputFolder folder(options_.out, {ladder_.name + ".md", ladder_.name + ".json"});
@@ -127,14 +129,15 @@ class Climber {
       key += step.recipe.model.file.empty() ? "" : "model " + file_sha256(step.recipe.model.file) + "\n";
     } else {
       key += "float " + in_float_.key + "\n";
-      step.recipe.model = {.file = (steps_[0].folder / "fp32.h5").string(), .layers = {}};
+      step.recipe = beginning_with(step.recipe, (steps_[0].folder / "fp32.h5").string());
     }
     KeptRun kept = run_or_keep(step.recipe,
                                {.data = options_.data,
                                 .out = step.folder,
                                 .seed = options_.seed,
                                 .threads = options_.threads,
-                                .strict = options_.strict},
+                                .strict = options_.strict,
+                                .record = options_.record},
                                digest_of(key + step.key), data_, reporter_);
     std::string changed;
     if (!rung.is_float) {
@@ -197,19 +200,10 @@ Recipe rung_recipe(const RecipeText& text, const RungSpec* rung, const std::vect
   } catch (const Error& error) {
     fail(rung == nullptr ? "" : "rung '" + rung->name + "': ", error.what());
   }
-  recipe.name += "-" + folder_of(std::string(rung == nullptr ? kFloatRung : rung->name));
-  recipe.rungs.clear();
-  recipe.check = {.max_drop = 1.0};
-  recipe.checks_by_dataset.clear();
-  if (rung == nullptr) {
-    recipe.quantize = {};
-    recipe.quantize.method = quant::Method::None;
-    return recipe;
-  }
-  check(recipe.quantize.method != quant::Method::None, "rung '", rung->name,
+  check(rung == nullptr || recipe.quantize.method != quant::Method::None, "rung '", rung == nullptr ? "" : rung->name,
         "': quantizes nothing; write set = [\"quantize.method=static\"] or another method");
-  recipe.train.epochs = 0;
-  return recipe;
+  return series_recipe(text, std::move(all), rung == nullptr ? SeriesPart::Float : SeriesPart::Codes,
+                       recipe.name + "-" + folder_of(std::string(rung == nullptr ? kFloatRung : rung->name)));
 }
 
 evaluation::Ladder climb(const std::string& recipe, const LadderOptions& options, evaluation::Reporter& reporter) {

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "detent/evaluation/progress.h"
+#include "detent/evaluation/record/run_record.h"
 #include "detent/evaluation/reproduction.h"
 #include "detent/recipes/recipe.h"
 
@@ -19,8 +20,9 @@ struct LadderOptions {
   std::optional<std::filesystem::path> data = {};  ///< a folder or file that the user named
   std::filesystem::path out = {};                  ///< made if need be
   std::uint64_t seed = 1;
-  int threads = 1;      ///< for the record, as RunOptions::threads
-  bool strict = false;  ///< as [convert] strict
+  int threads = 1;                    ///< for the record, as RunOptions::threads
+  evaluation::RunRecord record = {};  ///< what the caller knows of how the runs were started
+  bool strict = false;                ///< as [convert] strict
 };
 
 /// The recipe of a rung, which begins with the weights of the float model and trains it no more in float; with null
@@ -33,7 +35,7 @@ Recipe rung_recipe(const RecipeText& text, const RungSpec* rung, const std::vect
 /// rungs turn by turn. Writes to options.out:
 ///
 ///   <name>.md, <name>.json   the table (report/ladder_table.h), when all is done
-///   f32/, 4-4/, ...          what each run writes (train/run.h), and what is kept of it (kept_run.h)
+///   f32/, 4-4/, ...          what each run writes (train/run.h), and what is kept of it (series/kept_run.h)
 ///
 /// A run that is there, of the same recipe, seed, data and float model, is used again; times are measured anew. All
 /// rungs are read before the first run. Throws Error for a recipe without rungs, and as train::run does.

@@ -7,7 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "detent/io/tensor_file.h"
-#include "detent/recipes/kept_run.h"
+#include "detent/recipes/series/kept_run.h"
+#include "detent/recipes/series/series_recipe.h"
 #include "detent/report/json_text.h"
 #include "detent/report/reproduction_table.h"
 #include "detent/train/output_folder.h"
@@ -41,6 +42,7 @@ class Reproducer {
   evaluation::Reproduction run() {
     data_ = train::open_run_data(recipes_[0].data, options_.data);
     reporter_.message("data: " + data_.description);
+    data_.test.require_classes("reproduce, which counts changed predictions");
     data_digest_ = train::sha256_of(data_);
     result_.dataset_description = data_.description;
     result_.published_dataset = data_.name == table_.dataset ? "" : table_.dataset;
@@ -103,11 +105,12 @@ class Reproducer {
     const bool is_float = in_float == nullptr;
     Recipe recipe = recipes_[number];
     if (!is_float && rows_[number - 1]->starts_from_float) {
-      recipe.model = {.file = (folder.parent_path() / "float" / "fp32.h5").string(), .layers = {}};
+      recipe = beginning_with(recipe, (folder.parent_path() / "float" / "fp32.h5").string());
     }
-    KeptRun kept =
-        run_or_keep(recipe, {.data = options_.data, .out = folder, .seed = seed, .threads = options_.threads},
-                    key_of(number, seed, is_float ? std::string() : in_float->key), data_, reporter_);
+    KeptRun kept = run_or_keep(
+        recipe,
+        {.data = options_.data, .out = folder, .seed = seed, .threads = options_.threads, .record = options_.record},
+        key_of(number, seed, is_float ? std::string() : in_float->key), data_, reporter_);
     if (!is_float) {
       kept.run.against_float =
           evaluation::paired_test(in_float->predictions, kept.predictions, data_.test.labels.data<std::int32_t>());
@@ -141,17 +144,9 @@ Recipe recipe_of(const PublishedTable& table, const PublishedRow* row, std::opti
     overrides.push_back("train.epochs=" + std::to_string(*epochs));
     overrides.push_back("qat.epochs=" + std::to_string(*epochs));
   }
-  Recipe recipe = load_recipe(table.recipe, overrides);
-  recipe.source.reset();  // what follows stands in no text
-  recipe.name = table.name + "-" + folder_of(row == nullptr ? "float" : row->name);
-  recipe.check = {.max_drop = 1.0};  // what is lost is what the table tells
-  recipe.checks_by_dataset.clear();
-  if (row == nullptr) {
-    recipe.quantize.method = quant::Method::None;
-  } else {
-    recipe.train.epochs = 0;
-  }
-  return recipe;
+  return series_recipe(recipe_text(table.recipe), std::move(overrides),
+                       row == nullptr ? SeriesPart::Float : SeriesPart::Codes,
+                       table.name + "-" + folder_of(row == nullptr ? "float" : row->name));
 }
 
 evaluation::Reproduction reproduce(const PublishedTable& table, const ReproduceOptions& options,

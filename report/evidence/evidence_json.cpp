@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "detent/report/evidence/flips.h"
+
 namespace detent::report {
 namespace {
 
@@ -96,7 +98,7 @@ json errors_json(const evaluation::PairEvidence& pair) {
   return result;
 }
 
-json pair_json(const evaluation::PairEvidence& pair) {
+json pair_json(const evaluation::PairEvidence& pair, std::size_t most_flips) {
   json result = pair.whole_error ? errors_json(pair) : change_json(pair.whole);
   result["a"] = pair.a;
   result["b"] = pair.b;
@@ -106,8 +108,9 @@ json pair_json(const evaluation::PairEvidence& pair) {
   result["mcnemar_p"] = pair.mcnemar_p;
   result["a_only"] = pair.whole.lost;
   result["b_only"] = pair.whole.won;
+  result["predictions_changed"] = pair.flips.size();
   result["flips"] = json::array();
-  for (const evaluation::Flip& flip : pair.flips) {
+  for (const evaluation::Flip& flip : worst_flips(pair.flips, most_flips)) {
     result["flips"].push_back({{"index", flip.index},
                                {"label", flip.label},
                                {"a", flip.a},
@@ -127,7 +130,7 @@ json pair_json(const evaluation::PairEvidence& pair) {
 
 }  // namespace
 
-json to_json(const evaluation::Evidence& evidence) {
+json to_json(const evaluation::Evidence& evidence, std::size_t most_flips) {
   json result{{"models", json::object()},
               {"pairs", json::array()},
               {"verdict",
@@ -138,7 +141,7 @@ json to_json(const evaluation::Evidence& evidence) {
     result["models"][model.name] = model_json(model);
   }
   for (const evaluation::PairEvidence& pair : evidence.pairs) {
-    result["pairs"].push_back(pair_json(pair));
+    result["pairs"].push_back(pair_json(pair, most_flips));
   }
   return result;
 }

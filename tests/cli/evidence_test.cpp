@@ -73,6 +73,13 @@ TEST_F(Evidence, StandsInWhatARunWrites) {
   const nlohmann::json& pair = evidence["pairs"][0];
   EXPECT_EQ(pair["a"], "fp32");
   EXPECT_EQ(pair["b"], "int8");
+  std::size_t flips = 0;
+  for (const nlohmann::json& each : evidence["pairs"]) {
+    flips += each["predictions_changed"].get<std::size_t>();
+  }
+  const std::string table = read_text(folder_ / "out" / "flips.csv");
+  EXPECT_TRUE(table.starts_with("a,b,index,label,class_a,class_b,margin_a,margin_b\n"));
+  EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(table, '\n')), 1 + flips);
   EXPECT_EQ(pair["slices"][0]["slice"], "thin ones");
   EXPECT_EQ(evidence["pairs"][2]["flips"], nlohmann::json::array()) << "QAT and int8 say the same";
   EXPECT_EQ(evidence["verdict"]["checked"], 1);
@@ -106,6 +113,11 @@ TEST_F(Evidence, OfOneModelFindsTheBrokenSlice) {
   EXPECT_THAT(broken.err, HasSubstr("check failed: max_slice_drop: expected <= 0.6"));
   EXPECT_THAT(broken.err, HasSubstr("slice 'class = 3'"));
   EXPECT_THAT(eval({"out/int8.h5"}, {}).out, HasSubstr("nothing was checked"));
+  // Nine of ten classes are as they were, so that the headline hides it.
+  write_text(folder_ / "headline.toml", "[model]\nlayers = [\"flatten\"]\n[check]\nint8_accuracy = 0.5\n");
+  const Outcome hidden = eval({"out/int8.h5"}, {"--recipe", "headline.toml"}, "broken");
+  EXPECT_EQ(hidden.status, 0) << hidden.err;
+  EXPECT_THAT(hidden.out, HasSubstr("all checks passed: int8_accuracy >= 0.5"));
 }
 
 TEST_F(Evidence, OfTwoModelsIsForPeopleAndPrograms) {

@@ -97,6 +97,17 @@ TEST_F(Ladder, TellsEachRungAgainstTheFloatModel) {
   EXPECT_EQ(in_float["latencies"][1]["of_float"], 1.0);
 }
 
+TEST_F(Ladder, ItsRunsCanBeRepeated) {
+  const Outcome outcome = run("small.toml", {"--set", "train.batch=50"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  for (const std::string rung : {"f32", "int8-static", "2-2"}) {
+    const Outcome again = detent(folder_, {"repeat", "out/" + rung});
+    EXPECT_EQ(again.status, 0) << again.out << again.err;
+    EXPECT_THAT(again.out, testing::ContainsRegex("fp32.h5 +equal"));
+    EXPECT_EQ(again.out.find("int8.h5") == std::string::npos, rung == "f32") << again.out;
+  }
+}
+
 TEST_F(Ladder, GoesOnWithWhatIsMissing) {
   const Outcome first = run("small.toml");
   ASSERT_EQ(first.status, 0) << first.err;

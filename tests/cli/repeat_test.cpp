@@ -88,7 +88,7 @@ TEST_F(Repeat, FindsTheSameBytes) {
   EXPECT_EQ(found["files"][0]["difference"], nullptr);
   EXPECT_EQ(found["surroundings"], json::array());
   EXPECT_THAT(names_in(folder_ / "elsewhere/kept"),
-              testing::ElementsAre("fp32.h5", "int8.h5", "metrics.json", "qat.h5", "report.html"));
+              testing::ElementsAre("flips.csv", "fp32.h5", "int8.h5", "metrics.json", "qat.h5", "report.html"));
   const json again = json::parse(read_text(folder_ / "elsewhere/kept/metrics.json"));
   EXPECT_EQ(again["record"], metrics()["record"]) << "a repeated run can be repeated";
 }
@@ -125,6 +125,16 @@ TEST_F(Repeat, RefusesWhatItCannotRepeat) {
   without.erase("record");
   set_metrics(without);
   expect_refused({"repeat", "runs/tiny"}, "the run cannot be repeated, for it has no record of a recipe");
+}
+
+// Where the data lie is no matter of what was learned from them.
+TEST_F(Repeat, TakesTheDataFromAnotherPlace) {
+  fs::create_directory(folder_ / "elsewhere");
+  fs::rename(folder_ / "digits", folder_ / "elsewhere/digits");
+  const Outcome outcome = detent(folder_, {"repeat", "runs/tiny", "--data", "elsewhere/digits", "--out", "again"});
+  EXPECT_EQ(outcome.status, 0) << outcome.out << outcome.err;
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("int8.h5 +equal"));
+  EXPECT_NE(read_text(folder_ / "again/int8.h5"), read_text(folder_ / "runs/tiny/int8.h5"));
 }
 
 // What `quantize` makes of its options is a recipe, too.

@@ -61,6 +61,21 @@ TEST_F(Reproduce, PrintsOursBesideTheirs) {
   EXPECT_NE(row["runs"][0]["correct"], 0);
 }
 
+TEST_F(Reproduce, ItsRunsCanBeRepeated) {
+  const Outcome outcome = reproduce({"--seeds", "1", "--only", "2/2"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  for (const std::string run : {"float", "2-2"}) {
+    const nlohmann::json metrics = nlohmann::json::parse(read_text(folder_ / "out" / "seed-1" / run / "metrics.json"));
+    EXPECT_EQ(metrics["record"]["command"],
+              "detent reproduce tfc --data digits --epochs 1 --out out --seeds 1 --only 2/2");
+    EXPECT_EQ(metrics["record"]["data"], "digits");
+    const Outcome again = detent(folder_, {"repeat", "out/seed-1/" + run});
+    EXPECT_EQ(again.status, 0) << again.out << again.err;
+    EXPECT_THAT(again.out, testing::ContainsRegex("fp32.h5 +equal"));
+    EXPECT_EQ(again.out.find("int8.h5") == std::string::npos, run == "float") << again.out;
+  }
+}
+
 TEST_F(Reproduce, GoesOnWithWhatIsMissing) {
   const Outcome first = reproduce({"--seeds", "1", "--only", "2/2", "--json"});
   ASSERT_EQ(first.status, 0) << first.err;

@@ -120,6 +120,63 @@ TEST_F(TableData, RowsBecomeFeaturesAndClasses) {
   }
 }
 
+TEST_F(TableData, CategoriesBecomeInputs) {
+  const std::string text =
+      "colour,width,doors,label\nred,1,4,a\nblue,2,2,b\nred,3,10,a\ngreen,4,4,b\n blue ,5,2.0,a\n,6,4,b\n";
+  const DataSource source = read(text, {.one_hot = {"doors", "colour"}});
+  EXPECT_THAT(source.train.feature_names,
+              ElementsAre("colour=blue", "colour=green", "colour=red", "width", "doors=2", "doors=4", "doors=10"));
+  EXPECT_THAT(source.description,
+              AllOf(HasSubstr(", one-hot: colour (3 categories), doors (3 categories)"),
+                    HasSubstr(", 1 row has no known category of \"colour\" (the first: \"\"): all its inputs are 0")));
+  EXPECT_TRUE(source.train.columns.empty()) << "what is a feature does not stand beside them";
+  std::map<float, std::vector<float>> by_width;
+  for (const Dataset* part : {&source.train, &source.test}) {
+    for (std::int64_t i = 0; i < part->size(); ++i) {
+      const auto x = part->examples.data<float>().subspan(static_cast<std::size_t>(7 * i), 7);
+      by_width[x[3]] = {x.begin(), x.end()};
+    }
+  }
+  EXPECT_THAT(by_width[1], ElementsAre(0, 0, 1, 1, 0, 1, 0));
+  EXPECT_THAT(by_width[3], ElementsAre(0, 0, 1, 3, 0, 0, 1));
+  EXPECT_THAT(by_width[4], ElementsAre(0, 1, 0, 4, 0, 1, 0));
+  EXPECT_THAT(by_width[5], ElementsAre(1, 0, 0, 5, 1, 0, 0));
+  EXPECT_THAT(by_width[6], ElementsAre(0, 0, 0, 6, 0, 1, 0)) << "of no category";
+}
+
+TEST_F(TableData, CategoriesAreThoseOfTheTrainingFileOrOfTheModel) {
+  std::filesystem::create_directories(folder / "set");
+  write_text(folder / "set/train.csv", "c,label\nx,a\ny,b\nx,b\n");
+  write_text(folder / "set/test.csv", "c,label\nz,a\ny,b\n");
+  const DataSource source = read_table(folder / "set", {.one_hot = {"c"}});
+  EXPECT_THAT(source.test.feature_names, ElementsAre("c=x", "c=y"));
+  EXPECT_THAT(source.description, HasSubstr("1 row has no known category of \"c\" (the first: \"z\")"));
+  const ReadOptions known{.one_hot = {"c"}, .class_names = {"a", "b"}, .known_features = {"c=z", "c=y", "c=w"}};
+  const DataSource other = read_table(folder / "set", known);
+  EXPECT_THAT(other.train.feature_names, ElementsAre("c=z", "c=y", "c=w"));
+  EXPECT_THAT(other.description, HasSubstr("2 rows have no known category of \"c\" (the first: \"x\")"));
+}
+
+TEST_F(TableData, CategoriesThatCannotBeAreRefused) {
+  const std::string text = "c,d,c=x,label\nx,1,1,a\ny,1,2,b\nx,1,3,a\nx,1,4,b\n";
+  const auto refused = [&](const ReadOptions& options) { return error(text, options); };
+  EXPECT_THAT(refused({.one_hot = {"e"}}), HasSubstr("one_hot: has no column \"e\"; columns are: c, d, c=x, label"));
+  EXPECT_THAT(refused({.one_hot = {"0"}}), HasSubstr("one_hot: expected a column's name, got \"0\""));
+  EXPECT_THAT(refused({.one_hot = {"d"}}), HasSubstr("expected 2 to 256 different values in column \"d\", got 1"));
+  EXPECT_THAT(refused({.one_hot = {"c"}}), HasSubstr("two features would be called \"c=x\""));
+  EXPECT_THAT(refused({.one_hot = {"label"}}),
+              HasSubstr("\"label\" is the label, and in slices, ignore or one_hot too"));
+  EXPECT_THAT(refused({.slices = {"c"}, .one_hot = {"c"}}),
+              HasSubstr("\"c\" is in one_hot, and in slices or ignore too"));
+  EXPECT_THAT(refused({.ignore = {"c=x"}, .one_hot = {"c"}, .known_features = {"e=x"}}),
+              HasSubstr("the model knows no categories of column \"c\""));
+  std::string many = "c,label\n";
+  for (int i = 0; i < 600; ++i) {
+    many.append("v").append(std::to_string(i)).append(i % 2 == 0 ? ",a\n" : ",b\n");
+  }
+  EXPECT_THAT(error(many, {.one_hot = {"c"}}), HasSubstr("column \"c\" has more than 256 different values"));
+}
+
 TEST_F(TableData, ASortedFileIsNoOrder) {
   std::string text = "x,label\n";
   for (int i = 0; i < 60; ++i) {
@@ -200,7 +257,7 @@ TEST_F(TableData, SlicesAndIgnoredColumnsAreNoFeatures) {
   EXPECT_EQ(source.train.columns[0].name, "age");
   EXPECT_EQ(source.train.columns[0].numbers.size(), 8U);
   EXPECT_THAT(error(text, {.slices = {"age"}, .ignore = {"label"}}),
-              HasSubstr("is the label, and in slices or ignore too"));
+              HasSubstr("is the label, and in slices, ignore or one_hot too"));
   EXPECT_THAT(error(text, {.ignore = {"x", "age"}}), HasSubstr("has no column of numbers beside the label"));
 }
 

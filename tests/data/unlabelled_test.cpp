@@ -42,6 +42,23 @@ TEST_F(UnlabelledData, RowsAreReadByTheNamesOfTheirColumns) {
   EXPECT_EQ(read_unlabelled(folder / "new.csv", {.ignore = {"site"}}).examples.shape(), Shape({2, 2}));
 }
 
+TEST_F(UnlabelledData, CategoriesAreThoseThatTheModelKnows) {
+  const ReadOptions options{.one_hot = {"colour"}};
+  const std::vector<std::string> names{"width", "colour=blue", "colour=red", "height"};
+  write_text(folder / "new.csv", "colour,height,width\nred,1,2\nviolet,3,4\n,5,6\nblue,7,8\n");
+  const Unlabelled rows = read_unlabelled(folder / "new.csv", options, names);
+  EXPECT_EQ(rows.examples.shape(), Shape({4, 4}));
+  EXPECT_THAT(rows.examples.data<float>(), ElementsAre(2, 0, 1, 1, 4, 0, 0, 3, 6, 0, 0, 5, 8, 1, 0, 7));
+  EXPECT_THAT(rows.remarks, ElementsAre("2 rows have no known category of \"colour\" (the first: \"violet\"): "
+                                        "all its inputs are 0"));
+  write_text(folder / "bare.csv", "2,red,1\n");
+  EXPECT_THAT(error_of([&] { read_unlabelled(folder / "bare.csv", options, names); }),
+              HasSubstr("has no line that names its columns, and the model has categories of column \"colour\""));
+  write_text(folder / "none.csv", "height,width\n1,2\n");
+  EXPECT_THAT(error_of([&] { read_unlabelled(folder / "none.csv", options, names); }),
+              HasSubstr("has no column \"colour\", which the model was trained on"));
+}
+
 TEST_F(UnlabelledData, ArraysAreTakenWhole) {
   write_text(folder / "new.npy", npy<float>("<f4", "(2, 3)", {1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(read_unlabelled(folder / "new.npy").examples.shape(), Shape({2, 3}));

@@ -121,13 +121,14 @@ TEST(Select, Edges) {
 Sensitivity three_layers() {
   Sensitivity sensitivity{.settings = {.bits = {8, 4, 2}},
                           .trial = {.images = 100},
-                          .float_score = {.loss = 1.0, .correct = 90},
+                          .float_score = {.loss = 1.0, .fit = {.correct = 90}},
                           .layers = {}};
   const auto layer = [](const std::string& name, std::int64_t weights, std::vector<double> losses,
                         std::vector<std::int64_t> correct) {
     LayerSensitivity result{.names = {name}, .size = {.weights = weights}};
     for (std::size_t i = 0; i < 3; ++i) {
-      result.points.push_back({std::vector<int>{8, 4, 2}[i], {.loss = 1.0 + losses[i], .correct = correct[i]}});
+      result.points.push_back(
+          {std::vector<int>{8, 4, 2}[i], {.loss = 1.0 + losses[i], .fit = {.correct = correct[i]}}});
     }
     return result;
   };
@@ -173,10 +174,47 @@ TEST(Allocate, LeastSizeOfADrop) {
   EXPECT_THAT(bits_of(sensitivity, allocate_by_drop(sensitivity, 100, Ends::EightBits)), ElementsAre(8, 2, 8));
   Sensitivity bad = sensitivity;
   for (SensitivityPoint& point : bad.layers[1].points) {
-    point.score.correct -= 10;
+    point.score.fit.correct -= 10;
   }
   EXPECT_THAT(error_of([&] { allocate_by_drop(bad, 3, Ends::AsOthers); }),
               HasSubstr("at least 9 of 100 examples, more than 3"));
+}
+
+/// One column of values of deviation 8, so that R2 = 1 - squared_error / 8.
+TargetScore r2_with(double squared_error) {
+  return {.targets = data::TargetKind::kValues,
+          .examples = 4,
+          .columns = {{.deviation = 8.0, .squared_error = squared_error}}};
+}
+
+TEST(Allocate, OfValuesADropIsInMillionthsOfR2) {
+  Sensitivity sensitivity = three_layers();
+  sensitivity.float_score.fit = r2_with(1.0);
+  const std::vector<std::vector<double>> errors{{1.0, 2.0, 8.0}, {0.5, 1.5, 4.0}, {1.0, 1.0, 1.25}};
+  for (std::size_t layer = 0; layer < 3; ++layer) {
+    for (std::size_t point = 0; point < 3; ++point) {
+      sensitivity.layers[layer].points[point].score.fit = r2_with(errors[layer][point]);
+    }
+  }
+  // 0.875 in float; with the first layer on 4 bits 0.75.
+  EXPECT_EQ(sensitivity.whole(), 1'000'000);
+  EXPECT_EQ(sensitivity.drop(sensitivity.layers[0].points[1].score), 125'000);
+  EXPECT_EQ(sensitivity.drop(sensitivity.layers[1].points[0].score), -62'500);
+  EXPECT_DOUBLE_EQ(sensitivity.share(125'000), 0.125);
+  EXPECT_EQ(sensitivity.drop({.fit = r2_with(1e30)}), 1'000'000'000'000) << "so that sums do not overflow";
+  EXPECT_THAT(bits_of(sensitivity, allocate_by_drop(sensitivity, 0, Ends::AsOthers)), ElementsAre(8, 8, 4));
+  EXPECT_THAT(bits_of(sensitivity, allocate_by_drop(sensitivity, 62'500, Ends::AsOthers)), ElementsAre(8, 4, 4));
+  EXPECT_THAT(bits_of(sensitivity, allocate_by_drop(sensitivity, 62'499, Ends::AsOthers)), ElementsAre(8, 8, 2));
+  const Allocation some = allocate_by_drop(sensitivity, 125'000, Ends::AsOthers);
+  const std::string text = report::to_text(sensitivity, some, sensitivity.layers[0].points[1].score);
+  EXPECT_THAT(text, HasSubstr("R2 lost"));
+  EXPECT_THAT(text, HasSubstr("0.1250 of R2 lost, the whole model on codes"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("predictions changed")));
+  for (SensitivityPoint& point : sensitivity.layers[1].points) {
+    point.score.fit = r2_with(2.0);
+  }
+  EXPECT_THAT(error_of([&] { allocate_by_drop(sensitivity, 3, Ends::AsOthers); }),
+              HasSubstr("drop at least 125000 of 1000000 millionths of R2, more than 3"));
 }
 
 TEST(Allocate, EndsOfEightBitsMustBeMeasured) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "detent/report/comparison_table.h"
 #include "tests/quant/qat_fixture.h"
@@ -57,9 +58,34 @@ TEST(Compare, MeasuresWhatIsSaid) {
   EXPECT_EQ(comparison.images, 2);
   // a: (3, -1) and (-2, -4), b: (4, -2) and (-1.5, -4.5)
   EXPECT_EQ(comparison.predictions_changed, 0);
-  EXPECT_EQ(comparison.correct_a, 2);
+  EXPECT_EQ(comparison.score_a.correct, 2);
   EXPECT_THAT(report::to_text(comparison), HasSubstr("they part at first: 10.8 dB"));
   EXPECT_EQ(compare(two_weights(1.0F, 1.0F), two_weights(1.0F, -1.0F), rows, {}, silent).predictions_changed, 2);
+}
+
+TEST(Compare, OfValuesGivesR2AndOfFlagsExactMatches) {
+  Reporter silent;
+  // a: (3, -1) and (-2, -4), b: (4, -2) and (-1.5, -4.5)
+  data::Dataset rows = rows_of(Tensor::from<float>({1.0F, 2.0F, -3.0F, 1.0F}, {2, 2}), 2);
+  rows.targets = data::TargetKind::kValues;
+  rows.labels = Tensor::from<float>({3.0F, -1.0F, -2.0F, -5.0F}, {2, 2});
+  const Comparison values = compare(two_weights(1.0F, 1.0F), two_weights(1.0F, 1.5F), rows, {}, silent);
+  EXPECT_DOUBLE_EQ(values.score_a.value(), (1.0 + (1.0 - 1.0 / 8.0)) / 2.0);
+  EXPECT_DOUBLE_EQ(values.score_b.value(), ((1.0 - 1.25 / 12.5) + (1.0 - 1.25 / 8.0)) / 2.0);
+  EXPECT_EQ(values.predictions_changed, 0) << "of values none";
+  EXPECT_THAT(report::to_text(values), HasSubstr("2 examples: R2 of A 0.9375, of B 0.8719\n"));
+  const nlohmann::json json = report::to_json(values);
+  EXPECT_EQ(json["targets"], "values");
+  EXPECT_EQ(json["r2_a"], 0.9375);
+  EXPECT_FALSE(json.contains("correct_a"));
+  rows.targets = data::TargetKind::kFlags;
+  rows.labels = Tensor::from<float>({1.0F, 0.0F, 0.0F, 1.0F}, {2, 2});
+  const Comparison flags = compare(two_weights(1.0F, 1.0F), two_weights(-1.0F, 1.0F), rows, {}, silent);
+  // b: (1, -3) and (4, 2): it says as a does of the first example alone.
+  EXPECT_EQ(flags.score_a.correct, 1);
+  EXPECT_EQ(flags.score_b.correct, 1);
+  EXPECT_EQ(flags.predictions_changed, 1);
+  EXPECT_THAT(report::to_text(flags), HasSubstr("1 of 2 predictions differ; right: A 1, B 1\n"));
 }
 
 TEST(Compare, AModelWithItselfIsEqual) {

@@ -10,6 +10,7 @@
 #include "detent/evaluation/metrics.h"
 #include "detent/report/evidence/evidence_json.h"
 #include "detent/report/evidence/evidence_table.h"
+#include "detent/report/evidence/flips.h"
 #include "tests/error_of.h"
 
 namespace detent::evaluation {
@@ -223,6 +224,41 @@ TEST(Evidence, IsWhatProgramsRead) {
   EXPECT_EQ(pair["slices"][0]["examples"], 50);
   EXPECT_EQ(json["verdict"]["checked"], 2);
   EXPECT_EQ(json["verdict"]["failures"].size(), 1U);
+}
+
+TEST(Flips, OfWhichTheWorstAreTold) {
+  // Lost, won, lost, wrong in both, lost: the surest of b first among those of a kind.
+  const std::vector<Flip> flips{{.index = 1, .label = 0, .a = 0, .b = 1, .margin_a = 0.5F, .margin_b = 0.25F},
+                                {.index = 2, .label = 1, .a = 0, .b = 1, .margin_a = 0.5F, .margin_b = 0.9F},
+                                {.index = 3, .label = 0, .a = 0, .b = 2, .margin_a = 0.5F, .margin_b = 0.75F},
+                                {.index = 5, .label = 0, .a = 1, .b = 2, .margin_a = 0.5F, .margin_b = 1.0F},
+                                {.index = 8, .label = 4, .a = 4, .b = 1, .margin_a = 0.125F, .margin_b = 0.5F}};
+  const auto indices = [&](std::size_t most) {
+    std::vector<std::int64_t> found;
+    for (const Flip& flip : report::worst_flips(flips, most)) {
+      found.push_back(flip.index);
+    }
+    return found;
+  };
+  EXPECT_THAT(indices(9), ElementsAre(1, 2, 3, 5, 8));
+  EXPECT_THAT(indices(4), ElementsAre(1, 2, 3, 8));
+  EXPECT_THAT(indices(2), ElementsAre(3, 8)) << "by their examples";
+  EXPECT_THAT(indices(0), ElementsAre());
+  const PairEvidence pair{.a = "fp32", .b = "a, \"b\"", .whole = {.examples = 9}, .flips = flips};
+  const Evidence evidence{.pairs = {pair, {.a = "x", .b = "y", .whole = {.examples = 9}}}};
+  EXPECT_EQ(report::flips_csv(evidence),
+            "a,b,index,label,class_a,class_b,margin_a,margin_b\n"
+            "fp32,\"a, \"\"b\"\"\",1,0,0,1,0.5,0.25\n"
+            "fp32,\"a, \"\"b\"\"\",2,1,0,1,0.5,0.9\n"
+            "fp32,\"a, \"\"b\"\"\",3,0,0,2,0.5,0.75\n"
+            "fp32,\"a, \"\"b\"\"\",5,0,1,2,0.5,1\n"
+            "fp32,\"a, \"\"b\"\"\",8,4,4,1,0.125,0.5\n");
+  const nlohmann::json json = report::to_json(evidence, 2);
+  EXPECT_EQ(json["pairs"][0]["predictions_changed"], 5);
+  EXPECT_EQ(json["pairs"][0]["flips"].size(), 2U);
+  EXPECT_EQ(json["pairs"][0]["flips"][1]["index"], 8);
+  EXPECT_EQ(json["pairs"][1]["predictions_changed"], 0);
+  EXPECT_EQ(report::to_json(evidence)["pairs"][0]["flips"].size(), 5U);
 }
 
 TEST(Evidence, OfThreeModelsBeginsWithTheFirstAndTheLast) {

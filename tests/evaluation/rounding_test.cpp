@@ -52,7 +52,7 @@ TEST(Rounding, CountsCodesAndPredictions) {
     EXPECT_EQ(target.layers[0].largest, is_tflite ? 1 : 0);
     EXPECT_EQ(target.total.differing, target.layers[0].differing);
     EXPECT_EQ(target.images, 3);
-    EXPECT_EQ(target.correct, is_tflite ? 1 : 2);
+    EXPECT_EQ(target.score.correct, is_tflite ? 1 : 2);
     EXPECT_EQ(target.predictions_changed, is_tflite ? 1 : 0);
   }
   const std::string text = report::to_text(targets);
@@ -63,6 +63,25 @@ TEST(Rounding, CountsCodesAndPredictions) {
   EXPECT_EQ(json[3]["target"], "tflite");
   EXPECT_EQ(json[3]["layers"][0]["codes_differing"], 3);
   EXPECT_EQ(json[3]["predictions_changed"], 1);
+}
+
+TEST(Rounding, OfValuesGivesR2) {
+  Reporter silent;
+  data::Dataset rows = rows_of(Tensor::from<float>({2.0F, 2.5F, 0.5F, 1.5F, 2.5F, 1.0F}, {3, 2}), {0, 1, 1}, 2);
+  rows.targets = data::TargetKind::kValues;
+  rows.labels = Tensor::from<float>({2.0F, 3.0F, 1.0F, 2.0F, 3.0F, 1.0F}, {3, 2});  // as TFLite rounds
+  const std::vector<TargetRounding> targets = evaluate_rounding(two_codes(), kAll, rows, {}, silent);
+  EXPECT_EQ(targets[3].accuracy(), 1.0);
+  // Detent gives 2 2, 0 2 and 2 1: both columns have deviation 2, the first is off by 1 twice, the second once.
+  EXPECT_DOUBLE_EQ(targets[0].accuracy(), ((1.0 - 2.0 / 2.0) + (1.0 - 1.0 / 2.0)) / 2.0);
+  const std::string text = report::to_text(targets);
+  EXPECT_THAT(text, HasSubstr("R2  codes differ"));
+  EXPECT_THAT(text, testing::ContainsRegex("tflite +1.0000 +3 +6 +50.0000% +1\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("predictions changed")));
+  const nlohmann::json json = report::to_json(targets);
+  EXPECT_EQ(json[0]["r2"], 0.25);
+  EXPECT_FALSE(json[0].contains("predictions_changed"));
+  EXPECT_FALSE(json[0].contains("test_accuracy"));
 }
 
 /// Every kind of module, with its images.

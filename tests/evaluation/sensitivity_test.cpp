@@ -82,7 +82,7 @@ TEST(Sensitivity, LossIsTheMeanCrossEntropyOfExamplesThatDidNotCalibrate) {
                            .classes = 2};
   const Trial trial(one_weight(1.0F, 0.4F), rows, {}, {.calibration = 2, .images = 3});
   EXPECT_NEAR(trial.float_score().loss, std::log1p(std::exp(-0.6)), 1e-6);
-  EXPECT_EQ(trial.float_score().correct, 3);
+  EXPECT_EQ(trial.float_score().fit.correct, 3);
   // With a scale for the tensor, 2 bits make 0.4 of a largest weight of 1 into 0; the output's codes hold 1 exactly.
   SensitivitySettings settings{.bits = {8, 2}};
   settings.weights = quant::parse_weight_quantizer("int8 per-tensor");
@@ -93,6 +93,45 @@ TEST(Sensitivity, LossIsTheMeanCrossEntropyOfExamplesThatDidNotCalibrate) {
   EXPECT_NEAR(measured.layers[0].points[1].score.loss, std::log1p(std::exp(-1.0)), 2e-3);
   EXPECT_EQ(measured.layers[0].points[1].score.predictions_changed, 0);
   EXPECT_LT(measured.loss_increase(measured.layers[0].points[1].score), -0.1);
+}
+
+TEST(Sensitivity, OfValuesAndFlagsIsByTheirLoss) {
+  Reporter silent;
+  // Of x = 1 and 2 the outputs are (x, 0.4 x). With a scale for the tensor, 2 bits make 0.4 of a weight of 1 into 0.
+  data::Dataset rows{.name = "rows",
+                     .examples = Tensor::full({4, 1}, DType::F32, 1.0),
+                     .labels = Tensor::empty({4, 2}, DType::F32),
+                     .classes = 2,
+                     .targets = data::TargetKind::kValues};
+  const std::vector<std::int64_t> order = data::shuffled_order(4, 1, 0);
+  rows.examples.data<float>()[static_cast<std::size_t>(order[0])] = 2.0F;  // it calibrates
+  rows.examples.data<float>()[static_cast<std::size_t>(order[2])] = 2.0F;
+  for (std::size_t i = 0; i < 4; ++i) {
+    rows.labels.data<float>()[2 * i] = rows.examples.data<float>()[i];
+    rows.labels.data<float>()[2 * i + 1] = 0.4F * rows.examples.data<float>()[i];
+  }
+  SensitivitySettings settings{.bits = {8, 2}};
+  settings.weights = quant::parse_weight_quantizer("int8 per-tensor");
+  const Trial values(one_weight(1.0F, 0.4F), rows, {}, {.calibration = 1, .images = 3});
+  EXPECT_NEAR(values.float_score().loss, 0.0, 1e-12);
+  EXPECT_NEAR(values.float_score().fit.value(), 1.0, 1e-9);
+  const Sensitivity measured = measure_sensitivity(values, settings, silent);
+  EXPECT_LT(measured.layers[0].points[0].score.loss, 1e-3);
+  EXPECT_GT(measured.layers[0].points[1].score.loss, 0.05) << "the second output is 0";
+  EXPECT_LT(measured.layers[0].points[1].score.fit.value(), 0.6);
+  EXPECT_EQ(measured.layers[0].points[1].score.predictions_changed, 0);
+  EXPECT_THAT(report::to_text(measured), HasSubstr("(in brackets: R2)"));
+  EXPECT_THAT(report::to_text(measured), HasSubstr("float: loss 0.00000, R2 1.0000, of 3 training examples"));
+  EXPECT_EQ(report::chart_of(measured).axis, "increase of the loss (squared error)");
+
+  rows.targets = data::TargetKind::kFlags;
+  rows.labels = Tensor::from<float>({1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F}, {4, 2});
+  const Trial flags(one_weight(1.0F, 0.4F), rows, {}, {.calibration = 1, .images = 3});
+  EXPECT_EQ(flags.float_score().fit.correct, 3);
+  const Sensitivity of_flags = measure_sensitivity(flags, settings, silent);
+  EXPECT_EQ(of_flags.layers[0].points[0].score.predictions_changed, 0);
+  EXPECT_EQ(of_flags.layers[0].points[1].score.predictions_changed, 3) << "0 is no";
+  EXPECT_EQ(of_flags.drop(of_flags.layers[0].points[1].score), 3);
 }
 
 TEST(Sensitivity, MeasuresOnTheExamplesBehindThoseThatCalibrate) {
@@ -106,7 +145,7 @@ TEST(Sensitivity, MeasuresOnTheExamplesBehindThoseThatCalibrate) {
                        .classes = 2};
     rows.labels.data<std::int32_t>()[static_cast<std::size_t>(order[place])] = 1;
     const Trial trial(one_weight(1.0F, 0.4F), rows, {}, {.calibration = 2, .images = 3, .seed = 3});
-    EXPECT_EQ(trial.float_score().correct, place >= 2 && place < 5 ? 2 : 3) << "place " << place;
+    EXPECT_EQ(trial.float_score().fit.correct, place >= 2 && place < 5 ? 2 : 3) << "place " << place;
   }
 }
 

@@ -21,12 +21,14 @@ TEST(DataKeys, SayHowDataAreRead) {
   EXPECT_EQ(data_of("").read, data::ReadOptions());
   EXPECT_FALSE(data_of("").normalize_columns);
   const train::DataSettings data = data_of(
-      "label = [\"sun\", -1]\ntask = \"flags\"\nslices = [\"age\"]\nignore = [\"id\"]\nheader = true\n"
+      "label = [\"sun\", -1]\ntask = \"flags\"\nslices = [\"age\"]\nignore = [\"id\"]\none_hot = [\"colour\"]\nheader "
+      "= true\n"
       "image_size = [28, 32]\nchannels = 3\ntest_share = 0.25\nsplit_seed = 9\nnormalize = \"columns\"");
   EXPECT_THAT(data.read.label, ElementsAre("sun", "-1"));
   EXPECT_EQ(data.read.task, data::TargetKind::kFlags);
   EXPECT_THAT(data.read.slices, ElementsAre("age"));
   EXPECT_THAT(data.read.ignore, ElementsAre("id"));
+  EXPECT_THAT(data.read.one_hot, ElementsAre("colour"));
   EXPECT_EQ(data.read.header, true);
   EXPECT_EQ(data.read.height, 28);
   EXPECT_EQ(data.read.width, 32);

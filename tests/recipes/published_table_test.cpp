@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "detent/recipes/published/reproduce.h"
+#include "detent/recipes/series/series_recipe.h"
 #include "tests/error_of.h"
 
 namespace detent::recipes {
@@ -58,6 +59,33 @@ TEST(PublishedTable, GivesTheRecipesOfItsRows) {
   EXPECT_EQ(row.qat.epochs, 7);
   EXPECT_EQ(row.quantize.weights.grid.bits, 4);
   EXPECT_TRUE(row.checks_by_dataset.empty());
+}
+
+TEST(PublishedTable, RecipesSayAllThatTheirRunsDependOn) {
+  const PublishedTable table = parse_published_table(kTable, "small.toml");
+  const Recipe row = beginning_with(recipe_of(table, &table.rows[0], 7), "a \"b\"/fp32.h5");
+  const Recipe again = parse_recipe(row.source.value().text, row.source->file, row.source->overrides);
+  for (const Recipe& recipe : {row, again}) {
+    EXPECT_EQ(recipe.model.file, "a \"b\"/fp32.h5");
+    EXPECT_TRUE(recipe.model.layers.empty());
+    EXPECT_EQ(recipe.train.epochs, 0);
+    EXPECT_EQ(recipe.qat.epochs, 7);
+    EXPECT_EQ(recipe.quantize.activations.grid.bits, 4);
+  }
+  EXPECT_EQ(row.name, "small-4-4");
+  EXPECT_EQ(recipe_of(table, nullptr, 7).source.value().overrides.front(), "train.epochs=3");
+  // What is refused where nothing is quantized is taken back; an own model gives way to the one to begin with.
+  const RecipeText text{
+      "[model]\nlayers = [\"linear 10\"]\n[quantize]\nmethod = \"dynamic\"\n"
+      "activations = \"uint8 per-token\"\n",
+      "my.toml"};
+  EXPECT_EQ(series_recipe(text, {"quantize.method=static", "quantize.improve=[\"equalize\"]"}, SeriesPart::Float, "x")
+                .quantize.method,
+            quant::Method::None);
+  EXPECT_EQ(
+      beginning_with(series_recipe(text, {"model.layers=[\"flatten\", \"linear 10\"]"}, SeriesPart::Codes, "x"), "m.h5")
+          .model.file,
+      "m.h5");
 }
 
 TEST(PublishedTable, RefusesWhatItDoesNotUnderstand) {

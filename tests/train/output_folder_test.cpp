@@ -46,9 +46,10 @@ TEST(OutputFolder, IsFreeAgainWhenItsRunWasKilled) {
 
 TEST(OutputFolder, FilesOfEarlierRunsGoAndNothingElse) {
   const TempFolder folder;
-  for (const char* name : {"fp32.h5", "prepared.h5", "qat.h5", "int8.h5", "static-int8-per-tensor.h5",
-                           "static-int4-per-channel.h5", "static-not-improved.h5", "static.h5", "static-mine.h5",
-                           "mine.h5", "qat.h5.bak", "notes.txt", ".notes.tmp", "metrics.json"}) {
+  for (const char* name :
+       {"fp32.h5", "prepared.h5", "qat.h5", "int8.h5", "static-int8-per-tensor.h5", "static-int4-per-channel.h5",
+        "static-not-improved.h5", "static.h5", "static-mine.h5", "mine.h5", "qat.h5.bak", "notes.txt", ".notes.tmp",
+        "metrics.json", "report.html", "flips.csv"}) {
     write_text(folder / name, "old");
   }
   std::filesystem::create_directory(folder / "static-int2-per-tensor.h5");

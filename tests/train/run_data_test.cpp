@@ -115,6 +115,35 @@ TEST_F(ModelData, WhatAModelNamesIsNeverReplaced) {
   EXPECT_EQ(open_model_data(opened(), {}).name, "letters");
 }
 
+TEST_F(ModelData, AreLookedForWhereTheyLay) {
+  data::write_hdf5_dataset(folder / "there.h5", few());
+  model.attributes["data_path"] = (folder / "there.h5").string();
+  const RunData there = open_model_data(opened(), {});
+  EXPECT_EQ(there.path, (folder / "there.h5").string());
+  EXPECT_EQ(there.test.size(), 20);
+  EXPECT_THAT(there.description, HasSubstr("where the model's data lay when it was trained"));
+  // A folder that is named counts before it, and its path is what models of a run then say.
+  data::write_hdf5_dataset(folder / "named.h5", few(30));
+  const RunData named = open_model_data(opened(), folder / "./named.h5");
+  EXPECT_EQ(named.test.size(), 30);
+  EXPECT_EQ(named.path, (folder / "named.h5").string());
+  EXPECT_EQ(std::get<std::string>(model_attributes("r", 1, named).at("data_path")), named.path);
+  // A run that begins with the model goes there, too.
+  EXPECT_EQ(open_run_data({}, {}, data::standard_readers(), model.attributes).path, there.path);
+
+  std::filesystem::remove(folder / "there.h5");
+  EXPECT_THAT(
+      error_of([&] { open_model_data(opened(), {}); }),
+      AllOf(HasSubstr((folder / "there.h5").string() + ": the data that the model was trained on are no longer"),
+            HasSubstr("no data set \"letters\"")));
+  std::filesystem::create_directories(folder / "detent");
+  data::write_hdf5_dataset(folder / "detent/letters.h5", few(40));
+  const RunData found = open_model_data(opened(), {});
+  EXPECT_EQ(found.test.size(), 40) << "found by its name";
+  EXPECT_EQ(found.path, "");
+  EXPECT_FALSE(model_attributes("r", 1, found).contains("data_path"));
+}
+
 TEST(Run, NamesThatAreNotUtf8EndInMetrics) {
   const TempFolder folder;
   data::DataSource source = few();

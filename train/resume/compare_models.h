@@ -15,7 +15,7 @@ struct ModelComparison {
 };
 
 /// Compares the models in the folders of two runs, by the names that runs give them, byte by byte; of those that differ
-/// says in which tensors and attributes. Sorted by name.
+/// says in which tensors and attributes; where their data lay does not count. Sorted by name.
 std::vector<ModelComparison> compare_models(const std::filesystem::path& first, const std::filesystem::path& second);
 
 }  // namespace detent::train

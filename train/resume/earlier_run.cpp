@@ -82,8 +82,9 @@ std::optional<FinishedRun> finished_run_in(const fs::path& out) {
 
 void resume_nothing(const RunOptions& options, const std::optional<FinishedRun>& finished, const RunIdentity& now,
                     const std::vector<std::string>& files, evaluation::Reporter& reporter) {
-  const bool is_whole = std::ranges::all_of(
-      files, [&](const std::string& file) { return file.starts_with("checkpoint") || fs::exists(options.out / file); });
+  const bool is_whole = std::ranges::all_of(files, [&](const std::string& file) {
+    return file.starts_with("checkpoint") || file == kFlipsFile || fs::exists(options.out / file);
+  });
   if (finished && is_whole) {
     check(finished->has_record, options.out.string(),
           ": holds the finished run of an older version, which does not say what it was made from; ", kMends);

@@ -74,6 +74,16 @@ TargetKind task_of(const Table& table, const std::vector<std::size_t>& labels, c
   return task;
 }
 
+// Columns that are named, not numbered: a model finds them again in other tables.
+std::vector<std::size_t> one_hot_of(const Table& table, const ReadOptions& options) {
+  const std::vector<std::size_t> columns = columns_of(table, options.one_hot, "one_hot");
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    check(table.columns()[columns[i]].name == options.one_hot[i], table.file(), ": one_hot: expected a column's name, ",
+          "got \"", options.one_hot[i], "\"; columns are: ", list_of(table));
+  }
+  return columns;
+}
+
 bool is_mostly_texts(const ColumnFacts& facts) { return facts.texts > 0 && facts.texts >= facts.numbers; }
 
 }  // namespace
@@ -82,7 +92,7 @@ void check_feature(const Table& table, std::size_t c) {
   const ColumnFacts& facts = table.columns()[c];
   if (facts.texts > 0) {
     fail(table.place(facts.first_text, c), ": expected a number, as in ", facts.numbers, " other rows, got \"",
-         facts.example, "\"; mend it, or name the column in slices or ignore under [data]");
+         facts.example, "\"; mend it, or name the column in slices, ignore or one_hot under [data]");
   }
   if (facts.missing > 0) {
     fail(table.place(facts.first_missing, c), ": has no value, as in ", facts.missing, " of ", table.rows(),
@@ -114,12 +124,21 @@ ColumnRoles roles_of(const Table& train, const Table* test, const ReadOptions& o
   roles.task = task_of(train, roles.labels, options);
   const std::vector<std::size_t> slices = columns_of(train, options.slices, "slices");
   const std::vector<std::size_t> ignored = columns_of(train, options.ignore, "ignore");
+  const std::vector<std::size_t> one_hot = one_hot_of(train, options);
   for (std::size_t c = 0; c < train.columns().size(); ++c) {
     const bool is_slice = std::ranges::count(slices, c) > 0;
     const bool is_label = std::ranges::count(roles.labels, c) > 0;
-    check(!is_label || (!is_slice && std::ranges::count(ignored, c) == 0), train.file(), ": column \"",
-          train.columns()[c].name, "\" is the label, and in slices or ignore too; remove one");
-    if (is_label || std::ranges::count(ignored, c) > 0) {
+    const bool is_one_hot = std::ranges::count(one_hot, c) > 0;
+    const bool is_ignored = std::ranges::count(ignored, c) > 0;
+    check(!is_label || (!is_slice && !is_ignored && !is_one_hot), train.file(), ": column \"", train.columns()[c].name,
+          "\" is the label, and in slices, ignore or one_hot too; remove one");
+    check(!is_one_hot || (!is_slice && !is_ignored), train.file(), ": column \"", train.columns()[c].name,
+          "\" is in one_hot, and in slices or ignore too; remove one");
+    if (is_one_hot) {
+      roles.features.push_back(c);
+      continue;
+    }
+    if (is_label || is_ignored) {
       continue;
     }
     const ColumnFacts& facts = train.columns()[c];
@@ -136,7 +155,7 @@ ColumnRoles roles_of(const Table& train, const Table* test, const ReadOptions& o
     roles.features.push_back(c);
   }
   check(!roles.features.empty(), train.file(),
-        ": has no column of numbers beside the label; columns are: ", list_of(train));
+        ": has no column of numbers beside the label, and none in one_hot; columns are: ", list_of(train));
   return roles;
 }
 

@@ -13,7 +13,7 @@ namespace detent::data {
 struct ColumnRoles {
   TargetKind task = TargetKind::kClasses;
   std::vector<std::size_t> labels;
-  std::vector<std::size_t> features;
+  std::vector<std::size_t> features;  ///< numbers, and the columns of ReadOptions::one_hot
   std::vector<std::size_t> slices;
   std::vector<bool> is_number_slice;  ///< of each of `slices`
   std::string note;                   ///< for the description: ", columns of texts beside the features: name"

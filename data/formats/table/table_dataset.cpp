@@ -9,7 +9,9 @@
 
 #include "detent/core/utf8.h"
 #include "detent/data/formats/finish.h"
+#include "detent/data/formats/limits.h"
 #include "detent/data/formats/table/column_roles.h"
+#include "detent/data/formats/table/features.h"
 #include "detent/data/formats/table/table.h"
 #include "detent/data/formats/targets.h"
 
@@ -37,6 +39,7 @@ struct Rows {
   std::vector<float> targets;       // of values and flags
   std::vector<std::int64_t> lines;
   std::vector<Column> slices;
+  std::string remarks;  // for the description
 };
 
 float target_of(const Table& table, std::string_view field, std::int64_t line, std::size_t column, TargetKind task) {
@@ -55,15 +58,16 @@ std::vector<Column> empty_slices(const Table& table, const std::vector<std::size
   return slices;
 }
 
-Rows read_rows(const Table& table, const ColumnRoles& roles) {
+Rows read_rows(const Table& table, const ColumnRoles& roles, const std::vector<FeatureColumn>& features) {
   Rows rows;
-  rows.features.reserve(static_cast<std::size_t>(table.rows()) * roles.features.size());
+  FeatureReader reader(features);
+  rows.features.reserve(checked_bytes(table.file(), static_cast<std::uint64_t>(table.rows()),
+                                      static_cast<std::uint64_t>(width_of(features)) * sizeof(float)) /
+                        sizeof(float));
   rows.slices = empty_slices(table, roles.slices);
   table.for_each_row([&](std::int64_t, std::int64_t line, std::span<const std::string_view> fields) {
     rows.lines.push_back(line);
-    for (const std::size_t c : roles.features) {
-      rows.features.push_back(static_cast<float>(*number_of(fields[c])));
-    }
+    reader.append(fields, rows.features);
     for (const std::size_t c : roles.labels) {
       if (roles.task == TargetKind::kClasses) {
         check(!trimmed(fields[c]).empty(), table.place(line, c), ": has no label; fill it or remove the row");
@@ -81,17 +85,19 @@ Rows read_rows(const Table& table, const ColumnRoles& roles) {
       }
     }
   });
+  for (const std::string& remark : reader.remarks(table)) {
+    rows.remarks += ", " + remark;
+  }
   return rows;
 }
 
-Dataset dataset_of(const Table& table, const ColumnRoles& roles, Rows rows, const Classes& classes) {
+Dataset dataset_of(const Table& table, const ColumnRoles& roles, const std::vector<FeatureColumn>& features, Rows rows,
+                   const Classes& classes) {
   const auto count = std::ssize(rows.lines);
   Dataset dataset;
   dataset.targets = roles.task;
-  dataset.examples = Tensor::from(rows.features, {count, std::ssize(roles.features)});
-  for (const std::size_t c : roles.features) {
-    dataset.feature_names.push_back(table.columns()[c].name);
-  }
+  dataset.examples = Tensor::from(rows.features, {count, width_of(features)});
+  dataset.feature_names = names_of(table, features);
   if (roles.task == TargetKind::kClasses) {
     dataset.labels = class_numbers(rows.labels, classes,
                                    [&](std::size_t row) { return table.place(rows.lines[row], roles.labels[0]); });
@@ -109,6 +115,18 @@ Dataset dataset_of(const Table& table, const ColumnRoles& roles, Rows rows, cons
     dataset.sources.push_back("line " + std::to_string(line));
   }
   return dataset;
+}
+
+// ", one-hot: colour (3 categories)"
+std::string one_hot_note(const Table& table, const std::vector<FeatureColumn>& features) {
+  std::string note;
+  for (const FeatureColumn& feature : features) {
+    if (feature.is_one_hot) {
+      note += (note.empty() ? ", one-hot: " : ", ") + table.columns()[feature.column].name + " (" +
+              std::to_string(feature.width()) + " categories)";
+    }
+  }
+  return note;
 }
 
 }  // namespace
@@ -132,18 +150,22 @@ DataSource read_table(const fs::path& path, const ReadOptions& options) {
   const Table train = Table::read(*train_file, options.header);
   const std::optional<Table> test = test_file ? std::optional(Table::read(*test_file, options.header)) : std::nullopt;
   const ColumnRoles roles = roles_of(train, test ? &*test : nullptr, options);
-  Rows rows = read_rows(train, roles);
+  const std::vector<FeatureColumn> features = feature_columns(train, roles.features, options);
+  Rows rows = read_rows(train, roles, features);
+  std::string remarks = rows.remarks;
   const Classes classes =
       roles.task == TargetKind::kClasses
           ? classes_for(rows.labels, options, train.file() + ": label \"" + train.columns()[roles.labels[0]].name + '"')
           : Classes();
   DataSource source;
-  source.train = dataset_of(train, roles, std::move(rows), classes);
+  source.train = dataset_of(train, roles, features, std::move(rows), classes);
   if (test) {
-    source.test = dataset_of(*test, roles, read_rows(*test, roles), classes);
+    rows = read_rows(*test, roles, features);
+    remarks += rows.remarks;
+    source.test = dataset_of(*test, roles, features, std::move(rows), classes);
   }
   source = finished(std::move(source), path, options);
-  source.description += roles.note;
+  source.description += one_hot_note(train, features) + roles.note + remarks;
   return source;
 }
 

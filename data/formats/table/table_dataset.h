@@ -11,10 +11,11 @@
 ///   label    the columns of ReadOptions::label; of one column classes, whose names are its fields
 ///   slices   kept beside the features, as is every column of texts that nothing else is said of
 ///   ignore   passed over
+///   one_hot  features, one for each category that the training part has (features.h)
 ///   others   the features, f32 [N, F], in the order of their columns
 ///
-/// Texts become no features: a column in which most fields are numbers and one is not is refused, as is a feature
-/// without a value, both with line and column.
+/// Other texts become no features: a column in which most fields are numbers and one is not is refused, as is a feature
+/// without a value, both with line and column. What rows have no known category is told in the description.
 namespace detent::data {
 
 /// Whether the file's ending says that it is a table, or the folder has a train.csv or the like.

@@ -123,10 +123,12 @@ std::string gallery(const Run& run) {
   for (const Json* const flip : flips) {
     items += gallery_item(run.metrics, *flip, a, b, run.pictures);
   }
-  const std::size_t all = list(*pair, "flips").size();
+  const double all = number(*pair, "predictions_changed").value_or(static_cast<double>(list(*pair, "flips").size()));
+  const bool are_all = all <= static_cast<double>(flips.size());
   return fmt::format("<h3 class=\"inner\">Predictions that flipped{}</h3>\n<ul class=\"gallery\">\n{}</ul>\n",
-                     all > flips.size() ? fmt::format(": {} of {}", flips.size(), all) : "", items) +
-         "<p class=\"note\">Margin: the probability of the prediction, less that of the next class.</p>\n";
+                     are_all ? "" : fmt::format(": {} of {}", flips.size(), count_text(all)), items) +
+         "<p class=\"note\">Margin: the probability of the prediction, less that of the next class." +
+         (are_all ? "" : " flips.csv in the run's folder has all flips.") + "</p>\n";
 }
 
 }  // namespace

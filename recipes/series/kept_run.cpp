@@ -1,4 +1,4 @@
-#include "detent/recipes/kept_run.h"
+#include "detent/recipes/series/kept_run.h"
 
 #include <algorithm>
 #include <fstream>
