@@ -3,7 +3,7 @@
 #include <iterator>
 
 #include "detent/core/error.h"
-#include "detent/recipes/nearest.h"
+#include "detent/core/text/nearest.h"
 #include "detent/recipes/recipe.h"
 #include "detent/recipes/shipped.h"
 
@@ -31,8 +31,8 @@ RecipeText recipe_text(const std::string& recipe) {
     }
     names.emplace_back(shipped.name);
   }
-  fail("unknown recipe '", recipe, "'", did_you_mean(recipe, names), " `detent ls` lists the recipes; a file's name ",
-       "contains '/' or ends in .toml");
+  fail("unknown recipe '", recipe, "'", did_you_mean(recipe, names, ";"),
+       " `detent ls` lists the recipes; a file's name ", "contains '/' or ends in .toml");
 }
 
 Recipe load_recipe(const std::string& recipe, const std::vector<std::string>& overrides) {
