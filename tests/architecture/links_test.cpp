@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/architecture/source_tree.h"
+#include "tests/places.h"
 
 namespace detent::architecture {
 namespace {
@@ -46,7 +47,7 @@ TEST(Links, AnchorsAreMadeAsReadersOfMarkdownMakeThem) {
 }
 
 TEST(Links, OfDocumentsLeadSomewhere) {
-  const fs::path root = DETENT_SOURCE_DIR;
+  const fs::path root = source_path();
   const std::regex link(R"(\]\(([^)#\s]*)(#([^)\s]+))?\))");
   int count = 0;
   for (const SourceFile& file : read_tree(root)) {

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "tests/cli/process.h"
+#include "tests/places.h"
 
 namespace detent::cli {
 namespace {
@@ -112,7 +113,7 @@ TEST_F(Completion, RefusesOtherShells) {
 TEST_F(Completion, ScriptsAreThoseThatAreInstalled) {
   for (const std::string shell : {"bash", "zsh", "fish"}) {
     const std::string text = detent(folder_, {"completion", shell}).out;
-    EXPECT_EQ(text, read_text(std::filesystem::path(DETENT_SOURCE_DIR) / "cli/help" / ("detent." + shell))) << shell;
+    EXPECT_EQ(text, read_text(std::filesystem::path(source_path("cli/help/detent." + shell)))) << shell;
     EXPECT_THAT(text, HasSubstr("completion words -- "));
   }
 }
@@ -122,7 +123,7 @@ class Bash : public Completion {
  protected:
   Words replies(const Words& cut) {
     std::string script = "cd " + shell_quoted(folder_.path().string()) +
-                         "; PATH=" + shell_quoted(std::filesystem::path(DETENT_PROGRAM).parent_path().string()) +
+                         "; PATH=" + shell_quoted(std::filesystem::path(program_path()).parent_path().string()) +
                          ":$PATH\n" +
                          "source <(detent completion bash)\ncomplete -p detent > complete.txt\nCOMP_WORDS=(";
     for (const std::string& word : cut) {

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "tests/cli/process.h"
+#include "tests/places.h"
 
 namespace detent::cli {
 namespace {
@@ -85,7 +86,7 @@ class Documents : public testing::Test {
 };
 
 TEST_F(Documents, ShowCommandsThatThereAre) {
-  const fs::path root = DETENT_SOURCE_DIR;
+  const fs::path root = source_path();
   check_document(root / "README.md");
   check_document(root / "CONTRIBUTING.md");
   for (const auto& entry : fs::directory_iterator(root / "docs")) {

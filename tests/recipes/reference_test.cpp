@@ -1,4 +1,5 @@
 #include "detent/recipes/reference.h"
+#include "tests/places.h"
 
 #include <gmock/gmock.h>
 
@@ -18,7 +19,7 @@ namespace {
 using testing::HasSubstr;
 
 std::string the_documentation() {
-  std::ifstream file(DETENT_SOURCE_DIR "/docs/recipes.md");
+  std::ifstream file(source_path("docs/recipes.md"));
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
