@@ -97,18 +97,34 @@ std::string meaning_of(const CommandSpec& spec, const std::string& label) {
 // "Names:" and a line each, or nothing.
 std::string names_text(const CommandSpec& spec) {
   std::istringstream slots(spec.positionals);
-  std::vector<std::string> labels;
-  std::string text;
+  std::vector<std::pair<std::string, std::string>> lines;
+  std::size_t width = 0;
   for (std::string label; slots >> label;) {
     std::erase_if(label, [](char c) { return c == '[' || c == ']'; });
     label = label.substr(0, label.find("..."));
     const std::string meaning = meaning_of(spec, label);
-    if (!meaning.empty() && std::ranges::count(labels, label) == 0) {
-      labels.push_back(label);
-      text += fmt::format("  {:<10}{}\n", label, meaning);
+    if (!meaning.empty() && std::ranges::count(lines, std::pair(label, meaning)) == 0) {
+      lines.emplace_back(label, meaning);
+      width = std::max(width, label.size());
     }
   }
-  return text.empty() ? text : "Names:\n" + text + "\n";
+  std::string text = lines.empty() ? "" : "Names:\n";
+  for (const auto& [label, meaning] : lines) {
+    text += fmt::format("  {:<{}}  {}\n", label, width, meaning);
+  }
+  return lines.empty() ? text : text + "\n";
+}
+
+// The ways in which it is called, a line each.
+std::string usage_text(const CommandSpec& spec) {
+  std::string text = "Usage:\n";
+  for (std::size_t begin = 0; begin <= spec.positionals.size();) {
+    const std::size_t end = std::min(spec.positionals.find(" | ", begin), spec.positionals.size());
+    const std::string names = spec.positionals.substr(begin, end - begin);
+    text += "  detent " + spec.name + (names.empty() ? "" : " " + names) + " [options]\n";
+    begin = end + 3;
+  }
+  return text + "\n";
 }
 
 }  // namespace
@@ -222,9 +238,7 @@ std::string help_text(const CommandSpec& spec) {
   for (std::size_t at = example.find('\n'); at != std::string::npos; at = example.find('\n', at + 1)) {
     example.insert(at + 1, "  ");
   }
-  const std::string title = spec.summary + "\n\nUsage:\n  detent " + spec.name +
-                            (spec.positionals.empty() ? "" : " " + spec.positionals) + " [options]\n\n" +
-                            names_text(spec);
+  const std::string title = spec.summary + "\n\n" + usage_text(spec) + names_text(spec);
   const std::string options = make_options(spec).help({""});
   const std::size_t first = options.find("  -") == std::string::npos ? 0 : options.find("  -");
   return title + "Options:\n" + options.substr(std::min(first, options.find("      --"))) + "\nExample:\n" + example +

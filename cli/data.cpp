@@ -156,7 +156,11 @@ Command data_command() {
                                {"set", "KEY=VALUE", "show: a key of [data], data.label=NAME; can be given again"},
                                threads_option(),
                                json_option()},
-                   .names = {{"PATH", "A folder or file of data; without one, what a recipe that names none would use"},
+                   .names = {{"show", "What is understood of data: classes, counts, shapes, ranges, what looks wrong"},
+                             {"info", "Shapes and counts alone"},
+                             {"fetch", "Download MNIST"},
+                             {"export", "Write the built-in digits as IDX files"},
+                             {"PATH", "A folder or file of data; without one, what a recipe that names none would use"},
                              {"DIR", "A folder to write to"}}},
           .run = data_main};
 }

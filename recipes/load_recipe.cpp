@@ -4,6 +4,7 @@
 
 #include "detent/core/error.h"
 #include "detent/core/text/nearest.h"
+#include "detent/core/text/nearest_path.h"
 #include "detent/recipes/recipe.h"
 #include "detent/recipes/shipped.h"
 
@@ -14,7 +15,10 @@ std::string read_text(const std::string& file) {
   std::error_code ignored;
   check(!std::filesystem::is_directory(file, ignored), file, ": is a folder; name a recipe file");
   std::ifstream in(file, std::ios::binary);
-  check(in.is_open(), file, ": cannot be read; name a recipe file, or a recipe that `detent ls` lists");
+  if (!in.is_open()) {
+    fail(file, ": cannot be read", did_you_mean_path(file, ";"),
+         " name a recipe file, or a recipe that `detent ls` lists");
+  }
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 

@@ -63,7 +63,9 @@ Command completion_command() {
                               "detent completion fish | source       # in ~/.config/fish/config.fish\n"
                               "detent completion words -- run mnist-cnn --s    # what the last word may become",
                    .options = {json_option()},
-                   .takes_empty = true},
+                   .takes_empty = true,
+                   .names = {{"bash|zsh|fish", "The script of this shell"},
+                             {"words", "What the last WORD may become, a line each: this is what the scripts ask"}}},
           .run = completion};
 }
 

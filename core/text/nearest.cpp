@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "detent/core/text/nearest_path.h"
+
 namespace detent {
 namespace {
 
@@ -43,6 +45,30 @@ const std::string* meant(std::string_view word, std::span<const std::string> can
 }
 
 }  // namespace
+
+std::string did_you_mean_path(const std::filesystem::path& path, std::string_view otherwise) {
+  namespace fs = std::filesystem;
+  fs::path found;
+  std::error_code error;
+  for (const fs::path& part : path) {
+    if (fs::exists(found / part, error)) {
+      found /= part;
+      continue;
+    }
+    std::vector<std::string> names;
+    fs::directory_iterator entries(found.empty() ? fs::path(".") : found, error);
+    for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
+      names.push_back(entries->path().filename().string());
+    }
+    std::ranges::sort(names);
+    const std::string* const name = meant(part.string(), names);
+    if (name == nullptr) {
+      return std::string(otherwise);
+    }
+    found /= *name;
+  }
+  return found.empty() ? std::string(otherwise) : "; did you mean '" + found.string() + "'?";
+}
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> distance(a.size() + 1, std::vector<std::size_t>(b.size() + 1));

@@ -42,9 +42,11 @@ TEST(Usage, HelpOfTheProgramAndOfEveryCommandHasAnExample) {
 TEST(Usage, HelpSaysWhatNamesMean) {
   const TempFolder folder;
   EXPECT_THAT(detent(folder, {"run", "--help"}).out,
-              HasSubstr("Usage:\n  detent run RECIPE [options]\n\nNames:\n  RECIPE    A recipe: the name of one"));
+              HasSubstr("Usage:\n  detent run RECIPE [options]\n\nNames:\n  RECIPE  A recipe: the name of one"));
   EXPECT_THAT(detent(folder, {"predict", "--help"}).out, HasSubstr("\n  FILE      Examples: pictures"));
   EXPECT_THAT(detent(folder, {"ls", "--help"}).out, testing::Not(HasSubstr("Names:")));
+  EXPECT_THAT(detent(folder, {"data", "--help"}).out,
+              HasSubstr("Usage:\n  detent data show [PATH] [options]\n  detent data info [PATH] [options]\n"));
 }
 
 TEST(Usage, Version) {

@@ -4,6 +4,9 @@
 
 #include <vector>
 
+#include "detent/core/text/nearest_path.h"
+#include "tests/data/temp_folder.h"
+
 namespace detent {
 namespace {
 
@@ -46,6 +49,19 @@ TEST(Nearest, LongWordsMeanNothing) {
   const std::vector<std::string> words{std::string(1 << 20, 'x'), "relu"};
   EXPECT_EQ(did_you_mean(std::string(1 << 20, 'x') + "y", words), "");
   EXPECT_EQ(did_you_mean("rleu", words), "; did you mean 'relu'?");
+}
+
+TEST(Nearest, PathsAreMendedPartByPart) {
+  const TempFolder folder;
+  std::filesystem::create_directories(folder / "runs/flowers");
+  write_text(folder / "runs/flowers/int8.h5", "");
+  const std::string there = "; did you mean '" + (folder / "runs/flowers/int8.h5").string() + "'?";
+  EXPECT_EQ(did_you_mean_path(folder / "runs/flower/int8.h5"), there);
+  EXPECT_EQ(did_you_mean_path(folder / "rusn/flowers/int.h5"), there);
+  EXPECT_EQ(did_you_mean_path(folder / "runs/flowers/report.html", ";"), ";");
+  EXPECT_EQ(did_you_mean_path(folder / "elsewhere/int8.h5"), "");
+  EXPECT_EQ(did_you_mean_path(folder / "runs/flowers/int8.h5/more"), "") << "it is no folder";
+  EXPECT_EQ(did_you_mean_path("", ";"), ";");
 }
 
 }  // namespace
