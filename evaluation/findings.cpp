@@ -59,7 +59,7 @@ void find_in_training(std::vector<Finding>& findings, const std::string& what, c
     const bool are_enough = result.steps >= kEnoughSteps;
     findings.push_back({fmt::format("{}: nothing was learned in {} steps: {} {:.4g}, by chance {:.4g}{}", what,
                                     result.steps, measure_of(result.score.targets), result.test_accuracy, chance,
-                                    are_enough ? "" : "; they are few: raise epochs, or lower batch"),
+                                    are_enough ? "" : "; train longer"),
                         are_enough && chance <= 0.5});
   }
 }

@@ -59,8 +59,8 @@ Command completion_command() {
                    .min_positionals = 1,
                    .max_positionals = 1'000'000,
                    .summary = "What a shell reads to complete command lines with the tab key",
-                   .example = "source <(detent completion bash)      # in ~/.bashrc; zsh likewise, in ~/.zshrc\n"
-                              "detent completion fish | source       # in ~/.config/fish/config.fish\n"
+                   .example = "detent completion fish | source       # in ~/.config/fish/config.fish\n"
+                              "source <(detent completion bash)      # in ~/.bashrc; zsh likewise, in ~/.zshrc\n"
                               "detent completion words -- run mnist-cnn --s    # what the last word may become",
                    .options = {json_option()},
                    .takes_empty = true,

@@ -37,7 +37,8 @@ class Completion : public testing::Test {
     const Outcome outcome = detent(folder_, all);
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     Words found;
-    for (const nlohmann::json& candidate : nlohmann::json::parse(outcome.out)["words"]) {
+    const nlohmann::json json = nlohmann::json::parse(outcome.out);
+    for (const nlohmann::json& candidate : json["words"]) {
       found.push_back(candidate["word"]);
     }
     return found;
@@ -113,7 +114,7 @@ TEST_F(Completion, RefusesOtherShells) {
 TEST_F(Completion, ScriptsAreThoseThatAreInstalled) {
   for (const std::string shell : {"bash", "zsh", "fish"}) {
     const std::string text = detent(folder_, {"completion", shell}).out;
-    EXPECT_EQ(text, read_text(std::filesystem::path(source_path("cli/help/detent." + shell)))) << shell;
+    EXPECT_EQ(text, read_text(source_path(std::string("cli/help/detent.").append(shell)))) << shell;
     EXPECT_THAT(text, HasSubstr("completion words -- "));
   }
 }
@@ -122,19 +123,20 @@ TEST_F(Completion, ScriptsAreThoseThatAreInstalled) {
 class Bash : public Completion {
  protected:
   Words replies(const Words& cut) {
-    std::string script = "cd " + shell_quoted(folder_.path().string()) +
-                         "; PATH=" + shell_quoted(std::filesystem::path(program_path()).parent_path().string()) +
-                         ":$PATH\n" +
-                         "source <(detent completion bash)\ncomplete -p detent > complete.txt\nCOMP_WORDS=(";
+    const std::filesystem::path program = program_path();
+    std::ostringstream script;
+    script << "cd " << shell_quoted(folder_.path().string())
+           << "; PATH=" << shell_quoted(program.parent_path().string())
+           << ":$PATH\nsource <(detent completion bash)\ncomplete -p detent > complete.txt\nCOMP_WORDS=(";
     for (const std::string& word : cut) {
-      script += " " + shell_quoted(word);
+      script << ' ' << shell_quoted(word);
     }
-    script += ")\nCOMP_CWORD=" + std::to_string(cut.size() - 1) +
-              "\n_detent\nprintf '%s\\n' \"${COMPREPLY[@]}\" > replies.txt\n";
-    write_text(folder_ / "script.bash", script);
-    const std::string command = "bash --norc --noprofile " + shell_quoted((folder_ / "script.bash").string()) + " 2> " +
-                                shell_quoted((folder_ / "errors.txt").string());
-    EXPECT_EQ(std::system(command.c_str()), 0);
+    script << ")\nCOMP_CWORD=" << cut.size() - 1 << "\n_detent\nprintf '%s\\n' \"${COMPREPLY[@]}\" > replies.txt\n";
+    write_text(folder_ / "script.bash", script.str());
+    std::ostringstream command;
+    command << "bash --norc --noprofile " << shell_quoted((folder_ / "script.bash").string()) << " 2> "
+            << shell_quoted((folder_ / "errors.txt").string());
+    EXPECT_EQ(std::system(command.str().c_str()), 0);
     EXPECT_EQ(read_text(folder_ / "errors.txt"), "");
     Words found;
     std::istringstream lines(read_text(folder_ / "replies.txt"));

@@ -18,21 +18,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What the program says may stand behind `words`.
-std::set<std::string> words_behind(const std::vector<std::string>& words) {
-  const TempFolder folder;
-  std::vector<std::string> all{"completion", "words", "--json", "--"};
-  all.insert(all.end(), words.begin(), words.end());
-  std::set<std::string> found;
-  for (const nlohmann::json& candidate : nlohmann::json::parse(detent(folder, all).out)["words"]) {
-    found.insert(candidate["word"]);
-  }
-  return found;
-}
-
 class Documents : public testing::Test {
  protected:
   Documents() : commands_(words_behind({""})) {}
+
+  // What the program says may stand behind `words`.
+  std::set<std::string> words_behind(const std::vector<std::string>& words) const {
+    std::vector<std::string> all{"completion", "words", "--json", "--"};
+    all.insert(all.end(), words.begin(), words.end());
+    const nlohmann::json json = nlohmann::json::parse(detent(folder_, all).out);
+    std::set<std::string> found;
+    for (const nlohmann::json& candidate : json["words"]) {
+      found.insert(candidate["word"]);
+    }
+    return found;
+  }
 
   // "detent run mnist-cnn --seed 2  # twice && detent ls": the text up to a comment, by "&&".
   void check_line(const std::string& line, const std::string& where) {
@@ -40,7 +40,7 @@ class Documents : public testing::Test {
     std::optional<std::string> command;
     bool is_first = true;
     for (std::string word; words >> word;) {
-      if (word == "&&" || word == "|") {
+      if (word == "&&" || word == "|" || word == "--") {
         command.reset();
         is_first = word == "&&";
       } else if (is_first && (word == "detent" || word.ends_with("/detent"))) {
@@ -80,6 +80,7 @@ class Documents : public testing::Test {
       }
     }
   }
+  TempFolder folder_;
   std::set<std::string> commands_;
   std::map<std::string, std::set<std::string>> options_;
   int count_ = 0;
@@ -98,9 +99,8 @@ TEST_F(Documents, ShowCommandsThatThereAre) {
 }
 
 TEST_F(Documents, HelpShowsCommandsThatThereAre) {
-  const TempFolder folder;
   for (const std::string& command : commands_) {
-    std::istringstream help(detent(folder, {"help", command}).out);
+    std::istringstream help(detent(folder_, {"help", command}).out);
     for (std::string line; std::getline(help, line);) {
       if (line.starts_with("  detent ") && line.find(" [options]") == std::string::npos) {
         check_line(line, "detent help " + command);

@@ -105,6 +105,15 @@ TEST(Usage, WrongCallsAreOneClearLine) {
       detent(folder, {"run", "mobilenet"}),
       "detent: unknown recipe 'mobilenet'; `detent ls` lists the recipes; a file's name contains '/' or ends "
       "in .toml");
+  write_text(folder / "iris.csv", "a,class\n1,x\n");
+  expect_refused(detent(folder, {"run", "iris.csv"}),
+                 "detent: iris.csv: is no recipe, whose name ends in .toml; to train on it, write one with name = "
+                 "\"iris.csv\" under [data], and a [model]");
+  write_text(folder / "flowers.toml", "");
+  expect_refused(
+      detent(folder, {"run", "flwoers.toml"}),
+      "detent: flwoers.toml: cannot be read; did you mean 'flowers.toml'? name a recipe file, or a recipe that "
+      "`detent ls` lists");
   expect_refused(
       detent(folder, {"run", "MNIST-CNN"}),
       "detent: unknown recipe 'MNIST-CNN'; did you mean 'mnist-cnn'? `detent ls` lists the recipes; a file's "

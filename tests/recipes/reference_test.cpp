@@ -49,13 +49,14 @@ TEST(RecipesReference, TheDocumentationKnowsEveryWord) {
     words.insert(words.end(), names.begin(), names.end());
   }
   for (const auto& [word, init] : nn::init_names()) {
-    words.push_back("\"" + std::string(word));
+    words.emplace_back("\"").append(word).append("\"");
   }
   for (const std::string& word : words) {
-    const bool is_there = documentation.find("`" + word + "`") != std::string::npos ||
-                          documentation.find("`" + word + " ") != std::string::npos ||
-                          documentation.find("`" + word + "\"`") != std::string::npos;
-    EXPECT_TRUE(is_there) << "docs/recipes.md does not say what " << word << " is";
+    const auto stands = [&](const char* end) {
+      std::string text = "`";
+      return documentation.find(text.append(word).append(end)) != std::string::npos;
+    };
+    EXPECT_TRUE(stands("`") || stands(" ")) << "docs/recipes.md does not say what " << word << " is";
   }
 }
 
@@ -68,7 +69,8 @@ TEST(RecipesReference, ListsTheKeysOfTheTables) {
   EXPECT_EQ(static_cast<std::size_t>(std::count(tables.begin(), tables.end(), '\n')),
             keys.size() + 2 * sections_reference().size());
   for (const Key& key : keys) {
-    EXPECT_THAT(tables, HasSubstr("| `" + key.name.substr(key.name.find('.') + 1) + "` |"));
+    std::string row = "| `";
+    EXPECT_THAT(tables, HasSubstr(row.append(key.name, key.name.find('.') + 1).append("` |")));
     EXPECT_THAT(tables, HasSubstr(key.meaning + " |"));
   }
   const auto optimizer = std::ranges::find(keys, "train.optimizer", &Key::name);
