@@ -7,16 +7,15 @@
 #include <algorithm>
 #include <charconv>
 #include <cxxopts.hpp>
+#include <sstream>
 
 #include "detent/core/error.h"
-#include "detent/recipes/nearest.h"
+#include "detent/core/text/nearest.h"
 
 namespace detent::cli {
 namespace {
 
 constexpr const char* kPositionals = "positionals";
-
-std::string long_name(const std::string& name) { return name.substr(name.find(',') + 1); }
 
 cxxopts::Options make_options(const CommandSpec& spec) {
   cxxopts::Options options("detent " + spec.name, spec.summary);
@@ -47,9 +46,19 @@ std::string plain_quotes(std::string text) {
 
 // An empty text is what a shell makes of "$UNSET": never a name, a number or a setting.
 void check_not_empty(const CommandSpec& spec, const cxxopts::KeyValue& argument) {
-  check(!argument.value().empty(), spec.name, ": ",
-        argument.key() == kPositionals ? spec.positionals : "--" + argument.key(), ": got an empty text; see detent ",
-        spec.name, " --help");
+  const bool is_positional = argument.key() == kPositionals;
+  check(!argument.value().empty() || (is_positional && spec.takes_empty), spec.name, ": ",
+        is_positional ? spec.positionals : "--" + argument.key(), ": got an empty text; see detent ", spec.name,
+        " --help");
+}
+
+void check_choice(const CommandSpec& spec, const cxxopts::KeyValue& argument) {
+  const auto option =
+      std::ranges::find(spec.options, argument.key(), [](const OptionSpec& known) { return long_name(known.name); });
+  const std::vector<std::string> choices =
+      option == spec.options.end() ? std::vector<std::string>() : choices_of(option->value);
+  check(choices.empty() || std::ranges::count(choices, argument.value()) > 0, spec.name, ": --", argument.key(),
+        ": expected ", listed(choices), ", got '", argument.value(), "'", did_you_mean(argument.value(), choices));
 }
 
 void check_known(const CommandSpec& spec, const std::vector<std::string>& unmatched) {
@@ -65,15 +74,86 @@ void check_known(const CommandSpec& spec, const std::vector<std::string>& unmatc
        " --help` lists the options");
 }
 
+// What the labels of positionals mean that several commands have.
+std::string meaning_of(const CommandSpec& spec, const std::string& label) {
+  static const std::vector<std::pair<std::string, std::string>> kCommon{
+      {"RECIPE", "A recipe: the name of one that ships (detent ls), or a file (my.toml)"},
+      {"FP32.h5", "A float model: fp32.h5 of a run"},
+      {"QAT.h5", "A model from quantization-aware training: qat.h5 of a run"},
+      {"INT8.h5", "A model that ships: int8.h5 of a run"},
+      {"MODEL.h5", "A model of any kind: fp32.h5, qat.h5 or int8.h5 of a run"},
+      {"A.h5", "A model of any kind: fp32.h5, qat.h5 or int8.h5 of a run"},
+      {"B.h5", "Another form of it, or another model for the same data"},
+      {"RUN", "The folder of a run, or its metrics.json"}};
+  for (const auto* const names : {&spec.names, &kCommon}) {
+    const auto found = std::ranges::find(*names, label, &std::pair<std::string, std::string>::first);
+    if (found != names->end()) {
+      return found->second;
+    }
+  }
+  return {};
+}
+
+// "Names:" and a line each, or nothing.
+std::string names_text(const CommandSpec& spec) {
+  std::istringstream slots(spec.positionals);
+  std::vector<std::pair<std::string, std::string>> lines;
+  std::size_t width = 0;
+  for (std::string label; slots >> label;) {
+    std::erase_if(label, [](char c) { return c == '[' || c == ']'; });
+    label = label.substr(0, label.find("..."));
+    const std::string meaning = meaning_of(spec, label);
+    if (!meaning.empty() && std::ranges::count(lines, std::pair(label, meaning)) == 0) {
+      lines.emplace_back(label, meaning);
+      width = std::max(width, label.size());
+    }
+  }
+  std::string text = lines.empty() ? "" : "Names:\n";
+  for (const auto& [label, meaning] : lines) {
+    text += fmt::format("  {:<{}}  {}\n", label, width, meaning);
+  }
+  return lines.empty() ? text : text + "\n";
+}
+
+// The ways in which it is called, a line each.
+std::string usage_text(const CommandSpec& spec) {
+  std::string text = "Usage:\n";
+  for (std::size_t begin = 0; begin <= spec.positionals.size();) {
+    const std::size_t end = std::min(spec.positionals.find(" | ", begin), spec.positionals.size());
+    const std::string names = spec.positionals.substr(begin, end - begin);
+    text += "  detent " + spec.name + (names.empty() ? "" : " " + names) + " [options]\n";
+    begin = end + 3;
+  }
+  return text + "\n";
+}
+
 }  // namespace
 
 std::string hint(const std::string& word, const std::vector<std::string>& known) {
-  const auto longer = std::ranges::find_if(known, [&](const std::string& name) { return name.starts_with(word); });
-  if (longer != known.end() && word.size() > 1 && !word.ends_with('-')) {
-    return "; did you mean '" + *longer + "'?";
+  return did_you_mean(word, known, ";");
+}
+
+std::string long_name(const std::string& option) { return option.substr(option.find(',') + 1); }
+
+std::vector<std::string> choices_of(const std::string& label) {
+  std::vector<std::string> choices;
+  if (label.find('|') == std::string::npos || label[0] < 'a' || label[0] > 'z') {
+    return choices;
   }
-  const std::string near = recipes::did_you_mean(word, known);
-  return near.empty() ? ";" : near;
+  for (std::size_t begin = 0; begin <= label.size();) {
+    const std::size_t end = std::min(label.find('|', begin), label.size());
+    choices.push_back(label.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return choices;
+}
+
+std::string listed(const std::vector<std::string>& choices) {
+  std::string text;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == choices.size() ? " or " : ", ") + choices[i];
+  }
+  return text;
 }
 
 std::string shell_quoted(const std::string& word) {
@@ -102,6 +182,7 @@ Arguments::Arguments(const CommandSpec& spec, const std::vector<std::string>& wo
     check_known(spec, result.unmatched());
     for (const cxxopts::KeyValue& argument : result.arguments()) {
       check_not_empty(spec, argument);
+      check_choice(spec, argument);
       (argument.key() == kPositionals ? positionals_ : values_[argument.key()]).push_back(argument.value());
     }
   } catch (const cxxopts::exceptions::exception& error) {
@@ -148,13 +229,16 @@ std::optional<double> Arguments::number(const std::string& option, double min, d
   return result;
 }
 
+std::string cxxopts_version() {
+  return fmt::format("{}.{}.{}", CXXOPTS__VERSION_MAJOR, CXXOPTS__VERSION_MINOR, CXXOPTS__VERSION_PATCH);
+}
+
 std::string help_text(const CommandSpec& spec) {
   std::string example = "  " + spec.example;
   for (std::size_t at = example.find('\n'); at != std::string::npos; at = example.find('\n', at + 1)) {
     example.insert(at + 1, "  ");
   }
-  const std::string title = spec.summary + "\n\nUsage:\n  detent " + spec.name +
-                            (spec.positionals.empty() ? "" : " " + spec.positionals) + " [options]\n\n";
+  const std::string title = spec.summary + "\n\n" + usage_text(spec) + names_text(spec);
   const std::string options = make_options(spec).help({""});
   const std::size_t first = options.find("  -") == std::string::npos ? 0 : options.find("  -");
   return title + "Options:\n" + options.substr(std::min(first, options.find("      --"))) + "\nExample:\n" + example +

@@ -4,13 +4,14 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace detent::cli {
 
 struct OptionSpec {
   std::string name;   ///< "out", or with a letter "o,out"
-  std::string value;  ///< what help calls its value: "DIR"; empty: a flag
+  std::string value;  ///< what help calls its value: "DIR", or all that it may be: "torch|onnx"; empty: a flag
   std::string help;
 };
 
@@ -23,13 +24,16 @@ struct CommandSpec {
   std::string summary;  ///< one line
   std::string example;  ///< one or more command lines
   std::vector<OptionSpec> options;
+  bool takes_empty = false;  ///< positionals may be empty texts
+  std::vector<std::pair<std::string, std::string>> names =
+      {};  ///< what help says of labels of its own: {"FILE", "..."}
 };
 
 /// A command line, taken apart.
 class Arguments {
  public:
-  /// Throws Error in one line, with the nearest option, for an unknown one, a missing or empty value, too few or many
-  /// positionals.
+  /// Throws Error in one line, with the nearest word, for an unknown option, a value that is missing, empty or none of
+  /// those that there are, too few or many positionals.
   Arguments(const CommandSpec& spec, const std::vector<std::string>& words);
 
   const std::vector<std::string>& positionals() const { return positionals_; }
@@ -57,7 +61,17 @@ std::string shell_quoted(const std::string& word);
 /// What to say behind a word that is none of `known`: "; did you mean '--seed'?", or ";" where none is like it.
 std::string hint(const std::string& word, const std::vector<std::string>& known);
 
+/// "output" of "o,output".
+std::string long_name(const std::string& option);
+/// All that a value may be: "torch", "onnx" of "torch|onnx"; of other labels, such as "DIR", nothing.
+std::vector<std::string> choices_of(const std::string& label);
+/// "torch, onnx or tflite".
+std::string listed(const std::vector<std::string>& choices);
+
 /// What `detent CMD --help` prints.
 std::string help_text(const CommandSpec& spec);
+
+/// Of the library that parses: "3.1.1".
+std::string cxxopts_version();
 
 }  // namespace detent::cli

@@ -70,25 +70,25 @@ int bench(const Arguments& arguments) {
 }  // namespace
 
 Command bench_command() {
-  return {
-      .spec = {.name = "bench",
-               .positionals = "step|infer|calibrate",
-               .min_positionals = 1,
-               .max_positionals = 1,
-               .summary = "Time a training step, inference or a calibration pass",
-               .example = "detent bench step --model mnist-cnn --precision qat --batch 128 --threads 2\n"
-                          "detent bench step --model my.toml --precision bf16 --profile\n"
-                          "detent bench infer --model runs/mnist-cnn/int8.h5 --precision int8 --batch 1 --json\n"
-                          "detent bench calibrate --model mnist-cnn",
-               .options = {{"model", "MODEL", "A recipe, by name or file; for infer also a model file (*.h5)"},
-                           {"precision", "TYPE", "step: fp32, bf16, fp16 or qat; infer: fp32 or int8 (default: fp32)"},
-                           {"image", "HxWxC", "Size of the images of a recipe (default: that of its data)"},
-                           {"batch", "N", "Examples of a batch (default: the recipe's, 128 for a model file)"},
-                           threads_option(),
-                           {"runs", "N", "Timed runs (default: as many as take two seconds, at least 20)"},
-                           {"profile", "", "Of a step: time by module and phase, and the memory that each saves"},
-                           json_option()}},
-      .run = bench};
+  return {.spec = {.name = "bench",
+                   .positionals = "step|infer|calibrate",
+                   .min_positionals = 1,
+                   .max_positionals = 1,
+                   .summary = "Time a training step, inference or a calibration pass",
+                   .example = "detent bench step --model mnist-cnn --precision qat --batch 128 --threads 2\n"
+                              "detent bench step --model my.toml --precision bf16 --profile\n"
+                              "detent bench infer --model runs/mnist-cnn/int8.h5 --precision int8 --batch 1 --json\n"
+                              "detent bench calibrate --model mnist-cnn",
+                   .options = {{"model", "MODEL", "A recipe, by name or file; for infer also a model file (*.h5)"},
+                               {"precision", "fp32|bf16|fp16|qat|int8",
+                                "step: fp32, bf16, fp16 or qat; infer: fp32 or int8 (default: fp32)"},
+                               {"image", "HxWxC", "Size of the images of a recipe (default: that of its data)"},
+                               {"batch", "N", "Examples of a batch (default: the recipe's, 128 for a model file)"},
+                               threads_option(),
+                               {"runs", "N", "Timed runs (default: as many as take two seconds, at least 20)"},
+                               {"profile", "", "Of a step: time by module and phase, and the memory that each saves"},
+                               json_option()}},
+          .run = bench};
 }
 
 }  // namespace detent::cli

@@ -32,6 +32,11 @@ Command bench_command();
 Command reproduce_command();
 Command repeat_command();
 Command report_command();
+Command version_command();
+Command completion_command();
+
+/// All of them, in the order of the overview.
+std::vector<Command> commands();
 
 /// Runs a recipe as `run` does, with the options that run_options lists, and prints what came of it.
 int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments);

@@ -5,7 +5,7 @@
 namespace detent::cli {
 
 OptionSpec data_option() {
-  return {"data", "DIR", "Folder or file of the data set (default: looked for in $DETENT_DATA and the cache)"};
+  return {"data", "PATH", "Folder or file of the data set (default: looked for in $DETENT_DATA and the cache)"};
 }
 
 OptionSpec threads_option() {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "detent/cli/progress_line.h"
@@ -29,6 +30,11 @@ extern "C" void request_stop(int second) {
   if (is_second) {  // it came to another thread before the first had undone this
     std::raise(second);
   }
+}
+
+bool is_dumb() {
+  const char* const terminal = std::getenv("TERM");
+  return terminal != nullptr && std::strcmp(terminal, "dumb") == 0;
 }
 
 }  // namespace
@@ -57,7 +63,8 @@ void print_error(const std::string& line) {
   std::fflush(stderr);
 }
 
-ConsoleReporter::ConsoleReporter(bool is_json) : is_json_(is_json), is_terminal_(isatty(STDERR_FILENO) == 1) {}
+ConsoleReporter::ConsoleReporter(bool is_json)
+    : is_json_(is_json), is_terminal_(isatty(STDERR_FILENO) == 1), draws_bars_(is_terminal_ && !is_dumb()) {}
 
 ConsoleReporter::~ConsoleReporter() { clear_bar(); }
 
@@ -87,7 +94,7 @@ void ConsoleReporter::progress(const evaluation::Progress& progress) {
     return;
   }
   const auto now = std::chrono::steady_clock::now();
-  if (is_terminal_ && now - last_drawn_ > std::chrono::milliseconds(100)) {
+  if (draws_bars_ && now - last_drawn_ > std::chrono::milliseconds(100)) {
     last_drawn_ = now;
     std::fputs(("\r" + bar_line(progress, terminal_room()) + "\033[K").c_str(), stderr);
     std::fflush(stderr);

@@ -17,7 +17,8 @@ void print(const std::string& text);
 void print_error(const std::string& line);
 
 /// Tells of a run on the terminal: messages on standard output (on standard error with --json, where standard output
-/// belongs to the JSON object); progress on standard error, as a bar if that is a terminal, else one line an epoch.
+/// belongs to the JSON object); progress on standard error, one line an epoch, and, if that is a terminal which can go
+/// back in a line (TERM is not "dumb"), a bar. Nothing has a colour.
 class ConsoleReporter : public evaluation::Reporter {
  public:
   explicit ConsoleReporter(bool is_json);
@@ -30,6 +31,7 @@ class ConsoleReporter : public evaluation::Reporter {
 
   bool is_json_;
   bool is_terminal_;
+  bool draws_bars_;
   bool has_bar_ = false;
   std::chrono::steady_clock::time_point last_drawn_;
 };

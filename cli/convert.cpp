@@ -62,7 +62,7 @@ Command convert_command() {
                    .max_positionals = 1,
                    .summary = "Convert a model from quantization-aware training to int8",
                    .example = "detent convert runs/mnist-cnn/qat.h5 -o int8.h5",
-                   .options = {{"o,output", "FILE", "The int8 model to write"},
+                   .options = {{"o,output", "FILE.h5", "The int8 model to write"},
                                {"strict", "", "Fail if a module stays in float that was not kept in float"},
                                threads_option(),
                                json_option()}},

@@ -142,7 +142,8 @@ Command data_command() {
                    .min_positionals = 1,
                    .max_positionals = 3,
                    .summary = "Show, download or write data sets",
-                   .example = "detent data show photos/ --set data.image_size=64\n"
+                   .example = "detent data show photos/ --set data.image_size=64    # understood so: classes, sizes, "
+                              "what looks wrong\n"
                               "detent data show iris.csv --set data.label=species\n"
                               "detent data info mnist/\n"
                               "detent data fetch mnist\n"
@@ -154,7 +155,13 @@ Command data_command() {
                                {"recipe", "RECIPE", "show: what its [data] says"},
                                {"set", "KEY=VALUE", "show: a key of [data], data.label=NAME; can be given again"},
                                threads_option(),
-                               json_option()}},
+                               json_option()},
+                   .names = {{"show", "What is understood of data: classes, counts, shapes, ranges, what looks wrong"},
+                             {"info", "Shapes and counts alone"},
+                             {"fetch", "Download MNIST"},
+                             {"export", "Write the built-in digits as IDX files"},
+                             {"PATH", "A folder or file of data; without one, what a recipe that names none would use"},
+                             {"DIR", "A folder to write to"}}},
           .run = data_main};
 }
 

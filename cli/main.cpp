@@ -1,34 +1,42 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <exception>
 #include <new>
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/recipes/shipped.h"
 
 namespace detent::cli {
-namespace {
-
-constexpr const char* kVersion = DETENT_VERSION;
 
 std::vector<Command> commands() {
-  return {run_command(),         quantize_command(),  ls_command(),      eval_command(),
-          predict_command(),     convert_command(),   verify_command(),  compare_command(),
-          sensitivity_command(), allocate_command(),  inspect_command(), data_command(),
-          bench_command(),       reproduce_command(), repeat_command(),  report_command()};
+  return {run_command(),     quantize_command(), ls_command(),        eval_command(),        predict_command(),
+          convert_command(), verify_command(),   compare_command(),   sensitivity_command(), allocate_command(),
+          inspect_command(), data_command(),     bench_command(),     reproduce_command(),   repeat_command(),
+          report_command(),  version_command(),  completion_command()};
 }
+
+namespace {
 
 std::string overview() {
   std::string text =
       "Detent trains networks whose numbers click into fixed positions: quantization-aware training, and an\n"
       "int8 model at the end that computes exactly what was trained.\n\nUsage:\n  detent COMMAND "
-      "[options]\n\nCommands:\n";
+      "[names] [options]\n\nCommands:\n";
   for (const Command& command : commands()) {
     text += "  " + command.spec.name + std::string(13 - command.spec.name.size(), ' ') + command.spec.summary + "\n";
   }
   return text +
-         "\nOptions:\n  -h, --help     Show this help; detent COMMAND --help shows a command's\n"
-         "      --version  Show the version\n\nExample:\n  detent run mnist-cnn\n";
+         "\nOptions:\n  -h, --help     Show this help; of a command: detent help COMMAND\n"
+         "      --version  As the command version\n\nExample:\n"
+         "  detent run mnist-cnn                   # train, quantize, convert, verify, report: runs/mnist-cnn/\n"
+         "  detent predict runs/mnist-cnn/int8.h5 t10k-images-idx3-ubyte.gz\n";
+}
+
+bool is_recipe(const std::string& word) {
+  return word.ends_with(".toml") ||
+         std::ranges::count(recipes::shipped_recipes(), word, &recipes::ShippedRecipe::name) > 0;
 }
 
 int dispatch(std::vector<std::string> words) {
@@ -40,8 +48,7 @@ int dispatch(std::vector<std::string> words) {
     return words.empty() ? 2 : 0;
   }
   if (words[0] == "--version") {
-    print(std::string("detent ") + kVersion + "\n");
-    return 0;
+    words[0] = "version";
   }
   std::vector<std::string> names{"--help", "--version"};
   for (const Command& command : commands()) {
@@ -55,6 +62,8 @@ int dispatch(std::vector<std::string> words) {
     }
     names.push_back(command.spec.name);
   }
+  check(!is_recipe(words[0]), "unknown command '", words[0], "': it is a recipe; write detent run ",
+        shell_quoted(words[0]));
   fail("unknown ", words[0].starts_with('-') ? "option" : "command", " '", words[0], "'", hint(words[0], names),
        " `detent --help` lists the commands");
 }

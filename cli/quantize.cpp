@@ -98,7 +98,7 @@ Command quantize_command() {
   std::vector<OptionSpec> options = run_options();
   options.insert(
       options.begin(),
-      {{"method", "NAME",
+      {{"method", "static|qat|dynamic|weight-only|bf16",
         "static: from ranges on a few examples (default); qat: by training on codes; dynamic, weight-only and bf16: "
         "without examples, --data is only to evaluate"},
        {"weights", "TEXT", "As [quantize] weights: \"int4 per-group 32\" (default: int8 per-channel)"},

@@ -5,6 +5,7 @@
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/core/text/nearest_path.h"
 #include "detent/data/dataset.h"
 #include "detent/io/tensor_file.h"
 #include "detent/report/html/flips.h"
@@ -25,8 +26,10 @@ fs::path metrics_path(const std::string& run) {
   std::error_code error;
   const bool is_folder = fs::is_directory(path, error);
   const fs::path file = is_folder ? path / "metrics.json" : path;
-  check(fs::is_regular_file(file, error), "report: ", file.string(),
-        " is not there; name the folder of a finished run, or what run --json wrote");
+  if (!fs::is_regular_file(file, error)) {
+    fail("report: ", file.string(), " is not there", did_you_mean_path(file, ";"),
+         " name the folder of a finished run, or what run --json wrote");
+  }
   return file;
 }
 

@@ -63,7 +63,7 @@ int reproduce(const Arguments& arguments) {
 
 Command reproduce_command() {
   return {.spec = {.name = "reproduce",
-                   .positionals = "[NAME]",
+                   .positionals = "[TABLE]",
                    .max_positionals = 1,
                    .summary = "Train the models of a published table, and print ours beside theirs",
                    .example = "detent reproduce\n"
@@ -74,10 +74,11 @@ Command reproduce_command() {
                                {"only", "ROW", "Of the rows this one; can be given again (default: all)"},
                                {"epochs", "N", "Of each training, in float and on codes (default: as the table says)"},
                                {"out", "DIR",
-                                "Folder for the results (default: runs/reproduce-NAME); what is there "
+                                "Folder for the results (default: runs/reproduce-TABLE); what is there "
                                 "is used again"},
                                threads_option(),
-                               json_option()}},
+                               json_option()},
+                   .names = {{"TABLE", "A published table; without one, those that there are"}}},
           .run = reproduce};
 }
 

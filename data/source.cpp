@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "detent/core/error.h"
+#include "detent/core/text/nearest_path.h"
 #include "detent/core/utf8.h"
 #include "detent/data/digits.h"
 
@@ -50,8 +51,9 @@ DataSource open_path(const std::filesystem::path& path, const Formats& formats, 
 
 void check_exists(const std::filesystem::path& path, const char* hint) {
   std::error_code error;
-  const bool is_there = std::filesystem::exists(path, error);
-  check(is_there, path.string(), ": no such data folder or file (", hint, ')');
+  if (!std::filesystem::exists(path, error)) {
+    fail(path.string(), ": no such data folder or file (", hint, ')', did_you_mean_path(path));
+  }
 }
 
 DataSource open_named(const std::filesystem::path& path, const Formats& formats) {

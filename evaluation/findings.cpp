@@ -56,9 +56,11 @@ void find_in_training(std::vector<Finding>& findings, const std::string& what, c
                         result.loss > kAbsurdLoss});
   }
   if (result.test_accuracy <= chance) {
-    findings.push_back({fmt::format("{}: nothing was learned in {} steps: {} {:.4g}, by chance {:.4g}", what,
-                                    result.steps, measure_of(result.score.targets), result.test_accuracy, chance),
-                        result.steps >= kEnoughSteps && chance <= 0.5});
+    const bool are_enough = result.steps >= kEnoughSteps;
+    findings.push_back({fmt::format("{}: nothing was learned in {} steps: {} {:.4g}, by chance {:.4g}{}", what,
+                                    result.steps, measure_of(result.score.targets), result.test_accuracy, chance,
+                                    are_enough ? "" : "; train longer"),
+                        are_enough && chance <= 0.5});
   }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "detent/core/text/nearest.h"
+
 namespace detent {
 
 std::string in_message(const nlohmann::json& value) {
@@ -81,7 +83,9 @@ void OptionReader::finish() const {
       for (const std::string& name : known_) {
         expected += (expected.empty() ? "" : ", ") + name;
       }
-      fail(kind_, ": unknown option '", key, "': it has ", expected.empty() ? "none" : expected);
+      const std::vector<std::string> known(known_.begin(), known_.end());
+      fail(kind_, ": unknown option '", key, "'", did_you_mean(key, known, ":"), " it has ",
+           expected.empty() ? "none" : expected);
     }
   }
 }

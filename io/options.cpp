@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "detent/core/text/nearest.h"
+
 namespace detent {
 namespace {
 
@@ -122,7 +124,10 @@ class Reader : public OptionList {
   std::size_t word(const char* key, const std::vector<std::string_view>& words, std::size_t now, const char*) override {
     const std::string read = reader_.text(key, words[now]);
     const auto found = std::ranges::find(words, read);
-    check(found != words.end(), kind_, ": ", key, ": expected one of ", joined(words, ""), ", got '", read, "'");
+    if (found == words.end()) {
+      const std::vector<std::string> known(words.begin(), words.end());
+      fail(kind_, ": ", key, ": expected one of ", joined(words, ""), ", got '", read, "'", did_you_mean(read, known));
+    }
     return static_cast<std::size_t>(found - words.begin());
   }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <set>
 
+#include "detent/core/text/nearest.h"
 #include "detent/io/option_reader.h"
 
 namespace detent::nn {
@@ -187,12 +189,14 @@ std::optional<Graph::Handle> Graph::find(std::string_view name) const {
 const Graph::Node& Graph::node(std::string_view name) const {
   const std::optional<Handle> found = find(name);
   if (!found) {
+    std::vector<std::string> known;
+    std::ranges::transform(nodes_, std::back_inserter(known), &Node::name);
     std::string names;
-    for (std::size_t i = 0; i < std::min(nodes_.size(), kNamesInMessages); ++i) {
-      names += (i > 0 ? ", " : "") + nodes_[i].name;
+    for (std::size_t i = 0; i < std::min(known.size(), kNamesInMessages); ++i) {
+      names += (i > 0 ? ", " : "") + known[i];
     }
-    names += nodes_.size() > kNamesInMessages ? ", ... (" + std::to_string(nodes_.size()) + " in all)" : "";
-    fail("graph: no node named '", name, "': there are ", names);
+    names += known.size() > kNamesInMessages ? ", ... (" + std::to_string(known.size()) + " in all)" : "";
+    fail("graph: no node named '", name, "'", did_you_mean(name, known, ":"), " there are ", names);
   }
   return node(*found);
 }

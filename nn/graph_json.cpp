@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "detent/core/text/nearest.h"
 #include "detent/io/description.h"
 #include "detent/io/option_reader.h"
 #include "detent/nn/graph.h"
@@ -28,7 +29,10 @@ std::string text(const json& object, const char* key, std::string_view where) {
 
 void check_keys(const json& object, const std::set<std::string>& known, std::string_view where) {
   for (const auto& [key, value] : object.items()) {
-    check(known.contains(key), "graph: ", where, ": unknown key '", key, "'");
+    if (!known.contains(key)) {
+      const std::vector<std::string> names(known.begin(), known.end());
+      fail("graph: ", where, ": unknown key '", key, "'", did_you_mean(key, names));
+    }
   }
 }
 
@@ -89,7 +93,13 @@ std::shared_ptr<Module> module_of(const Graph& graph, const json& node, const st
   check_keys(node, {"name", "kind", "inputs", "options", "note"}, name);
   const std::string kind = text(node, "kind", name);
   const auto factory = kinds.find(kind);
-  check(factory != kinds.end(), "graph: ", name, ": unknown kind '", kind, "'");
+  if (factory == kinds.end()) {
+    std::vector<std::string> known;
+    for (const auto& [known_kind, make] : kinds) {
+      known.emplace_back(known_kind);
+    }
+    fail("graph: ", name, ": unknown kind '", kind, "'", did_you_mean(kind, known));
+  }
   try {
     return factory->second(member(node, "options", name));
   } catch (const Error& error) {

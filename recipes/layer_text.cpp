@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "detent/core/error.h"
-#include "detent/recipes/nearest.h"
+#include "detent/core/text/nearest.h"
 
 namespace detent::recipes {
 namespace {

@@ -2,7 +2,8 @@
 #include <fstream>
 
 #include "detent/core/error.h"
-#include "detent/recipes/nearest.h"
+#include "detent/core/text/nearest.h"
+#include "detent/core/text/nearest_path.h"
 #include "detent/recipes/recipe.h"
 #include "detent/recipes/shipped.h"
 
@@ -13,7 +14,10 @@ std::string read_text(const std::string& file) {
   std::error_code ignored;
   check(!std::filesystem::is_directory(file, ignored), file, ": is a folder; name a recipe file");
   std::ifstream in(file, std::ios::binary);
-  check(in.is_open(), file, ": cannot be read; name a recipe file, or a recipe that `detent ls` lists");
+  if (!in.is_open()) {
+    fail(file, ": cannot be read", did_you_mean_path(file, ";"),
+         " name a recipe file, or a recipe that `detent ls` lists");
+  }
   constexpr std::size_t kLargest = std::size_t{1} << 20;
   std::string text(kLargest + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
@@ -35,8 +39,11 @@ RecipeText recipe_text(const std::string& recipe) {
     }
     names.emplace_back(shipped.name);
   }
-  fail("unknown recipe '", recipe, "'", did_you_mean(recipe, names), " `detent ls` lists the recipes; a file's name ",
-       "contains '/' or ends in .toml");
+  std::error_code ignored;
+  check(!std::filesystem::exists(recipe, ignored), recipe, ": is no recipe, whose name ends in .toml; to train on it, ",
+        "write one with name = \"", recipe, "\" under [data], and a [model]");
+  fail("unknown recipe '", recipe, "'", did_you_mean(recipe, names, ";"),
+       " `detent ls` lists the recipes; a file's name ", "contains '/' or ends in .toml");
 }
 
 Recipe load_recipe(const std::string& recipe, const std::vector<std::string>& overrides) {

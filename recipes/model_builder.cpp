@@ -4,8 +4,8 @@
 #include <sstream>
 
 #include "detent/core/error.h"
+#include "detent/core/text/nearest.h"
 #include "detent/quant/passes/open_model.h"
-#include "detent/recipes/nearest.h"
 
 namespace detent::recipes {
 namespace {

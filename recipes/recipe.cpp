@@ -6,9 +6,9 @@
 #include <cmath>
 
 #include "detent/core/error.h"
+#include "detent/core/text/nearest.h"
 #include "detent/core/utf8.h"
 #include "detent/data/source.h"
-#include "detent/recipes/nearest.h"
 #include "detent/recipes/overrides.h"
 #include "detent/recipes/quantize_sections.h"
 #include "detent/recipes/sections.h"

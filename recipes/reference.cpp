@@ -62,11 +62,59 @@ class SectionTable {
   }
 };
 
+/// Takes the same, and makes a list of it.
+class KeyList {
+ public:
+  KeyList(std::string section, std::vector<Key>& keys) : section_(std::move(section)), keys_(keys) {}
+
+  template <typename T>
+  void whole(std::string_view key, const T&, const NumberRange&, std::string_view meaning) {
+    add(key, meaning);
+  }
+  template <typename T>
+  void number(std::string_view key, const T&, const NumberRange&, std::string_view meaning) {
+    add(key, meaning);
+  }
+  template <typename T>
+  void flag(std::string_view key, const T&, std::string_view meaning) {
+    add(key, meaning, {"true", "false"});
+  }
+  void texts(std::string_view key, const std::vector<std::string>&, std::string_view meaning) { add(key, meaning); }
+  template <typename T>
+  void choice(std::string_view key, const T&, const Names<T>& names, std::string_view meaning) {
+    add(key, meaning);
+    for (const auto& [word, choice] : names) {
+      keys_.back().words.emplace_back(word);
+    }
+  }
+  template <typename T>
+  void choices(std::string_view key, const std::vector<T>&, const Names<T>&, std::string_view meaning) {
+    add(key, meaning);
+  }
+  template <typename T, typename Read>
+  void form(std::string_view key, const T&, Read, std::string_view, std::string_view meaning) {
+    add(key, meaning);
+  }
+
+ private:
+  void add(std::string_view key, std::string_view meaning, std::vector<std::string> words = {}) {
+    keys_.push_back({section_ + "." + std::string(key), std::string(meaning), std::move(words)});
+  }
+  std::string section_;
+  std::vector<Key>& keys_;
+};
+
 template <typename Settings>
 std::string table_of(Settings settings) {
   SectionTable table;
   describe(table, settings);
   return std::move(table.text);
+}
+
+template <typename Settings>
+void list(const std::string& section, Settings settings, std::vector<Key>& keys) {
+  KeyList listed(section, keys);
+  describe(listed, settings);
 }
 
 }  // namespace
@@ -75,6 +123,17 @@ std::vector<std::pair<std::string, std::string>> sections_reference() {
   return {{"data", table_of(train::DataSettings())},         {"train", table_of(train::TrainSettings())},
           {"quantize", table_of(train::QuantizeSettings())}, {"qat", table_of(train::QatSettings())},
           {"convert", table_of(train::ConvertSettings())},   {"check", table_of(evaluation::CheckSettings())}};
+}
+
+std::vector<Key> section_keys() {
+  std::vector<Key> keys;
+  list("data", train::DataSettings(), keys);
+  list("train", train::TrainSettings(), keys);
+  list("quantize", train::QuantizeSettings(), keys);
+  list("qat", train::QatSettings(), keys);
+  list("convert", train::ConvertSettings(), keys);
+  list("check", evaluation::CheckSettings(), keys);
+  return keys;
 }
 
 }  // namespace detent::recipes

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "detent/core/error.h"
-#include "detent/recipes/nearest.h"
+#include "detent/core/text/nearest.h"
 
 namespace detent::recipes {
 namespace {

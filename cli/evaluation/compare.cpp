@@ -41,7 +41,7 @@ Command compare_command() {
                    .positionals = "A.h5 B.h5",
                    .min_positionals = 2,
                    .max_positionals = 2,
-                   .summary = "Where two forms of a model part, layer by layer",
+                   .summary = "Where two forms of a model differ, layer by layer",
                    .example = "detent compare runs/mnist-cnn/fp32.h5 runs/mnist-cnn/int8.h5 --data mnist/\n"
                               "detent compare fp32.h5 int8.h5 --sample 17",
                    .options = {data_option(),

@@ -4,6 +4,7 @@
 #include <array>
 #include <filesystem>
 
+#include "detent/core/text/nearest_path.h"
 #include "detent/data/files.h"
 #include "detent/data/formats/images/image_folder.h"
 #include "detent/data/formats/unlabelled.h"
@@ -60,7 +61,9 @@ Examples read_unlabelled(const fs::path& path, const train::TrainedOn& trained) 
 
 Examples read_examples(const std::string& path, const train::TrainedOn& trained) {
   std::error_code error;
-  check(fs::exists(path, error), path, ": no such file or folder");
+  if (!fs::exists(path, error)) {
+    fail(path, ": no such file or folder", did_you_mean_path(path));
+  }
   if (fs::is_directory(path, error)) {
     return !data::has_idx_files(path) && data::is_image_folder(path)
                ? read_unlabelled(path, trained)

@@ -116,7 +116,8 @@ Command predict_command() {
                               "detent predict runs/iris/int8.h5 flowers.csv",
                    .options = {{"top", "K", "Name the K likeliest classes of each example (default: 3)"},
                                threads_option(),
-                               json_option()}},
+                               json_option()},
+                   .names = {{"FILE", "Examples: pictures, tables, arrays, IDX or HDF5 files, or folders of them"}}},
           .run = predict};
 }
 

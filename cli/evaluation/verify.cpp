@@ -43,7 +43,7 @@ int verify(const Arguments& arguments) {
     print(report::json_text(report::to_json(report)));
   } else {
     print(report::with_separators(report.codes_compared) + " codes of " + std::to_string(report.layers.size()) +
-          " layers compared over " + report::with_separators(report.images) + " images: " +
+          " layers compared over " + report::with_separators(report.images) + " examples: " +
           report::with_separators(report.codes_mismatched) + " differ, " + std::to_string(report.predictions_changed) +
           " predictions changed\ncodes_sha256 " + report.codes_sha256 + "\n");
   }

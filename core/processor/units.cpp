@@ -6,6 +6,8 @@
 
 #include "detent/core/error.h"
 #include "detent/core/names.h"
+#include "detent/core/processor/detected.h"
+#include "detent/core/text/nearest.h"
 
 namespace detent {
 namespace {
@@ -93,6 +95,8 @@ ProcessorUnits within_environment() {
 
 }  // namespace
 
+ProcessorUnits detected_units() { return detected(); }
+
 ProcessorUnits limited(ProcessorUnits has, std::string_view limit) {
   const std::string word = lower_case(limit);
   for (const Names<ProcessorUnits>* names : {&own_limits(), &onednn_limits()}) {
@@ -101,11 +105,13 @@ ProcessorUnits limited(ProcessorUnits has, std::string_view limit) {
       return both(has, found->second);
     }
   }
+  std::vector<std::string> names;
   std::string known;
   for (const auto& [name, units] : own_limits()) {
-    known += (known.empty() ? "" : ", ") + std::string(name);
+    names.emplace_back(name);
+    known += (known.empty() ? "" : ", ") + names.back();
   }
-  fail("DETENT_MAX_CPU_ISA: expected one of ", known, ", got \"", limit, "\"");
+  fail("DETENT_MAX_CPU_ISA: expected one of ", known, ", got \"", limit, "\"", did_you_mean(limit, names));
 }
 
 const ProcessorUnits& processor_units() {

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "detent/core/error.h"
+#include "detent/core/text/nearest.h"
 #include "detent/evaluation/evidence/image_measures.h"
 
 namespace detent::evaluation {
@@ -114,15 +115,22 @@ class Subjects {
     if (subject == class_.name) {
       return class_;
     }
-    std::string known(dataset_.targets == data::TargetKind::kClasses ? kClass : "");
+    std::vector<std::string> names;
+    if (dataset_.targets == data::TargetKind::kClasses) {
+      names.emplace_back(kClass);
+    }
     for (const data::Column& column : columns_) {
       if (column.name == subject) {
         return column;
       }
-      known += (known.empty() ? "" : ", ") + column.name;
+      names.push_back(column.name);
     }
-    fail("slice '", rule.name, "': ", dataset_.name, " has no '", subject, "'; expected ",
-         known.empty() ? "data with columns" : "one of " + known);
+    std::string known;
+    for (const std::string& name : names) {
+      known += (known.empty() ? "" : ", ") + name;
+    }
+    fail("slice '", rule.name, "': ", dataset_.name, " has no '", subject, "'", did_you_mean(subject, names, ";"),
+         " expected ", known.empty() ? "data with columns" : "one of " + known);
   }
 
  private:

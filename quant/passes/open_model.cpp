@@ -1,5 +1,7 @@
 #include "detent/quant/passes/open_model.h"
 
+#include "detent/core/error.h"
+#include "detent/core/text/nearest_path.h"
 #include "detent/quant/passes/module_op.h"
 
 namespace detent::quant {
@@ -12,7 +14,25 @@ const Shape& OpenedModel::output_shape() const {
   return model() != nullptr ? model()->type(model()->output).shape : graph()->output_shape();
 }
 
+namespace {
+
+// A folder is most often that of a run.
+void check_is_file(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  for (const char* const name : {"int8.h5", "fp32.h5"}) {
+    check(!fs::exists(path / name, error), "read '", path.string(), "': it is a folder; name a model in it, such as ",
+          (path / name).string());
+  }
+  if (!fs::exists(path, error)) {
+    fail("read '", path.string(), "': there is no such file", did_you_mean_path(path));
+  }
+}
+
+}  // namespace
+
 OpenedModel open_model(const std::filesystem::path& path, const Kinds& kinds) {
+  check_is_file(path);
   TensorFile file = TensorFile::read(path);
   const auto kind = file.attributes.find("kind");
   const std::string* const name = kind == file.attributes.end() ? nullptr : std::get_if<std::string>(&kind->second);

@@ -1,8 +1,8 @@
 #include "detent/quant/passes/preparation.h"
 
 #include <algorithm>
-#include <sstream>
 
+#include "detent/core/text/nearest.h"
 #include "detent/nn/finite.h"
 #include "detent/quant/kinds/quantize.h"
 #include "detent/quant/quantizers/ranges/rules.h"
@@ -126,11 +126,15 @@ void check_names(std::string_view what, const Graph& graph, const QConfigMapping
     const bool found = std::ranges::any_of(
         graph.nodes(), [&](const Graph::Node& node) { return node.module && matches(name, node.name); });
     if (!found) {
-      std::ostringstream names;
+      std::vector<std::string> known;
+      std::string names;
       for (const Graph::Node& node : graph.nodes()) {
-        names << (node.module ? " " + node.name : "");
+        if (node.module != nullptr) {
+          known.push_back(node.name);
+          names += " " + node.name;
+        }
       }
-      fail(what, ": '", name, "' names no module; the modules are:", names.str());
+      fail(what, ": '", name, "' names no module", did_you_mean(name, known, ";"), " the modules are:", names);
     }
   }
 }

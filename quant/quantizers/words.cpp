@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <numeric>
 #include <optional>
 #include <sstream>
 
 #include "detent/core/error.h"
+#include "detent/core/text/nearest.h"
 
 namespace detent::quant {
 namespace {
@@ -16,21 +16,6 @@ std::optional<double> number_of(std::string_view word) {
   double number = 0.0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
   return error == std::errc() && end == word.data() + word.size() ? std::optional(number) : std::nullopt;
-}
-
-/// Letters to insert, delete or replace (Levenshtein).
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, diagonal + 1, row[j] + 1});
-    }
-  }
-  return row.back();
 }
 
 }  // namespace
@@ -65,7 +50,7 @@ std::string to_text(const Phrase& phrase) {
 
 std::string nearest_word(std::string_view word, std::span<const std::string> words) {
   return *std::ranges::min_element(words, {},
-                                   [word](const std::string& candidate) { return distance(word, candidate); });
+                                   [word](const std::string& candidate) { return edit_distance(word, candidate); });
 }
 
 }  // namespace detent::quant

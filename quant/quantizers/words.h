@@ -19,7 +19,7 @@ std::string to_text(const Phrase& phrase);
 /// A number in as few digits as give it back.
 std::string to_text(double number);
 
-/// Of `words` the one that `word` was meant for, by the fewest letters to change.
+/// Of `words` the one that `word` was meant for, by the fewest letters to change (core/text/nearest.h).
 std::string nearest_word(std::string_view word, std::span<const std::string> words);
 
 }  // namespace detent::quant

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "detent/core/error.h"
-#include "detent/recipes/nearest.h"
+#include "detent/core/text/nearest.h"
 #include "detent/recipes/recipe.h"
 #include "detent/recipes/section_reader.h"
 #include "detent/recipes/shipped.h"
@@ -63,8 +63,7 @@ const PublishedRow& PublishedTable::row(const std::string& row_name) const {
   for (const std::string& known : names) {
     all += (all.empty() ? "" : ", ") + known;
   }
-  const std::string near = did_you_mean(row_name, names);
-  fail("reproduce: the table ", name, " has no row '", row_name, "'", near, near.empty() ? ";" : "",
+  fail("reproduce: the table ", name, " has no row '", row_name, "'", did_you_mean(row_name, names, ";"),
        " its rows are: ", all);
 }
 
@@ -110,7 +109,7 @@ PublishedTable published_table(const std::string& name) {
     }
     names.push_back(table.name);
   }
-  fail("reproduce: unknown table '", name, "'", did_you_mean(name, names), " `detent reproduce` lists the tables");
+  fail("reproduce: unknown table '", name, "'", did_you_mean(name, names, ";"), " `detent reproduce` lists the tables");
 }
 
 }  // namespace detent::recipes

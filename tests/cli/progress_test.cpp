@@ -39,6 +39,7 @@ class Terminal {
       text_.append(bytes, static_cast<std::size_t>(std::max<ssize_t>(::read(outer_, bytes, sizeof bytes), 0)));
     }
   }
+  const std::string& text() const { return text_; }
   /// What was written so far, cut where the cursor went back to the first column.
   std::vector<std::string> lines() const {
     std::vector<std::string> lines{""};
@@ -111,7 +112,44 @@ TEST_P(ProgressLines, FitTheTerminal) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Columns, ProgressLines, testing::Values(40, 60, 80, 100, 200));
+INSTANTIATE_TEST_SUITE_P(Columns, ProgressLines, testing::Values(40, 60, 80, 100, 120, 200));
+
+// With all that a line may hold: loss, accuracy, those of the part held out, the loss scale; and in QAT.
+TEST_F(ProgressLines, FitAnyTerminalWhateverTheyTell) {
+  for (const int columns : {1, 2, 10, 20, 60, 90, 120, 160, 200}) {
+    Terminal terminal(columns);
+    Started program(folder_,
+                    {"run", "tiny.toml", "--data", "digits", "--out", "out" + std::to_string(columns), "--set",
+                     "data.validation=0.25", "--set", "quantize.method=qat", "--set", "train.epochs=2"},
+                    terminal.inner());
+    EXPECT_TRUE(program.comes([&] {
+      terminal.read();
+      return program.has_ended();
+    }));
+    terminal.read();
+    for (const std::string& line : terminal.lines()) {
+      EXPECT_LT(line.size(), static_cast<std::size_t>(columns)) << line;
+      EXPECT_TRUE(columns < 60 || line.find("epoch ") == std::string::npos || line.find("loss ") != std::string::npos)
+          << line;
+    }
+  }
+}
+
+// A terminal that cannot go back in a line gets lines of epochs alone; none gets a colour.
+TEST_F(ProgressLines, DumbTerminalsGetNoBars) {
+  for (const char* const kind : {"dumb", "xterm-256color"}) {
+    ::setenv("TERM", kind, 1);
+    Terminal terminal(80);
+    const std::vector<std::string> lines = lines_on(terminal);
+    const bool is_dumb = kind == std::string("dumb");
+    EXPECT_EQ(terminal.text().find('[') == std::string::npos, is_dumb) << terminal.text();
+    EXPECT_EQ(terminal.text().find("\033[K") == std::string::npos, is_dumb);
+    EXPECT_THAT(terminal.text(), testing::Not(testing::ContainsRegex("\033\\[[0-9;]*m"))) << "a colour";
+    EXPECT_GE(lines.size(), 12U);
+    std::filesystem::remove_all(folder_ / "out");
+  }
+  ::unsetenv("TERM");
+}
 
 TEST_F(ProgressLines, WithoutAWidthFitColumnsOrEighty) {
   for (const std::size_t columns : {50, 80}) {

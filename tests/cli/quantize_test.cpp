@@ -235,8 +235,10 @@ TEST_F(Quantize, RefusesWhatItCannotDo) {
   };
   expect_refused(detent(folder_, {"quantize"}), "expected FP32.h5, got 0 names");
   expect_refused(detent(folder_, {"quantize", "lost.h5"}), "'lost.h5': there is no such file");
-  expect_refused(quantize({"--method", "none"}), "makes no int8 model");
-  expect_refused(quantize({"--method", "statik"}), "did you mean 'static'?");
+  expect_refused(quantize({"--set", "quantize.method=none"}), "makes no int8 model");
+  expect_refused(quantize({"--method", "statik"}),
+                 "quantize: --method: expected static, qat, dynamic, weight-only or bf16, got 'statik'; did you mean "
+                 "'static'?");
   expect_refused(quantize({"--weights", "int9"}), "expected 1 to 8 bits, got 9");
   expect_refused(quantize({"--weights", "int8\\ \"x\"\n"}), "weights: ");
   expect_refused(quantize({"--improve", "equalise"}), "did you mean 'equalize'?");

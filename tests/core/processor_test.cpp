@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "detent/core/processor/detected.h"
 #include "tests/error_of.h"
 
 namespace detent {
@@ -40,6 +43,24 @@ TEST(ProcessorUnits, RefuseOtherWords) {
             "DETENT_MAX_CPU_ISA: expected one of sse41, avx2, avx2_vnni, avx512, avx512_vnni, avx512_popcount, "
             "avx512_bf16, got "
             "\"avx1024\"");
+  EXPECT_TRUE(error_of([] { limited({}, "avx512_vni"); }).ends_with("; did you mean 'avx512_vnni'?"));
+}
+
+TEST(ProcessorUnits, AreCalledAsTheirLimits) {
+  const std::vector<std::string> all = names_of(kEverything);
+  EXPECT_EQ(all,
+            (std::vector<std::string>{"avx2", "avx2_vnni", "avx512", "avx512_vnni", "avx512_popcount", "avx512_bf16"}));
+  for (const std::string& name : all) {
+    EXPECT_EQ(names_of(limited(kEverything, name)).back(), name);
+  }
+  EXPECT_EQ(names_of({}), std::vector<std::string>());
+}
+
+TEST(ProcessorUnits, InUseAreAtMostThoseThatAreThere) {
+  const std::vector<std::string> has = names_of(detected_units());
+  for (const std::string& used : names_of(processor_units())) {
+    EXPECT_EQ(std::ranges::count(has, used), 1) << used;
+  }
 }
 
 }  // namespace

@@ -7,12 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "detent/recipes/nearest.h"
-
 namespace detent::evaluation {
 namespace {
-
-using namespace recipes;
 
 Metrics example() {
   Metrics metrics{.recipe = "r", .dataset = "mnist", .seed = 1, .threads = 2};
@@ -110,19 +106,6 @@ TEST(Metrics, Separators) {
   EXPECT_EQ(report::with_separators(999), "999");
   EXPECT_EQ(report::with_separators(1000), "1,000");
   EXPECT_EQ(report::with_separators(-1234567), "-1,234,567");
-}
-
-TEST(Nearest, CountsEdits) {
-  EXPECT_EQ(edit_distance("", "abc"), 3U);
-  EXPECT_EQ(edit_distance("epoch", "epochs"), 1U);
-  EXPECT_EQ(edit_distance("rnu", "run"), 1U);
-  EXPECT_EQ(edit_distance("kitten", "sitting"), 3U);
-}
-
-TEST(Nearest, OnlyNearWordsAreNamed) {
-  const std::vector<std::string> words{"epochs", "batch"};
-  EXPECT_EQ(did_you_mean("epoch", words), "; did you mean 'epochs'?");
-  EXPECT_EQ(did_you_mean("zzzz", words), "");
 }
 
 }  // namespace

@@ -119,6 +119,8 @@ TEST(Graph, RefusesWhatDoesNotFit) {
   EXPECT_THAT(error_of([&] { net.flatten(x, "input"); }), HasSubstr("'input' already"));
   EXPECT_THAT(error_of([&] { net.add(std::make_shared<Add>(), {x}, "sum"); }), HasSubstr("expected 2 inputs, got 1"));
   EXPECT_THAT(error_of([&] { (void)net.node("conv9"); }), HasSubstr("no node named 'conv9': there are input"));
+  EXPECT_THAT(error_of([&] { (void)net.node("imput"); }),
+              HasSubstr("no node named 'imput'; did you mean 'input'? there are input"));
   EXPECT_THAT(error_of([&] {
                 evaluate(net, Tensor::zeros({1, 8, 8, 4}, DType::F32));
               }),

@@ -134,7 +134,7 @@ TEST(Prepare, KeepsInFloatWhatTheMappingSays) {
   EXPECT_EQ(error_of([&] { quant::check_strict(converted.ledger); }), "no error")
       << "what was asked for is not unasked";
   EXPECT_THAT(error_of([&] { quant::prepare(net, quant::QConfigMapping().set_pattern("conv9*", std::nullopt)); }),
-              HasSubstr("'conv9*' names no module; the modules are: conv relu1 pool flatten1 fc"));
+              HasSubstr("'conv9*' names no module; did you mean 'conv'? the modules are: conv relu1 pool flatten1 fc"));
 }
 
 TEST(QConfigMapping, TheMostParticularRuleWins) {

@@ -5,24 +5,11 @@
 #include <algorithm>
 
 #include "detent/core/processor/units.h"
-#include "detent/core/threads/tbb_version.h"
-#include "detent/data/formats/zlib_version.h"
-#include "detent/io/hdf5_version.h"
+#include "detent/evaluation/record/versions.h"
 #include "detent/io/sha256.h"
-#include "detent/kernels/product/onednn/library_version.h"
 
 namespace detent::train {
 namespace {
-
-std::string compiler_version() {
-#if defined(__clang__)
-  return "Clang " __clang_version__;
-#elif defined(__GNUC__)
-  return "GCC " __VERSION__;
-#else
-  return "unknown";
-#endif
-}
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
@@ -77,12 +64,9 @@ std::string sha256_of(const RunData& data) {
 }
 
 evaluation::RunRecord completed(evaluation::RunRecord record, const RunData& data, const std::string& expected) {
-  record.versions["detent"] = DETENT_VERSION;
-  record.versions["compiler"] = compiler_version();
-  record.versions["oneDNN"] = kernels::onednn_version();
-  record.versions["TBB"] = tbb_version();
-  record.versions["HDF5"] = hdf5_version();
-  record.versions["zlib"] = data::version_of_zlib();
+  record.versions = evaluation::library_versions();
+  record.versions["detent"] = evaluation::program_version();
+  record.versions["compiler"] = evaluation::compiler_version();
   record.processor = class_of(processor_units());
   record.data_sha256 = sha256_of(data);
   check(expected.empty() || expected == record.data_sha256, data.description,

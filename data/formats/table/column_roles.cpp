@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "detent/core/error.h"
+#include "detent/core/text/nearest.h"
 
 namespace detent::data {
 namespace {
@@ -109,8 +110,12 @@ std::size_t column_of(const Table& table, const std::string& wanted, const std::
   const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), number);
   const bool is_number = error == std::errc() && end == wanted.data() + wanted.size() && !wanted.empty();
   const std::int64_t count = std::ssize(columns);
-  check(is_number && number >= -count && number < count, table.file(), ": ", key, ": has no column \"", wanted,
-        "\"; columns are: ", list_of(table));
+  if (!is_number || number < -count || number >= count) {
+    std::vector<std::string> names;
+    std::ranges::transform(columns, std::back_inserter(names), &ColumnFacts::name);
+    fail(table.file(), ": ", key, ": has no column \"", wanted, "\"", did_you_mean(wanted, names, ";"),
+         " columns are: ", list_of(table));
+  }
   return static_cast<std::size_t>(number < 0 ? number + count : number);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "detent/core/text/nearest.h"
 #include "detent/quant/quantizers/gradients/rules.h"
 #include "detent/quant/quantizers/words.h"
 
@@ -34,11 +35,12 @@ std::shared_ptr<const GradientRule> make_gradient_rule(const GradientSpec& spec)
   const std::string_view name = spec.rule.empty() ? kStraightThroughRule : std::string_view(spec.rule);
   const GradientRuleKind* const kind = find_gradient_rule(name);
   if (kind == nullptr) {
+    const std::vector<std::string> all = gradient_rule_names();
     std::string names;
-    for (const std::string& known : gradient_rule_names()) {
+    for (const std::string& known : all) {
       names += " " + known;
     }
-    fail("gradient rule: there is no '", name, "'; the rules are:", names);
+    fail("gradient rule: there is no '", name, "'", did_you_mean(name, all, ";"), " the rules are:", names);
   }
   check(spec.numbers.size() <= kind->numbers, "gradient rule: '", to_text(spec), "': expected ",
         kind->numbers == 0 ? "no" : "at most 1", " numbers; write for example ", kind->example);

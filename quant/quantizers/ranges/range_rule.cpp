@@ -4,6 +4,7 @@
 #include <deque>
 #include <mutex>
 
+#include "detent/core/text/nearest.h"
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/codes/quantize.h"
 #include "detent/quant/quantizers/quantizer_spec.h"
@@ -89,11 +90,12 @@ std::vector<std::string> range_rule_names() {
 std::unique_ptr<RangeRule> make_range_rule(const RangeSpec& spec, const RangeTarget& target) {
   const RangeRuleKind* const kind = find_range_rule(spec.rule);
   if (kind == nullptr) {
+    const std::vector<std::string> known = range_rule_names();
     std::string names;
-    for (const std::string& name : range_rule_names()) {
+    for (const std::string& name : known) {
       names += " " + name;
     }
-    fail("range rule: there is no '", spec.rule, "'; the rules are:", names);
+    fail("range rule: there is no '", spec.rule, "'", did_you_mean(spec.rule, known, ";"), " the rules are:", names);
   }
   check(kind->required <= spec.numbers.size() && spec.numbers.size() <= kind->numbers, "range rule: '", to_text(spec),
         "': expected ", kind->required == kind->numbers ? "" : "at most ", kind->numbers,

@@ -35,7 +35,7 @@ std::string codes_sentence(const Facts& facts) {
   }
   return *facts.codes_different == 0.0
              ? fmt::format(" What was trained is what ships: 0 of {} codes differ{}.", count_text(*facts.codes),
-                           facts.examples ? ", on " + plural(*facts.examples, "test image") : "")
+                           facts.examples ? ", on " + plural(*facts.examples, "test example") : "")
              : fmt::format(" {} of {} codes differ between the trained and the converted model.",
                            count_text(*facts.codes_different), count_text(*facts.codes));
 }

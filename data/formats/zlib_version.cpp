@@ -1,9 +1,0 @@
-#include "detent/data/formats/zlib_version.h"
-
-#include <zlib.h>
-
-namespace detent::data {
-
-std::string version_of_zlib() { return zlibVersion(); }
-
-}  // namespace detent::data

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "detent/core/versions/library_versions.h"
+
+namespace detent::recipes {
+
+/// Of toml++.
+LibraryVersions library_versions();
+
+}  // namespace detent::recipes
