@@ -22,7 +22,7 @@ TEST(Usage, HelpOfTheProgramAndOfEveryCommandHasAnExample) {
   const Outcome overview = detent(folder, {"--help"});
   EXPECT_EQ(overview.status, 0);
   for (const std::string command : {"run", "ls", "eval", "convert", "verify", "sensitivity", "allocate", "inspect",
-                                    "data", "bench", "reproduce", "repeat", "report"}) {
+                                    "data", "bench", "reproduce", "repeat", "report", "same", "weights", "dump"}) {
     SCOPED_TRACE(command);
     EXPECT_THAT(overview.out, HasSubstr("\n  " + command + " "));
     const Outcome help = detent(folder, {command, "--help"});
