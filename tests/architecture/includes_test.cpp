@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/architecture/source_tree.h"
+#include "tests/places.h"
 
 namespace detent::architecture {
 namespace {
@@ -89,7 +90,7 @@ std::string path_in_tree(const std::string& header) {
 template <typename Fn>
 void for_each_include(Fn&& fn) {
   std::size_t count = 0;
-  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+  for (const SourceFile& file : read_tree(source_path())) {
     for (std::size_t i = 0; file.is_cpp() && i < file.lines.size(); ++i) {
       if (const auto include = include_of(file.lines[i])) {
         fn(file, at(file, i), *include);
@@ -97,7 +98,7 @@ void for_each_include(Fn&& fn) {
       }
     }
   }
-  EXPECT_GT(count, 50u) << "the tree at " DETENT_SOURCE_DIR " has hardly any includes: is it the project's?";
+  EXPECT_GT(count, 50u) << "the tree at " << source_path() << " has hardly any includes: is it the project's?";
 }
 
 TEST(Includes, ObeyTheArrowsBetweenFolders) {
@@ -121,7 +122,7 @@ TEST(Includes, AreWrittenAsUsersWriteThem) {
   for_each_include([](const SourceFile& file, const std::string& place, const Include& include) {
     if (include.delimiter == '"') {
       const std::string path = path_in_tree(include.header);
-      const std::filesystem::path root = DETENT_SOURCE_DIR;
+      const std::filesystem::path root = source_path();
       const bool is_neighbour = is_of_consumer(file) && exists((root / file.path).parent_path() / path);
       EXPECT_TRUE(exists(root / path) || is_neighbour)
           << place << ": \"" << include.header << "\" is no file of the project; other libraries' headers stand in <>";
@@ -133,7 +134,7 @@ TEST(Includes, AreWrittenAsUsersWriteThem) {
 }
 
 TEST(Includes, EveryFolderOfTheLibraryHasARow) {
-  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+  for (const SourceFile& file : read_tree(source_path())) {
     EXPECT_TRUE(!file.is_product() || kArrows.contains(file.folder()))
         << file.path << ": no row says what it may include";
   }
@@ -152,7 +153,7 @@ TEST(Includes, ThirdPartyHeadersStayWhereTheyAreNeeded) {
 }
 
 TEST(Includes, EveryHeaderIsGuarded) {
-  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+  for (const SourceFile& file : read_tree(source_path())) {
     if (file.path.ends_with(".h")) {
       EXPECT_THAT(file.lines, ::testing::Contains("#pragma once")) << file.path;
     }

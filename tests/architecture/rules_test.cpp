@@ -6,6 +6,7 @@
 #include <regex>
 
 #include "tests/architecture/source_tree.h"
+#include "tests/places.h"
 
 namespace detent::architecture {
 namespace {
@@ -31,13 +32,13 @@ bool begins_with(const SourceFile& file, const std::vector<Exception>& exception
 template <typename Use>
 void expect_no_line(const std::regex& pattern, const std::string& advice, Use&& use, bool only_code) {
   std::size_t read = 0;
-  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+  for (const SourceFile& file : read_tree(source_path())) {
     for (std::size_t i = 0; use(file) && i < file.lines.size(); ++i, ++read) {
       const std::string line(only_code ? code_of(file.lines[i]) : std::string_view(file.lines[i]));
       EXPECT_FALSE(std::regex_search(line, pattern)) << at(file, i) << ": " << advice << "\n  " << file.lines[i];
     }
   }
-  EXPECT_GT(read, 100u) << "hardly a line was read below " DETENT_SOURCE_DIR;
+  EXPECT_GT(read, 100u) << "hardly a line was read below " << source_path();
 }
 
 TEST(Rules, NothingRoundsOutsideKernelsCodes) {
@@ -95,7 +96,7 @@ TEST(Rules, NoPathOfOneMachine) {
 TEST(Rules, FoldersAreSmall) {
   constexpr int kMaxFiles = 25;
   std::map<std::string, int> files;
-  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+  for (const SourceFile& file : read_tree(source_path())) {
     if (file.is_product()) {
       ++files[file.path.substr(0, file.path.rfind('/'))];
     }
@@ -106,7 +107,7 @@ TEST(Rules, FoldersAreSmall) {
 }
 
 TEST(Rules, FilesAreShort) {
-  for (const SourceFile& file : read_tree(DETENT_SOURCE_DIR)) {
+  for (const SourceFile& file : read_tree(source_path())) {
     if (file.path.ends_with(".md") || file.path.starts_with("tests/golden/")) {
       continue;
     }

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "tests/autograd/op_table.h"
+#include "tests/places.h"
 
 namespace detent::autograd {
 namespace {
@@ -207,7 +208,7 @@ INSTANTIATE_TEST_SUITE_P(Table, Ops, ::testing::ValuesIn(op_table()), [](const a
 });
 
 TEST(OpTable, HasARowForEveryOp) {
-  std::ifstream header(DETENT_SOURCE_DIR "/autograd/ops.h");
+  std::ifstream header(source_path("autograd/ops.h"));
   const std::regex declaration(R"(^(?:inline )?Variable (\w+)\()");
   std::set<std::string> declared, tested;
   for (std::string line; std::getline(header, line);) {

@@ -7,6 +7,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 #include "tests/names_in.h"
+#include "tests/places.h"
 
 #ifdef DETENT_FAULTY_WRITES
 
@@ -40,7 +41,7 @@ class FaultyCommands : public testing::Test {
   Outcome with_fault(const std::vector<std::string>& words, const std::string& fault) {
     return detent(
         folder_, words, {},
-        "DETENT_FAULT=" + fault + " DETENT_FAULT_LOG=calls.txt LD_PRELOAD=" + shell_quoted(DETENT_FAULTY_WRITES) + " ");
+        "DETENT_FAULT=" + fault + " DETENT_FAULT_LOG=calls.txt LD_PRELOAD=" + shell_quoted(faulty_writes_path()) + " ");
   }
   // "write .fp32.h5.detent-12-0.tmp", ...: the calls of a command by which files are written.
   std::vector<std::string> calls_of(const std::vector<std::string>& words) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/data/temp_folder.h"
+#include "tests/places.h"
 
 namespace detent::cli {
 
@@ -38,7 +39,7 @@ inline Outcome detent(const TempFolder& folder, const std::vector<std::string>& 
   command.append(shell_quoted(folder.path().string()))
       .append(" && ")
       .append(before)
-      .append(shell_quoted(DETENT_PROGRAM));
+      .append(shell_quoted(program_path()));
   for (const std::string& word : words) {
     command.append(" ").append(shell_quoted(word));
   }

@@ -9,6 +9,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/started.h"
 #include "tests/names_in.h"
+#include "tests/places.h"
 
 namespace detent::cli {
 namespace {
@@ -89,7 +90,7 @@ class Kill : public testing::Test {
   // Killed in every `stride`-th of the calls by which files are written, up to `count` times.
   void kill_in_writes(int count) {
     run_whole();
-    const std::string often = "DETENT_FAULT_LOG=calls.txt LD_PRELOAD=" + shell_quoted(DETENT_FAULTY_WRITES) + " ";
+    const std::string often = "DETENT_FAULT_LOG=calls.txt LD_PRELOAD=" + shell_quoted(faulty_writes_path()) + " ";
     ASSERT_EQ(detent(folder_, words("counted", {"--checkpoint-seconds", "0"}), {}, often).status, 0);
     const std::string log = read_text(folder_ / "calls.txt");
     const auto calls = static_cast<int>(std::count(log.begin(), log.end(), '\n'));

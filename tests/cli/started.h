@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/cli/process.h"
+#include "tests/places.h"
 
 namespace detent::cli {
 
@@ -19,7 +20,7 @@ inline constexpr std::chrono::seconds kPatience{30};
 class Started {
  public:
   Started(const TempFolder& folder, const std::vector<std::string>& words, int err = -1) : folder_(folder) {
-    std::vector<std::string> all{DETENT_PROGRAM};
+    std::vector<std::string> all{program_path()};
     all.insert(all.end(), words.begin(), words.end());
     std::vector<char*> argv;
     for (std::string& word : all) {

@@ -15,6 +15,7 @@
 #include "detent/io/sha256.h"
 #include "detent/io/tensor_file.h"
 #include "tests/data/temp_folder.h"
+#include "tests/places.h"
 
 namespace detent::data {
 namespace {
@@ -240,7 +241,7 @@ TEST_F(OpenData, AFormatOfOnesOwnIsReadLikeTheOthers) {
 /// The folder of the real MNIST files, or nothing, said loudly.
 std::optional<std::filesystem::path> mnist_folder() {
   const char* const named = std::getenv("DETENT_DATA");
-  const std::filesystem::path folder = named != nullptr ? named : DETENT_SOURCE_DIR "/../shared/data/mnist";
+  const std::filesystem::path folder = named != nullptr ? std::string(named) : source_path("../shared/data/mnist");
   if (has_idx_files(folder)) {
     return folder;
   }

@@ -8,6 +8,7 @@
 
 #include "detent/core/dtype.h"
 #include "tests/kernels/pointwise.h"
+#include "tests/places.h"
 
 namespace detent::kernels {
 namespace {
@@ -274,7 +275,7 @@ TEST(ApplyMask, ClearsWhereTheBitIsClear) {
 }
 
 TEST(Golden, TheExamplesOfOnnx) {
-  std::ifstream file(DETENT_SOURCE_DIR "/tests/golden/quantize.txt");
+  std::ifstream file(source_path("tests/golden/quantize.txt"));
   ASSERT_TRUE(file.is_open());
   int cases = 0;
   for (std::string line; std::getline(file, line);) {

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "detent/nn/graph.h"
+#include "tests/places.h"
 
 namespace detent::nn {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(ModulesReference, IsWhatTheDocumentationSays) {
-  std::ifstream file(DETENT_SOURCE_DIR "/docs/modules.md");
+  std::ifstream file(source_path("docs/modules.md"));
   std::stringstream text;
   text << file.rdbuf();
   EXPECT_THAT(text.str(), HasSubstr(modules_reference()));

@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "detent/optim/parameter.h"
+#include "tests/places.h"
 
 namespace detent::optim {
 
 /// The lines of tests/golden/<name>.txt that begin with a word, as that word and the numbers after it, in order.
 inline std::map<std::string, std::vector<std::vector<double>>> read_golden(const std::string& name) {
-  const std::string path = std::string(DETENT_SOURCE_DIR) + "/tests/golden/" + name + ".txt";
+  const std::string path = source_path("tests/golden/" + name + ".txt");
   std::ifstream file(path);
   check(file.good(), "cannot read ", path);
   std::map<std::string, std::vector<std::vector<double>>> rows;

@@ -10,6 +10,7 @@
 
 #include "detent/nn/model_file.h"
 #include "detent/quant/passes/open_model.h"
+#include "tests/places.h"
 #include "tests/quant/qat_fixture.h"
 
 namespace detent {
@@ -54,7 +55,7 @@ TEST(ShippedFile, WhatIsWrittenComesBack) {
 }
 
 TEST(ShippedFile, OfVersion1IsReadAsTheSameModel) {
-  const std::string folder = DETENT_SOURCE_DIR "/tests/golden/";
+  const std::string folder = source_path("tests/golden/");
   const nn::Graph prepared = nn::load_model(folder + "version1-qat.h5", quant::factories_of()).graph;
   const quant::OpenedModel old = quant::open_model(folder + "version1-int8.h5");
   ASSERT_NE(old.model(), nullptr);
@@ -355,7 +356,7 @@ void break_everywhere(json& value, const std::function<void()>& try_it) {
 }
 
 TEST(ShippedFile, NothingButErrorsComesOfBrokenDescriptions) {
-  const TensorFile old = TensorFile::read(DETENT_SOURCE_DIR "/tests/golden/version1-int8.h5");
+  const TensorFile old = TensorFile::read(source_path("tests/golden/version1-int8.h5"));
   for (const TensorFile& good : {runtime::to_file({.model = everything().model}), old}) {
     json graph = graph_of(good);
     std::int64_t refused = 0, taken = 0;

@@ -12,6 +12,7 @@
 #include "detent/runtime/model_file.h"
 #include "detent/runtime/plan.h"
 #include "tests/data/temp_folder.h"
+#include "tests/places.h"
 
 namespace detent::quant {
 namespace {
@@ -69,7 +70,7 @@ void expect_recomputed(const std::string& weights) {
   EXPECT_GE(example.tensors.size(), 9U);
   example.write(folder / "example.h5");
 
-  const std::string command = "/usr/bin/python3 " DETENT_SOURCE_DIR "/docs/recompute_int8.py '" +
+  const std::string command = "/usr/bin/python3 " + source_path("docs/recompute_int8.py") + " '" +
                               (folder / "int8.h5").string() + "' '" + (folder / "example.h5").string() + "' 2>&1";
   EXPECT_EQ(std::system(command.c_str()), 0) << weights << ": " << command;
 }

@@ -1,4 +1,5 @@
 #include "detent/recipes/reference.h"
+#include "tests/places.h"
 
 #include <gmock/gmock.h>
 
@@ -11,7 +12,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(RecipesReference, IsWhatTheDocumentationSays) {
-  std::ifstream file(DETENT_SOURCE_DIR "/docs/recipes.md");
+  std::ifstream file(source_path("docs/recipes.md"));
   std::stringstream text;
   text << file.rdbuf();
   const std::string documentation = text.str();
