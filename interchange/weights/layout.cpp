@@ -84,7 +84,7 @@ class Follower {
     if (!node.owns_module()) {
       return;
     }
-    const Shape& weight = node.module->slots().at(0).shape;  // O KH KW I
+    const Shape weight = node.module->slots().at(0).shape;  // O KH KW I
     turned_.emplace(node.name + ".weight", Turned{.rows = weight[0],
                                                   .pixels = weight[1] * weight[2],
                                                   .channels = weight[3],

@@ -71,7 +71,7 @@ void check_names(const std::string& where, const std::string& header) {
     }
     return true;
   };
-  (void)json::parse(header, see, false);
+  [[maybe_unused]] const json parsed = json::parse(header, see, false);
   check(twice.empty(), where, ": two tensors are called \"", twice, '"');
 }
 

@@ -200,7 +200,7 @@ assert t['e'].dtype == np.float16 and t['f'].tolist() == [0, 255] and t['g'].tol
 assert t['none'].shape == (0, 3)
 with safe_open('ours.safetensors', 'np') as f:
     assert f.metadata() == {'layout': 'detent'}
-save_file({'w': np.arange(6, dtype=np.float32).reshape(2, 3), 'n': np.int64(7).reshape(()),
+save_file({'w': np.arange(6, dtype=np.float32).reshape(2, 3), 'n': np.array(7),
            'k': np.array([True, False])}, 'theirs.safetensors', {'format': 'np'})
 )",
              folder.path());

@@ -270,7 +270,7 @@ TEST(Weights, OtherEndingsAreRefused) {
 }
 
 // The very numbers that PyTorch computes from its weights.
-TEST(Weights, PyTorchAgrees) {
+TEST(WeightsSlow, PyTorchAgrees) {
   const std::optional<std::string> python = python_with({"torch", "numpy"});
   if (!python) {
     GTEST_SKIP() << "no torch";
