@@ -81,20 +81,16 @@ void write(const std::string& path, const std::vector<Layer>& layers) {
   file.commit();
 }
 
-std::vector<Layer> run(const quant::OpenedModel& model, const train::RunData& data,
-                       const std::vector<std::string>& wanted, std::int64_t examples, evaluation::Reporter& reporter) {
-  const data::Dataset dataset = data.test.take(examples);
-  const std::unique_ptr<evaluation::Tapped> tapped = evaluation::tap(model, evaluation::FloatLayers::Modules);
-  std::vector<Layer> layers = layers_of(model, *tapped, wanted);
+void run(evaluation::Tapped& tapped, const data::Dataset& dataset, const data::Normalization& normalization,
+         std::vector<Layer>& layers, evaluation::Reporter& reporter) {
   std::int64_t first = 0;
-  evaluation::for_each_batch(dataset, data.normalization, "dump", reporter, [&](const data::Batch& batch) {
-    const std::vector<Tensor> values = tapped->run(batch.examples);
+  evaluation::for_each_batch(dataset, normalization, "dump", reporter, [&](const data::Batch& batch) {
+    const std::vector<Tensor> values = tapped.run(batch.examples);
     for (Layer& layer : layers) {
       append(layer, layer.place == Layer::npos ? batch.examples : values[layer.place], first, dataset.size());
     }
     first += batch.size();
   });
-  return layers;
 }
 
 std::string text_of(const Shape& shape) {
@@ -114,9 +110,11 @@ int dump(const Arguments& arguments) {
   std::vector<Layer> layers;
   in_pool(arguments, [&] {
     const quant::OpenedModel model = quant::open_model(file);
+    const std::unique_ptr<evaluation::Tapped> tapped = evaluation::tap(model, evaluation::FloatLayers::Modules);
+    layers = layers_of(model, *tapped, arguments.texts("layer"));
     const train::RunData data = train::open_model_data(model, arguments.text("data"));
     reporter.message("data: " + data.description);
-    layers = run(model, data, arguments.texts("layer"), examples, reporter);
+    run(*tapped, data.test.take(examples), data.normalization, layers, reporter);
     write(*out, layers);
   });
   nlohmann::json rows = nlohmann::json::array();

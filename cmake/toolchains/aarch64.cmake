@@ -11,3 +11,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L ${DETENT_SYSTEM})
+# HDF5 would be found by asking the build machine's h5cc, which knows the libraries of its own architecture.
+set(HDF5_C_COMPILER_EXECUTABLE false CACHE STRING "none")
+set(HDF5_C_INCLUDE_DIR ${DETENT_SYSTEM}/usr/include/hdf5/serial CACHE PATH "headers of HDF5")
+set(HDF5_C_LIBRARY_hdf5 ${DETENT_SYSTEM}/usr/lib/aarch64-linux-gnu/libhdf5_serial.so CACHE FILEPATH "library of HDF5")
