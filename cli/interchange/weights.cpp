@@ -105,6 +105,8 @@ int import_weights(const Arguments& arguments) {
   check(arguments.has("model") != arguments.has("recipe"),
         "weights import: expected one of --model and --recipe, which say what the weights belong to; write --recipe "
         "mnist-cnn");
+  check(arguments.has("recipe") || (!arguments.has("set") && !arguments.has("data")),
+        "weights import: --set and --data are for the model of a recipe; leave them out with --model");
   check(fs::path(target).extension() == ".h5" || fs::path(target).extension() == ".hdf5", "weights import: -o ", target,
         ": expected a name that ends in .h5 or .hdf5");
   ConsoleReporter reporter(arguments.has("json"));

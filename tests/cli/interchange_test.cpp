@@ -104,6 +104,8 @@ TEST_F(Interchange, WrongCallsAreOneClearLine) {
   expect_refused({"weights", "export", "runs/tiny/fp32.h5", "-o", "w.npz", "--recipe", "tiny.toml"},
                  "--recipe is an option of detent weights import");
   expect_refused({"weights", "import", "w.npz", "-o", "x.h5"}, "expected one of --model and --recipe");
+  expect_refused({"weights", "import", "w.npz", "-o", "x.h5", "--model", "runs/tiny/fp32.h5", "--data", "digits"},
+                 "--set and --data are for the model of a recipe");
   expect_refused({"weights", "import", "w.npz", "-o", "x.npz", "--model", "runs/tiny/fp32.h5"}, "ends in .h5");
   expect_refused({"weights", "import", "w.npz", "-o", "x.h5", "--model", "runs/tiny/int8.h5"}, "of kind int8");
   expect_refused({"weights", "import", "w.npz", "-o", "x.h5", "--model", "runs/tiny/fp32.h5"}, "w.npz: no such file");
