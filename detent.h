@@ -8,6 +8,8 @@
 #include "detent/data/source.h"
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/verify.h"
+#include "detent/interchange/same/difference.h"
+#include "detent/interchange/weights/transfer.h"
 #include "detent/nn/fuse_relu.h"
 #include "detent/nn/graph.h"
 #include "detent/nn/model_file.h"

@@ -32,6 +32,9 @@ Command bench_command();
 Command reproduce_command();
 Command repeat_command();
 Command report_command();
+Command same_command();
+Command weights_command();
+Command dump_command();
 Command version_command();
 Command completion_command();
 

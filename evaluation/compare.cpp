@@ -4,99 +4,11 @@
 
 #include "detent/core/threads/parallel.h"
 #include "detent/evaluation/portrait/layer_sums.h"
+#include "detent/evaluation/tap/tapped.h"
 #include "detent/evaluation/targets/answers.h"
-#include "detent/quant/passes/convert.h"
-#include "detent/quant/passes/lower.h"
-#include "detent/runtime/plan.h"
 
 namespace detent::evaluation {
 namespace {
-
-/// Runs a model of any kind and shows the values of its layers.
-class Tapped {
- public:
-  virtual ~Tapped() = default;
-  /// The layers' names, in running order, and the shape of one example's values.
-  virtual std::vector<std::pair<std::string, Shape>> layers() const = 0;
-  /// The values of all layers, in that order, and the result; they hold until the next call.
-  virtual std::vector<Tensor> run(const Tensor& examples) = 0;
-};
-
-class TappedModel : public Tapped {
- public:
-  explicit TappedModel(runtime::Model model) : model_(std::move(model)) {}
-
-  std::vector<std::pair<std::string, Shape>> layers() const override {
-    std::vector<std::pair<std::string, Shape>> result;
-    for (const runtime::Node& node : model_.nodes) {
-      result.emplace_back(node.name, node.output.shape);
-    }
-    return result;
-  }
-
-  std::vector<Tensor> run(const Tensor& examples) override {
-    runtime::Plan& plan = plan_for(plan_, model_, examples.shape()[0], runtime::PlanOptions{.keeps_values = true});
-    const Tensor result = plan.run(examples);
-    std::vector<Tensor> values;
-    for (std::size_t i = 0; i < model_.nodes.size(); ++i) {
-      const Tensor value = plan.value(model_.value_of(i));
-      const runtime::ValueType& type = model_.nodes[i].output;
-      values.push_back(type.is_codes() ? value.with_qparams(type.qparams) : value);
-    }
-    values.push_back(result);
-    return values;
-  }
-
- private:
-  runtime::Model model_;
-  std::optional<runtime::Plan> plan_;
-};
-
-class TappedGraph : public Tapped {
- public:
-  explicit TappedGraph(const nn::Graph& graph) : graph_(graph.clone(quant::factories_of(quant::standard_kinds()))) {}
-
-  std::vector<std::pair<std::string, Shape>> layers() const override {
-    std::vector<std::pair<std::string, Shape>> result;
-    for (const nn::Graph::Node& node : graph_.nodes()) {
-      if (node.module) {
-        result.emplace_back(node.name, node.shape);
-      }
-    }
-    return result;
-  }
-
-  std::vector<Tensor> run(const Tensor& examples) override {
-    std::vector<Tensor> values;
-    nn::Tape tape(&arena_, nn::Tape::Mode::Inference);
-    nn::Context context{.tape = tape};
-    const Tensor result = graph_
-                              .forward(context, tape.constant(examples),
-                                       [&](const nn::Graph::Node& node, const nn::Variable& value) {
-                                         if (node.module) {
-                                           values.push_back(value.value());
-                                         }
-                                       })
-                              .value();
-    values.push_back(result);
-    return values;
-  }
-
- private:
-  nn::Graph graph_;
-  Arena arena_;
-};
-
-std::unique_ptr<Tapped> tap(const quant::OpenedModel& model) {
-  if (model.model() != nullptr) {
-    return std::make_unique<TappedModel>(*model.model());
-  }
-  if (model.kind == "fp32") {
-    return std::make_unique<TappedModel>(quant::lower(*model.graph(), quant::standard_kinds(), quant::Sums::Apart));
-  }
-  quant::convert(*model.graph());  // refuses what is not frozen
-  return std::make_unique<TappedGraph>(*model.graph());
-}
 
 /// Where a layer of the first model stands in both.
 struct Pair {
@@ -139,8 +51,8 @@ Comparison compare(const quant::OpenedModel& a, const quant::OpenedModel& b, con
   check(a.input_shape() == b.input_shape() && a.output_shape() == b.output_shape(),
         "compare: the models have other inputs or outputs: ", a.input_shape(), " to ", a.output_shape(), " and ",
         b.input_shape(), " to ", b.output_shape());
-  const std::unique_ptr<Tapped> first = tap(a);
-  const std::unique_ptr<Tapped> second = tap(b);
+  const std::unique_ptr<Tapped> first = tap(a, FloatLayers::AsInInt8);
+  const std::unique_ptr<Tapped> second = tap(b, FloatLayers::AsInInt8);
   Comparison comparison;
   comparison.score_a.targets = comparison.score_b.targets = dataset.targets;
   Answers answers_a{.targets = dataset.targets}, answers_b{.targets = dataset.targets};

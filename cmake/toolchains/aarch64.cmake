@@ -1,0 +1,17 @@
+# For scripts/aarch64: Debian's cross compiler, libraries and headers of DETENT_SYSTEM, programs run by qemu-user.
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES DETENT_SYSTEM)
+set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
+set(CMAKE_LIBRARY_ARCHITECTURE aarch64-linux-gnu)
+set(CMAKE_SYSROOT ${DETENT_SYSTEM})
+set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
+set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
+set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L ${DETENT_SYSTEM})
+# HDF5 would be found by asking the build machine's h5cc, which knows the libraries of its own architecture.
+set(HDF5_C_COMPILER_EXECUTABLE false CACHE STRING "none")
+set(HDF5_C_INCLUDE_DIR ${DETENT_SYSTEM}/usr/include/hdf5/serial CACHE PATH "headers of HDF5")
+set(HDF5_C_LIBRARY_hdf5 ${DETENT_SYSTEM}/usr/lib/aarch64-linux-gnu/libhdf5_serial.so CACHE FILEPATH "library of HDF5")
