@@ -31,6 +31,7 @@ Command bench_command();
 Command reproduce_command();
 Command repeat_command();
 Command report_command();
+Command import_command();
 
 /// Runs a recipe as `run` does, with the options that run_options lists, and prints what came of it.
 int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments);
