@@ -23,14 +23,16 @@ const std::map<std::string, std::set<std::string>> kArrows{
     {"optim", {"autograd", "kernels", "core"}},
     {"data", {"autograd", "kernels", "io", "core"}},
     {"quant", {"runtime", "nn", "autograd", "kernels", "io", "core"}},
+    {"interchange", {"quant", "runtime", "nn", "data", "autograd", "kernels", "io", "core"}},
     {"evaluation", {"quant", "runtime", "nn", "optim", "data", "autograd", "kernels", "io", "core"}},
     {"report", {"evaluation", "quant", "runtime", "nn", "optim", "data", "autograd", "kernels", "io", "core"}},
     {"train", {"report", "evaluation", "quant", "runtime", "nn", "optim", "data", "autograd", "kernels", "io", "core"}},
     {"recipes",
-     {"train", "report", "evaluation", "quant", "runtime", "nn", "optim", "data", "autograd", "kernels", "io", "core"}},
-    {"cli",
-     {"recipes", "train", "report", "evaluation", "quant", "runtime", "nn", "optim", "data", "autograd", "kernels",
+     {"train", "report", "evaluation", "interchange", "quant", "runtime", "nn", "optim", "data", "autograd", "kernels",
       "io", "core"}},
+    {"cli",
+     {"recipes", "train", "report", "evaluation", "interchange", "quant", "runtime", "nn", "optim", "data", "autograd",
+      "kernels", "io", "core"}},
 };
 
 // Headers that begin so may be included only by files whose paths begin so.
