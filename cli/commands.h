@@ -21,6 +21,7 @@ Command ls_command();
 Command eval_command();
 Command predict_command();
 Command convert_command();
+Command export_command();
 Command verify_command();
 Command compare_command();
 Command sensitivity_command();

@@ -12,10 +12,10 @@ namespace {
 constexpr const char* kVersion = DETENT_VERSION;
 
 std::vector<Command> commands() {
-  return {run_command(),     quantize_command(), ls_command(),      eval_command(),        predict_command(),
-          convert_command(), verify_command(),   compare_command(), sensitivity_command(), allocate_command(),
-          inspect_command(), data_command(),     bench_command(),   reproduce_command(),   repeat_command(),
-          report_command(),  import_command()};
+  return {run_command(),      quantize_command(), ls_command(),     eval_command(),    predict_command(),
+          convert_command(),  export_command(),   verify_command(), compare_command(), sensitivity_command(),
+          allocate_command(), inspect_command(),  data_command(),   bench_command(),   reproduce_command(),
+          repeat_command(),   report_command(),   import_command()};
 }
 
 std::string overview() {
