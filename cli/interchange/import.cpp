@@ -1,5 +1,6 @@
 #include "detent/interchange/onnx/in/import.h"
 
+#include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -28,6 +29,33 @@ data::TargetKind task_of(const Arguments& arguments) {
   fail("import: --task: unknown task '", name, "'", hint(name, known), " expected classes, values or flags");
 }
 
+/// "28x28" or "32x32x3".
+std::optional<Shape> image_of(const Arguments& arguments) {
+  const std::optional<std::string> text = arguments.text("image");
+  if (!text) {
+    return {};
+  }
+  std::vector<std::int64_t> extents;
+  const char* at = text->data();
+  const char* const end = at + text->size();
+  for (bool goes_on = true; goes_on;) {
+    std::int64_t extent = 0;
+    const auto [stop, error] = std::from_chars(at, end, extent);
+    constexpr std::int64_t kLargest = 1 << 16;
+    check(error == std::errc() && extent >= 1 && extent <= kLargest && (stop == end || *stop == 'x'),
+          "import: --image: expected height and width, and channels if there are several, got '", *text,
+          "'; write --image 28x28");
+    extents.push_back(extent);
+    goes_on = stop != end;
+    at = goes_on ? stop + 1 : end;
+  }
+  if (extents.size() == 2) {
+    extents.push_back(1);
+  }
+  check(extents.size() == 3, "import: --image: expected 2 or 3 extents, got '", *text, "'; write --image 28x28");
+  return Shape(extents);
+}
+
 int import(const Arguments& arguments) {
   constexpr double kLargest = 1e6;
   const std::string& source = arguments.positionals()[0];
@@ -41,7 +69,8 @@ int import(const Arguments& arguments) {
   trained.normalization.mean = static_cast<float>(arguments.number("mean", -kLargest, kLargest).value_or(0.0));
   trained.normalization.std = static_cast<float>(arguments.number("std", 1.0 / kLargest, kLargest).value_or(1.0));
 
-  onnx::Imported imported = onnx::import_file(source, {.output = arguments.text("result").value_or("")});
+  onnx::Imported imported =
+      onnx::import_file(source, {.output = arguments.text("result").value_or(""), .image = image_of(arguments)});
   const std::string layers = nn::summary(imported.graph);
   const std::int64_t parameters = imported.graph.parameter_count();
   nn::save_model({.graph = std::move(imported.graph), .kind = "fp32", .attributes = train::to_attributes(trained)},
@@ -75,6 +104,8 @@ Command import_command() {
                               "detent quantize fp32.h5 --data mnist/",
                    .options = {{"o,out", "FILE", "The float model to write"},
                                {"result", "NAME", "The output to import, of a model that has several"},
+                               {"image", "HxW",
+                                "Rows that it takes are images, of 28x28 (or 32x32x3), flattened in the order H W C"},
                                {"mean", "M",
                                 "How its inputs are normalized: (p / 255 - M) / S of bytes, "
                                 "(value - M) / S of real numbers (default: 0)"},

@@ -208,6 +208,16 @@ TEST(OnnxImport, CodesOfWeightsAreWhatTheyMean) {
   EXPECT_THAT(imported.remarks, ElementsAre(HasSubstr("it was quantized in the file (2 operations)")));
 }
 
+TEST(OnnxImport, RowsMayBeImages) {
+  Making making({4});
+  making.reals("w", {4, 1}, {1, 10, 100, 1000}).node("MatMul", {"x", "w"}, "y");
+  const Imported imported = import_graph(making.model, {.image = Shape{2, 2, 1}});
+  EXPECT_EQ(imported.graph.input_shape(), (Shape{2, 2, 1}));
+  EXPECT_THAT(outputs_of(imported.graph, {1, 2, 3, 4}), ElementsAre(4321));
+  EXPECT_EQ(error_of([&] { import_graph(making.model, {.image = Shape{3, 2, 1}}); }),
+            "it takes examples of [4], which are no flattened images [3, 2, 1]");
+}
+
 TEST(OnnxImport, OneOfSeveralOutputsIsChosen) {
   Making making({2});
   making.node("Relu", {"x"}, "y").node("Sigmoid", {"x"}, "z").node("ArgMax", {"z"}, "label");

@@ -187,10 +187,19 @@ void Builder::add_inputs() {
     Value value{.dims = dims, .channels_first = channels_first};
     const Shape shape = channels_first ? Shape{dims[1], dims[2], dims[0]} : Shape(dims);
     const std::string name = graph.nodes().empty() ? std::string() : plain_name(input.name);
-    value.handle = graph.input(shape, name.empty() || graph.find(name) ? std::string() : name);
+    value.handle = add_input(shape, name.empty() || graph.find(name) ? std::string() : name);
     set(input.name, std::move(value));
   }
   check(!is_first, "its output depends on no input");
+}
+
+nn::Graph::Handle Builder::add_input(const Shape& shape, const std::string& name) {
+  if (!options_.image) {
+    return graph.input(shape, name);
+  }
+  check(graph.nodes().empty() && shape == Shape{options_.image->elements()}, "it takes examples of ", shape,
+        ", which are no flattened images ", *options_.image);
+  return graph.flatten(graph.input(*options_.image, name));
 }
 
 void Builder::import(const Node& node) {

@@ -107,6 +107,7 @@ class Builder {
   const ValueInfo& chosen_output() const;
   void find_needed(const std::string& output);
   void add_inputs();
+  nn::Graph::Handle add_input(const Shape& shape, const std::string& name);
   void import(const Node& node);
   void report(const Node& node, const std::string& problem);
   void fail_with_problems() const;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,9 @@ namespace detent::onnx {
 
 struct ImportOptions {
   std::string output = {};  ///< the output to import, where the model has several; "": its only one
+  /// Images [H, W, C] that the rows are which the model takes, H W C: they are flattened in front of it. None: it takes
+  /// what it says.
+  std::optional<Shape> image = {};
 };
 
 struct Imported {
