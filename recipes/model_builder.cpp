@@ -1,11 +1,14 @@
 #include "detent/recipes/model_builder.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 
 #include "detent/core/error.h"
 #include "detent/core/text/nearest.h"
+#include "detent/interchange/onnx/in/import.h"
 #include "detent/quant/passes/open_model.h"
+#include "detent/train/model_attributes.h"
 
 namespace detent::recipes {
 namespace {
@@ -178,6 +181,9 @@ nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_
 }
 
 nn::Model trained_model_of(const ModelSection& model, const quant::Kinds& kinds) {
+  if (std::filesystem::path(model.file).extension() == ".onnx") {
+    return {.graph = onnx::import_file(model.file).graph, .attributes = train::to_attributes({})};
+  }
   quant::OpenedModel opened = quant::open_model(model.file, kinds);
   check(opened.kind == "fp32", model.file, ": expected a float model (fp32.h5), got kind '", opened.kind,
         "'; quantize the float model that it was made of");

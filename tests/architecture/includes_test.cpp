@@ -58,6 +58,8 @@ const std::vector<ThirdParty> kThirdParty{
     {"nlohmann/",
      {"io/", "runtime/", "nn/", "quant/", "report/", "train/epochs/progress_state", "train/model_attributes",
       "recipes/", "cli/", "tests/", "bench/"}},
+    {"onnx/", {"interchange/onnx/proto"}},
+    {"google/", {"interchange/onnx/proto"}},
     {"gtest/", {"tests/"}},
     {"gmock/", {"tests/"}},
     {"benchmark/", {"bench/"}},

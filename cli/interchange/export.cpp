@@ -1,0 +1,154 @@
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "detent/cli/commands.h"
+#include "detent/cli/console.h"
+#include "detent/cli/interchange/export_onnx.h"
+#include "detent/data/loader.h"
+#include "detent/interchange/c/export.h"
+#include "detent/interchange/c/text.h"
+#include "detent/io/tensor_file.h"
+#include "detent/quant/passes/open_model.h"
+#include "detent/report/json_text.h"
+#include "detent/report/metrics_table.h"
+#include "detent/train/run_data.h"
+
+namespace detent::cli {
+namespace {
+
+namespace c = interchange::c;
+namespace fs = std::filesystem;
+
+c::Requantize requantize_of(const std::string& name) {
+  check(name == "f32" || name == "fixed", "export: --requantize: expected f32 or fixed, got '", name, "'",
+        hint(name, {"f32", "fixed"}), " f32 gives Detent's codes, fixed computes with integers alone");
+  return name == "f32" ? c::Requantize::F32 : c::Requantize::Fixed;
+}
+
+/// What the sources are called: as --name says, else as the recipe that made the model.
+std::string name_of(const Arguments& arguments, const quant::OpenedModel& model) {
+  const auto recipe = model.attributes.find("recipe");
+  const auto* const text = recipe == model.attributes.end() ? nullptr : std::get_if<std::string>(&recipe->second);
+  std::string made = text == nullptr ? "" : c::identifier(*text);
+  if (made.empty() || (made[0] >= '0' && made[0] <= '9')) {
+    made = "model";
+  }
+  return arguments.text("name").value_or(made);
+}
+
+/// What the model's examples are made of bytes by, where one rule holds for all of them.
+std::optional<std::array<float, 256>> pixels_of(const quant::OpenedModel& model) {
+  const bool has_rule = model.attributes.contains("normalization_mean") && model.input_shape().rank() == 3;
+  const data::Normalization normalization =
+      has_rule ? train::trained_on(model.attributes).normalization : data::Normalization();
+  return has_rule && normalization.means.empty() ? std::optional(data::normalized_pixels(normalization)) : std::nullopt;
+}
+
+/// The first examples of the test set that --data names, or drawn ones.
+std::vector<Tensor> examples_of(const Arguments& arguments, const quant::OpenedModel& model, std::int64_t count) {
+  if (!arguments.has("data")) {
+    return c::drawn_examples(*model.model(), count);
+  }
+  const train::RunData data = train::open_model_data(model, arguments.text("data"));
+  data::Loader loader(data.test.take(count), {.batch = count, .normalization = data.normalization});
+  data::Batch batch;
+  loader.next(batch);
+  return {batch.examples.clone()};
+}
+
+int export_to_c(const Arguments& arguments, const quant::OpenedModel& model, const fs::path& folder) {
+  check(model.model() != nullptr, arguments.positionals()[0], ": expected a model of kind 'int8', got '", model.kind,
+        "'; detent convert QAT.h5 -o int8.h5, or detent quantize, makes one");
+  const c::Options options{.name = name_of(arguments, model),
+                           .title = arguments.positionals()[0],
+                           .requantize = requantize_of(arguments.text("requantize").value_or("f32")),
+                           .pixels = pixels_of(model)};
+  const std::int64_t count = arguments.whole("examples", 8, 1, 100000);
+  c::Export made;
+  in_pool(arguments, [&] { made = c::export_c(*model.model(), options, examples_of(arguments, model, count)); });
+  std::error_code error;
+  fs::create_directories(folder, error);
+  check(!error, "export: -o ", folder.string(), ": cannot be made: ", error.message());
+  const auto path = [&](const char* ending) { return (folder / (options.name + ending)).string(); };
+  write_text_file(path(".h"), made.header);
+  write_text_file(path(".c"), made.source);
+  write_text_file(path("_test.c"), made.self_test);
+  if (arguments.has("json")) {
+    print(report::json_text({{"format", "c"},
+                             {"name", options.name},
+                             {"files", {path(".h"), path(".c"), path("_test.c")}},
+                             {"arena_bytes", made.arena_bytes},
+                             {"constant_bytes", made.constant_bytes},
+                             {"products", made.products},
+                             {"examples", made.examples}}));
+  } else {
+    print("wrote " + path(".h") + ", " + path(".c") + " and " + path("_test.c") + "\n" +
+          report::with_separators(made.constant_bytes) + " bytes of constants, an arena of " +
+          report::with_separators(made.arena_bytes) + " bytes, " + report::with_separators(made.products) +
+          " products an example\ntry it: cc -std=c99 -O2 " + shell_quoted(path(".c")) + " " +
+          shell_quoted(path("_test.c")) + " -o " + shell_quoted(path("_test")) + " && " + shell_quoted(path("_test")) +
+          "\n");
+  }
+  return 0;
+}
+
+/// A format, and what writes it.
+struct Format {
+  const char* name;
+  int (*write)(const Arguments& arguments, const quant::OpenedModel& model, const fs::path& out);
+};
+constexpr Format kFormats[] = {{"c", export_to_c}, {"onnx", export_to_onnx}};
+
+const Format& format_of(const std::string& name) {
+  std::vector<std::string> known;
+  std::string list;
+  for (const Format& format : kFormats) {
+    if (name == format.name) {
+      return format;
+    }
+    known.emplace_back(format.name);
+    list += (list.empty() ? "" : ", ") + known.back();
+  }
+  fail("export: --format: unknown format '", name, "'", hint(name, known), " expected ", list);
+}
+
+int export_model(const Arguments& arguments) {
+  const std::string& source = arguments.positionals()[0];
+  const std::optional<std::string> name = arguments.text("format");
+  check(name.has_value(), "export: expected a format; write detent export ", source, " --format c -o folder");
+  const Format& format = format_of(*name);
+  const std::optional<std::string> out = arguments.text("out");
+  check(out.has_value(), "export: expected a place to write to; write detent export ", source, " --format ", *name,
+        " -o folder");
+  const quant::OpenedModel model = quant::open_model(source);
+  return format.write(arguments, model, *out);
+}
+
+}  // namespace
+
+Command export_command() {
+  return {
+      .spec = {.name = "export",
+               .positionals = "MODEL.h5",
+               .min_positionals = 1,
+               .max_positionals = 1,
+               .summary = "Write a model for other programs: ONNX, or C sources",
+               .example = "detent export runs/mnist-fast/int8.h5 --format c -o c/\n"
+                          "detent export runs/mnist-fast/int8.h5 --format onnx -o model.onnx\n"
+                          "detent export runs/mnist-fast/int8.h5 --format c -o c/ --requantize fixed --data mnist/",
+               .options = {{"format", "NAME",
+                            "c: C99 sources that need no library; onnx: an ONNX file, of float models too"},
+                           {"o,out", "PATH", "Where to write: the folder of the sources, or the file"},
+                           {"opset", "N",
+                            "onnx: the version of its operations, 13 to 21 (default: the oldest that will do)"},
+                           {"name", "NAME", "c: prefix of files and functions (default: the recipe's name)"},
+                           {"requantize", "RULE",
+                            "c: from sums to codes: f32, which gives Detent's codes, or fixed, by integers alone"},
+                           {"examples", "N", "c: examples in the self-test (default: 8)"},
+                           {"data", "DIR", "c: take them from the test set in this folder or file (default: drawn)"},
+                           threads_option(),
+                           json_option()}},
+      .run = export_model};
+}
+
+}  // namespace detent::cli
