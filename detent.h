@@ -6,6 +6,7 @@
 #include "detent/data/digits.h"
 #include "detent/data/loader.h"
 #include "detent/data/source.h"
+#include "detent/evaluation/drift/monitor.h"
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/verify.h"
 #include "detent/interchange/same/difference.h"

@@ -21,6 +21,7 @@ Command quantize_command();
 Command ls_command();
 Command eval_command();
 Command predict_command();
+Command monitor_command();
 Command convert_command();
 Command export_command();
 Command verify_command();

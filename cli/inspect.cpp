@@ -8,6 +8,7 @@
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/evaluation/drift/model_distributions.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
@@ -93,12 +94,18 @@ std::string text_of(const TensorFile::Attribute& attribute) {
   return std::visit([](const auto& value) { return fmt::format("{}", value); }, attribute);
 }
 
+/// Distributions are long, and for a command of their own.
+std::string in_a_line(const std::string& name, const TensorFile::Attribute& attribute) {
+  const std::string text = text_of(attribute);
+  return name == evaluation::kDistributionsAttribute ? fmt::format("{} bytes, for detent monitor", text.size()) : text;
+}
+
 std::string for_people(const Shown& shown, const std::string& file) {
   const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(file));
   std::string text = fmt::format("{}: {} model, {} parameters, {} bytes\n", file, shown.model.kind,
                                  report::with_separators(shown.parameters), report::with_separators(bytes));
   for (const auto& [name, value] : shown.model.attributes) {
-    text += fmt::format("  {:<22}{}\n", name, text_of(value));
+    text += fmt::format("  {:<22}{}\n", name, in_a_line(name, value));
   }
   text += "\n" + shown.summary + "\n";
   std::size_t width = 6;

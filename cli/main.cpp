@@ -11,11 +11,11 @@
 namespace detent::cli {
 
 std::vector<Command> commands() {
-  return {run_command(),         quantize_command(), ls_command(),        eval_command(),   predict_command(),
-          convert_command(),     export_command(),   import_command(),    verify_command(), compare_command(),
-          sensitivity_command(), allocate_command(), inspect_command(),   data_command(),   bench_command(),
-          reproduce_command(),   repeat_command(),   report_command(),    same_command(),   weights_command(),
-          dump_command(),        version_command(),  completion_command()};
+  return {run_command(),     quantize_command(),    ls_command(),       eval_command(),      predict_command(),
+          monitor_command(), convert_command(),     export_command(),   import_command(),    verify_command(),
+          compare_command(), sensitivity_command(), allocate_command(), inspect_command(),   data_command(),
+          bench_command(),   reproduce_command(),   repeat_command(),   report_command(),    same_command(),
+          weights_command(), dump_command(),        version_command(),  completion_command()};
 }
 
 namespace {

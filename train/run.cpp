@@ -17,12 +17,14 @@
 #include "detent/quant/passes/convert.h"
 #include "detent/quant/passes/equalize.h"
 #include "detent/quant/passes/fold_batch_norm.h"
+#include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/quant/passes/prepare.h"
 #include "detent/report/profile_table.h"
 #include "detent/report/ranges_table.h"
 #include "detent/train/batches.h"
 #include "detent/train/events/event_log.h"
+#include "detent/train/evidence/run_distributions.h"
 #include "detent/train/evidence/run_evidence.h"
 #include "detent/train/evidence/run_portrait.h"
 #include "detent/train/evidence/written_results.h"
@@ -69,9 +71,10 @@ struct Run {
   }
 };
 
-std::int64_t save(const Run& run, const nn::Graph& graph, const std::string& kind, const std::string& file) {
+std::int64_t save(const Run& run, const nn::Graph& graph, const std::string& kind, const std::string& file,
+                  const Attributes& attributes) {
   const fs::path path = run.options.out / file;
-  nn::save_model({.graph = graph, .kind = kind, .attributes = run.attributes}, path);
+  nn::save_model({.graph = graph, .kind = kind, .attributes = attributes}, path);
   return static_cast<std::int64_t>(fs::file_size(path));
 }
 
@@ -95,6 +98,10 @@ void report_validation(Run& run, nn::Graph& graph, const std::string& what) {
     run.reporter.message(is_r2 ? fmt::format("{}: validation R2 {:.4f}", what, result.accuracy())
                                : fmt::format("{}: validation accuracy {:.2f} %", what, 100.0 * result.accuracy()));
   }
+}
+
+PreparedModel prepared_of(const Run& run, nn::Graph graph) {
+  return prepared_model(std::move(graph), run.attributes, run.data, run.options.seed, run.parts.kinds);
 }
 
 // Refuses, before any training, batches that one of the trainings would refuse.
@@ -198,7 +205,9 @@ nn::Graph train_float(Run& run) {
   run.metrics.epochs = trained.epochs;
   report_validation(run, fused, "float");
   evaluate_on_test(run, fused, "fp32", run.metrics.fp32);
-  run.metrics.fp32.model_bytes = save(run, graph, "fp32", kFloatModel);
+  const runtime::Model lowered = quant::lower(graph, run.parts.kinds, quant::Sums::Apart);
+  run.metrics.fp32.model_bytes =
+      save(run, graph, "fp32", kFloatModel, with_distributions(run.attributes, lowered, run.data, run.options.seed));
   run.folder->remove_earlier_run(kFloatModel);
   run.results = {.fp32 = run.metrics.fp32,
                  .fp32_sha256 = file_sha256(run.options.out / kFloatModel),
@@ -206,7 +215,7 @@ nn::Graph train_float(Run& run) {
   return graph;
 }
 
-nn::Graph train_for_int8(Run& run, const nn::Graph& graph, evaluation::Int8Result& int8) {
+PreparedModel train_for_int8(Run& run, const nn::Graph& graph, evaluation::Int8Result& int8) {
   const Checkpoint* const resume = run.cut_off && run.cut_off->is_past_float() ? &run.cut_off->checkpoint : nullptr;
   const QatRun qat{run.settings, run.parts.kinds, run.data, run.train_options(), run.reporter, run.results, resume};
   QatTrained result = train_qat(qat, graph);
@@ -227,12 +236,13 @@ nn::Graph train_for_int8(Run& run, const nn::Graph& graph, evaluation::Int8Resul
     report_validation(run, result.prepared, "qat, batch norms re-estimated");
     run.metrics.qat->reestimation = anew;
   }
-  run.metrics.qat->model_bytes = save(run, result.prepared, "qat", "qat.h5");
-  return std::move(result.prepared);
+  PreparedModel prepared = prepared_of(run, std::move(result.prepared));
+  run.metrics.qat->model_bytes = save(run, prepared.graph, "qat", "qat.h5", prepared.attributes);
+  return prepared;
 }
 
-nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::QuantizerSpec& weights,
-                              const Improvements& improve, evaluation::Int8Result& result) {
+PreparedModel quantize_statically(Run& run, const nn::Graph& graph, const quant::QuantizerSpec& weights,
+                                  const Improvements& improve, evaluation::Int8Result& result) {
   const auto start = std::chrono::steady_clock::now();
   const quant::QConfigMapping mapping = run.settings.qconfig_mapping(weights);
   nn::Graph improved = improve.empty() ? graph : improve_in_float(graph, mapping, improve, run.parts.kinds);
@@ -247,29 +257,29 @@ nn::Graph quantize_statically(Run& run, const nn::Graph& graph, const quant::Qua
                                  run.options.seed, run.reporter);
   quant::freeze_observers(prepared);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return prepared;
+  return prepared_of(run, std::move(prepared));
 }
 
 // Saves a model and reads it back: what was saved is what is looked at.
-runtime::Model save_and_read(Run& run, const quant::Converted& converted, const std::string& file,
-                             evaluation::Int8Result& result) {
+runtime::Model save_and_read(Run& run, const quant::Converted& converted, const Attributes& attributes,
+                             const std::string& file, evaluation::Int8Result& result) {
   if (run.metrics.ledger.empty()) {
     run.metrics.ledger = converted.ledger;
     run.reporter.message(quant::to_text(converted.ledger));
   }
   const fs::path path = run.options.out / file;
-  runtime::save_model({.model = converted.model, .attributes = run.attributes}, path);
+  runtime::save_model({.model = converted.model, .attributes = attributes}, path);
   result.model_bytes = static_cast<std::int64_t>(fs::file_size(path));
   return *quant::open_model(path, run.parts.kinds).model();
 }
 
-// Converts, saves and reads back, verifies what was saved against the prepared model and evaluates it.
-evaluation::Int8Result convert_and_verify(Run& run, const nn::Graph& prepared, const std::string& file,
-                                          evaluation::Int8Result result) {
-  const runtime::Model shipped = save_and_read(run, quant::convert(prepared, {}, run.parts.kinds), file, result);
-  result.verify = evaluation::verify(prepared, shipped, run.data.test, run.data.normalization, run.reporter);
+// Saves the converted model and reads it back, verifies what was saved against the prepared one and evaluates it.
+evaluation::Int8Result save_and_verify(Run& run, const PreparedModel& prepared, const std::string& file,
+                                       evaluation::Int8Result result) {
+  const runtime::Model shipped = save_and_read(run, prepared.converted, prepared.attributes, file, result);
+  result.verify = evaluation::verify(prepared.graph, shipped, run.data.test, run.data.normalization, run.reporter);
   evaluate_on_test(run, shipped, fs::path(file).stem().string(), result);
-  nn::Graph measured = prepared.clone(quant::factories_of(run.parts.kinds));
+  nn::Graph measured = prepared.graph.clone(quant::factories_of(run.parts.kinds));
   result.ranges = evaluation::measure_ranges(measured, run.data.train, run.data.normalization,
                                              run.settings.quantize.calibration, run.options.seed, run.reporter);
   return result;
@@ -286,7 +296,8 @@ evaluation::Int8Result quantize_without_examples(Run& run, const nn::Graph& grap
   const quant::Converted converted =
       quant::quantize_hybrid(graph, run.settings.qconfig_mapping(), result.method, run.parts.kinds);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const runtime::Model shipped = save_and_read(run, converted, "int8.h5", result);
+  const Attributes attributes = with_distributions(run.attributes, converted.model, run.data, run.options.seed);
+  const runtime::Model shipped = save_and_read(run, converted, attributes, "int8.h5", result);
   result.verify = evaluation::verify_hybrid(shipped, run.data.test, run.data.normalization, run.reporter);
   evaluate_on_test(run, shipped, "int8", result);
   return result;
@@ -302,8 +313,8 @@ void make_int8(Run& run, const nn::Graph& graph) {
                                 .method = quantize.method,
                                 .weights = is_bf16 ? std::string("bf16") : quant::to_text(quantize.weights)};
   if (quantize.method == quant::Method::Qat) {
-    const nn::Graph prepared = train_for_int8(run, graph, result);
-    run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+    const PreparedModel prepared = train_for_int8(run, graph, result);
+    run.metrics.int8 = save_and_verify(run, prepared, "int8.h5", result);
     tell_ranges(run);
     return;
   }
@@ -313,15 +324,15 @@ void make_int8(Run& run, const nn::Graph& graph) {
     return;
   }
   result.improve = quantize.improve;
-  const nn::Graph prepared = quantize_statically(run, graph, quantize.weights, quantize.improve, result);
-  save(run, prepared, "qat", "prepared.h5");
-  run.metrics.int8 = convert_and_verify(run, prepared, "int8.h5", result);
+  const PreparedModel prepared = quantize_statically(run, graph, quantize.weights, quantize.improve, result);
+  save(run, prepared.graph, "qat", "prepared.h5", prepared.attributes);
+  run.metrics.int8 = save_and_verify(run, prepared, "int8.h5", result);
   tell_ranges(run);
   if (!quantize.improve.empty()) {
     evaluation::Int8Result plain{
         .name = "static, not improved", .method = quantize.method, .weights = quant::to_text(quantize.weights)};
-    const nn::Graph not_improved = quantize_statically(run, graph, quantize.weights, {}, plain);
-    run.metrics.not_improved = convert_and_verify(run, not_improved, kNotImproved, std::move(plain));
+    const PreparedModel not_improved = quantize_statically(run, graph, quantize.weights, {}, plain);
+    run.metrics.not_improved = save_and_verify(run, not_improved, kNotImproved, std::move(plain));
   }
 }
 
@@ -331,8 +342,8 @@ void compare_static(Run& run, const nn::Graph& graph) {
     const quant::QuantizerSpec weights = quant::parse_weight_quantizer(text);
     evaluation::Int8Result result{
         .name = variant_name(weights), .method = quant::Method::Static, .weights = quant::to_text(weights)};
-    const nn::Graph prepared = quantize_statically(run, graph, weights, {}, result);
-    run.metrics.variants.push_back(convert_and_verify(run, prepared, file_of_variant(weights), std::move(result)));
+    const PreparedModel prepared = quantize_statically(run, graph, weights, {}, result);
+    run.metrics.variants.push_back(save_and_verify(run, prepared, file_of_variant(weights), std::move(result)));
   }
 }
 
