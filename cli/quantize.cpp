@@ -102,7 +102,8 @@ Command quantize_command() {
         "static: from ranges on a few examples (default); qat: by training on codes; dynamic, weight-only and bf16: "
         "without examples, --data is only to evaluate"},
        {"weights", "TEXT", "As [quantize] weights: \"int4 per-group 32\" (default: int8 per-channel)"},
-       {"activations", "TEXT", "As [quantize] activations: \"uint8 percentile 99.9\" (default: uint8)"},
+       {"activations", "TEXT",
+        "As [quantize] activations: \"uint8 percentile 99.9\" (default: uint8), with weight-only fp32 or bf16"},
        {"improve", "LIST", "Static: equalize, adaround, bias-correction, or some of them: equalize,bias-correction"}});
   return {.spec = {.name = "quantize",
                    .positionals = "FP32.h5",

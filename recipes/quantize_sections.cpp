@@ -42,6 +42,14 @@ bool fit_to_method(quant::Method method, quant::QuantizerSpec& activations) {
   return !activations.is_per_token();
 }
 
+// The type that activations have where they are no codes; none where `node` says codes, or nothing.
+std::optional<DType> numbers_of(const toml::node* node) {
+  static const Names<DType> kNumbers{{"fp32", DType::F32}, {"bf16", DType::BF16}};
+  const auto text = node == nullptr ? std::nullopt : node->value_exact<std::string>();
+  const auto row = std::ranges::find(kNumbers, text.value_or(""), &Names<DType>::value_type::first);
+  return row == kNumbers.end() ? std::nullopt : std::optional(row->second);
+}
+
 // Whether all that is said of layers is that they stay in float.
 bool are_all_float(const std::vector<LayerSettings>& layers) {
   return std::ranges::all_of(layers, &LayerSettings::keep_float);
@@ -59,12 +67,16 @@ void check_quantizers(SectionReader& in, QuantizeSettings& quantize) {
     }
   };
   fit("activations", quantize.activations);
-  bool is_said = in.find("activations") != nullptr;
+  const toml::node* const said = in.find("activations");
+  const bool are_numbers = numbers_of(said).has_value();
+  const char* codes = said != nullptr && !are_numbers ? "activations" : nullptr;  // the key that says them
+  const char* numbers = are_numbers ? "activations" : nullptr;
   for (LayerSettings& layer : quantize.layers) {
     if (layer.activations) {
       fit("layers", *layer.activations);
-      is_said = true;
+      codes = codes == nullptr ? "layers" : codes;
     }
+    numbers = layer.numbers && numbers == nullptr ? "layers" : numbers;
   }
   if (quantize.method == quant::Method::Bf16) {
     for (const char* const key : {"weights", "activations", "layers"}) {
@@ -74,9 +86,16 @@ void check_quantizers(SectionReader& in, QuantizeSettings& quantize) {
       }
     }
   }
-  if (is_said && quantize.method == quant::Method::WeightOnly) {
-    const char* const key = in.find("activations") != nullptr ? "activations" : "layers";
-    in.fail_key(key, *in.find(key), "the method is \"weight-only\", which leaves activations in f32; remove them");
+  if (codes != nullptr && quantize.method == quant::Method::WeightOnly) {
+    in.fail_key(
+        codes, *in.find(codes),
+        "the method is \"weight-only\", which makes no codes of activations; write \"bf16\" or \"fp32\", or remove "
+        "them");
+  }
+  if (numbers != nullptr && quantize.method != quant::Method::WeightOnly) {
+    in.fail_key(numbers, *in.find(numbers),
+                "activations that are no codes are of method = \"weight-only\", and the method is \"" + method +
+                    "\"; write for example \"uint8\"");
   }
 }
 
@@ -90,6 +109,16 @@ void read_quantizer(SectionReader& in, const std::string& key, Quantizer& quanti
     } catch (const Error& error) {
       in.fail_key(key, *node, error.what());
     }
+  }
+}
+
+// Codes, or what numbers are rounded to.
+template <typename Quantizer, typename Number>
+void read_activations_of(SectionReader& in, Quantizer& codes, Number& numbers) {
+  if (const std::optional<DType> type = numbers_of(in.find("activations"))) {
+    numbers = *type;
+  } else {
+    read_quantizer(in, "activations", codes, supported_activations);
   }
 }
 
@@ -169,8 +198,8 @@ void read_weights(SectionReader& in, quant::QuantizerSpec& weights) {
   read_quantizer(in, "weights", weights, supported_weights);
 }
 
-void read_activations(SectionReader& in, quant::QuantizerSpec& activations) {
-  read_quantizer(in, "activations", activations, supported_activations);
+void read_activations(SectionReader& in, QuantizeSettings& quantize) {
+  read_activations_of(in, quantize.activations, quantize.numbers);
 }
 
 // A module name may hold what is no bare key of TOML, so tables are read as they are.
@@ -194,7 +223,7 @@ void read_layer_settings(SectionReader& in, std::vector<LayerSettings>& layers) 
       table.find(layer.pattern);
       SectionReader own(value.as_table(), "quantize.layers." + layer.pattern, in.file());
       read_quantizer(own, "weights", layer.weights, supported_weights);
-      read_quantizer(own, "activations", layer.activations, supported_activations);
+      read_activations_of(own, layer.activations, layer.numbers);
       own.done();
     } else {
       table.fail_expected(layer.pattern, value, "weights, \"float\" or a table",

@@ -28,7 +28,7 @@ void read_channels(SectionReader& in, std::int64_t& channels);
 void read_augment(SectionReader& in, data::Augmentation& augment);
 void read_class_weights(SectionReader& in, train::ClassWeights& weights);
 void read_weights(SectionReader& in, quant::QuantizerSpec& weights);
-void read_activations(SectionReader& in, quant::QuantizerSpec& activations);
+void read_activations(SectionReader& in, train::QuantizeSettings& quantize);
 void read_layer_settings(SectionReader& in, std::vector<train::LayerSettings>& layers);
 void read_freeze_observers_at(SectionReader& in, train::Moment& moment);
 void read_freeze_batch_norm_at(SectionReader& in, train::Moment& moment);
@@ -133,8 +133,10 @@ void describe(Section& in, train::QuantizeSettings& quantize) {
       "weights", quantize.weights, read_weights, "`\"int8 per-channel symmetric\"`",
       "`int1` (or `binary`) to `int8`, `ternary`; `per-channel`, `per-tensor` or `per-group n`; a range rule; in QAT "
       "a gradient rule");
-  in.form("activations", quantize.activations, read_activations, "`\"uint8 per-tensor affine\"`",
-          "`uint1` to `uint8`; a range rule; in QAT a gradient rule; with `dynamic` `per-token`");
+  in.form(
+      "activations", quantize, read_activations, "`\"uint8 per-tensor affine\"`",
+      "`uint1` to `uint8`; a range rule; in QAT a gradient rule; with `dynamic` `per-token`; with `weight-only` `fp32` "
+      "(so without it) or `bf16`");
   in.choices("improve", quantize.improve, quant::improvement_names(),
              "`\"static\"`: what makes the main model lose less ([improvements](#improvements))");
   in.texts("keep_float", quantize.keep_float, "names or patterns (`*`) of modules that stay in float");

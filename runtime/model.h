@@ -49,7 +49,9 @@ struct Product {
 ///
 ///   dynamic       one map an example, of its own finite values alone (kernels/product/hybrid/dynamic_product.h):
 ///                 y = (sum over groups g of float(sum (x_q - x_zp) * w_q) * s_w[o, g]) * s_x + bias, then ReLU
-///   weight-only   y = sum over groups g of s_w[o, g] * (sum x * w_q) + bias, then ReLU
+///   weight-only   y = sum over groups g of s_w[o, g] * (sum x * w_q) + bias, then ReLU; of an `input` of bf16 each x
+///   is
+///                 rounded to that first
 ///
 /// An example's result never depends on the batch that it is in.
 struct HybridProduct {
@@ -58,6 +60,7 @@ struct HybridProduct {
   Tensor bias = {};               ///< f32 [O]; undefined: none
   bool relu = false;
   std::optional<CodeRange> dynamic = {};  ///< the codes that the input gets, u8; none: weight-only
+  DType input = DType::F32;               ///< of weight-only: F32, or BF16
 };
 
 /// a + b, of one shape, then ReLU if `relu`: codes on any maps, or f32.

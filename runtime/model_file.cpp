@@ -79,7 +79,8 @@ struct NodeReader {
                     .weight = {},
                     .bias = {},
                     .relu = boolean_member(node, "relu", name)};
-    product.weight = is_integer ? weight_codes(product.shape, true) : tensors.take(name, "weight", weight_type());
+    product.weight =
+        is_integer ? weight_codes(product.shape, true) : tensors.take(name, "weight", number_type("weight_type"));
     if (boolean_member(node, "bias", name)) {
       product.bias = tensors.take(name, "bias", is_integer ? DType::S32 : DType::F32, Shape{product.shape.o});
     }
@@ -91,20 +92,21 @@ struct NodeReader {
     return product;
   }
 
-  /// Of a product of f32.
-  DType weight_type() const {
-    if (!node.contains("weight_type")) {
+  /// Of numbers: f32 where the file has no `key`.
+  DType number_type(const char* key) const {
+    if (!node.contains(key)) {
       return DType::F32;
     }
-    const std::string type = text_member(node, "weight_type", name);
-    check(type == name_of(DType::BF16), "weight_type: expected bf16, got ", in_message(json(type)));
+    const std::string type = text_member(node, key, name);
+    check(type == name_of(DType::BF16), key, ": expected bf16, got ", in_message(json(type)));
     return DType::BF16;
   }
 
   Op hybrid_product() const {
-    allow({"geometry", "relu", "bias", "weight_bits", "per_channel", "group", "input_bits"});
+    allow({"geometry", "relu", "bias", "weight_bits", "per_channel", "group", "input_bits", "input_type"});
     HybridProduct product{.shape = conv_shape(member(node, "geometry", name), name),
-                          .relu = boolean_member(node, "relu", name)};
+                          .relu = boolean_member(node, "relu", name),
+                          .input = number_type("input_type")};
     product.weight = weight_codes(product.shape, false);
     if (boolean_member(node, "bias", name)) {
       product.bias = tensors.take(name, "bias", DType::F32, Shape{product.shape.o});

@@ -130,6 +130,9 @@ class Writer {
     if (product.dynamic) {
       described["input_bits"] = bits_of(*product.dynamic);
     }
+    if (product.input != DType::F32) {
+      described["input_type"] = name_of(product.input);
+    }
     add_weight(node.name, product.weight, described);
     store(node.name, "bias", product.bias);
   }

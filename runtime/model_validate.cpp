@@ -143,6 +143,9 @@ struct CheckNode {
     if (product.bias.defined()) {
       check_finite("bias", product.bias, {product.shape.o});
     }
+    const bool may_round = product.input == DType::BF16 && !product.dynamic;
+    check(product.input == DType::F32 || may_round, "input: expected f32",
+          product.dynamic ? ", from which codes are made" : " or bf16", ", got ", product.input);
     if (product.dynamic) {
       const CodeRange codes = *product.dynamic;
       check(codes.qmin == 0 && 1 <= codes.qmax && codes.qmax <= 255, "input: expected codes in [0, 255], got [",

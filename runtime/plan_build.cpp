@@ -126,7 +126,9 @@ void Plan::Impl::add_layer(MadeStep step, std::size_t node, std::vector<ValueId>
 /// A product and the node behind it in one step; none where that cannot be.
 Plan::Impl::FusedStep Plan::Impl::fused_product(std::size_t i, const Fusions& fusions, const StepRequest& alone) {
   const auto* const product = std::get_if<Product>(&model.nodes[i].op);
-  if (product == nullptr || (!fusions.pools[i] && !fusions.sums[i])) {
+  const auto* const hybrid = std::get_if<HybridProduct>(&model.nodes[i].op);
+  const bool may_pool = (product != nullptr || hybrid != nullptr) && fusions.pools[i];
+  if (!may_pool && (product == nullptr || !fusions.sums[i])) {
     return {};
   }
   const std::size_t behind = fusions.pools[i] ? *fusions.pools[i] : *fusions.sums[i];
@@ -143,9 +145,12 @@ Plan::Impl::FusedStep Plan::Impl::fused_product(std::size_t i, const Fusions& fu
                             .whole = alone.whole,
                             .batch = alone.batch,
                             .arena = alone.arena};
-  fused.step = fusions.pools[i]
-                   ? make_pooled_product(*product, request)
-                   : make_added_product(*product, std::get<Add>(model.nodes[behind].op), alone.output, request);
+  if (hybrid != nullptr) {
+    fused.step = make_pooled_hybrid(*hybrid, request);
+  } else {
+    fused.step = may_pool ? make_pooled_product(*product, request)
+                          : make_added_product(*product, std::get<Add>(model.nodes[behind].op), alone.output, request);
+  }
   return fused;
 }
 

@@ -33,7 +33,8 @@ constexpr std::int64_t kManyPixels = 16;
 bool is_expanded(const HybridProduct& product) {
   const kernels::ConvShape& s = product.shape;
   const auto bytes = s.weight_elements() * static_cast<std::int64_t>(sizeof(float));
-  return !product.dynamic && s.out_h() * s.out_w() >= kManyPixels && bytes <= kExpandedBytes;
+  return !product.dynamic && product.input == DType::F32 && s.out_h() * s.out_w() >= kManyPixels &&
+         bytes <= kExpandedBytes;
 }
 
 /// The product of f32 with the numbers that the weights stand for.
@@ -54,6 +55,15 @@ Product expanded(const HybridProduct& product) {
   return result;
 }
 
+std::span<const float> bias_of(const HybridProduct& product) {
+  return product.bias.defined() ? product.bias.data<float>() : std::span<const float>();
+}
+
+template <typename Kernel>
+MadeStep step_of(const HybridProduct& product, Kernel kernel, const StepRequest& request) {
+  return std::make_unique<HybridStep<Kernel>>(product, std::move(kernel), request);
+}
+
 }  // namespace
 
 MadeStep make_hybrid(const HybridProduct& product, const StepRequest& request) {
@@ -62,13 +72,25 @@ MadeStep make_hybrid(const HybridProduct& product, const StepRequest& request) {
   }
   const auto* const weight = product.weight.data<std::int8_t>().data();
   const QParams& map = *product.weight.qparams();
-  const std::span<const float> bias = product.bias.defined() ? product.bias.data<float>() : std::span<const float>();
-  const auto step = [&](auto kernel) -> MadeStep {
-    return std::make_unique<HybridStep<decltype(kernel)>>(product, std::move(kernel), request);
-  };
+  const std::span<const float> bias = bias_of(product);
   return product.dynamic
-             ? step(kernels::DynamicProduct(product.shape, weight, map, bias, *product.dynamic, product.relu))
-             : step(kernels::WeightOnlyProduct(product.shape, weight, map, bias, product.relu));
+             ? step_of(product,
+                       kernels::DynamicProduct(product.shape, weight, map, bias, *product.dynamic, product.relu),
+                       request)
+             : step_of(product,
+                       kernels::WeightOnlyProduct(product.shape, weight, map, bias, product.relu, product.input),
+                       request);
+}
+
+MadeStep make_pooled_hybrid(const HybridProduct& product, const StepRequest& request) {
+  const QParams& map = *product.weight.qparams();
+  if (!product.dynamic || !kernels::DynamicProduct::pools(product.shape, map)) {
+    return nullptr;
+  }
+  return step_of(product,
+                 kernels::DynamicProduct(product.shape, product.weight.data<std::int8_t>().data(), map,
+                                         bias_of(product), *product.dynamic, product.relu, true),
+                 request);
 }
 
 }  // namespace detent::runtime

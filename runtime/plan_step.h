@@ -121,6 +121,9 @@ MadeStep make_float_step(const StepRequest& request);
 /// both.
 MadeStep make_pooled_product(const Product& product, const StepRequest& request);
 
+/// The same of a product that makes the codes of its input.
+MadeStep make_pooled_hybrid(const HybridProduct& product, const StepRequest& request);
+
 /// A product of codes, whose own are `between`, with the sum behind it: the second input is the sum's other. Null where
 /// no kernel does both.
 MadeStep make_added_product(const Product& product, const Add& add, const PlanValue& between,

@@ -182,10 +182,15 @@ struct RunReference {
 
   void operator()(const HybridProduct& product) const {
     const kernels::ConvShape& s = product.shape;
+    Tensor numbers = values[node.inputs[0]];
+    if (product.input == DType::BF16) {
+      numbers = numbers.clone();
+      round_to_bfloat16(numbers.data<float>());
+    }
     std::size_t index = 0;
     for (std::int64_t n = 0; n < batch(); ++n) {
-      const auto x =
-          in<float>().subspan(static_cast<std::size_t>(n * s.input_row()), static_cast<std::size_t>(s.input_row()));
+      const std::span<const float> x = numbers.data<float>().subspan(static_cast<std::size_t>(n * s.input_row()),
+                                                                     static_cast<std::size_t>(s.input_row()));
       const ScaleZero map = product.dynamic ? kernels::dynamic_map(x, *product.dynamic) : ScaleZero{};
       for (std::int64_t row = 0; row < s.out_h(); ++row) {
         for (std::int64_t column = 0; column < s.out_w(); ++column) {

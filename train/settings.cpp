@@ -31,6 +31,7 @@ quant::QConfigMapping Settings::qconfig_mapping(std::optional<quant::QuantizerSp
   };
   const quant::QConfig config{.weight = weights.value_or(quantize.weights),
                               .activation = activation_of(quantize.activations),
+                              .numbers = quantize.numbers,
                               .backward = qat.backward,
                               .range = qat.range};
   quant::QConfigMapping mapping(config);
@@ -45,6 +46,7 @@ quant::QConfigMapping Settings::qconfig_mapping(std::optional<quant::QuantizerSp
     quant::QConfig own = config;
     own.weight = layer.weights.value_or(config.weight);
     own.activation = activation_of(layer.activations.value_or(config.activation));
+    own.numbers = layer.numbers.value_or(config.numbers);
     set(layer.pattern, layer.keep_float ? std::nullopt : std::optional(own));
   }
   for (const std::string& pattern : quantize.keep_float) {

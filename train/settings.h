@@ -89,12 +89,14 @@ struct LayerSettings {
   bool keep_float = false;
   std::optional<quant::QuantizerSpec> weights = {};  ///< not said: as the rest
   std::optional<quant::QuantizerSpec> activations = {};
+  std::optional<DType> numbers = {};
 };
 
 struct QuantizeSettings {
   quant::Method method = quant::Method::Qat;
   quant::QuantizerSpec weights = quant::int8_weights();
   quant::QuantizerSpec activations;
+  DType numbers = DType::F32;               ///< of activations with method "weight-only", which has no codes of them
   std::vector<quant::Improvement> improve;  ///< of the main model; with method "static" alone
   std::vector<std::string> keep_float;      ///< names or patterns of modules
   std::vector<LayerSettings> layers;        ///< the most particular one wins, among patterns the last

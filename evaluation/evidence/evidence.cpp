@@ -25,7 +25,7 @@ std::string why_float(const runtime::Model& model, const runtime::Node& node) {
     return {};
   }
   if (hybrid != nullptr) {
-    return "weight-only: its weights are codes, its products are of f32";
+    return "weight-only: its weights are codes, its products are of " + std::string(name_of(hybrid->input));
   }
   return node.note.empty() ? "what it reads is f32" : node.note;
 }

@@ -6,6 +6,7 @@
 
 #include "detent/kernels/product/bits/bit_product.h"
 #include "detent/kernels/product/depthwise/depthwise.h"
+#include "detent/kernels/product/int8/grouped_layer.h"
 #include "detent/kernels/product/int8/half_product.h"
 #include "detent/kernels/product/int8/product.h"
 #include "detent/kernels/product/int8/sum_bounds.h"
@@ -215,6 +216,32 @@ std::shared_ptr<const Int8Conv::Layer> tile_layer(const ConvShape& shape, const 
                                       Int8Product(shape, weight, wanted.pool));
 }
 
+/// Channels of a group from which on counts of its bits, with the copies that they need, were measured to be faster.
+constexpr std::int64_t kGroupChannels = 32;
+
+/// A convolution with groups, by counts of bits of each; null where they do not serve, or, unless `is_forced`, are not
+/// faster.
+std::shared_ptr<const Int8Conv::Layer> layer_of_groups(const ConvShape& shape, const std::int8_t* weight,
+                                                       std::int32_t x_zero_point, const Requantization& r,
+                                                       std::int32_t x_qmax, bool is_forced) {
+  const ConvShape part = shape_of_group(shape);
+  if ((part.c < kGroupChannels && !is_forced) || !tiles_serve(part, x_zero_point, r, false)) {
+    return nullptr;
+  }
+  std::vector<std::shared_ptr<const Int8Conv::Layer>> layers;
+  for (std::int64_t group = 0; group < shape.groups; ++group) {
+    const std::int8_t* const own = weight + group * part.weight_elements();
+    if (!BitProduct::serves(part, own, x_qmax) || !(is_forced || BitProduct::is_faster(part, own, x_qmax))) {
+      return nullptr;
+    }
+    layers.push_back(bit_layer(part, own, x_zero_point, requantization_of_group(shape, r, group), {.x_qmax = x_qmax}));
+    if (layers.back() == nullptr) {
+      return nullptr;
+    }
+  }
+  return make_grouped_layer(shape, std::move(layers));
+}
+
 }  // namespace
 
 Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
@@ -222,6 +249,8 @@ Int8Conv Int8Conv::make(const ConvShape& shape, const std::int8_t* weight, std::
   Int8Conv result;
   if (!pool && depthwise::serves(shape) && !r.codes.is_signed()) {
     result.layer_ = depthwise::make_int8_layer(shape, weight, x_zero_point, r, false);
+  } else if (!pool && shape.groups > 1) {
+    result.layer_ = layer_of_groups(shape, weight, x_zero_point, r, x_qmax, false);
   } else {
     result.layer_ = tile_layer(shape, weight, x_zero_point, r, {.pool = pool, .x_qmax = x_qmax});
   }
@@ -239,7 +268,9 @@ Int8Conv Int8Conv::make_added(const ConvShape& shape, const std::int8_t* weight,
 Int8Conv Int8Conv::make_of_bits_for_tests(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                                           const Requantization& r, bool pool, std::int32_t x_qmax, const Int8Sum* sum) {
   Int8Conv result;
-  if (tiles_serve(shape, x_zero_point, r, pool) && BitProduct::serves(shape, weight, x_qmax)) {
+  if (!pool && sum == nullptr && shape.groups > 1) {
+    result.layer_ = layer_of_groups(shape, weight, x_zero_point, r, x_qmax, true);
+  } else if (tiles_serve(shape, x_zero_point, r, pool) && BitProduct::serves(shape, weight, x_qmax)) {
     result.layer_ = bit_layer(shape, weight, x_zero_point, r, {.pool = pool, .x_qmax = x_qmax, .sum = sum});
   }
   return result;

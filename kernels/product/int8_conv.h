@@ -29,9 +29,10 @@ class Int8Conv {
   /// `x_qmax`: the largest code that the input may have. Where it has at most 2 bits and the weights are -1, 0 and 1,
   /// products are counts of bits, if that is faster here. Else linear layers' weights of 4 bits take half a byte.
   ///
-  /// Gives an undefined Int8Conv where only the general functions will do: with groups, except depthwise convolutions
-  /// without a pool on processors with AVX2; with columns of the kernel apart (dilation_w > 1 < kw); where a code
-  /// before clamping could pass 2^30; where the pool has no window. Throws Error where conv2d_integer would.
+  /// Gives an undefined Int8Conv where only the general functions will do: with groups, except, without a pool,
+  /// depthwise convolutions on processors with AVX2, and groups of 32 channels and more whose bits are counted; with
+  /// columns of the kernel apart (dilation_w > 1 < kw); where a code before clamping could pass 2^30; where the pool
+  /// has no window. Throws Error where conv2d_integer would.
   static Int8Conv make(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                        const Requantization& requantization, bool pool = false, std::int32_t x_qmax = 255);
 
@@ -40,7 +41,7 @@ class Int8Conv {
   static Int8Conv make_added(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                              const Requantization& requantization, const Int8Sum& sum, std::int32_t x_qmax = 255);
 
-  /// `make`, or with `sum` `make_added`, of counts of bits where they serve, faster or not.
+  /// `make`, or with `sum` `make_added`, of counts of bits where they serve, faster or not, of groups of any size, too.
   static Int8Conv make_of_bits_for_tests(const ConvShape& shape, const std::int8_t* weight, std::int32_t x_zero_point,
                                          const Requantization& requantization, bool pool, std::int32_t x_qmax,
                                          const Int8Sum* sum = nullptr);
@@ -51,7 +52,7 @@ class Int8Conv {
                                 const Requantization& requantization);
 
   bool defined() const { return layer_ != nullptr; }
-  /// A run may be cut into this many parts: lines of the result, for linear layers blocks of outputs.
+  /// A run may be cut into this many parts: lines of the result, for linear layers blocks of outputs, or groups.
   std::int64_t parts() const { return layer_->parts(); }
   /// y_q of `parts` of each of `images` images. `other_q` is of y_q's shape and apart from it, and null without a sum.
   /// REQUIRES: images >= 1.

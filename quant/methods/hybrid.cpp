@@ -40,6 +40,8 @@ runtime::HybridProduct hybrid_of(const runtime::Product& product, const QConfig&
     hybrid.dynamic = config.activation.codes();
     kernels::ProductCodes{.x = hybrid.dynamic->qmax, .weight = weight.qparams.codes.qmax}.check_depth(
         product.shape.depth());
+  } else {
+    hybrid.input = config.numbers;
   }
   return hybrid;
 }
@@ -48,12 +50,12 @@ LedgerRow row_of(const runtime::HybridProduct& product, const QConfig& config, s
   const std::string bits = std::to_string(config.weight.grid.bits);
   const std::string weights = "s8" + (bits == "8" ? "" : " of " + bits + " bits") + " " +
                               with_spaces(to_text(config.weight.granularity)) + (product.relu ? ", relu fused" : "");
-  return product.dynamic
-             ? LedgerRow{.kind = "dynamic_" + std::string(kind),
-                         .precision = "int8",
-                         .reason = "u8 of each example's range x " + weights}
-             : LedgerRow{
-                   .kind = "weight_only_" + std::string(kind), .precision = "weights", .reason = "f32 x " + weights};
+  return product.dynamic ? LedgerRow{.kind = "dynamic_" + std::string(kind),
+                                     .precision = "int8",
+                                     .reason = "u8 of each example's range x " + weights}
+                         : LedgerRow{.kind = "weight_only_" + std::string(kind),
+                                     .precision = "weights",
+                                     .reason = std::string(detent::name_of(product.input)) + " x " + weights};
 }
 
 /// A layer as the method has it, and what is said of it.

@@ -20,6 +20,7 @@ enum class RangeUse : std::uint8_t {
 struct QConfig {
   QuantizerSpec weight = int8_weights();
   QuantizerSpec activation = uint8_activations();
+  DType numbers = DType::F32;    ///< of activations that are no codes, in weight-only products: F32 or BF16
   DType backward = DType::BF16;  ///< the type of the products of the backward pass: BF16 or F32
   RangeUse range = RangeUse::Previous;
 

@@ -40,7 +40,8 @@ std::string how_of(const Recipe& recipe) {
     case quant::Method::Bf16:
       return method;
     case quant::Method::WeightOnly:
-      return method + ": " + quant::to_text(quantize.weights);
+      return method + ": " + quant::to_text(quantize.weights) +
+             (quantize.numbers == DType::F32 ? "" : ", " + std::string(name_of(quantize.numbers)));
     default:
       return method + ": " + quant::to_text(quantize.weights) + ", " + quant::to_text(quantize.activations);
   }

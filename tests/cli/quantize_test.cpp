@@ -91,8 +91,11 @@ TEST_F(Quantize, DynamicAndWeightOnlyNeedNoData) {
   EXPECT_EQ(json["model"], "w4/int8.h5");
   EXPECT_EQ(json["ledger"][0]["kind"], "weight_only_conv2d");
   EXPECT_EQ(json["ledger"][0]["precision"], "weights");
+  const Outcome rounded = quantize_alone({"--method", "weight-only", "--activations", "bf16", "--out", "w8bf16"});
+  ASSERT_EQ(rounded.status, 0) << rounded.err;
+  EXPECT_THAT(rounded.out, testing::ContainsRegex("fc1 +weight_only_linear +weights +bf16 x s8 per channel"));
 
-  for (const std::string file : {"runs/tiny-dynamic/int8.h5", "w4/int8.h5"}) {
+  for (const std::string file : {"runs/tiny-dynamic/int8.h5", "w4/int8.h5", "w8bf16/int8.h5"}) {
     const Outcome eval = detent(folder_, {"eval", file, "--data", "digits"});
     EXPECT_EQ(eval.status, 0) << eval.err;
     EXPECT_THAT(eval.out, HasSubstr("of 60 test images right"));
@@ -247,7 +250,7 @@ TEST_F(Quantize, RefusesWhatItCannotDo) {
   expect_refused(quantize({"--improve", "equalize", "--method", "qat"}), "improve: is for static quantization");
   expect_refused(quantize({"--activations", "uint8 per-token"}), "write method = \"dynamic\"");
   expect_refused(quantize({"--method", "dynamic", "--activations", "uint8 mse"}), "leave out range and map rules");
-  expect_refused(quantize({"--method", "weight-only", "--activations", "uint8"}), "leaves activations in f32");
+  expect_refused(quantize({"--method", "weight-only", "--activations", "uint8"}), "makes no codes of activations");
   expect_refused(quantize({"--method", "dynamic", "--improve", "equalize"}), "improve: is for static quantization");
   expect_refused(detent(folder_, {"quantize", "\xff.h5"}), "expected UTF-8");
   EXPECT_FALSE(fs::exists(folder_ / "runs" / "tiny-static"));

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "detent/core/conversion.h"
 #include "detent/kernels/codes/dynamic_codes.h"
 #include "detent/kernels/codes/quantize.h"
 #include "detent/kernels/product/hybrid/dynamic_product.h"
@@ -191,29 +192,114 @@ TEST_P(HybridShapes, DynamicGivesTheBitsOfThePlainLoops) {
   });
 }
 
+/// The largest of each whole window of 2 x 2 pixels.
+std::vector<float> pooled_reference(const ConvShape& s, const std::vector<float>& y) {
+  std::vector<float> pooled;
+  for (std::int64_t n = 0; n < s.n; ++n) {
+    for (std::int64_t row = 0; row + 1 < s.out_h(); row += 2) {
+      for (std::int64_t column = 0; column + 1 < s.out_w(); column += 2) {
+        for (std::int64_t o = 0; o < s.o; ++o) {
+          const auto at = [&](std::int64_t i, std::int64_t j) {
+            return y[static_cast<std::size_t>(((n * s.out_h() + row + i) * s.out_w() + column + j) * s.o + o)];
+          };
+          pooled.push_back(std::max(std::max(at(0, 0), at(0, 1)), std::max(at(1, 0), at(1, 1))));
+        }
+      }
+    }
+  }
+  return pooled;
+}
+
+TEST_P(HybridShapes, DynamicPoolsTheBitsOfThePlainLoops) {
+  for_each_case({8}, [](const Case& c, bool relu) {
+    const auto make = [&] {
+      return DynamicProduct(c.shape, c.weight.data(), c.map, c.bias, unsigned_codes(8), relu, true);
+    };
+    if (!DynamicProduct::pools(c.shape, c.map)) {
+      EXPECT_THAT(error_of([&] { make(); }), ::testing::HasSubstr("to pool"));
+      return;
+    }
+    const std::vector<float> expected = pooled_reference(c.shape, dynamic_reference(c, unsigned_codes(8), relu));
+    const DynamicProduct product = make();
+    std::vector<float> y(expected.size(), kNan);
+    product.run(c.x.data(), c.shape.n, {0, product.parts()}, y.data());
+    EXPECT_TRUE(are_equal("pooled", y, expected));
+  });
+}
+
+/// Sums in double of the numbers that the codes stand for and of `x` as it is, or rounded to bf16.
+std::vector<float> weight_only_reference(const Case& c, bool relu, DType x_type) {
+  std::vector<float> rounded = c.x;
+  if (x_type == DType::BF16) {
+    round_to_bfloat16(rounded);
+  }
+  std::vector<double> numbers, x(rounded.begin(), rounded.end()), bias,
+      sums(static_cast<std::size_t>(c.shape.n * c.shape.output_row()));
+  for (std::size_t k = 0; k < c.weight.size(); ++k) {
+    const auto at = static_cast<std::int64_t>(k);
+    numbers.push_back(double{c.scale(at / c.shape.depth(), c.group_of(at))} * c.weight[k]);
+  }
+  for (std::int64_t o = 0; o < c.shape.o; ++o) {
+    bias.push_back(double{c.bias_of(o)});
+  }
+  reference_conv2d_forward(c.shape, x.data(), numbers.data(), bias.data(), sums.data());
+  std::vector<float> expected;
+  for (const double sum : sums) {
+    expected.push_back(static_cast<float>(relu ? std::max(sum, 0.0) : sum));
+  }
+  return expected;
+}
+
 TEST_P(HybridShapes, WeightOnlyGivesTheSumsOfTheirNumbers) {
   for_each_case({8, 4, 3, 2}, [](const Case& c, bool relu) {
-    std::vector<double> numbers, x(c.x.begin(), c.x.end()), bias,
-        sums(static_cast<std::size_t>(c.shape.n * c.shape.output_row()));
-    for (std::size_t k = 0; k < c.weight.size(); ++k) {
-      const auto at = static_cast<std::int64_t>(k);
-      numbers.push_back(double{c.scale(at / c.shape.depth(), c.group_of(at))} * c.weight[k]);
+    for (const DType type : {DType::F32, DType::BF16}) {
+      SCOPED_TRACE(name_of(type));
+      const WeightOnlyProduct product(c.shape, c.weight.data(), c.map, c.bias, relu, type);
+      const std::vector<float> y = run(product, c, c.shape.n);
+      EXPECT_TRUE(are_near("whole batch", y, weight_only_reference(c, relu, type), 2e-6F));
+      EXPECT_TRUE(are_equal("one by one", run(product, c, 1), y));
+      EXPECT_TRUE(are_equal("three by three", run(product, c, 3), y));
+      EXPECT_TRUE(are_equal("in parts", run_in_parts(product, c), y));
     }
-    for (std::int64_t o = 0; o < c.shape.o; ++o) {
-      bias.push_back(double{c.bias_of(o)});
-    }
-    reference_conv2d_forward(c.shape, x.data(), numbers.data(), bias.data(), sums.data());
-    std::vector<float> expected;
-    for (const double sum : sums) {
-      expected.push_back(static_cast<float>(relu ? std::max(sum, 0.0) : sum));
-    }
-    const WeightOnlyProduct product(c.shape, c.weight.data(), c.map, c.bias, relu);
-    const std::vector<float> y = run(product, c, c.shape.n);
-    EXPECT_TRUE(are_near("whole batch", y, expected, 2e-6F));
-    EXPECT_TRUE(are_equal("one by one", run(product, c, 1), y));
-    EXPECT_TRUE(are_equal("three by three", run(product, c, 3), y));
-    EXPECT_TRUE(are_equal("in parts", run_in_parts(product, c), y));
   });
+}
+
+/// Linear layers whose rows, outputs and depths are none, one and several of what kernels take at a time.
+TEST(HybridProducts, WeightOnlyTakesAnyRowsOutputsAndGroups) {
+  std::uint64_t seed = 40;
+  for (const auto& [rows, depth, outputs] :
+       {std::array<std::int64_t, 3>{1, 1, 1}, {2, 33, 16}, {7, 300, 65}, {75, 96, 64}, {150, 257, 31}, {5, 520, 130}}) {
+    for (const std::int64_t group : {0, 7, 32, 48, 64, 128}) {
+      for (const int bits : {8, 4, 2}) {
+        for (const DType type : {DType::F32, DType::BF16}) {
+          ++seed;
+          SCOPED_TRACE(::testing::Message() << rows << " rows of " << depth << ", " << outputs << " outputs, groups of "
+                                            << group << ", " << bits << " bits, " << type << ", seed " << seed);
+          const Case c(ConvShape::linear(rows, depth, outputs), group, bits, seed);
+          const WeightOnlyProduct product(c.shape, c.weight.data(), c.map, c.bias, false, type);
+          const std::vector<float> y = run(product, c, rows);
+          EXPECT_TRUE(are_near("whole batch", y, weight_only_reference(c, false, type), 2e-6F));
+          EXPECT_TRUE(are_equal("one by one", run(product, c, 1), y));
+          EXPECT_TRUE(are_equal("eight by eight", run(product, c, 8), y));
+          EXPECT_TRUE(are_equal("in parts", run_in_parts(product, c), y));
+        }
+      }
+    }
+  }
+}
+
+/// x = 2^-9 + 1 is 1 in bf16, and 3 * 2^-9 + 1 is 2^-7 + 1.
+TEST(HybridProducts, WeightOnlyOfBf16RoundsByHand) {
+  Case c(ConvShape::linear(1, 3, 1), 0, 4, 3);
+  c.x = {1.0F + 0x1p-9F, 1.0F + 0x3p-9F, -2.0F};
+  c.weight = {7, -1, 3};
+  c.map.scale = {0.5F};
+  EXPECT_EQ(run(WeightOnlyProduct(c.shape, c.weight.data(), c.map, {}, false, DType::BF16), c, 1),
+            (std::vector<float>{0.5F * (7.0F - (1.0F + 0x1p-7F) - 6.0F)}));
+  EXPECT_EQ(run(WeightOnlyProduct(c.shape, c.weight.data(), c.map, {}, false), c, 1),
+            (std::vector<float>{0.5F * (7.0F + 0x7p-9F - 1.0F - 0x3p-9F - 6.0F)}));
+  EXPECT_THAT(error_of([&] { WeightOnlyProduct(c.shape, c.weight.data(), c.map, {}, false, DType::F16); }),
+              ::testing::HasSubstr("expected f32 or bf16, got f16"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, HybridShapes, ::testing::ValuesIn(named_shapes()), testing::shape_name);

@@ -104,6 +104,13 @@ TEST(Hybrid, SaysWhatBecameOfEachModule) {
   const auto weight_only = quantize_hybrid(net, mapping_of("int8"), Method::WeightOnly);
   EXPECT_THAT(quant::to_text(weight_only.ledger),
               testing::ContainsRegex("fc2 +weight_only_linear +weights +f32 x s8 per channel"));
+  quant::QConfig of_bf16;
+  of_bf16.numbers = DType::BF16;
+  auto rounded = quantize_hybrid(net, quant::QConfigMapping().set_name("fc2", of_bf16), Method::WeightOnly);
+  EXPECT_THAT(quant::to_text(rounded.ledger),
+              testing::ContainsRegex("fc2 +weight_only_linear +weights +bf16 x s8 per channel"));
+  EXPECT_EQ(test::op_of<runtime::HybridProduct>(rounded.model, "fc2").input, DType::BF16);
+  EXPECT_EQ(test::op_of<runtime::HybridProduct>(rounded.model, "fc1").input, DType::F32);
 }
 
 TEST(Hybrid, IsTheSameModelBackFromItsFile) {

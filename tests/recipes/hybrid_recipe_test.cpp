@@ -38,14 +38,38 @@ TEST(HybridRecipe, ActivationsFitTheMethod) {
             "r.toml:5: [quantize] activations: dynamic quantization takes the range of each example as it is; "
             "leave out range and map rules");
   EXPECT_EQ(error_with("method = \"weight-only\"\nlayers = {fc1 = {activations = \"uint8\"}}\n"),
-            "r.toml:5: [quantize] layers: the method is \"weight-only\", which leaves activations in f32; remove "
-            "them");
+            "r.toml:5: [quantize] layers: the method is \"weight-only\", which makes no codes of activations; write "
+            "\"bf16\" or \"fp32\", or remove them");
+  EXPECT_EQ(
+      error_with("method = \"weight-only\"\nactivations = \"uint8\"\n"),
+      "r.toml:5: [quantize] activations: the method is \"weight-only\", which makes no codes of activations; write "
+      "\"bf16\" or \"fp32\", or remove them");
+  EXPECT_EQ(error_with("activations = \"bf16\"\n"),
+            "r.toml:4: [quantize] activations: activations that are no codes are of method = \"weight-only\", and the "
+            "method is \"qat\"; write for example \"uint8\"");
+  EXPECT_EQ(
+      error_with("method = \"dynamic\"\nlayers = {fc1 = {activations = \"fp32\"}}\n"),
+      "r.toml:5: [quantize] layers: activations that are no codes are of method = \"weight-only\", and the method "
+      "is \"dynamic\"; write for example \"uint8\"");
   EXPECT_EQ(error_with("method = \"weight-only\"\nweights = \"int4 per-group 32\"\n"), "no error");
   EXPECT_EQ(error_with("method = \"bf16\"\nweights = \"int4\"\n"),
             "r.toml:5: [quantize] weights: the method is \"bf16\", which makes no codes; remove them");
   EXPECT_EQ(error_with("method = \"bf16\"\nlayers = {fc1 = \"int8\"}\n"),
             "r.toml:5: [quantize] layers: the method is \"bf16\", which makes no codes; remove them");
   EXPECT_EQ(error_with("method = \"bf16\"\nlayers = {fc1 = \"float\"}\n"), "no error");
+}
+
+TEST(HybridRecipe, WeightOnlyActivationsAreNumbersOfEitherType) {
+  const auto numbers_of = [](const std::string& quantize, std::string_view layer) {
+    const Recipe recipe = parse_recipe(kModel + "[quantize]\nmethod = \"weight-only\"\n" + quantize, "r.toml");
+    return recipe.qconfig_mapping().lookup(layer, "linear")->numbers;
+  };
+  EXPECT_EQ(numbers_of("", "fc1"), DType::F32);
+  EXPECT_EQ(numbers_of("activations = \"fp32\"\n", "fc1"), DType::F32);
+  EXPECT_EQ(numbers_of("activations = \"bf16\"\n", "fc1"), DType::BF16);
+  const std::string mixed = "activations = \"bf16\"\nlayers = {fc1 = {activations = \"fp32\"}, fc2 = \"int4\"}\n";
+  EXPECT_EQ(numbers_of(mixed, "fc1"), DType::F32);
+  EXPECT_EQ(numbers_of(mixed, "fc2"), DType::BF16);
 }
 
 }  // namespace

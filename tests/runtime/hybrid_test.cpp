@@ -42,10 +42,39 @@ TEST(HybridModels, DynamicOnesGiveTheBitsOfTheReference) {
   }
 }
 
+/// Pools of 2 x 2 behind layers that can do them as well, behind those that cannot, and where others read the layer.
+TEST(HybridModels, PoolsBehindDynamicLayersGiveTheBitsOfTheReference) {
+  const CodeRange codes = unsigned_codes(8);
+  for (const std::int64_t group : {0, 2}) {
+    for (const std::int64_t batch : {1, 3, 17}) {
+      ModelBuilder b(15);
+      const ValueId first = b.hybrid(b.input({13, 14, 3}), {.o = 20, .kh = 3, .kw = 3}, codes, true, 8, group);
+      const ValueId second = b.hybrid(b.max_pool(first), {.o = 8, .kh = 2, .kw = 2, .groups = 4}, codes, false);
+      b.hybrid(b.flatten(b.max_pool(second)), {.o = 5}, codes);
+      test::expect_reference(b.model, batch, 7);
+    }
+  }
+}
+
 TEST(HybridModels, WeightOnlyOnesGiveTheNumbersOfTheReference) {
   for (const int bits : {8, 4, 2}) {
     for (const std::int64_t batch : {1, 17}) {
       test::expect_reference(network(4, {}, bits, bits == 4 ? 2 : 0), batch, 7, 1e-5F);
+    }
+  }
+}
+
+/// Of one layer: behind a second one, numbers that differ in the last bits could be rounded to different ones of bf16.
+TEST(HybridModels, WeightOnlyOnesOfBf16GiveTheNumbersOfTheReference) {
+  for (const int bits : {8, 4, 2}) {
+    for (const kernels::ConvShape& shape :
+         {kernels::ConvShape{.o = 16, .kh = 3, .kw = 3, .padding = 1}, {.o = 9, .kh = 5, .kw = 3, .groups = 3}}) {
+      for (const std::int64_t batch : {1, 17}) {
+        ModelBuilder b(14);
+        b.hybrid(b.input({11, 13, 3}), shape, {}, true, bits, 2);
+        std::get<HybridProduct>(b.model.nodes.back().op).input = DType::BF16;
+        test::expect_reference(b.model, batch, 7, 1e-5F);
+      }
     }
   }
 }
@@ -76,7 +105,10 @@ TEST(HybridModels, ALayerInPartsGivesTheSame) {
 TEST(HybridModels, ComeBackFromFiles) {
   for (const std::optional<CodeRange> dynamic : {std::optional(unsigned_codes(7)), std::optional<CodeRange>()}) {
     for (const int bits : {8, 4}) {
-      const Model before = network(8, dynamic, bits, 2);
+      Model before = network(8, dynamic, bits, 2);
+      if (!dynamic) {
+        std::get<HybridProduct>(before.nodes[0].op).input = DType::BF16;
+      }
       const Model after = from_file(to_file({.model = before})).model;
       for (std::size_t i = 0; i < before.nodes.size(); ++i) {
         const auto* const one = std::get_if<HybridProduct>(&before.nodes[i].op);
@@ -85,6 +117,7 @@ TEST(HybridModels, ComeBackFromFiles) {
           test::expect_same(two.weight.reshape(one->weight.shape()), one->weight, before.nodes[i].name);
           EXPECT_EQ(*two.weight.qparams(), *one->weight.qparams());
           EXPECT_EQ(two.dynamic, one->dynamic);
+          EXPECT_EQ(two.input, one->input);
           EXPECT_EQ(two.shape, one->shape);
           EXPECT_EQ(two.relu, one->relu);
         }
@@ -112,6 +145,9 @@ TEST(HybridModels, FilesAreReadStrictly) {
   EXPECT_THAT(error_of([&] { from_file(file); }), HasSubstr(zero_points));
   EXPECT_THAT(error_with([](auto& node) { node["input_bits"] = 9; }), HasSubstr("bits"));
   EXPECT_THAT(error_with([](auto& node) { node["input_bits"] = "8"; }), HasSubstr("input_bits"));
+  EXPECT_THAT(error_with([](auto& node) { node["input_type"] = "f16"; }), HasSubstr("input_type: expected bf16"));
+  EXPECT_THAT(error_with([](auto& node) { node["input_type"] = "bf16"; }),
+              HasSubstr("input: expected f32, from which codes are made, got bf16"));
   EXPECT_THAT(error_with([](auto& node) { node["weight_bits"] = 4; }), HasSubstr("weight"));
   EXPECT_THAT(error_with([](auto& node) { node["dynamic"] = true; }), HasSubstr("unknown key 'dynamic'"));
   EXPECT_THAT(error_with([](auto& node) { node["op"] = "product"; }), HasSubstr("unknown key"));
@@ -130,6 +166,11 @@ TEST(HybridModels, WhatIsNoneIsRefused) {
               HasSubstr("expected s8"));
   EXPECT_THAT(error_with([](Model&, HybridProduct& p) { p.dynamic = signed_codes(8); }),
               HasSubstr("expected codes in [0, 255]"));
+  EXPECT_THAT(error_with([](Model&, HybridProduct& p) {
+                p.dynamic.reset();
+                p.input = DType::F64;
+              }),
+              HasSubstr("input: expected f32 or bf16, got f64"));
   EXPECT_THAT(error_with([](Model&, HybridProduct& p) { p.bias = Tensor::zeros({p.shape.o}, DType::S32); }),
               HasSubstr("bias: expected f32"));
   EXPECT_THAT(error_with([](Model& m, HybridProduct&) { m.nodes[0].inputs = {0, 0}; }), HasSubstr("expected 1 inputs"));

@@ -149,7 +149,9 @@ Int8Unit inference_unit_of() {
           .observed = {},
           .pooled = kernels_of<Pooled<Unit, false>>(),
           .biased_pooled = kernels_of<Pooled<Unit, true>>(),
-          .sums = {}};
+          .sums = {},
+          .reals = {},
+          .pooled_reals = {}};
 }
 
 template <typename Unit>

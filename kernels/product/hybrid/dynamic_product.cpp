@@ -66,15 +66,27 @@ DETENT_VECTORIZED void finish(std::int64_t rows, std::int64_t count, std::int64_
   }
 }
 
+/// start[lane] = -x_zero_point * weight_sums[lane]
+DETENT_VECTORIZED void start_of(const std::int32_t* __restrict weight_sums, std::int64_t lanes,
+                                std::int32_t x_zero_point, std::int32_t* __restrict start) {
+  for (std::int64_t lane = 0; lane < lanes; ++lane) {
+    start[lane] = -x_zero_point * weight_sums[lane];
+  }
+}
+
 Int8Results sums_from(const std::vector<std::int32_t>& start) {
   return {.kernels = &Int8Unit::sums,
           .start = start.data(),
           .requantization = {},
           .addition = {},
+          .reals = {},
           .bytes = sizeof(std::int32_t)};
 }
 
-std::uint8_t* bytes_of(std::int32_t* sums) { return reinterpret_cast<std::uint8_t*>(sums); }
+template <typename T>
+std::uint8_t* bytes_of(T* results) {
+  return reinterpret_cast<std::uint8_t*>(results);
+}
 
 }  // namespace
 
@@ -94,30 +106,38 @@ DynamicProduct::Part DynamicProduct::make_part(const std::int8_t* weight, const 
     const auto output = static_cast<std::size_t>(o);
     part.scale.push_back(map.scale_of(output, group));
   }
-  part.weight_sums.assign(static_cast<std::size_t>(shape_.o), 0);
   if (shape_.groups > 1) {
+    part.weight_sums.assign(static_cast<std::size_t>(shape_.o), 0);
     part.packed = pack_integer(part.shape, codes.data(), nullptr, {.x = input.qmax, .weight = map.codes.qmax});
     return part;
   }
-  part.tiles = std::make_shared<const Int8Product>(part.shape, codes.data());
-  const std::vector<std::int32_t> by_lane = part.tiles->start(-1);
-  std::copy_n(by_lane.begin(), shape_.o, part.weight_sums.begin());
+  part.tiles = std::make_shared<const Int8Product>(part.shape, codes.data(), pool_);
+  part.weight_sums = part.tiles->start(-1);
+  part.scale.resize(part.weight_sums.size(), 1.0F);
   return part;
 }
 
 DynamicProduct::DynamicProduct(const ConvShape& shape, const std::int8_t* weight, const QParams& map,
-                               std::span<const float> bias, CodeRange input, bool relu)
+                               std::span<const float> bias, CodeRange input, bool relu, bool pool)
     : shape_(shape),
       input_(input),
       lowest_(relu ? 0.0F : -std::numeric_limits<float>::infinity()),
+      pool_(pool),
       bias_(bias.begin(), bias.end()) {
   shape.validate();
+  check(!pool || pools(shape, map),
+        "dynamic product: expected a convolution without groups of channels, of lines of at "
+        "least 2 pixels, to pool");
   ProductCodes{.x = input.qmax, .weight = map.codes.qmax}.check_depth(shape.depth());
-  bias_.resize(static_cast<std::size_t>(shape.o), 0.0F);
   for (std::int64_t group = 0; group < map.groups; ++group) {
     parts_.push_back(make_part(weight, map, group, input));
   }
-  zeros_.assign(shape.groups == 1 ? static_cast<std::size_t>(parts_[0].tiles->lanes()) : 0, 0);
+  bias_.resize(parts_[0].scale.size(), 0.0F);
+  zeros_.assign(shape.groups == 1 ? bias_.size() : 0, 0);
+}
+
+bool DynamicProduct::pools(const ConvShape& shape, const QParams& map) {
+  return shape.groups == 1 && map.groups == 1 && shape.out_h() >= 2 && shape.out_w() >= 2;
 }
 
 std::int64_t DynamicProduct::parts() const { return shape_.is_linear() ? parts_[0].tiles->blocks() : 1; }
@@ -184,12 +204,33 @@ void DynamicProduct::run_rows(const float* x, std::int64_t rows, Range blocks, f
   }
 }
 
+/// The image of one part, without groups of convolution: its tiles write reals.
+void DynamicProduct::run_tiles(const std::uint8_t* codes, ScaleZero map, float* y) const {
+  const Part& part = parts_[0];
+  const auto lanes = static_cast<std::int64_t>(part.weight_sums.size());
+  auto* const start = thread_scratch_of<std::int32_t>(part.weight_sums.size(), Scratch::ProductSums);
+  start_of(part.weight_sums.data(), lanes, map.zero_point, start);
+  const Int8Results results{
+      .kernels = pool_ ? &Int8Unit::pooled_reals : &Int8Unit::reals,
+      .start = start,
+      .requantization = {},
+      .addition = {},
+      .reals = {.scale = part.scale.data(), .bias = bias_.data(), .x_scale = map.scale, .lowest = lowest_},
+      .bytes = sizeof(float)};
+  part.tiles->run_image(codes, static_cast<std::uint8_t>(map.zero_point),
+                        {0, pool_ ? shape_.out_h() / 2 : shape_.out_h()}, results, bytes_of(y));
+}
+
 void DynamicProduct::run_image(const float* x, float* y) const {
   const auto elements = static_cast<std::size_t>(shape_.input_row());
   auto* const codes = thread_scratch_of<std::uint8_t>(elements, Scratch::PoolSums);
+  const ScaleZero map = quantize_dynamic(std::span(x, elements), input_, codes);
+  if (parts_.size() == 1 && parts_[0].tiles) {
+    run_tiles(codes, map, y);
+    return;
+  }
   auto* const sums =
       thread_scratch_of<std::int32_t>(static_cast<std::size_t>(shape_.output_row()), Scratch::ProductSums);
-  const ScaleZero map = quantize_dynamic(std::span(x, elements), input_, codes);
   for (std::size_t index = 0; index < parts_.size(); ++index) {
     const Part& part = parts_[index];
     const std::uint8_t* const from = codes_of_part(part, codes, 1);
@@ -210,7 +251,7 @@ void DynamicProduct::run(const float* x, std::int64_t images, Range parts, float
     return;
   }
   for (std::int64_t image = 0; image < images; ++image) {
-    run_image(x + image * shape_.input_row(), y + image * shape_.output_row());
+    run_image(x + image * shape_.input_row(), y + image * output_row());
   }
 }
 

@@ -4,126 +4,237 @@
 
 #include "detent/kernels/product/hybrid/weight_only_tile.h"
 
-/// The tiles as templates over a vector unit. A source that makes them for a unit defines DETENT_WEIGHT_KERNEL and
+/// The kernels as templates over a vector unit. A source that makes them for a unit defines DETENT_WEIGHT_KERNEL and
 /// DETENT_WEIGHT_TILE, the attributes of kernels for that unit and of what is inlined into them, and includes this file
 /// after it. A unit has
-///   Vector, Bytes      16 f32, and what a block of 16 bytes is held in
-///   kRows              the most rows of a tile
-///   kSums              sums of rows and outputs that registers hold
-///   zero, load, load_bytes, spread (one f32 in all lanes), multiply_add (a * b + c), sum (of the lanes, in one order)
-///   codes<bits, i>     the codes 16 * i to 16 * i + 15 of a block, as f32
+///   Vector, Word       16 f32, and 16 words of codes
+///   Number, kStep      the type of a row's numbers, and how many of them a step takes: 1 f32 or 2 bf16
+///   kRows, kBlocks     rows and blocks whose sums registers hold
+///   kRowBlocks         blocks of one row
+///   zero, load, store, load_word
+///   spread             one step of a row, or one f32, in all lanes
+///   multiply_add       sum += a * b for f32; add_products: sum += a * b for a step
+///   bytes              the codes of 8 bits of a step
+///   codes<bits>        those of step s (0 or 1) of pair j of a word, after `next` was called for each pair before it
+/// A pair is the numbers 2 j and 2 j + 1.
 namespace detent::kernels::weight_only {
 namespace {
 
-/// Adds the products of 16 numbers of each row with the i-th codes of a block of each output.
-template <typename U, int kBits, int i, int R, int O>
-DETENT_WEIGHT_TILE void add_codes(const float* x, std::int64_t x_stride, const typename U::Bytes (&bytes)[O],
-                                  typename U::Vector (&part)[O][R]) {
-  typename U::Vector numbers[R];
+/// Adds the products of the first `numbers` numbers of a word. `x`: of the first row, as all others `stride` apart.
+template <typename U, int kBits, int R, int B>
+DETENT_WEIGHT_TILE void add_word(const typename U::Number* x, std::int64_t stride, std::int64_t numbers,
+                                 typename U::Word (&word)[B], typename U::Vector (&part)[R][B]) {
+#pragma GCC unroll 8
+  for (int j = 0; j < 16 / kBits; ++j) {
+    if (2 * j >= numbers) {
+      break;
+    }
+#pragma GCC unroll 2
+    for (int s = 0; s < 2 / U::kStep; ++s) {
+      if (2 * j + s >= numbers) {
+        break;
+      }
+      typename U::Vector factors[B];
 #pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) {
-    numbers[r] = U::load(x + r * x_stride + i * kLanes);
-  }
+      for (int b = 0; b < B; ++b) {
+        factors[b] = U::template codes<kBits>(word[b], j, s);
+      }
 #pragma GCC unroll 4
-  for (int o = 0; o < O; ++o) {
-    const typename U::Vector codes = U::template codes<kBits, i>(bytes[o]);
+      for (int r = 0; r < R; ++r) {
+        const typename U::Vector number = U::spread(x + r * stride + 2 * j + s);
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      part[o][r] = U::multiply_add(numbers[r], codes, part[o][r]);
+        for (int b = 0; b < B; ++b) {
+          U::add_products(part[r][b], number, factors[b]);
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int b = 0; b < B; ++b) {
+      U::template next<kBits>(word[b]);
     }
   }
 }
 
-template <typename U, int kBits, int R, int O>
-DETENT_WEIGHT_TILE void results_of(const Tile& t, std::int64_t first) {
-  using Vector = typename U::Vector;
-  constexpr int kCodes = 8 / kBits;
-  Vector total[O][R];
+/// Adds the products of a chunk.
+template <typename U, int kBits, int R, int B>
+DETENT_WEIGHT_TILE void add_chunk(const typename U::Number* x, std::int64_t stride, std::int64_t numbers,
+                                  const std::uint8_t* weight, std::int64_t block_bytes,
+                                  typename U::Vector (&part)[R][B]) {
+  if constexpr (kBits == 8) {
 #pragma GCC unroll 4
-  for (int o = 0; o < O; ++o) {
+    for (std::int64_t i = 0; i < numbers; i += U::kStep) {
+      typename U::Vector factors[B];
 #pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      total[o][r] = U::zero();
-    }
-  }
-  const std::uint8_t* weight =
-      t.weight + first / kTogether * kTogether * t.weight_row + first % kTogether * kBlockBytes;
-  const float* x = t.x;
-  for (std::int64_t g = 0; g < t.groups; ++g) {
-    Vector part[O][R];
-#pragma GCC unroll 4
-    for (int o = 0; o < O; ++o) {
+      for (int b = 0; b < B; ++b) {
+        factors[b] = U::bytes(weight + b * block_bytes + i * kLanes);
+      }
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        part[o][r] = U::zero();
+        const typename U::Vector number = U::spread(x + r * stride + i);
+#pragma GCC unroll 4
+        for (int b = 0; b < B; ++b) {
+          U::add_products(part[r][b], number, factors[b]);
+        }
       }
     }
-    const std::int64_t blocks = g + 1 < t.groups ? t.blocks : t.last_blocks;
-    for (std::int64_t b = 0; b < blocks; ++b, weight += kTogether * kBlockBytes, x += kLanes * kCodes) {
-      typename U::Bytes bytes[O];
+  } else {
+    constexpr std::int64_t kNumbers = numbers_of_word(kBits);
+    for (std::int64_t i = 0; i < numbers; i += kNumbers, weight += kLanes * sizeof(std::uint32_t)) {
+      typename U::Word word[B];
 #pragma GCC unroll 4
-      for (int o = 0; o < O; ++o) {
-        bytes[o] = U::load_bytes(weight + o * kBlockBytes);
+      for (int b = 0; b < B; ++b) {
+        word[b] = U::load_word(weight + b * block_bytes);
       }
-      add_codes<U, kBits, 0, R, O>(x, t.x_stride, bytes, part);
-      if constexpr (kCodes > 1) {
-        add_codes<U, kBits, 1, R, O>(x, t.x_stride, bytes, part);
+      if (numbers - i >= kNumbers) {
+        add_word<U, kBits, R, B>(x + i, stride, kNumbers, word, part);
+      } else {
+        add_word<U, kBits, R, B>(x + i, stride, numbers - i, word, part);
       }
-      if constexpr (kCodes > 2) {
-        add_codes<U, kBits, 2, R, O>(x, t.x_stride, bytes, part);
-        add_codes<U, kBits, 3, R, O>(x, t.x_stride, bytes, part);
-      }
-    }
-#pragma GCC unroll 4
-    for (int o = 0; o < O; ++o) {
-      const Vector scale = U::spread(t.scale[(first + o) * t.groups + g]);
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) {
-        total[o][r] = U::multiply_add(part[o][r], scale, total[o][r]);
-      }
-    }
-  }
-#pragma GCC unroll 4
-  for (int o = 0; o < O; ++o) {
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      const float y = U::sum(total[o][r]) + t.bias[first + o];
-      t.y[r * t.y_stride + first + o] = y < t.lowest ? t.lowest : y;
     }
   }
 }
 
-template <typename U, int kBits, int R>
-DETENT_WEIGHT_KERNEL void tile(const Tile& t) {
-  constexpr int kOutputs = std::clamp(U::kSums / R, 1, 4);
-  static_assert(kTogether % kOutputs == 0);
-  for (std::int64_t o = t.first; o < t.end;) {
-    if (o % kOutputs == 0 && o + kOutputs <= t.end) {
-      results_of<U, kBits, R, kOutputs>(t, o);
-      o += kOutputs;
+/// The numbers of a row in a chunk.
+template <typename U>
+DETENT_WEIGHT_TILE const typename U::Number* numbers_of(const Work& work, std::int64_t row, std::int64_t chunk) {
+  using Number = typename U::Number;
+  const std::int64_t within =
+      work.x_chunk > 0 ? chunk * work.x_chunk : work.chunks[chunk].x * static_cast<std::int64_t>(sizeof(Number));
+  return reinterpret_cast<const Number*>(work.x + row * work.x_stride + within);
+}
+
+template <typename U>
+DETENT_WEIGHT_TILE typename U::Vector start_of(const Work& work, std::int64_t row, std::int64_t chunk) {
+  return work.start == nullptr ? U::zero() : U::spread_f32(work.start + row * work.chunk_count + chunk);
+}
+
+/// total (+)= part * scale, in memory.
+template <typename U, int R, int B>
+DETENT_WEIGHT_TILE void add_to_totals(const Work& work, std::int64_t row, std::int64_t chunk,
+                                      const typename U::Vector (&part)[R][B]) {
+  const float* const scale = work.scale + work.chunks[chunk].group * kLanes;
+#pragma GCC unroll 4
+  for (int b = 0; b < B; ++b) {
+    const typename U::Vector of_block = U::load(scale + b * work.groups * kLanes);
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r) {
+      float* const to = work.total + ((row + r) * B + b) * kLanes;
+      typename U::Vector total = chunk == 0 ? U::zero() : U::load(to);
+      U::multiply_add(total, part[r][b], of_block);
+      U::store(to, total);
+    }
+  }
+}
+
+template <typename U, int kBits, int R, int B>
+DETENT_WEIGHT_KERNEL void direct(const Work& work, std::int64_t row) {
+  using Number = typename U::Number;
+  const std::int64_t stride = work.x_stride / static_cast<std::int64_t>(sizeof(Number));
+  for (std::int64_t c = 0; c < work.chunk_count; ++c) {
+    const Chunk& chunk = work.chunks[c];
+    typename U::Vector part[R][B];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+      for (int b = 0; b < B; ++b) {
+        part[r][b] = start_of<U>(work, row + r, c);
+      }
+    }
+    add_chunk<U, kBits, R, B>(numbers_of<U>(work, row, c), stride, chunk.numbers, work.weight + chunk.weight,
+                              work.block_bytes, part);
+    add_to_totals<U, R, B>(work, row, c, part);
+  }
+}
+
+template <typename U, int kBits, int B>
+DETENT_WEIGHT_KERNEL void unpack(const Work& work, std::int64_t index, float* panel) {
+  const Chunk& chunk = work.chunks[index];
+  for (int b = 0; b < B; ++b) {
+    const std::uint8_t* weight = work.weight + b * work.block_bytes + chunk.weight;
+    float* to = panel + b * kLanes;
+    if constexpr (kBits == 8) {
+#pragma GCC unroll 4
+      for (std::int64_t i = 0; i < chunk.numbers; i += U::kStep, to += B * kLanes) {
+        U::store(to, U::bytes(weight + i * kLanes));
+      }
     } else {
-      results_of<U, kBits, R, 1>(t, o);
-      ++o;
+      for (std::int64_t i = 0; i < chunk.numbers; i += numbers_of_word(kBits)) {
+        typename U::Word word = U::load_word(weight);
+        weight += kLanes * sizeof(std::uint32_t);
+#pragma GCC unroll 8
+        for (int j = 0; j < 16 / kBits; ++j) {
+#pragma GCC unroll 2
+          for (int s = 0; s < 2 / U::kStep; ++s, to += B * kLanes) {
+            U::store(to, U::template codes<kBits>(word, j, s));
+          }
+          U::template next<kBits>(word);
+        }
+      }
     }
+  }
+}
+
+template <typename U, int R, int B>
+DETENT_WEIGHT_KERNEL void multiply(const Work& work, std::int64_t chunk, const float* panel, std::int64_t row) {
+  using Vector = typename U::Vector;
+  const typename U::Number* x[R];
+  Vector part[R][B];
+#pragma GCC unroll 6
+  for (int r = 0; r < R; ++r) {
+    x[r] = numbers_of<U>(work, row + r, chunk);
+#pragma GCC unroll 4
+    for (int b = 0; b < B; ++b) {
+      part[r][b] = start_of<U>(work, row + r, chunk);
+    }
+  }
+  const std::int64_t numbers = work.chunks[chunk].numbers;
+  for (std::int64_t i = 0; i < numbers; i += U::kStep, panel += B * kLanes) {
+    Vector factors[B];
+#pragma GCC unroll 4
+    for (int b = 0; b < B; ++b) {
+      factors[b] = U::load(panel + b * kLanes);
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < R; ++r) {
+      const Vector number = U::spread(x[r] + i);
+#pragma GCC unroll 4
+      for (int b = 0; b < B; ++b) {
+        U::add_products(part[r][b], number, factors[b]);
+      }
+    }
+  }
+  add_to_totals<U, R, B>(work, row, chunk, part);
+}
+
+template <typename U, int R>
+constexpr std::array<Multiply, 2> multiply_of() {
+  if constexpr (R <= U::kRows) {
+    return {&multiply<U, R, 1>, &multiply<U, R, U::kBlocks>};
+  } else {
+    return {};
   }
 }
 
 template <typename U, int kBits>
-constexpr std::array<Kernel, kMostRows> kernels_of_bits() {
-  std::array<Kernel, kMostRows> kernels{&tile<U, kBits, 1>};
-  if constexpr (U::kRows > 1) {
-    kernels[1] = &tile<U, kBits, 2>;
-  }
-  if constexpr (U::kRows > 2) {
-    kernels[2] = &tile<U, kBits, 3>;
-    kernels[3] = &tile<U, kBits, 4>;
-  }
-  return kernels;
+constexpr std::array<std::array<Direct, 2>, kMostDirectRows> direct_of() {
+  return {{{&direct<U, kBits, 1, 1>, &direct<U, kBits, 1, U::kRowBlocks>},
+           {&direct<U, kBits, 2, 1>, &direct<U, kBits, 2, U::kBlocks>},
+           {&direct<U, kBits, 3, 1>, &direct<U, kBits, 3, U::kBlocks>},
+           {&direct<U, kBits, 4, 1>, &direct<U, kBits, 4, U::kBlocks>}}};
 }
 
 template <typename U>
 constexpr Unit unit_of() {
-  return {U::kRows, {kernels_of_bits<U, 8>(), kernels_of_bits<U, 4>(), kernels_of_bits<U, 2>()}};
+  return {.rows = U::kRows,
+          .blocks = U::kBlocks,
+          .row_blocks = U::kRowBlocks,
+          .takes_bf16 = U::kStep == 2,
+          .direct = {direct_of<U, 8>(), direct_of<U, 4>(), direct_of<U, 2>()},
+          .unpack = {{{&unpack<U, 8, 1>, &unpack<U, 8, U::kBlocks>},
+                      {&unpack<U, 4, 1>, &unpack<U, 4, U::kBlocks>},
+                      {&unpack<U, 2, 1>, &unpack<U, 2, U::kBlocks>}}},
+          .multiply = {multiply_of<U, 1>(), multiply_of<U, 2>(), multiply_of<U, 3>(), multiply_of<U, 4>(),
+                       multiply_of<U, 5>(), multiply_of<U, 6>()}};
 }
 
 }  // namespace

@@ -13,9 +13,12 @@ namespace {
 
 struct Plain {
   using Vector = std::array<float, kLanes>;
-  using Bytes = std::array<std::uint8_t, kBlockBytes>;
-  static constexpr int kRows = 1;
-  static constexpr int kSums = 1;
+  using Word = std::array<std::uint32_t, kLanes>;
+  using Number = float;
+  static constexpr int kStep = 1;
+  static constexpr int kRows = 2;
+  static constexpr int kBlocks = 1;
+  static constexpr int kRowBlocks = 1;
 
   static Vector zero() { return {}; }
   static Vector load(const float* p) {
@@ -23,50 +26,56 @@ struct Plain {
     std::memcpy(v.data(), p, sizeof(v));
     return v;
   }
-  static Vector spread(float value) {
+  static void store(float* p, const Vector& v) { std::memcpy(p, v.data(), sizeof(v)); }
+  static Vector spread_f32(const float* p) {
     Vector v;
-    v.fill(value);
+    v.fill(*p);
     return v;
   }
-  static Vector multiply_add(const Vector& a, const Vector& b, const Vector& c) {
-    Vector v;
-    for (std::size_t lane = 0; lane < v.size(); ++lane) {
-      v[lane] = a[lane] * b[lane] + c[lane];
+  static Vector spread(const float* p) { return spread_f32(p); }
+  static void multiply_add(Vector& sum, const Vector& a, const Vector& b) {
+    for (std::size_t lane = 0; lane < sum.size(); ++lane) {
+      sum[lane] += a[lane] * b[lane];
     }
-    return v;
   }
-  static Bytes load_bytes(const std::uint8_t* p) {
-    Bytes bytes;
-    std::memcpy(bytes.data(), p, sizeof(bytes));
-    return bytes;
-  }
-  template <int kBits, int i>
-  static Vector codes(const Bytes& bytes) {
+  static void add_products(Vector& sum, const Vector& a, const Vector& b) { multiply_add(sum, a, b); }
+  static Vector bytes(const std::uint8_t* p) {
     Vector v;
     for (std::size_t lane = 0; lane < v.size(); ++lane) {
-      const int code = kBits == 8 ? static_cast<std::int8_t>(bytes[lane])
-                                  : ((bytes[lane] >> (kBits * i)) & ((1 << kBits) - 1)) - (1 << (kBits - 1));
-      v[lane] = static_cast<float>(code);
+      v[lane] = static_cast<float>(static_cast<std::int8_t>(p[lane]));
     }
     return v;
   }
-  static float sum(Vector v) {
-    for (std::size_t half = v.size() / 2; half > 0; half /= 2) {
-      for (std::size_t lane = 0; lane < half; ++lane) {
-        v[lane] += v[lane + half];
-      }
+  static Word load_word(const std::uint8_t* p) {
+    Word word;
+    std::memcpy(word.data(), p, sizeof(word));
+    return word;
+  }
+  template <int kBits>
+  static Vector codes(const Word& word, int j, int s) {
+    Vector v;
+    for (std::size_t lane = 0; lane < v.size(); ++lane) {
+      const auto stored = static_cast<int>(word[lane] >> (16 * s) & ((1U << kBits) - 1U));
+      const int code = stored - (1 << (kBits - 1));
+      v[lane] = static_cast<float>(j % 2 == 0 ? code : -code);
     }
-    return v[0];
+    return v;
+  }
+  template <int kBits>
+  static void next(Word& word) {
+    for (std::uint32_t& codes : word) {
+      codes >>= kBits;
+    }
   }
 };
 
 }  // namespace
 
-const Unit& unit() {
+const Unit& unit([[maybe_unused]] bool is_bf16) {
 #if defined(__x86_64__) && defined(__GNUC__)
   const ProcessorUnits& has = processor_units();
   if (has.avx512) {
-    return avx512_unit();
+    return is_bf16 && has.avx512_bf16 ? avx512_bf16_unit() : avx512_unit();
   }
   if (has.avx2) {
     return avx2_unit();

@@ -94,7 +94,9 @@ Int8Unit make_unit() {
           .observed = {},
           .pooled = {},
           .biased_pooled = {},
-          .sums = {}};
+          .sums = {},
+          .reals = {},
+          .pooled_reals = {}};
 }
 
 }  // namespace

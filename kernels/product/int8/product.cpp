@@ -255,6 +255,7 @@ Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8
                 .start = results.start + lane,
                 .requantization = results.requantization,
                 .addition = results.addition,
+                .reals = results.reals,
                 .other = other == nullptr ? nullptr : other + group * group_outputs + output,
                 .outputs = std::min(vectors.end * unit_->lanes, group_outputs) - output,
                 .y = y + (group * group_outputs + output) * results.bytes,
@@ -262,6 +263,10 @@ Int8Tile Int8Product::tile_of(std::int64_t group, std::int64_t block, const Int8
   if (results.bytes == 1) {
     tile.requantization.bias += lane;
     tile.requantization.multiplier += lane;
+  }
+  if (results.reals.scale != nullptr) {
+    tile.reals.scale += lane;
+    tile.reals.bias += lane;
   }
   return tile;
 }

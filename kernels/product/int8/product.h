@@ -16,7 +16,8 @@ struct Int8Results {
   const std::int32_t* start = nullptr;       ///< what sums begin with
   TileRequantization requantization = {};
   TileAddition addition = {};
-  std::int64_t bytes = 1;  ///< of a result: 1 of codes, 4 of sums
+  TileReals reals = {};
+  std::int64_t bytes = 1;  ///< of a result: 1 of codes, 4 of sums and reals
 };
 
 /// The packed weights of a convolution or linear layer, and the products of images of codes with them, on the unit of

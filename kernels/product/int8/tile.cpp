@@ -37,6 +37,14 @@ struct Plain {
     std::ranges::transform(a.lane, b.lane, v.lane, [](std::int32_t x, std::int32_t y) { return std::max(x, y); });
     return v;
   }
+  static Vector reals(const Vector& sum, const TileReals& r, int first) {
+    Vector bits;
+    for (int i = 0; i < kLanes; ++i) {
+      const float real = static_cast<float>(sum.lane[i]) * r.scale[first + i] * r.x_scale + r.bias[first + i];
+      bits.lane[i] = std::bit_cast<std::int32_t>(real > r.lowest ? real : r.lowest);
+    }
+    return bits;
+  }
   /// sum += codes times weights of 16 bits, two a lane.
   static void add_products(Vector& sum, const Vector& codes, const Vector& weight) {
     std::int16_t x[16], w[16];

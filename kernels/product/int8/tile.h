@@ -9,6 +9,15 @@
 /// The innermost loops of integer products. Private to kernels/product.
 namespace detent::kernels {
 
+/// How sums become real numbers: (float(sum) * scale) * x_scale + bias, at least `lowest`, each operation rounded to
+/// f32 by itself.
+struct TileReals {
+  const float* scale = nullptr;  ///< by output, as `bias`
+  const float* bias = nullptr;
+  float x_scale = 1;
+  float lowest = 0;
+};
+
 /// A tile: the sums of some pixels and V vectors of outputs, held in registers until they are written.
 ///
 /// The kernel's window on the image is `kernel_rows` runs of 4 * groups neighbouring bytes (a row of the window: its
@@ -30,9 +39,10 @@ struct Int8Tile {
   TileRequantization requantization = {};
   TileObservation observation = {};     ///< read by observed kernels only
   TileAddition addition = {};           ///< read by adding kernels only, and so is `other`
+  TileReals reals = {};                 ///< read by kernels of reals only
   const std::uint8_t* other = nullptr;  ///< codes that are added, y_stride bytes from pixel to pixel
   std::int64_t outputs = 0;             ///< those of the V vectors that exist, which are stored
-  std::uint8_t* y = nullptr;            ///< codes, or s32 sums
+  std::uint8_t* y = nullptr;            ///< codes, s32 sums or f32
   std::int64_t y_stride = 0;            ///< from a pixel's results to the next one's
 };
 
@@ -54,6 +64,8 @@ struct Int8Unit {
   /// sum is what is made a code: requantization is monotone.
   Int8Kernels pooled, biased_pooled;
   Int8Kernels sums;  ///< s32
+  /// f32 of the sums, and of the largest sum of windows. REQUIRES: scales above 0, which makes them monotone.
+  Int8Kernels reals, pooled_reals;
 };
 
 /// The unit to use on this processor, the first there is of: 512 bits with VNNI; 512 bits; 256 bits with VNNI; AVX2;

@@ -27,6 +27,12 @@ struct Bits256 {
     return _mm256_set1_epi32(bytes);
   }
   DETENT_TILE static Vector largest(Vector a, Vector b) { return _mm256_max_epi32(a, b); }
+  DETENT_TILE static Vector reals(Vector sum, const TileReals& r, int first) {
+    const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(r.scale + first));
+    const __m256 real =
+        _mm256_add_ps(_mm256_mul_ps(scaled, _mm256_set1_ps(r.x_scale)), _mm256_loadu_ps(r.bias + first));
+    return _mm256_castps_si256(_mm256_max_ps(real, _mm256_set1_ps(r.lowest)));
+  }
 };
 
 struct Avx2Vnni : Bits256 {

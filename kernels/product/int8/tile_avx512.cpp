@@ -27,6 +27,12 @@ struct Bits512 {
     return _mm512_set1_epi32(four);
   }
   DETENT_TILE static Vector largest(Vector a, Vector b) { return _mm512_max_epi32(a, b); }
+  DETENT_TILE static Vector reals(Vector sum, const TileReals& r, int first) {
+    const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(r.scale + first));
+    const __m512 real =
+        _mm512_add_ps(_mm512_mul_ps(scaled, _mm512_set1_ps(r.x_scale)), _mm512_loadu_ps(r.bias + first));
+    return _mm512_castps_si512(_mm512_max_ps(real, _mm512_set1_ps(r.lowest)));
+  }
 };
 
 struct Avx512Vnni : Bits512 {

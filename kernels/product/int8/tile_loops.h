@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "detent/kernels/product/int8/tile.h"
+#include "detent/kernels/product/int8/tile_sums.h"
 
 /// The tiles as templates over a vector unit. A source that makes them for a unit defines DETENT_TILE, the attributes
 /// of functions for that unit (which cannot depend on a template's parameter), and includes this file after it. A unit
@@ -17,97 +18,9 @@
 ///   kSharesColumns   whether it has registers for multiply_shared
 ///   kWindows         [V - 1]: the most windows of a pooled tile
 ///   zero, load, store, broadcast (of four bytes), largest, add_products (of a group's codes and weights)
+///   reals            the real numbers that sums become, their bits: see TileReals
 namespace detent::kernels {
 namespace {
-
-constexpr int kSharedColumns = 3;
-
-/// multiply() of one line and vector where kernel rows are of three neighbouring pixels, whose own windows lie beside
-/// each other: what a pixel's codes are broadcast for serves three sums.
-template <typename Unit, int P>
-DETENT_TILE void multiply_shared(const Int8Tile& t, typename Unit::Vector (&acc)[P][1]) {
-  constexpr int kNear = 8;
-  const std::int64_t stride = t.pixel_stride;
-  const std::int64_t column = 4 * Unit::kLanes * t.pixel_groups;
-  const std::int8_t* weight = t.weight;
-  for (std::int64_t row = 0; row < t.kernel_rows; ++row, weight += (kSharedColumns - 1) * column) {
-    const std::uint8_t* x = t.x + row * t.kernel_row_stride;
-    const std::uint8_t* const end = x + 4 * t.pixel_groups;
-    const std::uint8_t* far = x + kNear * stride;
-    for (; x != end; x += 4, far += 4, weight += 4 * Unit::kLanes) {
-      const typename Unit::Vector w[kSharedColumns] = {Unit::load(weight), Unit::load(weight + column),
-                                                       Unit::load(weight + 2 * column)};
-#pragma GCC unroll 32
-      for (int pixel = 0; pixel < P + kSharedColumns - 1; ++pixel) {
-        const typename Unit::Vector codes =
-            Unit::broadcast(pixel < kNear ? x + pixel * stride : far + (pixel - kNear) * stride);
-#pragma GCC unroll 4
-        for (int i = 0; i < kSharedColumns; ++i) {
-          if (i <= pixel && pixel - i < P) {
-            Unit::add_products(acc[pixel - i][0], codes, w[i]);
-          }
-        }
-      }
-    }
-  }
-}
-
-/// Makes `acc` the sums of kLines lines of kColumns pixels, pixel by pixel of V vectors.
-template <typename Unit, int kLines, int kColumns, int V>
-DETENT_TILE void multiply_codes(const Int8Tile& t, typename Unit::Vector (&acc)[kLines * kColumns][V]) {
-#pragma GCC unroll 32
-  for (int p = 0; p < kLines * kColumns; ++p) {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      acc[p][v] = Unit::load(t.start + Unit::kLanes * v);
-    }
-  }
-  if constexpr (Unit::kSharesColumns && kLines == 1 && V == 1) {
-    if (t.pixel_groups > 0) {
-      multiply_shared<Unit, kColumns>(t, acc);
-      return;
-    }
-  }
-  constexpr int kNear = 8;
-  const std::int8_t* weight = t.weight;
-  const std::int64_t stride = t.pixel_stride;
-  for (std::int64_t row = 0; row < t.kernel_rows; ++row) {
-    const std::uint8_t* x = t.x + row * t.kernel_row_stride;
-    const std::uint8_t* const end = x + 4 * t.groups;
-    // A second pointer for many pixels: their distances from one would take more registers than there are.
-    const std::uint8_t* far = x + kNear * stride;
-    for (; x != end; x += 4, far += 4, weight += 4 * Unit::kLanes * V) {
-      typename Unit::Vector w[V];
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        w[v] = Unit::load(weight + 4 * Unit::kLanes * v);
-      }
-#pragma GCC unroll 2
-      for (int line = 0; line < kLines; ++line) {
-        const std::int64_t first = line * t.line_stride;
-#pragma GCC unroll 32
-        for (int column = 0; column < kColumns; ++column) {
-          const std::uint8_t* const pixel = column < kNear ? x + column * stride : far + (column - kNear) * stride;
-          const typename Unit::Vector codes = Unit::broadcast(pixel + first);
-#pragma GCC unroll 4
-          for (int v = 0; v < V; ++v) {
-            Unit::add_products(acc[line * kColumns + column][v], codes, w[v]);
-          }
-        }
-      }
-    }
-  }
-}
-
-/// The same of any unit: one of bit planes has its own, and so has one of halves (half_tile.h).
-template <typename Unit, int kLines, int kColumns, int V>
-DETENT_TILE void multiply(const Int8Tile& t, typename Unit::Vector (&acc)[kLines * kColumns][V]) {
-  if constexpr (requires { Unit::kPlanes; }) {
-    Unit::template multiply<kLines, kColumns, V>(t, acc);
-  } else {
-    multiply_codes<Unit, kLines, kColumns, V>(t, acc);
-  }
-}
 
 /// Copies the first `count` of up to kBytes bytes: in powers of two, since a loop would become a call, around which
 /// sums leave their registers.
@@ -261,6 +174,20 @@ struct Observed {
   }
 };
 
+/// The largest sum of each window of 2 x 2 pixels.
+template <typename Unit, int P, int V>
+DETENT_TILE void largest_of_windows(const typename Unit::Vector (&acc)[4 * P][V],
+                                    typename Unit::Vector (&largest)[P][V]) {
+#pragma GCC unroll 32
+  for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      largest[p][v] = Unit::largest(Unit::largest(acc[2 * p][v], acc[2 * p + 1][v]),
+                                    Unit::largest(acc[2 * P + 2 * p][v], acc[2 * P + 2 * p + 1][v]));
+    }
+  }
+}
+
 template <typename Unit, bool kBias>
 struct Pooled {
   static constexpr const auto& kMost = Unit::kWindows;
@@ -269,14 +196,7 @@ struct Pooled {
     typename Unit::Vector acc[4 * P][V];
     multiply<Unit, 2, 2 * P, V>(t, acc);
     typename Unit::Vector largest[P][V];
-#pragma GCC unroll 32
-    for (int p = 0; p < P; ++p) {
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        largest[p][v] = Unit::largest(Unit::largest(acc[2 * p][v], acc[2 * p + 1][v]),
-                                      Unit::largest(acc[2 * P + 2 * p][v], acc[2 * P + 2 * p + 1][v]));
-      }
-    }
+    largest_of_windows<Unit, P, V>(acc, largest);
     requantize_and_store<Unit, kBias, P, V>(t, largest);
   }
 };
@@ -299,6 +219,12 @@ DETENT_TILE void store_sums(const Int8Tile& t, int pixel, const typename Unit::V
   copy_part<kBytes>(last, bytes, 4 * t.outputs - kBytes * (V - 1));
 }
 
+template <typename Unit, int P, int V, int... kPixel>
+DETENT_TILE void store_pixels(const Int8Tile& t, const typename Unit::Vector (&acc)[P][V],
+                              std::integer_sequence<int, kPixel...>) {
+  (store_sums<Unit, V>(t, kPixel, acc[kPixel]), ...);
+}
+
 template <typename Unit>
 struct Sums {
   static constexpr const auto& kMost = Unit::kPixels;
@@ -306,14 +232,43 @@ struct Sums {
   DETENT_TILE_KERNEL static void tile(const Int8Tile& t) {
     typename Unit::Vector acc[P][V];
     multiply<Unit, 1, P, V>(t, acc);
-    store_pixels<P, V>(t, acc, std::make_integer_sequence<int, P>());
+    store_pixels<Unit, P, V>(t, acc, std::make_integer_sequence<int, P>());
   }
+};
 
- private:
-  template <int P, int V, int... kPixel>
-  DETENT_TILE static void store_pixels(const Int8Tile& t, const typename Unit::Vector (&acc)[P][V],
-                                       std::integer_sequence<int, kPixel...>) {
-    (store_sums<Unit, V>(t, kPixel, acc[kPixel]), ...);
+template <typename Unit, int P, int V>
+DETENT_TILE void store_reals(const Int8Tile& t, typename Unit::Vector (&acc)[P][V]) {
+#pragma GCC unroll 32
+  for (int p = 0; p < P; ++p) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      acc[p][v] = Unit::reals(acc[p][v], t.reals, Unit::kLanes * v);
+    }
+  }
+  store_pixels<Unit, P, V>(t, acc, std::make_integer_sequence<int, P>());
+}
+
+template <typename Unit>
+struct Reals {
+  static constexpr const auto& kMost = Unit::kPixels;
+  template <int P, int V>
+  DETENT_TILE_KERNEL static void tile(const Int8Tile& t) {
+    typename Unit::Vector acc[P][V];
+    multiply<Unit, 1, P, V>(t, acc);
+    store_reals<Unit, P, V>(t, acc);
+  }
+};
+
+template <typename Unit>
+struct PooledReals {
+  static constexpr const auto& kMost = Unit::kWindows;
+  template <int P, int V>
+  DETENT_TILE_KERNEL static void tile(const Int8Tile& t) {
+    typename Unit::Vector acc[4 * P][V];
+    multiply<Unit, 2, 2 * P, V>(t, acc);
+    typename Unit::Vector largest[P][V];
+    largest_of_windows<Unit, P, V>(acc, largest);
+    store_reals<Unit, P, V>(t, largest);
   }
 };
 
@@ -344,7 +299,9 @@ Int8Unit unit_of() {
           .observed = kernels_of<Observed<Unit>>(),
           .pooled = kernels_of<Pooled<Unit, false>>(),
           .biased_pooled = kernels_of<Pooled<Unit, true>>(),
-          .sums = kernels_of<Sums<Unit>>()};
+          .sums = kernels_of<Sums<Unit>>(),
+          .reals = kernels_of<Reals<Unit>>(),
+          .pooled_reals = kernels_of<PooledReals<Unit>>()};
 }
 
 }  // namespace
