@@ -244,8 +244,15 @@ TEST(Flips, OfWhichTheWorstAreTold) {
   EXPECT_THAT(indices(4), ElementsAre(1, 2, 3, 8));
   EXPECT_THAT(indices(2), ElementsAre(3, 8)) << "by their examples";
   EXPECT_THAT(indices(0), ElementsAre());
-  const PairEvidence pair{.a = "fp32", .b = "a, \"b\"", .whole = {.examples = 9}, .flips = flips};
-  const Evidence evidence{.pairs = {pair, {.a = "x", .b = "y", .whole = {.examples = 9}}}};
+  Evidence evidence;
+  evidence.pairs.resize(2);
+  evidence.pairs[0].a = "fp32";
+  evidence.pairs[0].b = "a, \"b\"";
+  evidence.pairs[0].whole.examples = 9;
+  evidence.pairs[0].flips = flips;
+  evidence.pairs[1].a = "x";
+  evidence.pairs[1].b = "y";
+  evidence.pairs[1].whole.examples = 9;
   EXPECT_EQ(report::flips_csv(evidence),
             "a,b,index,label,class_a,class_b,margin_a,margin_b\n"
             "fp32,\"a, \"\"b\"\"\",1,0,0,1,0.5,0.25\n"
