@@ -51,6 +51,7 @@ Unlabelled read_rows(const fs::path& path, const ReadOptions& options, const std
   for (const std::size_t c : columns) {
     check_feature(table, c);
   }
+  check(!columns.empty(), path.string(), ": has no columns of features");
   Unlabelled rows;
   std::vector<float> features;
   table.for_each_row([&](std::int64_t, std::int64_t line, std::span<const std::string_view> fields) {
