@@ -18,6 +18,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LES
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
   target_compile_options(detent_options INTERFACE -Wno-pass-failed)  # a loop that was asked to be vectorized is not
+  # Templates of io/options.h return json, which headers only name; clang wants it whole where they stand.
+  target_compile_options(detent_options INTERFACE "SHELL:-include nlohmann/json.hpp")
 endif()
 if(DETENT_SANITIZE)
   target_compile_options(detent_options INTERFACE -fsanitize=${DETENT_SANITIZE} -fno-omit-frame-pointer

@@ -317,7 +317,7 @@ void named(const std::string& name, Fn&& fn) {
 }  // namespace
 
 bool Model::is_integer() const {
-  return std::ranges::any_of(nodes, [this](const Node& node) {
+  return std::ranges::any_of(nodes, [](const Node& node) {
     const bool converts = std::holds_alternative<Quantize>(node.op) || std::holds_alternative<Dequantize>(node.op) ||
                           std::holds_alternative<Reshape>(node.op);
     return !converts && node.output.is_codes();

@@ -63,6 +63,7 @@ Unlabelled read_rows(const fs::path& path, const ReadOptions& options, const std
       check_feature(table, feature.column);
     }
   }
+  check(!columns.empty(), path.string(), ": has no columns of features");
   Unlabelled rows;
   FeatureReader reader(features);
   std::vector<float> values;

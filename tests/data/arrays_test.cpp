@@ -194,6 +194,12 @@ TEST_F(Arrays, OneFileOfRowsHasItsLabelsInAColumn) {
   EXPECT_EQ(read_arrays(folder / "rows.npy", {.label = {"0"}, .task = TargetKind::kValues}).train.targets,
             TargetKind::kValues);
   EXPECT_THAT(error_of([&] { read_arrays(folder / "rows.npy", {.label = {"3"}}); }), HasSubstr("has no column 3"));
+  write_text(folder / "none.npy", npy<float>("<f4", "(0, 3)", {}));
+  EXPECT_THAT(error_of([&] { read_arrays(folder / "none.npy", {.label = {"-1"}}); }),
+              HasSubstr("has no rows, got [0, 3]"));
+  write_text(folder / "labels.npy", npy<float>("<f4", "(3, 1)", {1, 2, 1}));
+  EXPECT_THAT(error_of([&] { read_arrays(folder / "labels.npy", {.label = {"0"}}); }),
+              HasSubstr("has no columns beside the labels"));
 }
 
 TEST_F(Arrays, AFolderOfArraysIsAnArchive) {

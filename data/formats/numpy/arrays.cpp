@@ -200,6 +200,8 @@ Dataset read_rows(const NpyArray& array, const ReadOptions& options) {
       features.push_back(static_cast<float>(numbers[static_cast<std::size_t>(i)]));
     }
   }
+  check(!features.empty(), array.where(), ": has no ", shape[0] == 0 ? "rows" : "columns beside the labels", ", got ",
+        shape);
   const TargetKind task = options.task.value_or(labels.size() == 1 ? TargetKind::kClasses : TargetKind::kValues);
   for (std::int64_t row = 0; row < shape[0]; ++row) {
     for (const std::int64_t column : labels) {
