@@ -115,7 +115,7 @@ int run_recipe(const recipes::Recipe& recipe, const Arguments& arguments) {
   if (is_json) {
     print(report::json_text(report::to_json(metrics)));
   } else {
-    print(report::to_text(metrics) + fmt::format("  files in {}\n", options.out.string()));
+    print(report::to_text(metrics) + fmt::format("  files in {0}; look at {0}/report.html\n", options.out.string()));
   }
   return status_of(metrics.failures);
 }
