@@ -301,8 +301,7 @@ MadeStep make_product(const Product& product, const StepRequest& request) {
       return std::make_unique<DirectStep>(std::move(convs), product, request);
     }
     const bool is_f32 = product.weight.dtype() == DType::F32;
-    if (is_f32 && !request.whole && request.batch == 1 && request.inputs.size() == 1 &&
-        kernels::depthwise::serves(product.shape)) {
+    if (is_f32 && !request.whole && request.inputs.size() == 1 && kernels::depthwise::serves(product.shape)) {
       return std::make_unique<DepthwiseStep>(product, request);
     }
     return std::make_unique<FloatProductStep>(product, request);

@@ -34,7 +34,8 @@ void copy_pixels(const S* from, std::int64_t from_step, std::int64_t pixels, std
 }
 
 /// Lines of images with padding in them, the few that one line of results needs, in the order in which they are needed:
-/// each is copied once, and stays in a core's first cache. T is the type of its elements, S that of the images'.
+/// each is copied once, and stays in a core's first cache. All lines above and below the image are one, behind the
+/// others. T is the type of its elements, S that of the images'.
 template <typename T, typename S>
 class LineRing {
  public:
@@ -45,14 +46,25 @@ class LineRing {
     std::int64_t lines = 1;                            // the most that are needed at once
     T fill = {};                                       // what stands where there is no image
     std::int64_t line() const { return columns * lanes; }
-    std::int64_t elements() const { return lines * line() + kSlack; }
+    std::int64_t elements() const { return (lines + 1) * line() + kSlack; }
   };
 
   /// REQUIRES: memory of format.elements() elements, which outlives the ring.
   LineRing(const Format& format, T* memory) : f_(format), memory_(memory) {
-    std::fill_n(memory_, f_.elements(), f_.fill);
     begin_ = std::max<std::int64_t>(f_.first_column, 0);
     end_ = std::max(begin_, std::min(f_.first_column + f_.columns, f_.width));
+    if (f_.lanes != f_.channels) {
+      std::fill_n(memory_, f_.elements(), f_.fill);
+      return;
+    }
+    const std::int64_t left = std::min(begin_ - f_.first_column, f_.columns) * f_.lanes;
+    const std::int64_t right = std::max(end_ - f_.first_column, std::int64_t{0}) * f_.lanes;
+    for (std::int64_t i = 0; i < f_.lines; ++i) {
+      T* const line = memory_ + i * f_.line();
+      std::fill_n(line, left, f_.fill);
+      std::fill(line + std::max(left, right), line + f_.line(), f_.fill);
+    }
+    std::fill_n(memory_ + f_.lines * f_.line(), f_.line() + kSlack, f_.fill);
   }
 
   void start(const S* image) {
@@ -69,15 +81,19 @@ class LineRing {
   }
   const T* memory() const { return memory_; }
   /// Where a line lies that is in the ring, in elements from memory().
-  std::int64_t offset(std::int64_t line) const { return (line % f_.lines + f_.lines) % f_.lines * f_.line(); }
+  std::int64_t offset(std::int64_t line) const {
+    // 32 bits: several offsets are asked for a line of results, and a division of 64 takes as long as ten products.
+    const bool is_outside = line < 0 || line >= f_.height;
+    return (is_outside ? f_.lines : static_cast<std::uint32_t>(line) % static_cast<std::uint32_t>(f_.lines)) *
+           f_.line();
+  }
 
  private:
   void fill(std::int64_t line) {
-    T* const to = memory_ + offset(line);
     if (line < 0 || line >= f_.height) {
-      std::fill_n(to, f_.line(), f_.fill);
       return;
     }
+    T* const to = memory_ + offset(line);
     const std::int64_t pixels = end_ - begin_;
     const S* const from = image_ + (line * f_.width + begin_) * f_.channels;
     copy_pixels(from, f_.channels, pixels, f_.channels, to + (begin_ - f_.first_column) * f_.lanes, f_.lanes);

@@ -46,35 +46,38 @@ void run_tiles(const Unit& unit, Tile tile, int vectors, std::int64_t lines, std
     unit.kernel(tile_lines, static_cast<int>(columns), vectors)(piece);
   };
   const Slices pieces{count, divide_up(count, most)};
-  std::int64_t line = 0;
-  for (; line + 2 <= lines; line += 2) {
-    for (std::int64_t i = 0; i < pieces.count; ++i) {
-      run(tile, 2, pieces[i].begin, pieces[i].size());
-    }
-    tile.x += 2 * tile.line_stride;
-    tile.y += 2 * tile.y_line_stride * y_bytes;
-    tile.other += tile.other == nullptr ? 0 : 2 * tile.y_line_stride;
-  }
-  if (line == lines) {
-    return;
-  }
-  // Two halves of a piece of the last line are a tile's lines.
   const Slices wide{count, divide_up(count, 2 * most)};
-  for (std::int64_t i = 0; i < wide.count; ++i) {
-    const std::int64_t first = wide[i].begin;
-    const std::int64_t columns = wide[i].size();
-    if (columns <= most) {
-      run(tile, 1, first, columns);
-      continue;
+  const auto run_band = [&](int band) {
+    for (std::int64_t i = 0; i < pieces.count; ++i) {
+      run(tile, band, pieces[i].begin, pieces[i].size());
     }
-    const std::int64_t half = columns / 2;
-    Tile halves = tile;
-    halves.line_stride = half * tile.pixel_stride;
-    halves.y_line_stride = half * tile.y_pixel_stride;
-    run(halves, 2, first, half);
-    if (columns % 2 != 0) {
-      run(tile, 1, first + 2 * half, 1);
+  };
+  // Two halves of a piece of the line are a tile's lines.
+  const auto run_line = [&] {
+    for (std::int64_t i = 0; i < wide.count; ++i) {
+      const std::int64_t first = wide[i].begin;
+      const std::int64_t columns = wide[i].size();
+      if (columns <= most) {
+        run(tile, 1, first, columns);
+        continue;
+      }
+      const std::int64_t half = columns / 2;
+      Tile halves = tile;
+      halves.line_stride = half * tile.pixel_stride;
+      halves.y_line_stride = half * tile.y_pixel_stride;
+      run(halves, 2, first, half);
+      if (columns % 2 != 0) {
+        run(tile, 1, first + 2 * half, 1);
+      }
     }
+  };
+  const Slices bands{lines, divide_up(lines, unit.lines[vectors - 1])};
+  for (std::int64_t b = 0; b < bands.count; ++b) {
+    const auto band = static_cast<int>(bands[b].size());
+    band == 1 ? run_line() : run_band(band);
+    tile.x += band * tile.line_stride;
+    tile.y += band * tile.y_line_stride * y_bytes;
+    tile.other += tile.other == nullptr ? 0 : band * tile.y_line_stride;
   }
 }
 

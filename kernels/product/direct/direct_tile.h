@@ -20,7 +20,7 @@ namespace detent::kernels::direct {
 struct Tile {
   const std::byte* x = nullptr;   ///< first run of the first pixel
   std::int64_t pixel_stride = 0;  ///< bytes from a pixel's runs to the next one's in the same line of the tile
-  std::int64_t line_stride = 0;   ///< bytes from the first line of the tile to the second
+  std::int64_t line_stride = 0;   ///< bytes from a line of the tile to the next
   std::int64_t rows = 0, columns = 0;
   std::int64_t row_stride = 0, column_stride = 0;  ///< bytes from run to run
   std::int64_t groups = 0;
@@ -37,14 +37,13 @@ struct Tile {
 using Kernel = void (*)(const Tile&);
 
 inline constexpr int kMostVectors = 2;
-inline constexpr int kMostColumns = 7;
-inline constexpr int kMostLines = 2;
 
-/// What differs between processors and types. `kernel(lines, columns, vectors)` is defined for up to kMostLines,
-/// columns[vectors - 1], and kMostVectors.
+/// What differs between processors and types. `kernel(lines, columns, vectors)` is defined for up to lines[vectors -
+/// 1], columns[vectors - 1], and kMostVectors.
 struct Unit {
-  std::int64_t lanes;      ///< outputs of a vector
-  std::int64_t per_group;  ///< numbers of a group
+  std::int64_t lanes;       ///< outputs of a vector
+  std::int64_t per_group;   ///< numbers of a group
+  int lines[kMostVectors];  ///< of a tile at most; as many sums as registers hold
   int columns[kMostVectors];
   Kernel (*kernel)(int lines, int columns, int vectors);
 };

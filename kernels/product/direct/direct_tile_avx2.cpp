@@ -15,6 +15,7 @@ struct Avx2 {
   using Mask = __m256i;
   static constexpr std::int64_t kLanes = 8;
   static constexpr std::int64_t kPerGroup = 1;
+  static constexpr int kLines[] = {2, 2};
   static constexpr int kColumns[] = {6, 3};
 
   DETENT_DIRECT_TARGET static Mask mask_of(std::int64_t outputs) {

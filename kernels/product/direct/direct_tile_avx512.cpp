@@ -16,6 +16,7 @@ struct Avx512 {
   using Mask = __mmask16;
   static constexpr std::int64_t kLanes = 16;
   static constexpr std::int64_t kPerGroup = 1;
+  static constexpr int kLines[] = {4, 2};
   static constexpr int kColumns[] = {7, 7};
 
   DETENT_DIRECT_TARGET static Mask mask_of(std::int64_t outputs) { return static_cast<Mask>((1U << outputs) - 1U); }
