@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -52,6 +53,7 @@ int main(int count, char** arguments) try {
   const float deviation = attribute(file, "normalization_std", 1.0F);
 
   std::vector<Sha256> digests(model.nodes.size());
+  std::optional<runtime::Plan> plan;
   for (std::int64_t first = 0; first < images; first += kBatch) {
     const std::int64_t batch = std::min(kBatch, images - first);
     Tensor examples = Tensor::empty(shape.batched(batch), DType::F32);
@@ -59,11 +61,13 @@ int main(int count, char** arguments) try {
     for (float& x : examples.data<float>()) {
       x = (static_cast<float>(*pixel++) / 255.0F - mean) / deviation;
     }
-    runtime::Plan plan(model, batch, {.keeps_values = true});
-    plan.run(examples);
+    if (!plan || plan->batch() != batch) {
+      plan.emplace(model, batch, runtime::PlanOptions{.keeps_values = true});
+    }
+    plan->run(examples);
     for (std::size_t i = 0; i < model.nodes.size(); ++i) {
       if (model.nodes[i].output.is_codes()) {
-        digests[i].update(std::as_bytes(plan.value(model.value_of(i)).data<std::uint8_t>()));
+        digests[i].update(std::as_bytes(plan->value(model.value_of(i)).data<std::uint8_t>()));
       }
     }
   }

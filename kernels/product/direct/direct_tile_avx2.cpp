@@ -1,9 +1,11 @@
+#include "detent/kernels/product/direct/direct_tile.h"
+
+#if defined(DETENT_HAS_DIRECT_TILES)
+
 #include <cstring>
 
 #define DETENT_DIRECT_TARGET __attribute__((target("avx2,fma")))
 #include "detent/kernels/product/direct/direct_tile_of.h"
-
-#if defined(DETENT_HAS_DIRECT_TILES)
 
 namespace detent::kernels::direct {
 namespace {

@@ -1,9 +1,11 @@
+#include "detent/kernels/product/direct/direct_tile.h"
+
+#if defined(DETENT_HAS_DIRECT_TILES)
+
 #include <cstring>
 
 #define DETENT_DIRECT_TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #include "detent/kernels/product/direct/direct_tile_of.h"
-
-#if defined(DETENT_HAS_DIRECT_TILES)
 
 namespace detent::kernels::direct {
 namespace {

@@ -42,6 +42,7 @@ const WeightUnit& weight_unit_avx2();
 const WeightUnit& weight_unit_avx512();
 /// Of pairs of bf16 numbers.
 const WeightUnit& weight_unit_bf16();
+#endif
 
 /// Pairs of pixels 0 and 1, 2 and 3, ...: words [pairs, word_stride] of `count` pixels of `columns` numbers. The last
 /// of an odd number is paired with zeros.
@@ -49,6 +50,5 @@ void pair_pixels(const std::uint16_t* pixels, std::int64_t count, std::int64_t s
                  std::uint32_t* words, std::int64_t word_stride);
 /// words[i] = the pair of first[i] and second[i]; reads and writes up to 15 numbers behind the last one.
 void pair_vectors(const std::uint16_t* first, const std::uint16_t* second, std::int64_t count, std::uint32_t* words);
-#endif
 
 }  // namespace detent::kernels

@@ -77,4 +77,27 @@ DETENT_TILE void pair_vectors(const std::uint16_t* first, const std::uint16_t* s
 }
 
 }  // namespace detent::kernels
+
+#else
+
+// Of processors without tiles, which take no pairs.
+namespace detent::kernels {
+
+void pair_pixels(const std::uint16_t* pixels, std::int64_t count, std::int64_t stride, std::int64_t columns,
+                 std::uint32_t* words, std::int64_t word_stride) {
+  for (std::int64_t pixel = 0; pixel < count; pixel += 2, pixels += 2 * stride, words += word_stride) {
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const std::uint32_t second = pixel + 1 < count ? pixels[stride + i] : 0U;
+      words[i] = pixels[i] | second << 16;
+    }
+  }
+}
+
+void pair_vectors(const std::uint16_t* first, const std::uint16_t* second, std::int64_t count, std::uint32_t* words) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    words[i] = first[i] | std::uint32_t{second[i]} << 16;
+  }
+}
+
+}  // namespace detent::kernels
 #endif

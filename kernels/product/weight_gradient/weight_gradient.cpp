@@ -14,7 +14,7 @@ constexpr std::int64_t kGroupBytes = 256 * 1024;
 /// What vectors may read or write behind the last number.
 constexpr std::int64_t kSlackWords = 16;
 
-const WeightUnit* unit_for(DType dtype) {
+const WeightUnit* unit_for([[maybe_unused]] DType dtype) {
 #if defined(DETENT_HAS_WEIGHT_TILES)
   const ProcessorUnits& units = processor_units();
   if (dtype == DType::BF16) {
