@@ -214,7 +214,9 @@ TEST(OnnxImport, RowsMayBeImages) {
   const Imported imported = import_graph(making.model, {.image = Shape{2, 2, 1}});
   EXPECT_EQ(imported.graph.input_shape(), (Shape{2, 2, 1}));
   EXPECT_THAT(outputs_of(imported.graph, {1, 2, 3, 4}), ElementsAre(4321));
-  EXPECT_EQ(error_of([&] { import_graph(making.model, {.image = Shape{3, 2, 1}}); }),
+  EXPECT_EQ(error_of([&] {
+              import_graph(making.model, {.image = Shape{3, 2, 1}});
+            }),
             "it takes examples of [4], which are no flattened images [3, 2, 1]");
 }
 
@@ -254,6 +256,14 @@ TEST(OnnxImport, WhatItCannotMeanIsRefused) {
   EXPECT_THAT(refusal(Making({4}).wholes("to", {2, -1}).node("Reshape", {"x", "to"}, "y")),
               HasSubstr("mixes examples"));
   EXPECT_THAT(refusal(Making({2}).node("Exp", {"x"}, "y")), HasSubstr("a function of one value that Detent does not"));
+  EXPECT_THAT(refusal(Making({2}).reals("s", {}, {1}).node("DequantizeLinear", {"x", "s"}, "y")),
+              HasSubstr("dequantizes what is no value of QuantizeLinear"));
+  EXPECT_THAT(refusal(Making({2}).reals("s", {}, {1}).node("QuantizeLinear", {"x", "s"}, "q").node("Relu", {"q"}, "y")),
+              HasSubstr("its input 'q' is of codes; expected real numbers"));
+  Making dropping({2});
+  dropping.model.initializers.push_back({.name = "yes", .type = ElementType::Bool, .bytes = {std::byte{1}}});
+  EXPECT_THAT(refusal(dropping.reals("p", {}, {0.5F}).node("Dropout", {"x", "p", "yes"}, "y")),
+              HasSubstr("it drops values in inference, too"));
   EXPECT_THAT(refusal(Making({2}).node("LogSoftmax", {"x"}, "y")), HasSubstr("the same class wins"));
   EXPECT_THAT(refusal(Making({1}).reals("w", {1, 1}, {NAN}).node("MatMul", {"x", "w"}, "y")),
               HasSubstr("expected a finite number, got nan"));

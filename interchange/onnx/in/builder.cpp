@@ -264,6 +264,8 @@ ValueId Builder::id(const Node& node, std::size_t i) {
   check(node.has_input(i), "it has no input ", i);
   const auto found = by_name_.find(node.inputs[i]);
   check(found != by_name_.end(), "its input '", node.inputs[i], "' is given by no operation before it");
+  check(!are_codes(node.inputs[i]) || node.op == "DequantizeLinear", "its input '", node.inputs[i],
+        "' is of codes; expected real numbers, as QuantizeLinear and DequantizeLinear in pairs give them");
   return found->second;
 }
 
@@ -339,6 +341,14 @@ void Builder::give_constant(const Node& node, Array array) {
 }
 
 void Builder::give_same(const Node& node, std::size_t i) { by_name_[node.outputs.at(0)] = id(node, i); }
+
+void Builder::pass_over_quantization(const Node& node, bool gives_codes) {
+  ++quantized_;
+  give_same(node);
+  if (gives_codes) {
+    codes_.insert(node.outputs.at(0));
+  }
+}
 
 const Node* Builder::sole_reader(const Node& node, std::string_view op) const {
   const auto readers = readers_.find(node.outputs.at(0));

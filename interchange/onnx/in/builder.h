@@ -99,8 +99,9 @@ class Builder {
   const Node* sole_reader(const Node& node, std::string_view op) const;
   /// Makes `node` one that was imported with `with`: its output is that of `with`.
   void take_in(const Node& node, const Node& with);
-  /// Counts an operation between codes and real numbers that was passed over.
-  void pass_over_quantization() { ++quantized_; }
+  /// Passes over an operation between real numbers and codes: what it gives is its input, called codes if it quantizes.
+  void pass_over_quantization(const Node& node, bool gives_codes);
+  bool are_codes(const std::string& name) const { return codes_.contains(name); }
 
  private:
   void check_opset();
@@ -131,6 +132,7 @@ class Builder {
   };
   std::vector<Problem> problems_;
   std::int64_t quantized_ = 0;
+  std::set<std::string> codes_;  // names of what QuantizeLinear gives
 };
 
 /// "[1, 28, 28]"

@@ -147,6 +147,8 @@ void same(Builder& builder, const Node& node) { builder.give_same(node); }
 
 void dropout(Builder& builder, const Node& node) {
   const Value& x = builder.computed(node, 0);
+  check(!node.has_input(2) || builder.constant(node, 2, "training_mode").integers() == std::vector<std::int64_t>{0},
+        "it drops values in inference, too (training_mode)");
   double p = static_cast<double>(node.real("ratio", 0.5F));
   if (node.has_input(1)) {
     const std::vector<float> ratio = builder.constant(node, 1, "ratio").reals();
@@ -181,11 +183,13 @@ void pad(Builder& builder, const Node& node) {
 
 /// Between real numbers and codes: the importer makes a float graph.
 void pass_quantization(Builder& builder, const Node& node) {
-  if (!give_folded(builder, node)) {
-    (void)builder.computed(node, 0, true);
-    builder.pass_over_quantization();
-    builder.give_same(node);
+  if (give_folded(builder, node)) {
+    return;
   }
+  const bool makes_codes = node.op == "QuantizeLinear";
+  (void)builder.computed(node, 0, true);
+  check(makes_codes || builder.are_codes(node.inputs[0]), "it dequantizes what is no value of QuantizeLinear");
+  builder.pass_over_quantization(node, makes_codes);
 }
 
 void cast(Builder& builder, const Node& node) {
