@@ -92,7 +92,7 @@ TEST_F(Bits, RefuseWhatTheyCannotDo) {
   expect_refused(on_model("allocate", {"--budget", "10%", "--max-drop", "1"}), "expected one of");
   expect_refused(on_model("allocate", {"--budget", "10 apples"}), "write --budget 30%, 120KB or 1.5MiB");
   expect_refused(on_model("allocate", {"--budget", "100B"}), "the layers take at least ");
-  expect_refused(on_model("allocate", {"--max-drop", "-1"}), "expected points of accuracy from 0 to 100");
+  expect_refused(on_model("allocate", {"--max-drop", "-1"}), "expected points of accuracy, or of R2, from 0 to 100");
   ASSERT_EQ(detent(folder_, {"quantize", "runs/tiny/fp32.h5", "--data", "digits", "--out", "q"}).status, 0);
   expect_refused(detent(folder_, {"sensitivity", "q/int8.h5", "--data", "digits"}), "expected a float model");
 }

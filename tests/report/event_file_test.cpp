@@ -82,7 +82,7 @@ TEST(EventFile, WholeRecordsAreCounted) {
     expect_whole(changed, 9, 2, begin);
   }
   // A length that is beyond all memory.
-  const std::string length(8, '\xff');
+  const std::string length = "\0\0\0\0\0\1\0\0"s;
   expect_whole(length + crc_of(length) + "abcd", 9, 0, 0);
 }
 
