@@ -240,7 +240,7 @@ TEST_F(Run, WhatEarlierRunsLeftIsRemoved) {
     names.push_back(entry.path().filename().string());
   }
   EXPECT_THAT(names, testing::UnorderedElementsAre("fp32.h5", "qat.h5", "int8.h5", "static-int8-per-tensor.h5",
-                                                   "metrics.json", "report.html", "mine.h5", ".mine.tmp"));
+                                                   "metrics.json", "report.html", "flips.csv", "mine.h5", ".mine.tmp"));
 }
 
 TEST_F(Run, AFolderThatAnotherRunWritesToIsRefused) {
