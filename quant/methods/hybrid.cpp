@@ -32,6 +32,14 @@ QConfig checked(const QConfig& config, Method method) {
   return validated;
 }
 
+/// Outputs of a group of a convolution from which on rounding its input pays off; of fewer, such as depthwise ones, the
+/// float kernels are many times faster.
+constexpr std::int64_t kOutputsOfBf16 = 16;
+
+DType numbers_of(const kernels::ConvShape& shape, const QConfig& config) {
+  return shape.groups == 1 || shape.o / shape.groups >= kOutputsOfBf16 ? config.numbers : DType::F32;
+}
+
 runtime::HybridProduct hybrid_of(const runtime::Product& product, const QConfig& config, Method method) {
   runtime::HybridProduct hybrid{.shape = product.shape, .bias = product.bias, .relu = product.relu};
   const QuantizedWeight weight = quantize_weight(product.weight, {}, 1.0F, config.weight);
@@ -41,7 +49,7 @@ runtime::HybridProduct hybrid_of(const runtime::Product& product, const QConfig&
     kernels::ProductCodes{.x = hybrid.dynamic->qmax, .weight = weight.qparams.codes.qmax}.check_depth(
         product.shape.depth());
   } else {
-    hybrid.input = config.numbers;
+    hybrid.input = numbers_of(product.shape, config);
   }
   return hybrid;
 }

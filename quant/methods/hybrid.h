@@ -12,9 +12,8 @@ namespace detent::quant {
 ///
 ///   Method::Dynamic     the input of each product becomes codes as the model runs, u8 of the bits of the layer's
 ///                       `activation`, on a map of the example's own extremes (kernels/codes/dynamic_codes.h)
-///   Method::WeightOnly  products are of f32, or of what is rounded to bf16 (QConfig::numbers), and the weights that
-///   the
-///                       codes stand for
+///   Method::WeightOnly  products are of f32, or of what is rounded to bf16 (QConfig::numbers), and of the numbers that
+///                       weight codes stand for; convolutions of fewer than 16 outputs a group keep f32
 ///   Method::Bf16        weights, and the inputs of products, are rounded to bf16; there are no codes, and of `mapping`
 ///                       counts only which layers it quantizes
 ///

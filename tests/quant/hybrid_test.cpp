@@ -111,6 +111,9 @@ TEST(Hybrid, SaysWhatBecameOfEachModule) {
               testing::ContainsRegex("fc2 +weight_only_linear +weights +bf16 x s8 per channel"));
   EXPECT_EQ(test::op_of<runtime::HybridProduct>(rounded.model, "fc2").input, DType::BF16);
   EXPECT_EQ(test::op_of<runtime::HybridProduct>(rounded.model, "fc1").input, DType::F32);
+  auto all_rounded = quantize_hybrid(net, quant::QConfigMapping(of_bf16), Method::WeightOnly);
+  EXPECT_EQ(test::op_of<runtime::HybridProduct>(all_rounded.model, "fc1").input, DType::BF16);
+  EXPECT_EQ(test::op_of<runtime::HybridProduct>(all_rounded.model, "depthwise").input, DType::F32) << "few outputs";
 }
 
 TEST(Hybrid, IsTheSameModelBackFromItsFile) {
