@@ -8,6 +8,7 @@
 #include "detent/data/source.h"
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/verify.h"
+#include "detent/interchange/c/export.h"
 #include "detent/nn/fuse_relu.h"
 #include "detent/nn/graph.h"
 #include "detent/nn/model_file.h"
