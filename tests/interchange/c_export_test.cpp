@@ -352,7 +352,16 @@ TEST(CExportErrors, NameEveryLayerWithoutACForm) {
 
 TEST(CExportErrors, RefuseWhatIsNoModelOfCodes) {
   EXPECT_THAT(error_of([] { export_c(runtime::test::everything_in_float(1), {}, {}); }),
-              HasSubstr("the model has no layers of codes; quantize it first"));
+              HasSubstr("(a product of f32: quantize it)"));
+  ModelBuilder dynamic(1);
+  dynamic.hybrid(dynamic.input({8}), {.o = 4, .kh = 1, .kw = 1}, unsigned_codes(8));
+  EXPECT_THAT(
+      error_of([&] { export_c(dynamic.model, {}, {}); }),
+      HasSubstr("1 layer has no C form: 'product0' (a dynamic product: quantize it statically, or by training)"));
+  ModelBuilder codes(1);
+  codes.dequantize(codes.flatten(codes.quantize(codes.input({2, 3, 4}))));
+  EXPECT_THAT(error_of([&] { export_c(codes.model, {}, {}); }),
+              HasSubstr("expected a model whose output is computed from codes"));
   ModelBuilder b(1);
   b.dequantize(b.linear(b.quantize(b.input({8})), 6));
   const std::vector<Tensor> examples = drawn_examples(b.model, 1);
