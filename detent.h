@@ -9,6 +9,7 @@
 #include "detent/evaluation/drift/monitor.h"
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/verify.h"
+#include "detent/interchange/c/export.h"
 #include "detent/interchange/onnx/in/import.h"
 #include "detent/interchange/onnx/model_file.h"
 #include "detent/interchange/onnx/out/export.h"
