@@ -15,8 +15,6 @@
 #include "detent/quant/methods/adaround.h"
 #include "detent/quant/methods/hybrid.h"
 #include "detent/quant/passes/convert.h"
-#include "detent/quant/passes/equalize.h"
-#include "detent/quant/passes/fold_batch_norm.h"
 #include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/quant/passes/prepare.h"
@@ -30,6 +28,7 @@
 #include "detent/train/evidence/written_results.h"
 #include "detent/train/output_folder.h"
 #include "detent/train/qat.h"
+#include "detent/train/quantize/quantizable.h"
 #include "detent/train/resume/earlier_run.h"
 #include "detent/train/run_data.h"
 #include "detent/train/run_files.h"
@@ -112,42 +111,6 @@ void check_batches(Run& run, const nn::Graph& graph) {
     count_steps(batches, epochs);
     if (!batches.message.empty()) {
       run.reporter.message(batches.message);
-    }
-  }
-}
-
-using Improvements = std::vector<quant::Improvement>;
-
-bool has(const Improvements& improve, quant::Improvement wanted) { return std::ranges::count(improve, wanted) > 0; }
-
-// What the float graph is before it is prepared for static quantization with improvements.
-nn::Graph improve_in_float(const nn::Graph& graph, const quant::QConfigMapping& mapping, const Improvements& improve,
-                           const quant::Kinds& kinds) {
-  const nn::Graph folded = quant::fold_batch_norms(graph, mapping, kinds);
-  return has(improve, quant::Improvement::Equalize) ? quant::equalize(folded, kinds) : folded;
-}
-
-// So that a name in keep_float that names no module, or a module that must be int8 and cannot, is refused before
-// training, not after it.
-void check_quantizable(const Settings& settings, const quant::Kinds& kinds, const nn::Graph& graph, bool is_strict) {
-  if (settings.quantize.method != quant::Method::None) {
-    try {
-      if (quant::is_hybrid(settings.quantize.method)) {
-        quant::quantize_hybrid(graph, settings.qconfig_mapping(), settings.quantize.method, kinds);
-        return;
-      }
-      const quant::QConfigMapping mapping = settings.qconfig_mapping();
-      const Improvements& improve = settings.quantize.improve;
-      if (has(improve, quant::Improvement::AdaRound)) {
-        quant::check_adaround(graph, mapping);
-      }
-      const nn::Graph prepared =
-          quant::prepare(improve.empty() ? graph : improve_in_float(graph, mapping, improve, kinds), mapping, kinds);
-      if (is_strict) {
-        quant::check_strict(quant::ledger_of(prepared, {}, kinds));
-      }
-    } catch (const Error& error) {
-      fail(settings.name, ": [quantize] ", error.what());
     }
   }
 }
