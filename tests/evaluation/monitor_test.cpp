@@ -306,6 +306,8 @@ TEST(ReferenceSample, IsOfTheSeed) {
   EXPECT_EQ(values_of(sample), values_of(reference_sample(train, 1)));
   EXPECT_NE(values_of(sample), values_of(reference_sample(train, 2)));
   EXPECT_EQ(reference_sample(train.take(10), 1).size(), 10);
+  const std::vector<std::int64_t> calibration = data::shuffled_order(3000, 1, 0);
+  EXPECT_NE(values_of(sample).front(), static_cast<float>(calibration.front())) << "another order than calibration's";
 }
 
 }  // namespace
