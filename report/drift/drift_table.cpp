@@ -37,6 +37,21 @@ std::string summary_of(const evaluation::Drift& drift) {
                    : fmt::format("  all {} values are spread as on the training data\n", drift.values.size());
 }
 
+/// A line where bounds may have been widened.
+std::string chance_of(const evaluation::Drift& drift) {
+  constexpr double kShown = 0.1;
+  evaluation::Chance most;
+  for (const ValueDrift& value : drift.values) {
+    most.stability_index = std::max(most.stability_index, value.chance.stability_index);
+    most.kolmogorov_smirnov = std::max(most.kolmogorov_smirnov, value.chance.kolmogorov_smirnov);
+  }
+  return most.stability_index < kShown
+             ? std::string()
+             : fmt::format(
+                   "  few examples: chance alone gives up to PSI {:.2f} and K-S {:.2f}, and no bound is smaller\n",
+                   most.stability_index, most.kolmogorov_smirnov);
+}
+
 }  // namespace
 
 std::string to_text(const evaluation::Drift& drift) {
@@ -51,7 +66,7 @@ std::string to_text(const evaluation::Drift& drift) {
   for (const ValueDrift& value : drift.values) {
     text += row_of(value, width);
   }
-  return text + "\n" + summary_of(drift) + "  " + to_text(drift.verdict);
+  return text + "\n" + summary_of(drift) + chance_of(drift) + "  " + to_text(drift.verdict);
 }
 
 }  // namespace detent::report

@@ -123,6 +123,7 @@ TEST(Drift, OfTheSameDataIsNone) {
   const Trained trained;
   const Drift same = trained.on(trained.train.examples);
   EXPECT_TRUE(same.verdict.failures.empty());
+  EXPECT_THAT(report::to_text(same), testing::Not(HasSubstr("chance")));
   for (const ValueDrift& value : same.values) {
     EXPECT_EQ(value.psi, 0.0) << value.name;
     EXPECT_EQ(value.ks, 0.0) << value.name;
@@ -205,6 +206,7 @@ TEST(Drift, OfColumnsIsNamedByThem) {
   EXPECT_EQ(drift.values[0].state, DriftState::Stable);
   EXPECT_EQ(drift.values[1].state, DriftState::Left);
   EXPECT_THAT(drift.verdict.failures[0], testing::StartsWith("input[1] 'height': psi: "));
+  EXPECT_THAT(report::to_text(drift), HasSubstr("few examples: chance alone gives up to PSI 0.1"));
   const nlohmann::json json = report::to_json(drift);
   EXPECT_EQ(json["first_left"], "input[1]");
   EXPECT_EQ(json["values"][1]["feature"], "height");
