@@ -52,6 +52,9 @@ LiveData live_data(const Arguments& arguments, const quant::OpenedModel& model, 
 
 /// Writes the model again, with the distributions of `live` as those of its training data.
 int record(const Arguments& arguments, const fs::path& target) {
+  for (const char* const bound : {"max-psi", "warn-psi", "max-ks", "max-saturation", "max-mean-shift"}) {
+    check(!arguments.has(bound), "monitor: --record compares nothing; leave out --", bound);
+  }
   check(target.extension() == ".h5" || target.extension() == ".hdf5", "monitor: --record ", target.string(),
         ": expected a name that ends in .h5 or .hdf5, for models are written as HDF5; write --record ",
         fs::path(target).replace_extension(".h5").string());

@@ -175,6 +175,8 @@ TEST_F(Monitor, RecordsThemWhereThereAreNone) {
   EXPECT_EQ(nlohmann::json::parse(json.out)["values"], 5);
   EXPECT_EQ(read_text(folder_ / "old.h5"), read_text(folder_ / "out" / "qat.h5"));
   expect_refused(monitor("old.h5", {"--data", training, "--record", "new.onnx"}), "write --record new.h5");
+  expect_refused(monitor("old.h5", {"--data", training, "--record", "new.h5", "--max-ks", "0.1"}),
+                 "--record compares nothing; leave out --max-ks");
 }
 
 TEST_F(Monitor, RefusesDamagedDistributions) {
