@@ -114,12 +114,12 @@ TEST(Onnx, WrongCallsAreOneLine) {
 // Networks of PyTorch beside ONNX Runtime, where DETENT_PEERS_PYTHON names a Python that has both.
 TEST(OnnxPeersSlow, NetworksOfPyTorchGiveTheSame) {
   const char* const python = std::getenv("DETENT_PEERS_PYTHON");
-  const std::filesystem::path build = std::filesystem::path(DETENT_PROGRAM).parent_path();
+  const std::filesystem::path build = std::filesystem::path(program_path()).parent_path();
   if (python == nullptr || !std::filesystem::exists(build / "bench/layer_values")) {
     GTEST_SKIP() << "DETENT_PEERS_PYTHON is not set, or the benchmarks are not built";
   }
   const std::string command = "DETENT_BUILD=" + shell_quoted(build.string()) + " " + shell_quoted(python) + " " +
-                              shell_quoted(DETENT_SOURCE_DIR "/bench/onnx/import_models");
+                              shell_quoted(source_path("bench/onnx/import_models"));
   EXPECT_EQ(std::system(command.c_str()), 0);
 }
 
