@@ -91,6 +91,15 @@ struct RunReference {
   std::span<const T> in(std::size_t i = 0) const {
     return values[node.inputs[i]].data<T>();
   }
+  /// The first input, rounded where products are of bf16.
+  Tensor factors(DType dtype) const {
+    Tensor x = values[node.inputs[0]];
+    if (dtype == DType::BF16) {
+      x = x.clone();
+      round_to_bfloat16(x.data<float>());
+    }
+    return x;
+  }
   std::int64_t batch() const { return y.shape()[0]; }
   /// y[i] = fn(i)
   template <typename T, typename Fn>
@@ -112,13 +121,8 @@ struct RunReference {
   void operator()(const Product& product) const {
     const kernels::ConvShape& s = product.shape;
     const bool is_bf16 = product.weight.dtype() == DType::BF16;
-    Tensor x = values[node.inputs[0]];
-    Tensor weight = product.weight;
-    if (is_bf16) {
-      x = x.clone();
-      round_to_bfloat16(x.data<float>());
-      weight = weight.to(DType::F32);
-    }
+    const Tensor x = factors(product.weight.dtype());
+    const Tensor weight = is_bf16 ? product.weight.to(DType::F32) : product.weight;
     std::size_t index = 0;
     for (std::int64_t n = 0; n < batch(); ++n) {
       for (std::int64_t row = 0; row < s.out_h(); ++row) {
@@ -182,15 +186,11 @@ struct RunReference {
 
   void operator()(const HybridProduct& product) const {
     const kernels::ConvShape& s = product.shape;
-    Tensor numbers = values[node.inputs[0]];
-    if (product.input == DType::BF16) {
-      numbers = numbers.clone();
-      round_to_bfloat16(numbers.data<float>());
-    }
+    const Tensor numbers = factors(product.input);
     std::size_t index = 0;
     for (std::int64_t n = 0; n < batch(); ++n) {
-      const std::span<const float> x = numbers.data<float>().subspan(static_cast<std::size_t>(n * s.input_row()),
-                                                                     static_cast<std::size_t>(s.input_row()));
+      const auto x = numbers.data<float>().subspan(static_cast<std::size_t>(n * s.input_row()),
+                                                   static_cast<std::size_t>(s.input_row()));
       const ScaleZero map = product.dynamic ? kernels::dynamic_map(x, *product.dynamic) : ScaleZero{};
       for (std::int64_t row = 0; row < s.out_h(); ++row) {
         for (std::int64_t column = 0; column < s.out_w(); ++column) {

@@ -32,7 +32,8 @@ const std::string* meant(std::string_view word, std::span<const std::string> can
     }
   }
   const std::string* nearest = nullptr;
-  std::size_t smallest = std::max<std::size_t>(1, word.size() / 3) + 1;
+  // A third of the word may differ, but not all of it.
+  std::size_t smallest = std::min(std::max<std::size_t>(1, word.size() / 3) + 1, word.size());
   for (const std::string& candidate : candidates) {
     const std::size_t more = std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size());
     const std::size_t distance = more < smallest ? edit_distance(word, candidate) : more;

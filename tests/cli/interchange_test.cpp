@@ -53,7 +53,7 @@ TEST_F(Interchange, SameSaysWhetherAndWhere) {
   EXPECT_EQ(difference["same"], false);
   EXPECT_EQ(difference["difference"]["node"], "conv1");
   EXPECT_EQ(difference["difference"]["field"], "bias");
-  EXPECT_EQ(difference["attributes"], json({"seed"}));
+  EXPECT_EQ(difference["attributes"], json({"distributions", "seed"}));
   EXPECT_EQ(run({"same", "runs/tiny/fp32.h5", "runs/tiny/int8.h5"}).out,
             "not the same model: kind: fp32 in runs/tiny/fp32.h5, int8 in runs/tiny/int8.h5\n");
   expect_refused({"same", "runs/tiny/fp32.h5", "missing.h5"}, "missing.h5");
