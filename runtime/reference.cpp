@@ -91,11 +91,10 @@ struct RunReference {
   std::span<const T> in(std::size_t i = 0) const {
     return values[node.inputs[i]].data<T>();
   }
-  /// The first input, rounded where products are of bf16.
-  Tensor factors(DType dtype) const {
-    Tensor x = values[node.inputs[0]];
-    if (dtype == DType::BF16) {
-      x = x.clone();
+  /// The first input as it is, or rounded to bf16.
+  Tensor reals(bool are_rounded) const {
+    Tensor x = are_rounded ? values[node.inputs[0]].clone() : values[node.inputs[0]];
+    if (are_rounded) {
       round_to_bfloat16(x.data<float>());
     }
     return x;
@@ -121,7 +120,7 @@ struct RunReference {
   void operator()(const Product& product) const {
     const kernels::ConvShape& s = product.shape;
     const bool is_bf16 = product.weight.dtype() == DType::BF16;
-    const Tensor x = factors(product.weight.dtype());
+    const Tensor x = reals(is_bf16);
     const Tensor weight = is_bf16 ? product.weight.to(DType::F32) : product.weight;
     std::size_t index = 0;
     for (std::int64_t n = 0; n < batch(); ++n) {
@@ -186,11 +185,11 @@ struct RunReference {
 
   void operator()(const HybridProduct& product) const {
     const kernels::ConvShape& s = product.shape;
-    const Tensor numbers = factors(product.input);
+    const Tensor numbers = reals(product.input == DType::BF16);
     std::size_t index = 0;
     for (std::int64_t n = 0; n < batch(); ++n) {
-      const auto x = numbers.data<float>().subspan(static_cast<std::size_t>(n * s.input_row()),
-                                                   static_cast<std::size_t>(s.input_row()));
+      const std::span<const float> x = numbers.data<float>().subspan(static_cast<std::size_t>(n * s.input_row()),
+                                                                     static_cast<std::size_t>(s.input_row()));
       const ScaleZero map = product.dynamic ? kernels::dynamic_map(x, *product.dynamic) : ScaleZero{};
       for (std::int64_t row = 0; row < s.out_h(); ++row) {
         for (std::int64_t column = 0; column < s.out_w(); ++column) {
