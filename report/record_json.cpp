@@ -7,10 +7,10 @@
 namespace detent::report {
 
 nlohmann::json to_json(const evaluation::RunRecord& record) {
-  return {
-      {"recipe_text", record.recipe_text}, {"recipe_file", record.recipe_file}, {"overrides", record.overrides},
-      {"command", record.command},         {"folder", record.folder},           {"data", record.data},
-      {"versions", record.versions},       {"processor", record.processor},     {"data_sha256", record.data_sha256}};
+  return {{"recipe_text", record.recipe_text}, {"recipe_file", record.recipe_file}, {"overrides", record.overrides},
+          {"command", record.command},         {"folder", record.folder},           {"data", record.data},
+          {"data_path", record.data_path},     {"versions", record.versions},       {"processor", record.processor},
+          {"data_sha256", record.data_sha256}};
 }
 
 evaluation::RunRecord record_of(const nlohmann::json& json) {
@@ -21,6 +21,7 @@ evaluation::RunRecord record_of(const nlohmann::json& json) {
             .command = json.at("command"),
             .folder = json.at("folder"),
             .data = json.at("data"),
+            .data_path = json.value("data_path", std::string()),
             .versions = json.at("versions").get<std::map<std::string, std::string>>(),
             .processor = json.at("processor"),
             .data_sha256 = json.at("data_sha256")};

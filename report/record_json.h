@@ -6,7 +6,7 @@
 
 namespace detent::report {
 
-/// {recipe_text, recipe_file, overrides, command, folder, data, versions {name: version}, processor, data_sha256}
+/// {recipe_text, recipe_file, overrides, command, folder, data, data_path, versions {name: version}, processor, data_sha256}
 nlohmann::json to_json(const evaluation::RunRecord& record);
 /// Throws Error for what is no record.
 evaluation::RunRecord record_of(const nlohmann::json& json);

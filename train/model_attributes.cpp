@@ -1,6 +1,5 @@
 #include "detent/train/model_attributes.h"
 
-#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -116,9 +115,6 @@ Attributes to_attributes(const TrainedOn& trained) {
   if (trained.dataset) {
     attributes["dataset"] = *trained.dataset;
   }
-  if (!trained.data_path.empty()) {
-    attributes[kDataPathAttribute] = trained.data_path;
-  }
   if (!trained.normalization.means.empty()) {
     attributes["normalization_columns"] =
         json{{"means", trained.normalization.means}, {"stds", trained.normalization.stds}}.dump();
@@ -144,9 +140,6 @@ TrainedOn trained_on(const Attributes& attributes) {
     trained.dataset = *dataset;
   }
   if (const std::string* const path = text_in(attributes, kDataPathAttribute)) {
-    const auto is_control = [](char letter) { return static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f; };
-    check(std::ranges::none_of(*path, is_control), "model: attribute '", kDataPathAttribute,
-          "' is damaged: it has control characters");
     trained.data_path = *path;
   }
   data::Normalization& normalization = trained.normalization;

@@ -18,7 +18,6 @@ using Attributes = std::map<std::string, TensorFile::Attribute>;
 /// As attributes of its file:
 ///
 ///   dataset                                 text, what they are called
-///   data_path                               text, the file or folder that they were read from, in full
 ///   normalization_mean, normalization_std   reals
 ///   normalization_columns                   {"means": [...], "stds": [...]}, where each column has its own
 ///   class_names                             ["cat", "dog"], of the classes or targets; none: "0", "1", ...
@@ -31,7 +30,7 @@ using Attributes = std::map<std::string, TensorFile::Attribute>;
 /// Objects and arrays are JSON texts. What has no value is left out.
 struct TrainedOn {
   std::optional<std::string> dataset = {};
-  std::string data_path = {};  ///< empty: they were found by their name, or are built in
+  std::string data_path = {};  ///< where they lay, if that is known (add_data_path); not in the model's file
   data::Normalization normalization = {};
   data::TargetKind targets = data::TargetKind::kClasses;
   std::vector<std::string> class_names = {};
@@ -50,7 +49,7 @@ TrainedOn trained_on(const Attributes& attributes);
 /// What class or target `number` is called: "cat", or "7" where they have no names.
 std::string class_name(const TrainedOn& trained, std::int64_t number);
 
-/// The attribute that says where data lay, which is no matter of what was learned from them.
+/// Where data lay, of a model in memory.
 inline constexpr const char* kDataPathAttribute = "data_path";
 
 }  // namespace detent::train

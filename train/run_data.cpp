@@ -7,6 +7,8 @@
 #include "detent/core/utf8.h"
 #include "detent/data/source.h"
 #include "detent/data/split.h"
+#include "detent/train/output_folder.h"
+#include "detent/train/resume/earlier_run.h"
 
 namespace detent::train {
 namespace {
@@ -23,13 +25,16 @@ void hold_out(RunData& data, double share) {
   data.train = data.train.subset(split.kept);
 }
 
-// In full, for a model to keep; nothing of a path that attributes cannot hold.
+bool is_plain(const std::string& path) {
+  return find_invalid_utf8(path) == std::string::npos &&
+         std::ranges::none_of(path, [](unsigned char letter) { return letter < 0x20 || letter == 0x7f; });
+}
+
+// In full, for the record of a run; nothing of a path that it cannot hold.
 std::string full_path(const std::filesystem::path& path) {
   std::error_code error;
   std::string text = std::filesystem::absolute(path, error).lexically_normal().string();
-  const bool is_text = find_invalid_utf8(text) == std::string::npos &&
-                       std::ranges::none_of(text, [](unsigned char letter) { return letter < 0x20 || letter == 0x7f; });
-  return error || !is_text ? std::string() : text;
+  return error || !is_plain(text) ? std::string() : text;
 }
 
 // Whether data can be read there: no pipe or device, at which a reader would wait.
@@ -133,8 +138,27 @@ Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const
   return attributes;
 }
 
+void add_data_path(Attributes& attributes, const std::filesystem::path& file) {
+  const std::filesystem::path metrics = file.parent_path() / kMetricsFile;
+  std::error_code error;
+  if (file.empty() || !std::filesystem::is_regular_file(metrics, error)) {
+    return;
+  }
+  try {
+    const RunIdentity run = read_finished_run(metrics).identity;
+    const bool is_of_run = attributes["recipe"] == TensorFile::Attribute(run.recipe) &&
+                           attributes["seed"] == TensorFile::Attribute(static_cast<std::int64_t>(run.seed));
+    if (is_of_run && !run.record.data_path.empty() && is_plain(run.record.data_path)) {
+      attributes[kDataPathAttribute] = run.record.data_path;
+    }
+  } catch (const Error&) {  // the model can be used without
+  }
+}
+
 RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder) {
-  const TrainedOn trained = trained_on(model.attributes);
+  Attributes attributes = model.attributes;
+  add_data_path(attributes, model.file);
+  const TrainedOn trained = trained_on(attributes);
   RunData data = open({}, folder, data::standard_readers(), trained);
   check_fits(data.test, data.description, model.input_shape(), model.output_shape());
   check(trained.targets == data.test.targets, "model: was trained on ", data::name_of(trained.targets),

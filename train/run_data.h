@@ -37,6 +37,10 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
 /// What the models of a run say in their files: recipe, seed, and of the data what model_attributes.h lists.
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data);
 
+/// Adds to what is known of a model where its data lay, if its file lies beside the metrics.json of its run, which says
+/// so (RunRecord): model files do not, for they go to others, and the same model has the same bytes wherever data lie.
+void add_data_path(Attributes& attributes, const std::filesystem::path& file);
+
 /// The test set that a model was trained for, by its attributes: in `folder` if one is named, else where its data lay
 /// when it was trained, as the description then says, else found by name. The data set that a model names is found or
 /// refused, never replaced by the built-in one. Throws Error if an attribute is missing, if the images are not of the

@@ -15,6 +15,7 @@ struct RunRecord {
   std::string command = {};                          ///< as it was typed, in `folder`; empty without one
   std::string folder = {};                           ///< the current folder
   std::string data = {};                             ///< the folder or file of --data; empty: none was named
+  std::string data_path = {};                        ///< where data that were named lay, in full
   std::map<std::string, std::string> versions = {};  ///< of the program, the compiler and the libraries
   std::string processor = {};                        ///< its class: core/processor/units.h
   /// SHA-256 of the elements of examples and labels in use: training, validation and test part, one after the other.

@@ -38,10 +38,10 @@ OpenedModel open_model(const std::filesystem::path& path, const Kinds& kinds) {
   const std::string* const name = kind == file.attributes.end() ? nullptr : std::get_if<std::string>(&kind->second);
   if (name != nullptr && *name == "int8") {
     runtime::ModelFile read = runtime::from_file(std::move(file), custom_ops_of(kinds));
-    return {.kind = "int8", .content = std::move(read.model), .attributes = std::move(read.attributes)};
+    return {.kind = "int8", .content = std::move(read.model), .attributes = std::move(read.attributes), .file = path};
   }
   nn::Model read = nn::from_file(std::move(file), factories_of(kinds));
-  return {.kind = read.kind, .content = std::move(read.graph), .attributes = std::move(read.attributes)};
+  return {.kind = read.kind, .content = std::move(read.graph), .attributes = std::move(read.attributes), .file = path};
 }
 
 }  // namespace detent::quant

@@ -13,6 +13,7 @@ struct OpenedModel {
   std::string kind = {};                                 ///< "fp32", "qat" or "int8"
   std::variant<nn::Graph, runtime::Model> content = {};  ///< a model if the kind is "int8"
   std::map<std::string, TensorFile::Attribute> attributes = {};
+  std::filesystem::path file = {};  ///< where it was read from; empty: nowhere
 
   nn::Graph* graph() { return std::get_if<nn::Graph>(&content); }
   const nn::Graph* graph() const { return std::get_if<nn::Graph>(&content); }

@@ -7,6 +7,8 @@
 
 #include "detent/data/hdf5_dataset.h"
 #include "detent/quant/passes/convert.h"
+#include "detent/report/record_json.h"
+#include "detent/train/resume/run_record.h"
 #include "tests/train/tiny_run.h"
 
 namespace detent::train {
@@ -77,7 +79,9 @@ class ModelData : public ::testing::Test {
     model.graph.output(model.graph.linear(model.graph.flatten(x), {.out_features = 10}));
     model.attributes = {{"dataset", std::string("letters")}, {"normalization_mean", 0.0}, {"normalization_std", 1.0}};
   }
-  quant::OpenedModel opened() const { return {.kind = "fp32", .content = model.graph, .attributes = model.attributes}; }
+  quant::OpenedModel opened() const {
+    return {.kind = "fp32", .content = model.graph, .attributes = model.attributes, .file = folder / "model.h5"};
+  }
   std::string error_on(const data::DataSource& source) const {
     data::write_hdf5_dataset(folder / "set.h5", source);
     const std::string error = error_of([&] { open_model_data(opened(), folder / "set.h5"); });
@@ -117,7 +121,20 @@ TEST_F(ModelData, WhatAModelNamesIsNeverReplaced) {
 
 TEST_F(ModelData, AreLookedForWhereTheyLay) {
   data::write_hdf5_dataset(folder / "there.h5", few());
-  model.attributes["data_path"] = (folder / "there.h5").string();
+  const auto say = [&](const std::filesystem::path& path, int seed) {
+    const evaluation::RunRecord record{.data_path = path.string()};
+    const nlohmann::json metrics{{"recipe", "r"},
+                                 {"seed", seed},
+                                 {"check", {{"failures", nlohmann::json::array()}}},
+                                 {"record", to_json(record)}};
+    write_text(folder / "metrics.json", metrics.dump());
+  };
+  model.attributes["recipe"] = std::string("r");
+  model.attributes["seed"] = std::int64_t{1};
+  say(folder / "there.h5", 2);
+  EXPECT_THAT(error_of([&] { open_model_data(opened(), {}); }), HasSubstr("no data set \"letters\""))
+      << "the metrics are of another run";
+  say(folder / "there.h5", 1);
   const RunData there = open_model_data(opened(), {});
   EXPECT_EQ(there.path, (folder / "there.h5").string());
   EXPECT_EQ(there.test.size(), 20);
@@ -127,9 +144,12 @@ TEST_F(ModelData, AreLookedForWhereTheyLay) {
   const RunData named = open_model_data(opened(), folder / "./named.h5");
   EXPECT_EQ(named.test.size(), 30);
   EXPECT_EQ(named.path, (folder / "named.h5").string());
-  EXPECT_EQ(std::get<std::string>(model_attributes("r", 1, named).at("data_path")), named.path);
+  EXPECT_EQ(completed({}, named, "").data_path, named.path);
+  EXPECT_FALSE(model_attributes("r", 1, named).contains("data_path")) << "models go to others";
   // A run that begins with the model goes there, too.
-  EXPECT_EQ(open_run_data({}, {}, data::standard_readers(), model.attributes).path, there.path);
+  Attributes attributes = model.attributes;
+  add_data_path(attributes, folder / "model.h5");
+  EXPECT_EQ(open_run_data({}, {}, data::standard_readers(), attributes).path, there.path);
 
   std::filesystem::remove(folder / "there.h5");
   EXPECT_THAT(
@@ -141,7 +161,6 @@ TEST_F(ModelData, AreLookedForWhereTheyLay) {
   const RunData found = open_model_data(opened(), {});
   EXPECT_EQ(found.test.size(), 40) << "found by its name";
   EXPECT_EQ(found.path, "");
-  EXPECT_FALSE(model_attributes("r", 1, found).contains("data_path"));
 }
 
 TEST(Run, NamesThatAreNotUtf8EndInMetrics) {

@@ -8,7 +8,6 @@
 
 #include "detent/io/sha256.h"
 #include "detent/io/tensor_file.h"
-#include "detent/train/model_attributes.h"
 #include "detent/train/output_folder.h"
 #include "detent/train/resume/earlier_run.h"
 
@@ -57,14 +56,11 @@ std::string difference_of(const fs::path& first, const fs::path& second) {
     return {};
   }
   try {
-    TensorFile a = TensorFile::read(first), b = TensorFile::read(second);
-    const bool is_of_other_place = a.attributes[kDataPathAttribute] != b.attributes[kDataPathAttribute];
-    a.attributes.erase(kDataPathAttribute);
-    b.attributes.erase(kDataPathAttribute);
+    const TensorFile a = TensorFile::read(first), b = TensorFile::read(second);
     const std::string tensors = difference_of(a.tensors, b.tensors, "tensors", is_equal);
     const std::string attributes = difference_of(a.attributes, b.attributes, "attributes", std::equal_to<>());
     const std::string all = tensors + (tensors.empty() || attributes.empty() ? "" : "; ") + attributes;
-    return all.empty() && !is_of_other_place ? "the same content in other bytes" : all;
+    return all.empty() ? "the same content in other bytes" : all;
   } catch (const Error& error) {
     return error.what();
   }

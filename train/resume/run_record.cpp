@@ -68,6 +68,7 @@ evaluation::RunRecord completed(evaluation::RunRecord record, const RunData& dat
   record.versions["detent"] = evaluation::program_version();
   record.versions["compiler"] = evaluation::compiler_version();
   record.processor = class_of(processor_units());
+  record.data_path = data.path;
   record.data_sha256 = sha256_of(data);
   check(expected.empty() || expected == record.data_sha256, data.description,
         ": these are not the data of the run: their SHA-256 is ", record.data_sha256, ", expected ", expected,
