@@ -8,6 +8,7 @@
 #include "detent/data/source.h"
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/verify.h"
+#include "detent/interchange/c/export.h"
 #include "detent/interchange/onnx/in/import.h"
 #include "detent/interchange/onnx/model_file.h"
 #include "detent/interchange/onnx/out/export.h"

@@ -1,6 +1,7 @@
 #include "detent/interchange/c/golden.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "detent/core/error.h"
 #include "detent/core/philox.h"
@@ -14,22 +15,38 @@ namespace {
 
 constexpr std::int64_t kBatch = 32;
 
-/// The values `wanted` of a batch.
-std::vector<Tensor> run(const runtime::Model& model, Requantize requantize, std::span<const Tensor> inputs,
-                        std::span<const runtime::ValueId> wanted) {
-  const std::int64_t batch = inputs[0].shape()[0];
-  std::vector<Tensor> values;
-  if (requantize == Requantize::Fixed) {
-    const std::vector<Tensor> all = runtime::TargetPlan(model, batch, kernels::RoundingTarget::Tflite).run(inputs);
-    std::ranges::transform(wanted, std::back_inserter(values), [&](runtime::ValueId value) { return all[value]; });
+/// The executor of a requantization, made again where the size of the batch changes.
+class Executor {
+ public:
+  Executor(const runtime::Model& model, Requantize requantize) : model_(model), requantize_(requantize) {}
+
+  /// The values `wanted`; they hold until the next run.
+  std::vector<Tensor> run(std::span<const Tensor> inputs, std::span<const runtime::ValueId> wanted) {
+    const std::int64_t batch = inputs[0].shape()[0];
+    std::vector<Tensor> values;
+    if (requantize_ == Requantize::Fixed) {
+      if (!target_ || target_->batch() != batch) {
+        target_.emplace(model_, batch, kernels::RoundingTarget::Tflite);
+      }
+      const std::vector<Tensor> all = target_->run(inputs);
+      std::ranges::transform(wanted, std::back_inserter(values), [&](runtime::ValueId value) { return all[value]; });
+      return values;
+    }
+    if (!plan_ || plan_->batch() != batch) {
+      plan_.emplace(model_, batch, runtime::PlanOptions{.keeps_values = true});
+    }
+    plan_->run(inputs);
+    std::ranges::transform(wanted, std::back_inserter(values),
+                           [&](runtime::ValueId value) { return plan_->value(value); });
     return values;
   }
-  runtime::Plan plan(model, batch, {.keeps_values = true});
-  plan.run(inputs);
-  std::ranges::transform(wanted, std::back_inserter(values),
-                         [&](runtime::ValueId value) { return plan.value(value).clone(); });
-  return values;
-}
+
+ private:
+  const runtime::Model& model_;
+  Requantize requantize_;
+  std::optional<runtime::Plan> plan_ = {};
+  std::optional<runtime::TargetPlan> target_ = {};
+};
 
 }  // namespace
 
@@ -44,12 +61,13 @@ Golden golden_of(const Program& program, Requantize requantize, std::span<const 
   for (const runtime::ValueId value : wanted) {
     all.push_back(Tensor::empty({golden.examples, program.type(value).shape.elements()}, DType::U8));
   }
+  Executor executor(*program.model, requantize);
   for (std::int64_t first = 0; first < golden.examples; first += kBatch) {
     const std::int64_t end = std::min(first + kBatch, golden.examples);
     std::vector<Tensor> inputs;
     std::ranges::transform(examples, std::back_inserter(inputs),
                            [&](const Tensor& input) { return input.rows(first, end); });
-    const std::vector<Tensor> values = run(*program.model, requantize, inputs, wanted);
+    const std::vector<Tensor> values = executor.run(inputs, wanted);
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       Tensor rows = all[i].rows(first, end);
       rows.copy_from(values[i].reshape(rows.shape()));

@@ -98,8 +98,8 @@ class Writer {
       const double twice = 2.0 * std::max(double{a.scale}, double{b.scale});
       const auto field = [&](const std::string& prefix, double real) {
         const kernels::fixed_point::Multiplier m = kernels::fixed_point::multiplier_of(real);
-        fields += "." + prefix + "mantissa = " + number(m.mantissa) + ", ." + prefix + "shift = " + number(m.shift) +
-                  ",\n    ";
+        fields += "." + prefix + "mantissa = " + number(m.mantissa) + ", ." + prefix +
+                  "shift = " + number(std::clamp(m.shift, -127, 127)) + ",\n    ";
       };
       field("a_", double{a.scale} / twice);
       field("b_", double{b.scale} / twice);

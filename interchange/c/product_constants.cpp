@@ -184,7 +184,8 @@ std::string product_fields(Requantize requantize, bool has_groups) {
       "  const float *multiplier;         /* input_scale * weight_scale[o] / output_scale */\n";
   if (has_groups) {
     fields +=
-        "  int32_t blocks;                  /* of channels that have a scale each, multiplier[block][o]; 0: no such */\n"
+        "  int32_t blocks;                  /* of channels that have a scale each, multiplier[block][o]; 0: no such "
+        "*/\n"
         "  int32_t weight_bits;\n"
         "  const float *bias_multiplier;    /* where there are blocks: of the largest scale of an output */\n";
   }

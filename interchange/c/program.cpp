@@ -238,9 +238,6 @@ bool is_by_pixel(const runtime::Product& product) {
 
 Program make_program(const Model& model, Requantize requantize) {
   model.validate();
-  check(model.is_integer(),
-        "export: c: the model has no layers of codes; quantize it first: detent quantize, or detent ",
-        "run with [quantize]");
   check_supported(model, requantize);
   Program program{.model = &model, .result = result_of(model)};
   add_entries(program);

@@ -89,13 +89,17 @@ std::string map_of(const runtime::ValueType& type, bool with_range) {
 
 std::string at(std::int64_t offset) { return offset == 0 ? "arena->bytes" : "arena->bytes + " + number(offset); }
 
+/// Shows the codes of a value to who wants to see them.
+std::string tap(const std::string& name, const std::string& address, const runtime::ValueType& type) {
+  return "  @MODEL_TAP(\"" + identifier(name) + "\", " + address + ", " + number(type.shape.elements()) + ");\n";
+}
+
 /// The layers, one behind the other.
 std::string run_codes(const Parts& parts) {
   std::string calls;
   for (std::size_t i = 0; i < parts.layers.steps.size(); ++i) {
     const runtime::Node& node = parts.program.model->nodes[parts.program.steps[i]];
-    calls += parts.layers.steps[i].calls + "  @MODEL_TAP(\"" + identifier(node.name) + "\", " + address_of(parts, i) +
-             ", " + number(node.output.shape.elements()) + ");\n";
+    calls += parts.layers.steps[i].calls + tap(node.name, address_of(parts, i), node.output);
   }
   const bool uses_arena = calls.find("arena->bytes") != std::string::npos;
   return parts.run_codes() + " {\n" + (uses_arena ? "" : "  (void)arena;\n") + calls + "}\n";
@@ -132,9 +136,10 @@ std::string run_of_inputs(const Parts& parts) {
     const runtime::ValueType& type = parts.program.type(entry.value);
     const std::string elements = number(type.shape.elements());
     if (parts.program.takes_numbers(entry)) {
+      const std::string shown = tap(parts.program.model->name(entry.value), at(entry.offset), type);
       fill += "  quantize(" + parts.program.inputs[entry.input] + ", " + map_of(type, true) + ", " + at(entry.offset) +
-              ");\n";
-      fill_pixels = "  codes_of_pixels(pixels, " + elements + ", " + at(entry.offset) + ");\n";
+              ");\n" + shown;
+      fill_pixels = "  codes_of_pixels(pixels, " + elements + ", " + at(entry.offset) + ");\n" + shown;
     }
   }
   std::string text;

@@ -21,8 +21,8 @@ TEST(Usage, HelpOfTheProgramAndOfEveryCommandHasAnExample) {
   const TempFolder folder;
   const Outcome overview = detent(folder, {"--help"});
   EXPECT_EQ(overview.status, 0);
-  for (const std::string command : {"run", "ls", "eval", "convert", "verify", "sensitivity", "allocate", "inspect",
-                                    "data", "bench", "reproduce", "repeat", "report"}) {
+  for (const std::string command : {"run", "ls", "eval", "convert", "export", "verify", "sensitivity", "allocate",
+                                    "inspect", "data", "bench", "reproduce", "repeat", "report"}) {
     SCOPED_TRACE(command);
     EXPECT_THAT(overview.out, HasSubstr("\n  " + command + " "));
     const Outcome help = detent(folder, {command, "--help"});

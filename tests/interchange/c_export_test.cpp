@@ -261,6 +261,42 @@ TEST(CExportText, NamesOfLayersAreMadeIdentifiers) {
   }
 }
 
+TEST(CExportInputs, MayBeSeveral) {
+  if (!test::works("cc")) {
+    GTEST_SKIP() << "there is no C compiler cc";
+  }
+  for (const Requantize requantize : {Requantize::F32, Requantize::Fixed}) {
+    ModelBuilder b(3);
+    const ValueId image = b.input({4, 5, 3}), other = b.input({4, 5, 3});
+    const ValueId twice = b.sum(b.quantize(image), b.quantize(image, 4));
+    b.dequantize(b.linear(b.flatten(b.concat({twice, b.quantize(other)})), 5));
+    const std::vector<Tensor> examples = inputs_of(b.model, 9, 4);
+    const Export made = export_c(b.model, {.name = "net", .requantize = requantize}, drawn_examples(b.model, 3));
+    EXPECT_THAT(made.header,
+                HasSubstr("void net_run(const float *input_input0, const float *input_input1, float *out"));
+    const TempFolder folder;
+    const std::string given = test::output_of(folder, b.model, made, std::string("cc ") + kFlags, examples);
+    test::expect_codes(given, b.model, requantize, examples, "two inputs");
+  }
+}
+
+TEST(CExportInputs, AndOutputsMayBeCodes) {
+  for (const Requantize requantize : {Requantize::F32, Requantize::Fixed}) {
+    ModelBuilder b(3);
+    b.model.inputs.push_back({"codes", b.codes({4, 5, 3}, 0.01F)});
+    b.linear(b.flatten(b.conv(0, {.o = 4, .kh = 2, .kw = 2})), 5);
+    const Export made = export_c(b.model, {.name = "net", .requantize = requantize}, drawn_examples(b.model, 3));
+    EXPECT_THAT(made.header, HasSubstr("void net_run(const uint8_t *input, uint8_t *output);"));
+    const TempFolder folder;
+    test::write_sources(made, folder.path(), "net");
+    if (test::works("cc")) {
+      const std::string command =
+          "cd '" + folder.path().string() + "' && cc " + kFlags + " net.c net_test.c -o it && ./it";
+      EXPECT_EQ(test::shell(command, folder / "messages"), 0) << read_text(folder / "messages");
+    }
+  }
+}
+
 /// Bytes of images: p means p / 255, then (x - 0.5) / 0.25.
 std::array<float, 256> pixels() {
   std::array<float, 256> values{};
@@ -316,7 +352,16 @@ TEST(CExportErrors, NameEveryLayerWithoutACForm) {
 
 TEST(CExportErrors, RefuseWhatIsNoModelOfCodes) {
   EXPECT_THAT(error_of([] { export_c(runtime::test::everything_in_float(1), {}, {}); }),
-              HasSubstr("the model has no layers of codes; quantize it first"));
+              HasSubstr("(a product of f32: quantize it)"));
+  ModelBuilder dynamic(1);
+  dynamic.hybrid(dynamic.input({8}), {.o = 4, .kh = 1, .kw = 1}, unsigned_codes(8));
+  EXPECT_THAT(
+      error_of([&] { export_c(dynamic.model, {}, {}); }),
+      HasSubstr("1 layer has no C form: 'product0' (a dynamic product: quantize it statically, or by training)"));
+  ModelBuilder codes(1);
+  codes.dequantize(codes.flatten(codes.quantize(codes.input({2, 3, 4}))));
+  EXPECT_THAT(error_of([&] { export_c(codes.model, {}, {}); }),
+              HasSubstr("expected a model whose output is computed from codes"));
   ModelBuilder b(1);
   b.dequantize(b.linear(b.quantize(b.input({8})), 6));
   const std::vector<Tensor> examples = drawn_examples(b.model, 1);

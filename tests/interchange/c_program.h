@@ -46,7 +46,8 @@ inline void write_sources(const Export& made, const std::filesystem::path& folde
   write_text(folder / (name + "_test.c"), made.self_test);
 }
 
-/// A program that reads examples of f32 and writes the codes of every layer, and then the numbers of the output.
+/// A program that reads examples of f32 and writes the codes of inputs and of every layer, and the numbers of the
+/// output.
 inline std::string driver_of(const runtime::Model& model, const std::string& name, const std::string& upper) {
   std::string declarations, reads, arguments;
   for (std::size_t i = 0; i < model.inputs.size(); ++i) {
@@ -108,6 +109,9 @@ inline std::int64_t expect_codes(const std::string& given, const runtime::Model&
   }
   const Program program = make_program(model, requantize);
   std::vector<runtime::ValueId> shown;
+  for (const Entry& entry : program.entries) {
+    shown.push_back(entry.value);
+  }
   for (const std::size_t step : program.steps) {
     shown.push_back(model.value_of(step));
   }
