@@ -177,5 +177,20 @@ TEST(OnnxExport, GroupsOfScalesAreBlocks) {
   EXPECT_EQ(error_of([&] { export_model(model, {.opset = 22}); }), "onnx: opset 22: expected 13 to 21");
 }
 
+TEST(OnnxExport, NumbersOfBF16AreRoundedBeforeTheProduct) {
+  nn::Graph net;
+  const auto x = net.input({5});
+  net.output(net.linear(x, {.out_features = 2, .name = "fc"}));
+  net.initialize(1);
+  runtime::Model model = quant::quantize_hybrid(net, quant::QConfigMapping(), quant::Method::WeightOnly).model;
+  const auto casts = [&] {
+    const Model made = export_model(model);
+    return std::ranges::count(made.nodes, "Cast", &Node::op);
+  };
+  EXPECT_EQ(casts(), 0);
+  std::get<runtime::HybridProduct>(model.nodes[0].op).input = DType::BF16;
+  EXPECT_EQ(casts(), 2);
+}
+
 }  // namespace
 }  // namespace detent::onnx

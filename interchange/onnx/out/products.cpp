@@ -158,6 +158,17 @@ void finish(Writer& writer, const runtime::Node& node, std::string result, bool 
   writer.finish(value, result);
 }
 
+/// Real numbers `x` as products of `dtype` take them.
+std::string rounded_to(DType dtype, Writer& writer, std::string x, ValueId value) {
+  if (dtype == DType::BF16) {
+    x = writer.node("Cast", {x}, writer.between(value, "input_bf16"),
+                    {{"to", static_cast<std::int64_t>(ElementType::BF16)}});
+    x = writer.node("Cast", {x}, writer.between(value, "input_rounded"),
+                    {{"to", static_cast<std::int64_t>(ElementType::F32)}});
+  }
+  return x;
+}
+
 }  // namespace
 
 void write_product(Writer& writer, const runtime::Node& node, const runtime::Product& product, ValueId value) {
@@ -170,12 +181,7 @@ void write_product(Writer& writer, const runtime::Node& node, const runtime::Pro
       bias = made.bias_of_codes(product.bias, product.weight, writer.type(node.inputs[0]).qparams->tensor().scale);
     }
   } else {
-    if (product.weight.dtype() == DType::BF16) {  // which the input is rounded to, too
-      x = writer.node("Cast", {x}, writer.between(value, "input_bf16"),
-                      {{"to", static_cast<std::int64_t>(ElementType::BF16)}});
-      x = writer.node("Cast", {x}, writer.between(value, "input_rounded"),
-                      {{"to", static_cast<std::int64_t>(ElementType::F32)}});
-    }
+    x = rounded_to(product.weight.dtype(), writer, x, value);
     weight = made.real_weight(product.weight);
     bias = product.bias.defined() ? made.real_bias(product.bias) : std::string();
   }
@@ -187,7 +193,7 @@ void write_product(Writer& writer, const runtime::Node& node, const runtime::Hyb
         "it is quantized dynamically, each example on a map of its own, for which ONNX has no "
         "operation; quantize by --method static, qat or weight-only");
   ProductWriter made(writer, node, product.shape, value);
-  const std::string x = writer.real(node.inputs[0]);
+  const std::string x = rounded_to(product.input, writer, writer.real(node.inputs[0]), value);
   const std::string weight = made.weight_of_codes(product.weight);
   const std::string bias = product.bias.defined() ? made.real_bias(product.bias) : std::string();
   finish(writer, node, made.write(x, weight, bias), product.relu, value);
