@@ -67,7 +67,7 @@ Variable binary_cross_entropy(const Variable& logits, const Tensor& target, cons
 
 Variable weighted_cross_entropy(const Variable& given, const Tensor& labels, const std::vector<double>& weights,
                                 double label_smoothing) {
-  constexpr std::string_view kOp = "weighted_cross_entropy";
+  static constexpr std::string_view kOp = "weighted_cross_entropy";
   const Variable logits = real_input(kOp, given);
   check(logits.shape().rank() == 2 && logits.value().elements() > 0, kOp, ": expected logits [N, K], got ",
         logits.shape());

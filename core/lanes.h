@@ -17,6 +17,9 @@ template <typename T, int kLanes>
 struct LanesOf {
   typedef T Type __attribute__((vector_size(kLanes * sizeof(T))));
 };
+/// Of bf16 numbers there are none: they are loaded into those of f32.
+template <int kLanes>
+struct LanesOf<Bf16Bits, kLanes> {};
 template <typename T, int kLanes>
 using Lanes = typename LanesOf<T, kLanes>::Type;
 

@@ -1,5 +1,9 @@
 #include "detent/core/processor/units.h"
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
+#endif
+
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -57,12 +61,21 @@ ProcessorUnits both(const ProcessorUnits& a, const ProcessorUnits& b) {
           .avx512_bf16 = a.avx512_bf16 && b.avx512_bf16};
 }
 
+#if defined(__x86_64__) && defined(__GNUC__)
+/// Not every compiler that builds this has a name for it.
+bool has_avx_vnni() {
+  constexpr unsigned kFeatures = 7, kSecondPage = 1, kBit = 1U << 4U;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(kFeatures, kSecondPage, &a, &b, &c, &d) != 0 && (a & kBit) != 0;
+}
+#endif
+
 ProcessorUnits detected() {
   ProcessorUnits units;
 #if defined(__x86_64__) && defined(__GNUC__)
   __builtin_cpu_init();
   units.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  units.avx2_vnni = units.avx2 && __builtin_cpu_supports("avxvnni");
+  units.avx2_vnni = units.avx2 && has_avx_vnni();
   units.avx512 = units.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   units.avx512_vnni = units.avx512 && __builtin_cpu_supports("avx512vnni");

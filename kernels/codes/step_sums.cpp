@@ -118,7 +118,7 @@ double total(const float* lanes) {
 DETENT_VECTORIZED void pass_inside(const float* __restrict in_steps, std::int64_t n, Inside inside,
                                    float* __restrict g) {
   for (std::int64_t i = 0; i < n; ++i) {
-    g[i] = (in_steps[i] >= inside.low) & (in_steps[i] <= inside.high) ? g[i] : 0.0F;
+    g[i] = ((in_steps[i] >= inside.low) & (in_steps[i] <= inside.high)) ? g[i] : 0.0F;
   }
 }
 

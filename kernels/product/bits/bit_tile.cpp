@@ -17,7 +17,6 @@ struct PlainBits {
   static constexpr int kCodeBytes = 1;
   static constexpr int kMostGroups = 0;
   static constexpr std::array kPixels{2};
-  static constexpr bool kSharesColumns = false;
   static constexpr std::array kWindows{1};
 
   static Vector zero() { return {}; }

@@ -18,7 +18,6 @@ struct Avx2Bits {
   static constexpr int kCodeBytes = 1;
   static constexpr int kMostGroups = 15;  // a byte counts up to 8 bits of a group
   static constexpr std::array kPixels{6};
-  static constexpr bool kSharesColumns = false;
   static constexpr std::array kWindows{1};
 
   DETENT_TILE static Vector zero() { return _mm256_setzero_si256(); }

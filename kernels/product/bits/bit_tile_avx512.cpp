@@ -17,7 +17,6 @@ struct Avx512Bits {
   static constexpr int kCodeBytes = 1;
   static constexpr int kMostGroups = 0;
   static constexpr std::array kPixels{8, 8};
-  static constexpr bool kSharesColumns = false;
   static constexpr std::array kWindows{4, 2};
 
   DETENT_TILE static Vector zero() { return _mm512_setzero_si512(); }
