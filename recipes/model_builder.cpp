@@ -9,7 +9,6 @@
 #include "detent/interchange/onnx/in/import.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/train/model_attributes.h"
-#include "detent/train/run_data.h"
 
 namespace detent::recipes {
 namespace {
@@ -188,7 +187,6 @@ nn::Model trained_model_of(const ModelSection& model, const quant::Kinds& kinds)
   quant::OpenedModel opened = quant::open_model(model.file, kinds);
   check(opened.kind == "fp32", model.file, ": expected a float model (fp32.h5), got kind '", opened.kind,
         "'; quantize the float model that it was made of");
-  train::add_data_path(opened.attributes, model.file);
   return {.graph = std::move(*opened.graph()), .kind = opened.kind, .attributes = std::move(opened.attributes)};
 }
 

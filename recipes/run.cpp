@@ -18,10 +18,12 @@ evaluation::Metrics run(const Recipe& recipe, const train::RunOptions& run_optio
                         const Parts& parts) {
   const train::RunOptions options = with_source(recipe, run_options);
   if (!recipe.model.file.empty()) {
-    return train::run(
-        recipe,
-        {.trained = trained_model_of(recipe.model, parts.kinds), .kinds = parts.kinds, .readers = parts.readers},
-        options, reporter);
+    return train::run(recipe,
+                      {.trained = trained_model_of(recipe.model, parts.kinds),
+                       .trained_file = recipe.model.file,
+                       .kinds = parts.kinds,
+                       .readers = parts.readers},
+                      options, reporter);
   }
   const auto make_model = [&](const Shape& input, std::int64_t classes) {
     return build_model(recipe.model, input, classes, parts.layers);

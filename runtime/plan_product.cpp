@@ -208,7 +208,7 @@ std::vector<ConvOfExamples> direct_convs(const Product& product, const StepReque
   return convs;
 }
 
-/// A depthwise product of floats, of a batch that is cut into lines.
+/// A depthwise product of floats, which may be cut into lines.
 class DepthwiseStep : public ProductStep {
  public:
   DepthwiseStep(const Product& product, const StepRequest& request)

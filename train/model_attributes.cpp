@@ -139,9 +139,6 @@ TrainedOn trained_on(const Attributes& attributes) {
   if (const std::string* const dataset = text_in(attributes, "dataset")) {
     trained.dataset = *dataset;
   }
-  if (const std::string* const path = text_in(attributes, kDataPathAttribute)) {
-    trained.data_path = *path;
-  }
   data::Normalization& normalization = trained.normalization;
   normalization.mean = static_cast<float>(real_in(attributes, "normalization_mean"));
   normalization.std = static_cast<float>(real_in(attributes, "normalization_std"));

@@ -30,7 +30,6 @@ using Attributes = std::map<std::string, TensorFile::Attribute>;
 /// Objects and arrays are JSON texts. What has no value is left out.
 struct TrainedOn {
   std::optional<std::string> dataset = {};
-  std::string data_path = {};  ///< where they lay, if that is known (add_data_path); not in the model's file
   data::Normalization normalization = {};
   data::TargetKind targets = data::TargetKind::kClasses;
   std::vector<std::string> class_names = {};
@@ -48,8 +47,5 @@ TrainedOn trained_on(const Attributes& attributes);
 
 /// What class or target `number` is called: "cat", or "7" where they have no names.
 std::string class_name(const TrainedOn& trained, std::int64_t number);
-
-/// Where data lay, of a model in memory.
-inline constexpr const char* kDataPathAttribute = "data_path";
 
 }  // namespace detent::train

@@ -316,7 +316,7 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
                         evaluation::Reporter& reporter) {
   const auto start = std::chrono::steady_clock::now();
   RunData data = open_run_data(settings.data, options.data, parts.readers,
-                               parts.trained ? parts.trained->attributes : Attributes());
+                               parts.trained ? parts.trained->attributes : Attributes(), parts.trained_file);
   reporter.message("data: " + data.description);
   Attributes attributes = model_attributes(settings.name, options.seed, data);
   Run run{settings, parts, options, reporter, std::move(data), std::move(attributes), {}};

@@ -23,6 +23,7 @@ struct RunParts {
   std::function<nn::Graph(const Shape& input, std::int64_t classes)> make_model = {};
   /// The float model that the run begins with, as its file holds it. None: make_model's, with new weights.
   std::optional<nn::Model> trained = {};
+  std::filesystem::path trained_file = {};  ///< where that was read from
   quant::Kinds kinds = quant::standard_kinds();
   data::Readers readers = data::standard_readers();
 };

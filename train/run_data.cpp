@@ -60,16 +60,16 @@ data::DataSource open_as_trained(data::SourceOptions options, const std::string&
   }
 }
 
-// `trained` is what the settings leave open.
+// `trained` is what the settings leave open, `data_path` where the model's data lay, if nobody names others.
 RunData open(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
-             const data::Readers& readers, const TrainedOn& trained) {
+             const data::Readers& readers, const TrainedOn& trained, const std::string& data_path) {
   data::ReadOptions read = section.read == data::ReadOptions() ? trained.read : section.read;
   read.class_names = trained.class_names;
   read.known_features = trained.feature_names;
   const std::optional<std::string> name = section.name ? section.name : trained.dataset;
   const data::SourceOptions options{.name = name, .folder = folder, .readers = readers, .read = read};
   const bool is_named = folder.has_value() || section.name.has_value();
-  const data::DataSource source = is_named ? data::open_data(options) : open_as_trained(options, trained.data_path);
+  const data::DataSource source = is_named ? data::open_data(options) : open_as_trained(options, data_path);
   RunData result{.name = source.name,
                  .description = source.description,
                  .is_builtin = source.is_builtin,
@@ -81,8 +81,8 @@ RunData open(const DataSettings& section, const std::optional<std::filesystem::p
                  .path = {}};
   if (folder || (section.name && data::is_path(*section.name))) {
     result.path = full_path(folder ? *folder : std::filesystem::path(*section.name));
-  } else if (!is_named && is_there(trained.data_path)) {
-    result.path = trained.data_path;
+  } else if (is_there(data_path)) {
+    result.path = data_path;
   }
   if (section.train_examples > 0) {
     result.train = result.train.take(section.train_examples);
@@ -102,8 +102,9 @@ RunData open(const DataSettings& section, const std::optional<std::filesystem::p
 }  // namespace
 
 RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
-                      const data::Readers& readers, const Attributes& trained) {
-  return open(section, folder, readers, trained.empty() ? TrainedOn() : trained_on(trained));
+                      const data::Readers& readers, const Attributes& trained, const std::filesystem::path& file) {
+  const std::string data_path = folder || section.name ? std::string() : data_path_of(trained, file);
+  return open(section, folder, readers, trained.empty() ? TrainedOn() : trained_on(trained), data_path);
 }
 
 void check_fits(const data::Dataset& dataset, const std::string& description, const Shape& input, const Shape& output) {
@@ -127,7 +128,6 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
 
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data) {
   Attributes attributes = to_attributes({.dataset = data.name,
-                                         .data_path = data.path,
                                          .normalization = data.normalization,
                                          .targets = data.train.targets,
                                          .class_names = data.train.class_names,
@@ -138,28 +138,29 @@ Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const
   return attributes;
 }
 
-void add_data_path(Attributes& attributes, const std::filesystem::path& file) {
+std::string data_path_of(const Attributes& attributes, const std::filesystem::path& file) {
   const std::filesystem::path metrics = file.parent_path() / kMetricsFile;
   std::error_code error;
   if (file.empty() || !std::filesystem::is_regular_file(metrics, error)) {
-    return;
+    return {};
   }
+  const auto says = [&](const char* name, const TensorFile::Attribute& value) {
+    const auto found = attributes.find(name);
+    return found != attributes.end() && found->second == value;
+  };
   try {
     const RunIdentity run = read_finished_run(metrics).identity;
-    const bool is_of_run = attributes["recipe"] == TensorFile::Attribute(run.recipe) &&
-                           attributes["seed"] == TensorFile::Attribute(static_cast<std::int64_t>(run.seed));
-    if (is_of_run && !run.record.data_path.empty() && is_plain(run.record.data_path)) {
-      attributes[kDataPathAttribute] = run.record.data_path;
-    }
+    const bool is_of_run = says("recipe", run.recipe) && says("seed", static_cast<std::int64_t>(run.seed));
+    return is_of_run && is_plain(run.record.data_path) ? run.record.data_path : std::string();
   } catch (const Error&) {  // the model can be used without
+    return {};
   }
 }
 
 RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder) {
-  Attributes attributes = model.attributes;
-  add_data_path(attributes, model.file);
-  const TrainedOn trained = trained_on(attributes);
-  RunData data = open({}, folder, data::standard_readers(), trained);
+  const TrainedOn trained = trained_on(model.attributes);
+  const std::string data_path = folder ? std::string() : data_path_of(model.attributes, model.file);
+  RunData data = open({}, folder, data::standard_readers(), trained, data_path);
   check_fits(data.test, data.description, model.input_shape(), model.output_shape());
   check(trained.targets == data.test.targets, "model: was trained on ", data::name_of(trained.targets),
         ", but the targets of ", data.description, " are ", data::name_of(data.test.targets),

@@ -26,10 +26,11 @@ struct RunData {
 };
 
 /// Opens the data of [data], in `folder` if one is named; what [data] does not say is as `trained` says, the attributes
-/// of the model that the run begins with, down to where its data lay (open_model_data). Throws Error as data::open_data
-/// does, or for a validation share that holds out nothing or leaves nothing to train on.
+/// of the model that the run begins with, and as the run says that gave its `file` (data_path_of). Throws Error as
+/// data::open_data does, or for a validation share that holds out nothing or leaves nothing to train on.
 RunData open_run_data(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
-                      const data::Readers& readers = data::standard_readers(), const Attributes& trained = {});
+                      const data::Readers& readers = data::standard_readers(), const Attributes& trained = {},
+                      const std::filesystem::path& file = {});
 /// Throws Error for examples that a model of these shapes, of one example, does not take, and labels that it cannot
 /// give.
 void check_fits(const data::Dataset& dataset, const std::string& description, const Shape& input, const Shape& output);
@@ -37,9 +38,10 @@ void check_fits(const data::Dataset& dataset, const std::string& description, co
 /// What the models of a run say in their files: recipe, seed, and of the data what model_attributes.h lists.
 Attributes model_attributes(const std::string& recipe, std::uint64_t seed, const RunData& data);
 
-/// Adds to what is known of a model where its data lay, if its file lies beside the metrics.json of its run, which says
-/// so (RunRecord): model files do not, for they go to others, and the same model has the same bytes wherever data lie.
-void add_data_path(Attributes& attributes, const std::filesystem::path& file);
+/// Where the data of a model with these attributes lay, if its `file` lies beside the metrics.json of its run, which
+/// says so (RunRecord); else empty. Model files do not say it, for they go to others, and the same model has the same
+/// bytes wherever data lie.
+std::string data_path_of(const Attributes& attributes, const std::filesystem::path& file);
 
 /// The test set that a model was trained for, by its attributes: in `folder` if one is named, else where its data lay
 /// when it was trained, as the description then says, else found by name. The data set that a model names is found or

@@ -70,7 +70,9 @@ bool has_avx_vnni() {
 }
 #endif
 
-ProcessorUnits detected() {
+}  // namespace
+
+ProcessorUnits detected_units() {
   ProcessorUnits units;
 #if defined(__x86_64__) && defined(__GNUC__)
   __builtin_cpu_init();
@@ -85,6 +87,8 @@ ProcessorUnits detected() {
   return units;
 }
 
+namespace {
+
 std::string lower_case(std::string_view text) {
   std::string lower(text);
   std::ranges::transform(lower, lower.begin(),
@@ -93,7 +97,7 @@ std::string lower_case(std::string_view text) {
 }
 
 ProcessorUnits within_environment() {
-  ProcessorUnits units = detected();
+  ProcessorUnits units = detected_units();
   if (const char* limit = std::getenv("DETENT_MAX_CPU_ISA")) {
     units = limited(units, limit);
   }
@@ -107,8 +111,6 @@ ProcessorUnits within_environment() {
 }
 
 }  // namespace
-
-ProcessorUnits detected_units() { return detected(); }
 
 ProcessorUnits limited(ProcessorUnits has, std::string_view limit) {
   const std::string word = lower_case(limit);

@@ -13,7 +13,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b);
 /// "; did you mean 'epochs'?" with the candidate that `word` was meant for, else `otherwise`, such as ";" where the
 /// message goes on. That is the first candidate that begins with `word`, if this has two letters or more and does not
 /// end in '-'; else the nearest one, of equally near ones the first, if it is near: at most a third of the letters
-/// wrong, and at least one wrong letter allowed. Case does not count. Words of more than 64 letters mean none.
+/// wrong, and at least one wrong letter allowed, but not all of them. Case does not count. Words of more than 64
+/// letters mean none.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates,
                          std::string_view otherwise = {});
 

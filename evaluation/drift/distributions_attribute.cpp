@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "detent/core/text/base64.h"
 #include "detent/evaluation/drift/model_distributions.h"
 #include "detent/io/description.h"
 #include "detent/io/option_reader.h"
@@ -15,47 +16,12 @@ using nlohmann::json;
 
 constexpr std::int64_t kVersion = 1;
 constexpr std::uint64_t kWhole = 65535;
-constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-std::string base64(const std::vector<std::uint8_t>& bytes) {
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t group = 0;
-    for (std::size_t b = 0; b < 3; ++b) {
-      group = group << 8 | (b < count ? bytes[i + b] : 0U);
-    }
-    for (std::size_t d = 0; d < 4; ++d) {
-      text += d <= count ? kDigits[group >> (18 - 6 * d) & 63U] : '=';
-    }
-  }
-  return text;
-}
-
-std::vector<std::uint8_t> from_base64(std::string_view text, const std::string& where) {
-  std::vector<std::uint8_t> bytes;
-  check(text.size() % 4 == 0, where, ": is cut off");
-  for (std::size_t i = 0; i < text.size(); i += 4) {
-    std::uint32_t group = 0;
-    const std::string_view digits = text.substr(i, 4);
-    const std::size_t fill = i + 4 == text.size() ? digits.ends_with("==") ? 2U : digits.ends_with('=') ? 1U : 0U : 0U;
-    for (std::size_t d = 0; d < 4; ++d) {
-      const std::size_t digit = d < 4 - fill ? kDigits.find(digits[d]) : 0;
-      check(digit != kDigits.npos, where, ": is not base64");
-      group = group << 6 | static_cast<std::uint32_t>(digit);
-    }
-    for (std::size_t b = 0; b < 3 - fill; ++b) {
-      bytes.push_back(static_cast<std::uint8_t>(group >> (16 - 8 * b) & 255U));
-    }
-  }
-  return bytes;
-}
 
 class Packer {
  public:
   void whole(std::uint64_t value, int bytes) {
     for (int b = 0; b < bytes; ++b) {
-      bytes_.push_back(static_cast<std::uint8_t>(value >> (8 * b) & 255U));
+      bytes_ += static_cast<char>(value >> (8 * b) & 255U);
     }
   }
   void real(float value) { whole(std::bit_cast<std::uint32_t>(value), 4); }
@@ -67,18 +33,23 @@ class Packer {
   std::string text() const { return base64(bytes_); }
 
  private:
-  std::vector<std::uint8_t> bytes_;
+  std::string bytes_;
 };
 
 class Unpacker {
  public:
-  Unpacker(std::string_view text, std::string where) : where_(std::move(where)), bytes_(from_base64(text, where_)) {}
+  Unpacker(std::string_view text, std::string where) : where_(std::move(where)) {
+    check(text.size() % 4 == 0, where_, ": is cut off");
+    const std::optional<std::string> bytes = from_base64(text);
+    check(bytes.has_value(), where_, ": is not base64");
+    bytes_ = *bytes;
+  }
 
   std::uint64_t whole(int bytes) {
     check(at_ + static_cast<std::size_t>(bytes) <= bytes_.size(), where_, ": is cut off");
     std::uint64_t value = 0;
     for (int b = 0; b < bytes; ++b) {
-      value |= std::uint64_t{bytes_[at_++]} << (8 * b);
+      value |= std::uint64_t{static_cast<unsigned char>(bytes_[at_++])} << (8 * b);
     }
     return value;
   }
@@ -92,7 +63,7 @@ class Unpacker {
 
  private:
   std::string where_;
-  std::vector<std::uint8_t> bytes_;
+  std::string bytes_;
   std::size_t at_ = 0;
 };
 

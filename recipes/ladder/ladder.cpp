@@ -72,10 +72,11 @@ class Climber {
 
   evaluation::Ladder run() {
     train::Attributes trained;
-    if (const ModelSection& model = steps_[0].recipe.model; !model.file.empty()) {
+    const ModelSection& model = steps_[0].recipe.model;
+    if (!model.file.empty()) {
       trained = trained_model_of(model, quant::standard_kinds()).attributes;
     }
-    data_ = train::open_run_data(steps_[0].recipe.data, options_.data, data::standard_readers(), trained);
+    data_ = train::open_run_data(steps_[0].recipe.data, options_.data, data::standard_readers(), trained, model.file);
     reporter_.message("data: " + data_.description);
     data_.test.require_classes("a ladder, which counts changed predictions");
     data_digest_ = train::sha256_of(data_);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "detent/core/text/base64.h"
 #include "detent/report/html/facts.h"
 #include "detent/report/html/png.h"
 

@@ -11,7 +11,4 @@ namespace detent::report::html {
 std::string to_png(std::span<const std::uint8_t> pixels, std::int64_t height, std::int64_t width,
                    std::int64_t channels);
 
-/// RFC 4648.
-std::string base64(const std::string& bytes);
-
 }  // namespace detent::report::html

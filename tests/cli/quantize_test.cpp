@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "detent/io/tensor_file.h"
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
@@ -84,6 +85,8 @@ TEST_F(Quantize, DynamicAndWeightOnlyNeedNoData) {
   EXPECT_THAT(dynamic.out, testing::ContainsRegex("conv1 +dynamic_conv2d +int8 +u8 of each example's range x s8"));
   EXPECT_THAT(dynamic.out, HasSubstr("wrote runs/tiny-dynamic/int8.h5"));
   EXPECT_THAT(dynamic.out, HasSubstr("not evaluated: say --data"));
+  EXPECT_FALSE(TensorFile::read(folder_ / "runs/tiny-dynamic/int8.h5").attributes.contains("data_path"))
+      << "where data lay is nobody's business";
   const Outcome weight_only =
       quantize_alone({"--method", "weight-only", "--weights", "int4 per-group 32", "--json", "--out", "w4"});
   ASSERT_EQ(weight_only.status, 0) << weight_only.err;

@@ -134,6 +134,10 @@ TEST_F(ModelData, AreLookedForWhereTheyLay) {
   say(folder / "there.h5", 2);
   EXPECT_THAT(error_of([&] { open_model_data(opened(), {}); }), HasSubstr("no data set \"letters\""))
       << "the metrics are of another run";
+  model.attributes["data_path"] = (folder / "there.h5").string();
+  EXPECT_THAT(error_of([&] { open_model_data(opened(), {}); }), HasSubstr("no data set \"letters\""))
+      << "a model's file leads nowhere";
+  model.attributes.erase("data_path");
   say(folder / "there.h5", 1);
   const RunData there = open_model_data(opened(), {});
   EXPECT_EQ(there.path, (folder / "there.h5").string());
@@ -147,9 +151,7 @@ TEST_F(ModelData, AreLookedForWhereTheyLay) {
   EXPECT_EQ(completed({}, named, "").data_path, named.path);
   EXPECT_FALSE(model_attributes("r", 1, named).contains("data_path")) << "models go to others";
   // A run that begins with the model goes there, too.
-  Attributes attributes = model.attributes;
-  add_data_path(attributes, folder / "model.h5");
-  EXPECT_EQ(open_run_data({}, {}, data::standard_readers(), attributes).path, there.path);
+  EXPECT_EQ(open_run_data({}, {}, data::standard_readers(), model.attributes, folder / "model.h5").path, there.path);
 
   std::filesystem::remove(folder / "there.h5");
   EXPECT_THAT(

@@ -8,14 +8,13 @@
 #include <type_traits>
 
 #include "detent/core/conversion.h"
+#include "detent/core/divide_up.h"
 #include "detent/core/memory.h"
 
 namespace detent::kernels::depthwise {
 
 /// Elements behind the last line that vectors may read.
 inline constexpr std::int64_t kSlack = 64;
-
-inline std::int64_t round_up(std::int64_t count, std::int64_t unit) { return (count + unit - 1) / unit * unit; }
 
 /// The first `channels` elements of each of `pixels` pixels, which lie `from_step` and `to_step` elements apart.
 template <typename S, typename T>

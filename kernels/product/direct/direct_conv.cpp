@@ -4,6 +4,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "detent/core/divide_up.h"
 #include "detent/core/memory.h"
 #include "detent/core/processor/units.h"
 #include "detent/kernels/product/conv_internal.h"
@@ -34,8 +35,6 @@ const Unit* unit_for(DType dtype) {
 #endif
 }
 
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
 /// Runs tiles over `lines` lines of `count` pixels; tile.x and tile.y are the first pixel's.
 void run_tiles(const Unit& unit, Tile tile, int vectors, std::int64_t lines, std::int64_t count, std::int64_t y_bytes) {
   const std::int64_t most = unit.columns[vectors - 1];
@@ -46,7 +45,6 @@ void run_tiles(const Unit& unit, Tile tile, int vectors, std::int64_t lines, std
     unit.kernel(tile_lines, static_cast<int>(columns), vectors)(piece);
   };
   const Slices pieces{count, divide_up(count, most)};
-  const Slices wide{count, divide_up(count, 2 * most)};
   const auto run_band = [&](int band) {
     for (std::int64_t i = 0; i < pieces.count; ++i) {
       run(tile, band, pieces[i].begin, pieces[i].size());
@@ -54,6 +52,7 @@ void run_tiles(const Unit& unit, Tile tile, int vectors, std::int64_t lines, std
   };
   // Two halves of a piece of the line are a tile's lines.
   const auto run_line = [&] {
+    const Slices wide{count, divide_up(count, 2 * most)};
     for (std::int64_t i = 0; i < wide.count; ++i) {
       const std::int64_t first = wide[i].begin;
       const std::int64_t columns = wide[i].size();

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "detent/core/conversion.h"
+#include "detent/core/divide_up.h"
 #include "detent/core/error.h"
 #include "detent/core/memory.h"
 
@@ -29,9 +30,6 @@ constexpr std::int64_t kWindowNumbers = 64 * 1024;
 
 int bits_of(CodeRange codes) { return codes.qmax <= 1 ? 2 : codes.qmax <= 7 ? 4 : 8; }
 std::size_t index_of(int bits) { return bits == 8 ? 0 : bits == 4 ? 1 : 2; }
-
-std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
 
 /// The numbers that lie in a whole of memory: what chunks are filled up to.
 std::int64_t numbers_of_whole(int bits) { return bits == 8 ? 2 : numbers_of_word(bits); }
