@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/core/text/shape_text.h"
 #include "detent/data/formats/table/features.h"
 #include "detent/data/source.h"
 #include "detent/data/survey/survey.h"
@@ -101,12 +101,6 @@ json for_programs(const Shown& shown) {
           {"train", part_json(shown.train)},
           {"test", part_json(shown.test)},
           {"remarks", shown.remarks}};
-}
-
-std::string text_of(const Shape& shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
 }
 
 // A name in a column of `width` letters at most.

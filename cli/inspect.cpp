@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/core/text/shape_text.h"
 #include "detent/evaluation/drift/model_distributions.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
@@ -82,12 +82,6 @@ Shown show(const std::string& file) {
     }
   }
   return shown;
-}
-
-std::string text_of(const Shape& shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
 }
 
 std::string text_of(const TensorFile::Attribute& attribute) {

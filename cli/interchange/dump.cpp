@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/core/text/shape_text.h"
 #include "detent/data/formats/numpy/npz_writer.h"
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/portrait/layer_sums.h"
@@ -91,12 +91,6 @@ void run(evaluation::Tapped& tapped, const data::Dataset& dataset, const data::N
     }
     first += batch.size();
   });
-}
-
-std::string text_of(const Shape& shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
 }
 
 int dump(const Arguments& arguments) {

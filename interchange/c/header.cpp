@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "detent/core/text/shape_text.h"
 #include "detent/interchange/c/kernel_texts.h"
 #include "detent/interchange/c/sources.h"
 

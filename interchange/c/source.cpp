@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "detent/core/text/shape_text.h"
 #include "detent/interchange/c/product_constants.h"
 #include "detent/interchange/c/sources.h"
 #include "detent/kernels/codes/targets/rounding_target.h"

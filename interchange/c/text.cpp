@@ -2,7 +2,6 @@
 
 #include <array>
 #include <charconv>
-#include <sstream>
 
 #include "detent/core/error.h"
 
@@ -65,12 +64,6 @@ std::string array(const std::string& name, std::span<const float> values) { retu
 
 std::string braces(std::span<const std::uint8_t> values, const std::string& indent) {
   return "{" + lines_of(values, indent) + "}";
-}
-
-std::string text_of(const Shape& shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
 }
 
 std::string comment(std::string_view text) {

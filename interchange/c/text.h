@@ -7,8 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "detent/core/shape.h"
-
 /// The small parts of C that the writer puts together.
 namespace detent::interchange::c {
 
@@ -23,9 +21,6 @@ std::string array(const std::string& name, std::span<const std::int32_t> values)
 std::string array(const std::string& name, std::span<const float> values);
 /// "{1, 2, 3}" in lines, without a name.
 std::string braces(std::span<const std::uint8_t> values, const std::string& indent);
-
-/// "[28, 28, 1]"
-std::string text_of(const Shape& shape);
 
 /// `text` for a comment: letters, digits and plain signs; '_' stands for all else, as what would end the comment.
 std::string comment(std::string_view text);

@@ -5,9 +5,9 @@
 #include <charconv>
 #include <cstring>
 #include <set>
-#include <sstream>
 #include <vector>
 
+#include "detent/core/text/shape_text.h"
 #include "detent/io/option_reader.h"
 
 namespace detent::interchange {
@@ -52,12 +52,6 @@ std::optional<Difference> difference_of(const json& a, const json& b, const std:
     return std::nullopt;
   }
   return Difference{.field = path, .a = in_message(a), .b = in_message(b)};
-}
-
-std::string text_of(const Shape& shape) {
-  std::ostringstream text;
-  text << shape;
-  return text.str();
 }
 
 std::string type_of(const Tensor* tensor) {
