@@ -28,9 +28,9 @@
 #include "detent/io/tensor_file/wire.h"
 
 // The process is forked, not started anew: the library has no program of its own to start. In the child of a process
-// with several threads only this one goes on, and locks that the others held stay locked: glibc takes care of its own
-// (memory, streams), `Session` of the HDF5 library's as far as Detent calls it, and nothing else is used there. Should
-// it wait for a lock nevertheless, its time runs out.
+// with several threads only this one goes on; locks that the others held stay locked, and statics that they were
+// constructing stay half done. glibc takes care of its own (memory, streams), `Session` of the HDF5 library's as far as
+// Detent calls it, and nothing else is used there. Should it wait nevertheless, its time runs out.
 namespace detent::hdf5 {
 namespace {
 

@@ -4,16 +4,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace {
 
@@ -92,17 +93,22 @@ void die() {
 
 // -1 with errno if the fault is an error; else 0. KILL does not come back.
 int failed(const std::string& fault) {
-  static const std::map<std::string, int, std::less<>> errors{
-      {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EFBIG", EFBIG}, {"EIO", EIO},
-      {"EACCES", EACCES}, {"EMFILE", EMFILE}, {"EINTR", EINTR}};
+  // Constant: of a static that another thread constructs at this moment, a forked process would wait for the end.
+  static constexpr std::array<std::pair<std::string_view, int>, 7> kErrors{{{"ENOSPC", ENOSPC},
+                                                                            {"EDQUOT", EDQUOT},
+                                                                            {"EFBIG", EFBIG},
+                                                                            {"EIO", EIO},
+                                                                            {"EACCES", EACCES},
+                                                                            {"EMFILE", EMFILE},
+                                                                            {"EINTR", EINTR}}};
   if (fault.empty()) {
     return 0;
   }
   if (fault == "KILL") {
     die();
   }
-  const auto found = errors.find(fault);
-  if (found == errors.end()) {
+  const auto* const found = std::ranges::find(kErrors, fault, &std::pair<std::string_view, int>::first);
+  if (found == kErrors.end()) {
     return 0;
   }
   errno = found->second;
