@@ -7,7 +7,7 @@
 namespace detent::data {
 namespace {
 
-constexpr std::size_t kNamed = 5;
+constexpr std::size_t kNamedItems = 5;
 constexpr std::int64_t kFewExamples = 5;
 constexpr double kUnequal = 100.0;  // of the widths of columns
 
@@ -15,10 +15,10 @@ constexpr double kUnequal = 100.0;  // of the widths of columns
 template <typename T, typename Name>
 std::string list_of(const std::vector<T>& items, Name&& name) {
   std::string text;
-  for (std::size_t i = 0; i < std::min(items.size(), kNamed); ++i) {
+  for (std::size_t i = 0; i < std::min(items.size(), kNamedItems); ++i) {
     text += (i == 0 ? "" : ", ") + name(items[i]);
   }
-  return items.size() > kNamed ? text + " and " + std::to_string(items.size() - kNamed) + " more" : text;
+  return items.size() > kNamedItems ? text + " and " + std::to_string(items.size() - kNamedItems) + " more" : text;
 }
 
 std::string example_name(const Dataset& dataset, std::int64_t i) {

@@ -12,7 +12,7 @@ namespace detent::evaluation {
 namespace {
 
 // Stored shares are of 65535.
-constexpr double kTolerance = 1e-4;
+constexpr double kMargin = 1e-4;
 
 /// How many values of a place were compared.
 std::int64_t values_of(const WatchedValue& place, std::int64_t examples) {
@@ -55,7 +55,7 @@ ValueDrift compare(const WatchedValue& place, const ModelDistributions& referenc
 std::string judge(const DriftBounds& bounds, ValueDrift& value) {
   std::string missed;
   const auto at_most = [&](const char* what, double bound, double got) {
-    if (!(got <= bound + kTolerance)) {
+    if (!(got <= bound + kMargin)) {
       missed += fmt::format("{}{}: expected <= {:.4g}, got {:.4g}", missed.empty() ? "" : "; ", what, bound, got);
     }
   };
@@ -72,7 +72,7 @@ std::string judge(const DriftBounds& bounds, ValueDrift& value) {
   if (value.not_finite > 0) {
     missed += fmt::format("{}{} values are not finite", missed.empty() ? "" : "; ", value.not_finite);
   }
-  const bool has_moved = value.psi > std::max(bounds.moved, value.chance.stability_index) + kTolerance;
+  const bool has_moved = value.psi > std::max(bounds.moved, value.chance.stability_index) + kMargin;
   value.state = !missed.empty() ? DriftState::Left : has_moved ? DriftState::Moved : DriftState::Stable;
   return missed;
 }

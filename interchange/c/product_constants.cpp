@@ -70,9 +70,9 @@ class PackedRows {
   std::vector<std::int64_t> sums_ = {};
 };
 
-class Writer {
+class ConstantsWriter {
  public:
-  Writer(const std::string& name, Identifiers& names) : name_(name), names_(names) {}
+  ConstantsWriter(const std::string& name, Identifiers& names) : name_(name), names_(names) {}
 
   template <typename T>
   void define(const std::string& what, std::span<const T> values) {
@@ -127,7 +127,7 @@ ProductConstants product_constants(const Product& product, ScaleZero input, cons
   const QParams& map = *product.weight.qparams();
   const kernels::OutputCodes codes{
       .map = output.qparams->tensor(), .codes = output.qparams->codes, .relu = product.relu};
-  Writer writer(name, names);
+  ConstantsWriter writer(name, names);
   const int bits = is_depthwise(product) ? 8 : bits_of(product.weight.data<std::int8_t>(), map.codes.qmax);
   writer.result().weight_bits = bits;
   const PackedRows rows(product, bits);

@@ -9,7 +9,7 @@
 #include "tests/architecture/source_tree.h"
 #include "tests/places.h"
 
-namespace detent::architecture {
+namespace detent::architecture::includes_test {
 namespace {
 
 // A folder may include itself and what is named here.
@@ -163,4 +163,4 @@ TEST(Includes, EveryHeaderIsGuarded) {
 }
 
 }  // namespace
-}  // namespace detent::architecture
+}  // namespace detent::architecture::includes_test

@@ -7,7 +7,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::export_test {
 namespace {
 
 using nlohmann::json;
@@ -81,4 +81,4 @@ TEST_F(ExportCommand, WrongCallsAreOneClearLine) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::export_test

@@ -9,7 +9,7 @@
 #include "tests/cli/process.h"
 #include "tests/data/h5py.h"
 
-namespace detent::cli {
+namespace detent::cli::hostile_files_test {
 namespace {
 
 using testing::AllOf;
@@ -129,4 +129,4 @@ TEST_F(HostileFiles, RecipesThatHaveNoEndAreRefused) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::hostile_files_test

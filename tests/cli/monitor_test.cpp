@@ -12,7 +12,7 @@
 #include "detent/io/tensor_file.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::monitor_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -193,4 +193,4 @@ TEST_F(Monitor, RefusesDamagedDistributions) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::monitor_test

@@ -9,7 +9,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::onnx_test {
 namespace {
 
 using nlohmann::json;
@@ -124,4 +124,4 @@ TEST(OnnxPeersSlow, NetworksOfPyTorchGiveTheSame) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::onnx_test

@@ -10,7 +10,7 @@
 #include "tests/data/npy_files.h"
 #include "tests/data/pictures.h"
 
-namespace detent::cli {
+namespace detent::cli::own_data_test {
 namespace {
 
 using nlohmann::json;
@@ -195,4 +195,4 @@ TEST_F(OwnData, WhatIsNamedIsNeverReplaced) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::own_data_test

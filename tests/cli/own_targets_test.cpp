@@ -8,7 +8,7 @@
 
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::own_targets_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -164,4 +164,4 @@ TEST_F(OwnTargets, ShowListsTheCategories) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::own_targets_test

@@ -8,7 +8,7 @@
 #include "tests/report/full_metrics.h"
 #include "tests/report/well_formed.h"
 
-namespace detent::cli {
+namespace detent::cli::report_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -127,4 +127,4 @@ TEST_F(Report, OfARunWithoutQuantizationTellsOfTheFloatModel) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::report_test

@@ -5,7 +5,7 @@
 
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::usage_test {
 namespace {
 
 using testing::HasSubstr;
@@ -153,4 +153,4 @@ TEST(Usage, AFullDiskUnderStandardOutputIsAnError) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::usage_test

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-namespace detent::data {
+namespace detent::data::survey_test {
 namespace {
 
 using ::testing::Contains;
@@ -100,4 +100,4 @@ TEST(Survey, NothingIsSaidOfWhatLooksRight) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::survey_test

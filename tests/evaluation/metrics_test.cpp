@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace detent::evaluation {
+namespace detent::evaluation::metrics_test {
 namespace {
 
 Metrics example() {
@@ -109,4 +109,4 @@ TEST(Metrics, Separators) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::metrics_test

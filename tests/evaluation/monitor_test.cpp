@@ -13,7 +13,7 @@
 #include "detent/report/drift/drift_table.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::monitor_test {
 namespace {
 
 using namespace evaluation;
@@ -313,4 +313,4 @@ TEST(ReferenceSample, IsOfTheSeed) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::monitor_test

@@ -14,7 +14,7 @@
 #include "tests/runtime/against_reference.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::interchange::c {
+namespace detent::interchange::c::c_export_test {
 namespace {
 
 using runtime::Model;
@@ -373,4 +373,4 @@ TEST(CExportErrors, RefuseWhatIsNoModelOfCodes) {
 }
 
 }  // namespace
-}  // namespace detent::interchange::c
+}  // namespace detent::interchange::c::c_export_test

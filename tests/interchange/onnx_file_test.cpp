@@ -9,7 +9,7 @@
 #include "tests/error_of.h"
 #include "tests/interchange/onnx_samples.h"
 
-namespace detent::onnx {
+namespace detent::onnx::onnx_file_test {
 namespace {
 
 using testing::ElementsAre;
@@ -126,4 +126,4 @@ TEST(OnnxFile, TensorsOutsideOfItsFolderAreNotRead) {
 }
 
 }  // namespace
-}  // namespace detent::onnx
+}  // namespace detent::onnx::onnx_file_test

@@ -8,7 +8,7 @@
 #include "detent/nn/modules/batch_norm.h"
 #include "tests/error_of.h"
 
-namespace detent::onnx {
+namespace detent::onnx::onnx_import_test {
 namespace {
 
 using testing::ElementsAre;
@@ -293,4 +293,4 @@ TEST(OnnxImport, ManyFunctionsOfFunctionsEnd) {
 }
 
 }  // namespace
-}  // namespace detent::onnx
+}  // namespace detent::onnx::onnx_import_test

@@ -9,7 +9,7 @@
 #include "detent/report/html/text.h"
 #include "tests/report/well_formed.h"
 
-namespace detent::report::html {
+namespace detent::report::html::charts_test {
 namespace {
 
 using testing::DoubleNear;
@@ -180,4 +180,4 @@ TEST(Whisker, IsOrangeWhereTheWholeIntervalIsBelowZero) {
 }
 
 }  // namespace
-}  // namespace detent::report::html
+}  // namespace detent::report::html::charts_test

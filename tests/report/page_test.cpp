@@ -8,7 +8,7 @@
 #include "tests/report/full_metrics.h"
 #include "tests/report/well_formed.h"
 
-namespace detent::report::html {
+namespace detent::report::html::page_test {
 namespace {
 
 using testing::AllOf;
@@ -287,4 +287,4 @@ TEST(SeveralRuns, MustBeAtLeastOne) {
 }
 
 }  // namespace
-}  // namespace detent::report::html
+}  // namespace detent::report::html::page_test

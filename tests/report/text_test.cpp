@@ -5,7 +5,7 @@
 
 #include "detent/report/html/read.h"
 
-namespace detent::report::html {
+namespace detent::report::html::text_test {
 namespace {
 
 using testing::ElementsAre;
@@ -74,4 +74,4 @@ TEST(Read, WhatIsNotThereOrOfAnotherTypeIsLeftOut) {
 }
 
 }  // namespace
-}  // namespace detent::report::html
+}  // namespace detent::report::html::text_test
