@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-const std::vector<std::string> kSections{"models", "changes",  "confusion", "layers",
+const std::vector<std::string> kSections{"models", "changes",  "confusion", "layers", "drift",
                                          "speed",  "training", "model",     "repeat"};
 
 std::string page_of(const Json& metrics) { return page({{.name = "run", .metrics = metrics}}); }
@@ -121,8 +121,8 @@ TEST(Verdict, OfRealNumbersSpeaksOfR2) {
 
 TEST(Sections, ShowThemselvesWhereTheirMembersAre) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> needs{
-      {"changes", {"evidence"}}, {"confusion", {"evidence"}}, {"speed", {"evidence"}},
-      {"layers", {"layers"}},    {"training", {"epochs"}},    {"model", {"model"}}};
+      {"changes", {"evidence"}}, {"confusion", {"evidence"}}, {"speed", {"evidence"}}, {"layers", {"layers"}},
+      {"drift", {"drift"}},      {"training", {"epochs"}},    {"model", {"model"}}};
   for (const auto& [id, members] : needs) {
     Json metrics = test::full_metrics();
     for (const std::string& name : members) {
