@@ -245,6 +245,17 @@ TEST(Slices, BeginWithTheWorst) {
   EXPECT_THAT(html, HasSubstr("<span class=\"warn-text\">\u22122.00</span>"));
 }
 
+TEST(Slices, ThatChangedAlikeBeginWhereLeastIsRight) {
+  Json metrics = test::full_metrics();
+  Json& slices = metrics["evidence"]["pairs"][0]["slices"];
+  Json broken = slices[1];
+  broken.update({{"slice", "camera = broken"}, {"accuracy_a", 0.1}, {"accuracy_b", 0.1}});
+  slices.push_back(broken);
+  const std::string html = page_of(metrics);
+  EXPECT_LT(html.find("class 9"), html.find("camera = broken"));
+  EXPECT_LT(html.find("camera = broken"), html.find("class 1<"));
+}
+
 TEST(Layers, BelowTwentyDecibelsStandOut) {
   Json metrics = test::full_metrics();
   EXPECT_THAT(page_of(metrics), AllOf(HasSubstr(">17.5\u00a0dB</td>"), HasSubstr("of training and of rounding")))

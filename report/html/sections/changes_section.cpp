@@ -43,7 +43,10 @@ std::string slices_table(const Json& pair) {
       slices.push_back(&slice);
     }
   }
-  std::ranges::stable_sort(slices, {}, [](const Json* slice) { return *number(*slice, "points"); });
+  // Of what changed alike, first where least is right now.
+  std::ranges::stable_sort(slices, {}, [](const Json* slice) {
+    return std::pair(*number(*slice, "points"), number(*slice, "accuracy_b").value_or(0.0));
+  });
   double reach = 0.0;
   for (const Json* const slice : slices) {
     reach = std::max(reach, std::abs(*number(*slice, "points")));
