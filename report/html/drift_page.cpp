@@ -7,11 +7,9 @@
 namespace detent::report::html {
 namespace {
 
-std::string words_of(const Json& drift, const std::vector<std::string>& failures) {
-  if (const auto first = text(drift, "first_left")) {
-    return *first + " left its range";
-  }
-  return failures.empty() ? "Nothing left its range" : "A value left its range";
+std::string words_of(const Json& drift, bool has_failed) {
+  const std::string first = first_to_leave(drift);
+  return (!first.empty() ? first : has_failed ? "A value" : "Nothing") + " left its range";
 }
 
 }  // namespace
@@ -19,7 +17,7 @@ std::string words_of(const Json& drift, const std::vector<std::string>& failures
 std::string drift_page(const Json& drift, const std::string& command) {
   const std::vector<std::string> failures = texts(drift, "verdict.failures");
   const std::string model = text(drift, "model").value_or("model"), kind = text(drift, "kind").value_or("");
-  const std::string words = words_of(drift, failures);
+  const std::string words = words_of(drift, !failures.empty());
   return framed_page({.title = model + ": " + words,
                       .eyebrow = "Detent drift report",
                       .heading = escaped(model) + (kind.empty() ? "" : " <small>" + escaped(kind) + "</small>"),

@@ -102,6 +102,12 @@ TEST(DriftPage, NamesWhatLeftItsRangeFirst) {
   EXPECT_THAT(html, HasSubstr("default-src 'none'"));
 }
 
+TEST(DriftPage, CallsColumnsByTheirNames) {
+  Json json = drift();
+  json["values"][0]["state"] = "left its range";
+  EXPECT_THAT(drift_page(json, "detent"), HasSubstr("<h2>input[0] &#39;age&#39; left its range</h2>"));
+}
+
 TEST(DriftPage, SaysThatNothingDid) {
   EXPECT_THAT(drift_page(still(), "detent"), AllOf(HasSubstr("<section class=\"verdict\" id=\"verdict\">"),
                                                    HasSubstr("<h2>Nothing left its range</h2><p>All values are spread"),

@@ -83,7 +83,7 @@ std::string pictures_of(const Json& drift, const std::string& live) {
                                        hidden, others)) +
          "<p class=\"note\">Bins hold about equal shares of the training data; where one value fills a bin, as 0 after "
          "a ReLU, it has one of its own. Numbers stand at the upper end of a bin. Bars are as high as the square root "
-         "of the share; what training reached is shaded.</p>\n";
+         "of the share; what training reached is shaded. Inputs are as the model takes them: normalized.</p>\n";
 }
 
 // Where bounds may have been widened.
@@ -102,6 +102,12 @@ std::string chance_of(const Json& drift) {
 
 }  // namespace
 
+std::string first_to_leave(const Json& drift) {
+  const std::vector<Json>& values = list(drift, "values");
+  const auto found = std::ranges::find(values, "left its range", state_of);
+  return found == values.end() ? "" : label_of(*found);
+}
+
 std::string drift_sentence(const Json& drift) {
   std::size_t left = 0, moved = 0;
   std::string first_moved;
@@ -112,11 +118,10 @@ std::string drift_sentence(const Json& drift) {
       first_moved = label_of(value);
     }
   }
-  const auto found = std::ranges::find(values, "left its range", state_of);
-  if (found != values.end()) {
+  if (left > 0) {
     return fmt::format("{} of {} left {} range; the first, as the model runs, is {}.", left,
                        plural(static_cast<double>(values.size()), "value"), left == 1 ? "its" : "their",
-                       label_of(*found));
+                       first_to_leave(drift));
   }
   return moved > 0 ? fmt::format("{} of {} moved, within the bounds; the first, as the model runs, is {}.", moved,
                                  plural(static_cast<double>(values.size()), "value"), first_moved)
