@@ -106,6 +106,15 @@ std::string change_tile(const Facts& facts) {
   if (!facts.accuracy_int8) {
     return "";
   }
+  if (facts.error_float && facts.error_int8) {
+    return tile(
+        "What changed?", signed_number(*facts.error_int8 - *facts.error_float),
+        fmt::format("mean error, {:.4g} in float, {:.4g} in {}", *facts.error_float, *facts.error_int8, facts.shipped),
+        facts.error_interval
+            ? fmt::format("<p>95\u00a0% interval {} to {}</p>", signed_number(facts.error_interval->first),
+                          signed_number(facts.error_interval->second))
+            : "");
+  }
   if (!facts.flips) {
     const auto change = facts.difference();
     if (!change && facts.codes_different) {
