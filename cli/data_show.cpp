@@ -49,7 +49,7 @@ ShownData look_at(const Arguments& arguments) {
     shown.source = data::open_data(options);
     shown.train = data::survey(shown.source.train);
     shown.test = data::survey(shown.source.test);
-    shown.remarks = data::remarks(shown.source, shown.train, shown.test);
+    shown.remarks = data::remarks(shown.source, shown.train, shown.test, settings.normalize_columns);
   });
   return shown;
 }
@@ -115,7 +115,11 @@ std::string more_rows(std::size_t rows) {
 std::string targets_text(const ShownData& shown) {
   const data::Dataset& train = shown.source.train;
   const bool is_values = train.targets == data::TargetKind::kValues;
-  std::string text = fmt::format("  {} {:<22}", train.classes, name_of(train.targets));
+  std::string_view what = name_of(train.targets);
+  if (train.classes == 1 && train.targets != data::TargetKind::kClasses) {
+    what.remove_suffix(1);  // of "values", "flags"
+  }
+  std::string text = fmt::format("  {} {:<22}", train.classes, what);
   text += is_values ? "       min        max       mean        std  (train)\n" : "     train      test\n";
   const auto rows = static_cast<std::size_t>(train.classes);
   for (std::size_t c = 0; c < std::min(rows, kMostRows); ++c) {

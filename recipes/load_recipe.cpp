@@ -42,7 +42,7 @@ RecipeText recipe_text(const std::string& recipe) {
   std::error_code ignored;
   check(!std::filesystem::exists(recipe, ignored), recipe, ": is no recipe, whose name ends in .toml; to train on it, ",
         "write one with name = \"", recipe, "\" under [data], and a [model]");
-  fail("unknown recipe '", recipe, "'", did_you_mean(recipe, names, ";"),
+  fail("unknown recipe '", recipe, "'", did_you_mean(recipe, names, did_you_mean_path(recipe, ";")),
        " `detent ls` lists the recipes; a file's name ", "contains '/' or ends in .toml");
 }
 

@@ -48,7 +48,11 @@ ValueDrift compare(const WatchedValue& place, const ModelDistributions& referenc
           .saturated_before = before.saturated,
           .saturated = now.saturated,
           .not_finite = not_finite == live.not_finite.end() ? 0 : not_finite->second,
-          .chance = by_chance(before, now, values_of(place, reference.examples), values_of(place, live.examples))};
+          .chance = by_chance(before, now, values_of(place, reference.examples), values_of(place, live.examples)),
+          .state = DriftState::Stable,
+          .bounds = before.bounds,
+          .shares_before = before.shares,
+          .shares = now.shares};
 }
 
 /// Sets the value's state; what it misses, "" if nothing.

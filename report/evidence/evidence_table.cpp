@@ -123,9 +123,12 @@ std::string shown_of(std::size_t all) {
   return all > kShownSlices ? fmt::format(" ({} of {}; --json has all)", kShownSlices, all) : std::string();
 }
 
+/// What lost most is the worst; of what changed alike, where least is right now.
+std::pair<double, double> by_worst(const SliceChange& slice) { return {slice.change(), slice.accuracy_b()}; }
+
 std::string slices_text(const PairEvidence& pair) {
   std::vector<SliceChange> slices = pair.slices;
-  std::ranges::stable_sort(slices, std::less(), [](const SliceChange& slice) { return slice.change(); });
+  std::ranges::stable_sort(slices, std::less(), by_worst);
   std::string text =
       fmt::format("\n  slices, what lost most first{}\n  {:<{}}{:>9}{:>10}{:>10}{:>9}{:>20}\n", shown_of(slices.size()),
                   "slice", kNameWidth, "examples", "A", "B", "points", "95 % interval");
@@ -262,7 +265,7 @@ std::string brief_text(const Evidence& evidence) {
       fmt::format("  {} against {}: {} of {} predictions differ, {} lost, {} won, McNemar p = {:.2g}\n", pair.b, pair.a,
                   with_separators(static_cast<std::int64_t>(pair.flips.size())), with_separators(pair.whole.examples),
                   with_separators(pair.whole.lost), with_separators(pair.whole.won), pair.mcnemar_p);
-  const auto worst = std::ranges::min_element(pair.slices, {}, [](const SliceChange& slice) { return slice.change(); });
+  const auto worst = std::ranges::min_element(pair.slices, {}, by_worst);
   if (worst != pair.slices.end()) {
     text += fmt::format("  worst slice: {}, {:+.2f} points of {} examples", fitted(worst->slice, kNameWidth),
                         100.0 * worst->change(), with_separators(worst->examples));

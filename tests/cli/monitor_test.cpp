@@ -11,6 +11,7 @@
 #include "detent/data/idx.h"
 #include "detent/io/tensor_file.h"
 #include "tests/cli/process.h"
+#include "tests/report/well_formed.h"
 
 namespace detent::cli::monitor_test {
 namespace {
@@ -122,6 +123,36 @@ TEST_F(Monitor, FindsShiftedData) {
   EXPECT_THAT(table.err, HasSubstr("detent: check failed: conv1: psi: expected <= 0.25, got "));
   const nlohmann::json contrast = monitored("out/int8.h5", "contrast", 1);
   EXPECT_EQ(contrast["first_left"], "input_quantize") << "more pixels than before are as bright as can be";
+}
+
+TEST_F(Monitor, WritesAPage) {
+  write_changed("inverted", [](int pixel) { return 255 - pixel; });
+  const Outcome outcome = monitor("out/int8.h5", {"--data", "inverted", "--report", "drift.html"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.out, testing::EndsWith("report in drift.html\n"));
+  const std::string html = read_text(folder_ / "drift.html");
+  EXPECT_EQ(test::fault_of(html), "");
+  EXPECT_THAT(html, HasSubstr("<h2>input left its range</h2>"));
+  EXPECT_THAT(html, HasSubstr("conv1: training data and new data"));
+  EXPECT_THAT(html, HasSubstr("detent monitor out/int8.h5 --data inverted --report drift.html"));
+  EXPECT_EQ(monitor("out/int8.h5", {"--data", "digits", "--report", "drift.html", "--json"}).status, 0);
+  EXPECT_THAT(read_text(folder_ / "drift.html"), HasSubstr("<h2>Nothing left its range</h2>"));
+  // What the run itself says of its test set is what monitor says of it.
+  const nlohmann::json run = nlohmann::json::parse(read_text(folder_ / "out/metrics.json"));
+  const nlohmann::json again = monitored("out/int8.h5", "digits", 0);
+  EXPECT_EQ(run["drift"]["values"], again["values"]);
+  EXPECT_EQ(run["drift"]["verdict"], again["verdict"]);
+  const nlohmann::json& bins = again["values"][0]["bins"];
+  ASSERT_EQ(bins["before"].size(), bins["bounds"].size() + 1);
+  ASSERT_EQ(bins["now"].size(), bins["before"].size());
+  double sum = 0.0;
+  for (const nlohmann::json& share : bins["now"]) {
+    sum += share.get<double>();
+  }
+  EXPECT_NEAR(sum, 1.0, 1e-4);
+  expect_refused(monitor("out/int8.h5", {"--data", "digits", "--report", "a.html", "--record", "b.h5"}),
+                 "monitor: --record compares nothing, so there is no page; leave out --report");
+  expect_refused(monitor("out/int8.h5", {"--data", "digits", "--report", "nowhere/a.html"}), "nowhere/a.html");
 }
 
 TEST_F(Monitor, TakesBoundsAndExamplesWithoutLabels) {
