@@ -146,6 +146,9 @@ Model export_model(const runtime::Model& model, const ExportOptions& options) {
   writer.made.producer = "detent";
   writer.made.ir_version = opset > 18 ? kIrOfBlocks : kIr;
   writer.made.opsets[""] = opset;
+  if (!options.model_sha256.empty()) {
+    writer.made.metadata[kModelDigest] = options.model_sha256;
+  }
   for (const runtime::Input& input : model.inputs) {
     writer.made.inputs.push_back(info_of(input.name, input.type));
   }

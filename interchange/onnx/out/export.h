@@ -12,7 +12,12 @@ struct ExportOptions {
   /// The version of the operations, 13 to 21. 0: the oldest that has all that the model needs: 21 for weights of at
   /// most 4 bits, which are stored as int4, and for scales by groups; else 13.
   std::int64_t opset = 0;
+  /// The digest of the model (interchange/same), which the file states: metadata kModelDigest. "": it states none.
+  std::string model_sha256 = {};
 };
+
+/// The key of the metadata that has the digest.
+inline constexpr const char* kModelDigest = "detent.model_sha256";
 
 /// What runs, as a model of the format, its batch left open. Images [H, W, C] are [N, C, H, W] in it.
 ///
