@@ -12,7 +12,7 @@ namespace {
 
 using quant::OpenedModel;
 
-/// Of a model and what another file is said to be of it, the model first.
+/// Of two files, in the order in which they are given.
 using Found = std::optional<Difference>;
 
 std::string stated(const onnx::Model& model) {
@@ -20,6 +20,12 @@ std::string stated(const onnx::Model& model) {
   return digest == model.metadata.end() ? std::string() : digest->second;
 }
 std::string stated(const CSources& sources) { return sources.stated_sha256(); }
+
+/// What an export must be asked for to write such a file.
+onnx::ExportOptions options_of(const onnx::Model& file) {
+  const auto opset = file.opsets.find("");
+  return {.opset = opset == file.opsets.end() ? 0 : opset->second};
+}
 
 /// The digest that a file states beside that of the model that it holds.
 Found wrong_digest(const std::string& stated_one, const std::string& sha256) {
@@ -46,10 +52,8 @@ struct Compare {
       const OpenedModel imported{.kind = "fp32", .content = onnx::import_graph(b).graph};
       return (*this)(a, imported);
     }
-    const auto opset = b.opsets.find("");
     const Exported source = exported(a);
-    const onnx::ExportOptions options{.opset = opset == b.opsets.end() ? 0 : opset->second};
-    const Found found = interchange::first_difference(onnx::export_model(source.model, options), b);
+    const Found found = interchange::first_difference(onnx::export_model(source.model, options_of(b)), b);
     return found ? found : wrong_digest(stated(b), source.sha256);
   }
   Found operator()(const OpenedModel& a, const CSources& b) const {

@@ -142,7 +142,7 @@ TEST(SameFiles, EveryChangeOfAnOnnxFileIsFound) {
   EXPECT_THAT(changed([](onnx::Model& m) { m.nodes.pop_back(); }),
               MatchesRegex("operations: [0-9]+ operations in A.*"));
   EXPECT_THAT(changed([](onnx::Model& m) { m.inputs[0].dims->back() = 7; }),
-              HasSubstr("inputs: input float [N, 2, 6, 6] in A, input float [N, 2, 6, 7] in B"));
+              HasSubstr("inputs: input0 float [N, 2, 6, 6] in A, input0 float [N, 2, 6, 7] in B"));
   EXPECT_THAT(changed([](onnx::Model& m) { m.opsets["other"] = 1; }), HasSubstr("opset: "));
   EXPECT_THAT(
       changed([](onnx::Model& m) { m.initializers.push_back(onnx::Array::of("more", {1}, std::vector{1.0F})); }),
@@ -206,7 +206,7 @@ TEST(SameFiles, EveryChangeOfCSourcesIsFound) {
               MatchesRegex("model.c line .* bytes in A, bites in B"));
   EXPECT_THAT(changed(&CSources::header, "OUTPUT_ELEMENTS 4", "OUTPUT_ELEMENTS 5"),
               MatchesRegex("model.h line [0-9]+: 4 in A, 5 in B"));
-  EXPECT_EQ(changed(&CSources::source, ", ", " /* a, b */ ,\n"), "");
+  EXPECT_EQ(changed(&CSources::source, "] = {", "]=/* a, b */\n{"), "");
   EXPECT_EQ(changed(&CSources::source, "/* model", "/* a model of somebody else"), "");
   file = sound;
   file.source += "int more;\n";
@@ -256,7 +256,7 @@ TEST(SameFiles, OnnxOfOtherProgramsIsImported) {
   const AnyModel file = read_any_model(folder / "model.onnx");
   EXPECT_EQ(digest_of(file), "");
   nn::Graph graph;
-  graph.output(graph.linear(graph.input({3}, "x"), {.out_features = 2, .bias = false, .name = "y"}));
+  graph.output(graph.linear(graph.input({3}), {.out_features = 2, .bias = false, .name = "y"}));
   graph.initialize(1);
   Tensor& weight = *graph.node("y").module->slots()[0].tensor;
   weight = Tensor::from<float>({1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F}, {2, 3});
