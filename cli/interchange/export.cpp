@@ -137,6 +137,8 @@ Command export_command() {
                            {"o,out", "PATH", "Where to write: the folder of the sources, or the file"},
                            {"opset", "N",
                             "onnx: the version of its operations, 13 to 21 (default: the oldest that will do)"},
+                           {"form", "qdq|qoperator|integer",
+                            "onnx: how operations of codes are written (default: qdq); integer gives Detent's codes"},
                            {"name", "NAME", "c: prefix of files and functions (default: the recipe's name)"},
                            {"requantize", "RULE",
                             "c: from sums to codes: f32, which gives Detent's codes, or fixed, by integers alone"},

@@ -15,13 +15,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+onnx::Form form_of(const std::string& name) {
+  try {
+    return onnx::parse_form(name);
+  } catch (const Error& error) {
+    fail("export: --form: ", error.what(), hint(name, {"qdq", "qoperator", "integer"}));
+  }
+}
+
 }  // namespace
 
 int export_to_onnx(const Arguments& arguments, const quant::OpenedModel& model, const fs::path& out) {
   constexpr std::int64_t kOldest = 13, kNewest = 21;
   check(out.extension() == ".onnx", "export: -o ", out.string(), ": expected a name that ends in .onnx; write -o ",
         fs::path(out).replace_extension(".onnx").string());
-  onnx::ExportOptions options{.opset = arguments.has("opset") ? arguments.whole("opset", 0, kOldest, kNewest) : 0};
+  onnx::ExportOptions options{.form = form_of(arguments.text("form").value_or("qdq")),
+                              .opset = arguments.has("opset") ? arguments.whole("opset", 0, kOldest, kNewest) : 0};
   onnx::Model made;
   in_pool(arguments, [&] {
     const interchange::Exported source = interchange::exported(model);

@@ -34,8 +34,9 @@ using Pixels = std::optional<std::array<float, 256>>;
 /// bit for bit, what the model is written as; what it says of itself proves nothing. ONNX of other programs, which
 /// states no digest, is imported, and the float graphs are compared.
 ///
-/// Throws Error, naming neither file, for ONNX beside C, which only the model file proves that both were written of,
-/// and as export_model, export_c and import_graph do.
+/// Throws Error, naming neither file, for ONNX beside C, and for two files of one format that were written in two ways
+/// (form, opset, rounding): only the model file proves that both were written of it; and as export_model, export_c and
+/// import_graph do.
 std::optional<Difference> first_difference(const AnyModel& a, const AnyModel& b, NodeNames names, const Pixels& pixels);
 
 }  // namespace detent::interchange

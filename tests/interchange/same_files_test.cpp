@@ -33,9 +33,9 @@ OpenedModel int8(std::uint64_t seed = 1) {
 }
 
 /// The file's content that an export of the model has.
-onnx::Model as_onnx(const OpenedModel& model, std::int64_t opset = 0) {
+onnx::Model as_onnx(const OpenedModel& model, std::int64_t opset = 0, onnx::Form form = onnx::Form::Qdq) {
   const Exported source = exported(model);
-  onnx::Model made = onnx::export_model(source.model, {.opset = opset, .model_sha256 = source.sha256});
+  onnx::Model made = onnx::export_model(source.model, {.form = form, .opset = opset, .model_sha256 = source.sha256});
   return onnx::parse_model(onnx::to_bytes(made), {});
 }
 CSources as_c(const OpenedModel& model, c::Options options = {}) {
@@ -76,6 +76,11 @@ TEST(SameFiles, AnExportHoldsItsModel) {
     const OpenedModel model = int8(seed);
     for (const std::int64_t opset : {0, 13, 21}) {  // int8, and int4 where the weights have 4 bits
       EXPECT_EQ(difference_of(model, as_onnx(model, opset)), "");
+    }
+    for (const onnx::Form form : {onnx::Form::QOperator, onnx::Form::Integer}) {
+      EXPECT_EQ(difference_of(model, as_onnx(model, 0, form)), "");
+      EXPECT_THAT(error_of([&] { difference_of(as_onnx(model), as_onnx(model, 0, form)); }),
+                  HasSubstr("they were written in two ways"));
     }
     EXPECT_EQ(difference_of(as_onnx(model), as_onnx(model)), "");
     EXPECT_EQ(difference_of(model, as_c(model)), "");
@@ -271,6 +276,10 @@ TEST(SameFiles, WhatCannotBeComparedIsRefused) {
   const TempFolder folder;
   const OpenedModel model = int8();
   EXPECT_THAT(error_of([&] { difference_of(as_onnx(model), as_c(model)); }), HasSubstr("one is ONNX and the other C"));
+  EXPECT_THAT(error_of([&] { difference_of(as_c(model), as_c(model, {.requantize = c::Requantize::Fixed})); }),
+              HasSubstr("they were written in two ways"));
+  EXPECT_THAT(error_of([&] { difference_of(as_onnx(model, 13), as_onnx(model, 21)); }),
+              HasSubstr("they were written in two ways"));
   write_text(folder / "m.c", "int x;");
   EXPECT_EQ(error_of([&] { read_any_model(folder / "m.c"); }),
             (folder / "m.h").string() + ": cannot be read: there is no such file");
