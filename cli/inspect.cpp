@@ -9,6 +9,7 @@
 #include "detent/cli/console.h"
 #include "detent/core/text/shape_text.h"
 #include "detent/evaluation/drift/model_distributions.h"
+#include "detent/interchange/same/canonical.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
@@ -42,6 +43,7 @@ Row row_of(std::string name, const Tensor& tensor) {
 // What this program shows of a file.
 struct Shown {
   quant::OpenedModel model;
+  std::string sha256 = {};
   std::int64_t parameters = 0;
   std::string summary = {};
   nlohmann::json graph = {};
@@ -51,6 +53,7 @@ struct Shown {
 
 Shown show(const std::string& file) {
   Shown shown{.model = quant::open_model(file)};
+  shown.sha256 = interchange::model_sha256(interchange::canonical(shown.model));
   if (const runtime::Model* const model = shown.model.model()) {
     shown.parameters = runtime::parameter_count(*model);
     shown.summary = runtime::summary(*model);
@@ -101,7 +104,7 @@ std::string for_people(const Shown& shown, const std::string& file) {
   for (const auto& [name, value] : shown.model.attributes) {
     text += fmt::format("  {:<22}{}\n", name, in_a_line(name, value));
   }
-  text += "\n" + shown.summary + "\n";
+  text += fmt::format("  {:<22}{}\n", "model_sha256", shown.sha256) + "\n" + shown.summary + "\n";
   std::size_t width = 6;
   for (const Row& row : shown.rows) {
     width = std::max(width, row.name.size());
@@ -120,6 +123,7 @@ nlohmann::json for_programs(const Shown& shown, const std::string& file) {
   nlohmann::json json{{"model", file},
                       {"kind", shown.model.kind},
                       {"model_bytes", std::filesystem::file_size(file)},
+                      {"model_sha256", shown.sha256},
                       {"parameters", shown.parameters},
                       {"graph", shown.graph},
                       {"attributes", nlohmann::json::object()},

@@ -4,9 +4,11 @@
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
 #include "detent/cli/interchange/export_onnx.h"
+#include "detent/cli/interchange/pixels.h"
 #include "detent/data/loader.h"
 #include "detent/interchange/c/export.h"
 #include "detent/interchange/c/text.h"
+#include "detent/interchange/same/exported.h"
 #include "detent/io/tensor_file.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
@@ -36,14 +38,6 @@ std::string name_of(const Arguments& arguments, const quant::OpenedModel& model)
   return arguments.text("name").value_or(made);
 }
 
-/// What the model's examples are made of bytes by, where one rule holds for all of them.
-std::optional<std::array<float, 256>> pixels_of(const quant::OpenedModel& model) {
-  const bool has_rule = model.attributes.contains("normalization_mean") && model.input_shape().rank() == 3;
-  const data::Normalization normalization =
-      has_rule ? train::trained_on(model.attributes).normalization : data::Normalization();
-  return has_rule && normalization.means.empty() ? std::optional(data::normalized_pixels(normalization)) : std::nullopt;
-}
-
 /// The first examples of the test set that --data names, or drawn ones.
 std::vector<Tensor> examples_of(const Arguments& arguments, const quant::OpenedModel& model, std::int64_t count) {
   if (!arguments.has("data")) {
@@ -62,6 +56,7 @@ int export_to_c(const Arguments& arguments, const quant::OpenedModel& model, con
   const c::Options options{.name = name_of(arguments, model),
                            .title = arguments.positionals()[0],
                            .requantize = requantize_of(arguments.text("requantize").value_or("f32")),
+                           .model_sha256 = interchange::exported(model).sha256,
                            .pixels = pixels_of(model)};
   const std::int64_t count = arguments.whole("examples", 8, 1, 100000);
   c::Export made;
@@ -80,14 +75,15 @@ int export_to_c(const Arguments& arguments, const quant::OpenedModel& model, con
                              {"arena_bytes", made.arena_bytes},
                              {"constant_bytes", made.constant_bytes},
                              {"products", made.products},
-                             {"examples", made.examples}}));
+                             {"examples", made.examples},
+                             {"model_sha256", options.model_sha256}}));
   } else {
     print("wrote " + path(".h") + ", " + path(".c") + " and " + path("_test.c") + "\n" +
           report::with_separators(made.constant_bytes) + " bytes of constants, an arena of " +
           report::with_separators(made.arena_bytes) + " bytes, " + report::with_separators(made.products) +
-          " products an example\ntry it: cc -std=c99 -O2 " + shell_quoted(path(".c")) + " " +
-          shell_quoted(path("_test.c")) + " -o " + shell_quoted(path("_test")) + " && " + shell_quoted(path("_test")) +
-          "\n");
+          " products an example\nmodel_sha256 " + options.model_sha256 + "\ntry it: cc -std=c99 -O2 " +
+          shell_quoted(path(".c")) + " " + shell_quoted(path("_test.c")) + " -o " + shell_quoted(path("_test")) +
+          " && " + shell_quoted(path("_test")) + "\n");
   }
   return 0;
 }
@@ -141,6 +137,8 @@ Command export_command() {
                            {"o,out", "PATH", "Where to write: the folder of the sources, or the file"},
                            {"opset", "N",
                             "onnx: the version of its operations, 13 to 21 (default: the oldest that will do)"},
+                           {"form", "qdq|qoperator|integer",
+                            "onnx: how operations of codes are written (default: qdq); integer gives Detent's codes"},
                            {"name", "NAME", "c: prefix of files and functions (default: the recipe's name)"},
                            {"requantize", "RULE",
                             "c: from sums to codes: f32, which gives Detent's codes, or fixed, by integers alone"},

@@ -16,6 +16,7 @@ struct Options {
   std::string name = "model";  ///< prefix of all that the sources name: letters, digits, '_'; not a digit first
   std::string title = {};      ///< what the sources say of where the model comes from
   Requantize requantize = Requantize::F32;
+  std::string model_sha256 = {};  ///< the model's digest (interchange/same), which the header states; "": none
   /// What each byte of an example becomes before the model takes it, where examples are bytes: gives NAME_run_pixels.
   std::optional<std::array<float, 256>> pixels = {};
 };

@@ -27,7 +27,13 @@ std::string macros_of(const Parts& parts) {
   const Program& program = parts.program;
   const runtime::ValueType& result = program.type(program.result);
   const ScaleZero map = result.qparams->tensor();
-  std::string text = "#define @MODEL_ARENA_BYTES " + number(program.arena_bytes) + "\n";
+  std::string text;
+  if (!parts.options.model_sha256.empty()) {
+    text += "/* The digest of the model: `detent same MODEL.h5 " + parts.options.name +
+            ".h` proves that it is this one. */\n#define @MODEL_MODEL_SHA256 \"" + parts.options.model_sha256 +
+            "\"\n\n";
+  }
+  text += "#define @MODEL_ARENA_BYTES " + number(program.arena_bytes) + "\n";
   for (runtime::ValueId input = 0; input < program.inputs.size(); ++input) {
     text += "#define @MODEL_" + upper(program.inputs[input]) + "_ELEMENTS " +
             number(program.type(input).shape.elements()) + "\n";

@@ -97,6 +97,7 @@ struct Model {
   std::vector<ValueInfo> inputs = {}, outputs = {};              ///< inputs without those that are initializers
   std::vector<Array> initializers = {};
   std::vector<Node> nodes = {};
+  std::map<std::string, std::string, std::less<>> metadata = {};  ///< texts beside the model, by their keys
 };
 
 }  // namespace detent::onnx

@@ -154,6 +154,9 @@ Model model_of(const proto::ModelProto& from, const fs::path& folder) {
   for (const auto& opset : from.opset_import()) {
     model.opsets[opset.domain() == "ai.onnx" ? "" : opset.domain()] = opset.version();
   }
+  for (const proto::StringStringEntryProto& entry : from.metadata_props()) {
+    model.metadata[entry.key()] = entry.value();
+  }
   const proto::GraphProto& graph = from.graph();
   check(graph.node_size() > 0, "it is no ONNX model, or one without operations");
   check(graph.sparse_initializer_size() == 0, "it has sparse tensors, which are not read");
@@ -283,6 +286,11 @@ std::vector<std::byte> to_bytes(const Model& model) {
     auto& opset = *message.add_opset_import();
     opset.set_domain(domain);
     opset.set_version(version);
+  }
+  for (const auto& [key, value] : model.metadata) {
+    auto& entry = *message.add_metadata_props();
+    entry.set_key(key);
+    entry.set_value(value);
   }
   proto::GraphProto& graph = *message.mutable_graph();
   graph.set_name("model");

@@ -84,6 +84,8 @@ CanonicalModel canonical(const quant::OpenedModel& opened, NodeNames names) {
   return model;
 }
 
+CanonicalModel canonical(const runtime::Model& model) { return from_model(model); }
+
 std::string model_sha256(const CanonicalModel& model) {
   Sha256 digest;
   add(digest, "detent " + model.kind + "\n" + model.graph.dump() + "\n");

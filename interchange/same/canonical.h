@@ -27,6 +27,9 @@ struct CanonicalModel {
 /// order. Throws Error for a graph without weights.
 CanonicalModel canonical(const quant::OpenedModel& model, NodeNames names = NodeNames::Count);
 
+/// The same of a model that runs: its kind is "int8".
+CanonicalModel canonical(const runtime::Model& model);
+
 /// The SHA-256, in hexadecimal digits, of
 ///
 ///     "detent " kind "\n"

@@ -58,23 +58,17 @@ std::string type_of(const Tensor* tensor) {
   return tensor == nullptr ? kNone : std::string(name_of(tensor->dtype())) + " " + text_of(tensor->shape());
 }
 
-std::string element(const Tensor& tensor, std::int64_t i) {
-  const double value = tensor.reshape({tensor.elements()}).rows(i, i + 1).item();
+template <typename T>
+std::string shortest(T value) {
   std::array<char, 32> text{};
-  const auto end = tensor.dtype() == DType::F64
-                       ? std::to_chars(text.data(), text.data() + text.size(), value).ptr
-                       : std::to_chars(text.data(), text.data() + text.size(), static_cast<float>(value)).ptr;
-  return tensor.dtype() == DType::S32 ? std::to_string(static_cast<std::int64_t>(value))
-                                      : std::string(text.data(), end);
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
 }
 
-std::string index_of(const Shape& shape, std::int64_t i) {
-  std::vector<std::int64_t> index(shape.rank());
-  for (std::size_t axis = shape.rank(); axis-- > 0;) {
-    index[axis] = i % shape[axis];
-    i /= shape[axis];
-  }
-  return text_of(Shape(std::move(index)));
+std::string element(const Tensor& tensor, std::int64_t i) {
+  const double value = tensor.reshape({tensor.elements()}).rows(i, i + 1).item();
+  return tensor.dtype() == DType::S32   ? std::to_string(static_cast<std::int64_t>(value))
+         : tensor.dtype() == DType::F64 ? shortest(value)
+                                        : shortest(static_cast<float>(value));
 }
 
 std::optional<Difference> difference_of(const std::string& name, const Tensor* a, const Tensor* b) {
@@ -89,7 +83,7 @@ std::optional<Difference> difference_of(const std::string& name, const Tensor* a
   for (std::int64_t i = 0; i < a->elements(); ++i) {
     const std::size_t at = static_cast<std::size_t>(i) * unit;
     if (std::memcmp(a->raw() + at, b->raw() + at, unit) != 0 && found.differing++ == 0) {
-      found.index = index_of(a->shape(), i);
+      found.index = index_text(a->shape(), i);
       found.a = element(*a, i);
       found.b = element(*b, i);
     }
@@ -164,6 +158,17 @@ std::optional<Difference> first_difference(const CanonicalModel& a, const Canoni
   }
   return difference_of(json{{"output", a.graph["output"]}}, json{{"output", b.graph["output"]}}, "");
 }
+
+std::string index_text(const Shape& shape, std::int64_t i) {
+  std::vector<std::int64_t> index(shape.rank());
+  for (std::size_t axis = shape.rank(); axis-- > 0;) {
+    index[axis] = i % shape[axis];
+    i /= shape[axis];
+  }
+  return text_of(Shape(std::move(index)));
+}
+
+std::string number_text(float value) { return shortest(value); }
 
 std::string to_text(const Difference& difference, const std::string& a, const std::string& b) {
   std::string text = difference.node.empty() ? "" : difference.node + ": ";

@@ -21,6 +21,11 @@ struct Difference {
 /// to the bit of every number.
 std::optional<Difference> first_difference(const CanonicalModel& a, const CanonicalModel& b);
 
+/// "[3, 0, 1, 2]": where element `i` of a tensor of this shape stands.
+std::string index_text(const Shape& shape, std::int64_t i);
+/// The shortest text that gives the number.
+std::string number_text(float value);
+
 /// "conv1: weight [3, 0, 1, 2]: 12 in A.h5, 13 in B.h5 (5 of 288 elements differ)"
 std::string to_text(const Difference& difference, const std::string& a, const std::string& b);
 

@@ -59,6 +59,48 @@ TEST_F(Interchange, SameSaysWhetherAndWhere) {
   expect_refused({"same", "runs/tiny/fp32.h5", "missing.h5"}, "missing.h5");
 }
 
+TEST_F(Interchange, SameReadsWhatWasExported) {
+  const std::string model = "runs/tiny/int8.h5";
+  const Outcome as_onnx = run({"export", model, "--format", "onnx", "-o", "m.onnx"});
+  const Outcome as_c = run({"export", model, "--format", "c", "-o", "c"});
+  ASSERT_EQ(as_onnx.status + as_c.status, 0) << as_onnx.err << as_c.err;
+  const std::string sha256 = json::parse(run({"inspect", model, "--json"}).out)["model_sha256"];
+  EXPECT_THAT(read_text(folder_ / "c/tiny.h"), HasSubstr("#define TINY_MODEL_SHA256 \"" + sha256 + "\"\n"));
+  for (const Outcome& outcome : {as_onnx, as_c, run({"inspect", model}), run({"same", model, "m.onnx"}),
+                                 run({"same", "c/tiny.h", model}), run({"same", model, "c/tiny.c"})}) {
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("model_sha256")) << outcome.out;
+    EXPECT_THAT(outcome.out, HasSubstr(sha256)) << outcome.out;
+  }
+  EXPECT_THAT(run({"same", "m.onnx", model}).out, ContainsRegex("^the same model: [0-9]+ nodes, [0-9]+ tensors, "));
+
+  // A bit of a weight, which no digest in the file tells.
+  std::string bytes = read_text(folder_ / "m.onnx");
+  const std::size_t at = bytes.find("conv1/weightJ$") + 14;  // a name, then the tag and size of its 36 bytes
+  bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  write_text(folder_ / "changed.onnx", bytes);
+  const Outcome changed = run({"same", model, "changed.onnx", "--json"});
+  EXPECT_EQ(changed.status, 1) << changed.err;
+  const json said = json::parse(changed.out);
+  EXPECT_EQ(said["a"]["model_sha256"], said["b"]["stated_sha256"]);
+  EXPECT_EQ(said["difference"]["differing"], 1);
+  EXPECT_THAT(run({"same", model, "changed.onnx"}).out,
+              ContainsRegex("^not the same model: [a-z0-9_]+: weight \\[.*\nboth have "
+                            "model_sha256 " +
+                            sha256));
+  std::string source = read_text(folder_ / "c/tiny.c");
+  const std::size_t digit = source.find_first_of("123456789", source.find("= {", source.find("static const int8_t")));
+  source[digit] = source[digit] == '1' ? '2' : '1';
+  write_text(folder_ / "c/tiny.c", source);
+  const Outcome other = run({"same", model, "c/tiny.c"});
+  EXPECT_EQ(other.status, 1) << other.err;
+  EXPECT_THAT(
+      other.out,
+      ContainsRegex("^not the same model: layer_conv1_weight \\[[0-9]+\\]: .* \\(1 of 36 elements differ\\)\n"));
+  EXPECT_EQ(run({"same", model, "m.onnx", "--ignore-names"}).status, 2);
+  expect_refused({"same", "m.onnx", "c/tiny.c"}, "same: m.onnx and c/tiny.c: one is ONNX and the other C");
+}
+
 TEST_F(Interchange, WeightsGoOutAndComeBack) {
   for (const std::string file : {"w.safetensors", "w.npz"}) {
     const Outcome out = run(

@@ -62,17 +62,22 @@ struct WriteNode {
       attributes.push_back({"count_include_pad", std::int64_t{1}});
     }
     const char* const op = is_max ? "MaxPool" : is_global ? "GlobalAveragePool" : "AveragePool";
-    std::string y = writer.node(op, {x()}, named("pooled"), std::move(attributes));
+    std::string y =
+        writer.node(op, {is_max ? writer.unchanged(node.inputs[0]) : x()}, named("pooled"), std::move(attributes));
     if (!is_image(shape_out())) {
       check(s.out_h() == 1 && s.out_w() == 1, "it pools images to ", shape_out());
       y = writer.node("Flatten", {y}, named("row"), {{"axis", std::int64_t{1}}});
     }
-    writer.finish(value, y);
+    if (is_max) {
+      writer.finish_unchanged(value);
+    } else {
+      writer.finish(value, y);
+    }
   }
   void operator()(const runtime::Lookup& lookup) const {
-    const std::int64_t s32 = static_cast<std::int64_t>(ElementType::S32);
     const std::string& codes = writer.name(node.inputs[0]);
-    std::string index = writer.node("Cast", {codes}, named("index"), {{"to", s32}});
+    Array table{.name = named("table"), .type = ElementType::U8, .dims = {lookup.table.elements()}};
+    table.bytes.assign(lookup.table.raw(), lookup.table.raw() + lookup.table.bytes());
     if (lookup.table.shape().rank() == 2) {
       constexpr std::int32_t kCodes = 256;
       std::vector<std::int32_t> offsets;
@@ -82,17 +87,19 @@ struct WriteNode {
       const std::int64_t count = lookup.table.shape()[0];
       const std::string of_channel = writer.constant(
           Array::of(named("offsets"), is_image(shape_out()) ? Numbers{count, 1, 1} : Numbers{count}, offsets));
-      index = writer.node("Add", {index, of_channel}, named("index_of_channel"));
+      const std::string index =
+          writer.node("Cast", {codes}, named("index"), {{"to", static_cast<std::int64_t>(ElementType::S32)}});
+      const std::string of_both = writer.node("Add", {index, of_channel}, named("index_of_channel"));
+      writer.node("Gather", {writer.constant(std::move(table)), of_both}, writer.name(value));
+    } else {
+      write_table(writer, codes, std::move(table), writer.name(value));
     }
-    Array table{.name = named("table"), .type = ElementType::U8, .dims = {lookup.table.elements()}};
-    table.bytes.assign(lookup.table.raw(), lookup.table.raw() + lookup.table.bytes());
-    writer.node("Gather", {writer.constant(std::move(table)), index}, writer.name(value));
   }
   void operator()(const runtime::Softmax&) const {
     writer.finish(value, writer.node("Softmax", {x()}, named("softmax"), {{"axis", channels()}}));
   }
   void operator()(const runtime::Reshape&) const {
-    std::string y = x();
+    std::string y = writer.unchanged(node.inputs[0]);
     if (is_image(shape_in())) {
       y = writer.node("Transpose", {y}, named("channels_last"), {{"perm", Numbers{0, 2, 3, 1}}});
     }
@@ -103,7 +110,7 @@ struct WriteNode {
     if (is_image(shape_out())) {
       y = writer.node("Transpose", {y}, named("channels_first"), {{"perm", Numbers{0, 3, 1, 2}}});
     }
-    writer.finish(value, y);
+    writer.finish_unchanged(value);
   }
   void operator()(const runtime::BatchNorm& norm) const {
     const std::int64_t count = norm.mean.elements();
@@ -124,16 +131,25 @@ struct WriteNode {
   }
 };
 
-bool needs_blocks(const runtime::Model& model) {
+bool needs_blocks(const runtime::Model& model, Form form) {
   constexpr std::int32_t kLargestInt4 = 7;
-  return std::ranges::any_of(model.nodes, [](const runtime::Node& node) {
+  return std::ranges::any_of(model.nodes, [&](const runtime::Node& node) {
     const Tensor* const weight = runtime::product_weight(node.op);
     const QParams* const map = weight == nullptr ? nullptr : weight->qparams().get();
-    return map != nullptr && (map->is_per_group() || map->codes.qmax <= kLargestInt4);
+    const bool is_int8 = form != Form::Qdq && node.output.is_codes();
+    return map != nullptr && (map->is_per_group() || (map->codes.qmax <= kLargestInt4 && !is_int8));
   });
 }
 
 }  // namespace
+
+Form parse_form(const std::string& name) {
+  check(name == "qdq" || name == "qoperator" || name == "integer", "expected qdq, qoperator or integer, got '", name,
+        "'");
+  return name == "qdq" ? Form::Qdq : name == "integer" ? Form::Integer : Form::QOperator;
+}
+
+std::string name_of(Form form) { return form == Form::Qdq ? "qdq" : form == Form::Integer ? "integer" : "qoperator"; }
 
 Model export_model(const runtime::Model& model, const ExportOptions& options) {
   constexpr std::int64_t kIrOfBlocks = 10, kIr = 7;
@@ -141,11 +157,17 @@ Model export_model(const runtime::Model& model, const ExportOptions& options) {
   const std::int64_t wanted = options.opset;
   check(wanted == 0 || (kFirstOpsetWritten <= wanted && wanted <= kLastOpsetWritten), "onnx: opset ", wanted,
         ": expected ", kFirstOpsetWritten, " to ", kLastOpsetWritten);
-  const std::int64_t opset = wanted != 0 ? wanted : needs_blocks(model) ? kOpsetOfBlocks : kFirstOpsetWritten;
-  Writer writer(model, opset);
+  const std::int64_t opset = wanted != 0                         ? wanted
+                             : needs_blocks(model, options.form) ? kOpsetOfBlocks
+                                                                 : kFirstOpsetWritten;
+  Writer writer(model, opset, options.form);
   writer.made.producer = "detent";
   writer.made.ir_version = opset > 18 ? kIrOfBlocks : kIr;
   writer.made.opsets[""] = opset;
+  if (!options.model_sha256.empty()) {
+    writer.made.metadata[kModelDigest] = options.model_sha256;
+    writer.made.metadata[kModelForm] = name_of(options.form);
+  }
   for (const runtime::Input& input : model.inputs) {
     writer.made.inputs.push_back(info_of(input.name, input.type));
   }
@@ -153,7 +175,9 @@ Model export_model(const runtime::Model& model, const ExportOptions& options) {
     const runtime::Node& node = model.nodes[i];
     try {
       (void)info_of(node.name, node.output);
-      std::visit(WriteNode{writer, node, model.value_of(i)}, node.op);
+      if (options.form == Form::Qdq || !write_of_codes(writer, node, model.value_of(i))) {
+        std::visit(WriteNode{writer, node, model.value_of(i)}, node.op);
+      }
     } catch (const Error& error) {
       fail("onnx: ", node.name, ": ", error.what());
     }

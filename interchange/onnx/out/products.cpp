@@ -1,9 +1,13 @@
 // Products: Conv of images, Gemm of rows, with weights of codes or real numbers.
 #include <algorithm>
 #include <cstring>
+#include <span>
+#include <utility>
 
 #include "detent/core/error.h"
 #include "detent/interchange/onnx/out/writer.h"
+#include "detent/kernels/codes/quantize.h"
+#include "detent/kernels/codes/targets/rounding_target.h"
 
 namespace detent::onnx {
 namespace {
@@ -109,17 +113,127 @@ class ProductWriter {
     if (is_linear_) {
       return writer_.node("Gemm", std::move(inputs), named("product"), {{"transB", std::int64_t{1}}});
     }
-    const Padding2d& p = shape_.padding;
-    using Numbers = std::vector<std::int64_t>;
-    return writer_.node("Conv", std::move(inputs), named("product"),
-                        {{"kernel_shape", Numbers{shape_.kh, shape_.kw}},
-                         {"strides", Numbers{shape_.stride_h, shape_.stride_w}},
-                         {"dilations", Numbers{shape_.dilation_h, shape_.dilation_w}},
-                         {"pads", Numbers{p.top, p.left, p.bottom, p.right}},
-                         {"group", shape_.groups}});
+    return writer_.node("Conv", std::move(inputs), named("product"), windows());
+  }
+
+  /// Gives the value as QLinearConv does, or of rows without a bias QLinearMatMul.
+  void write_q_operator(const runtime::Product& product, ValueId x) {
+    const QParams& map = *product.weight.qparams();
+    const bool is_pixel = is_linear_ && product.bias.defined();
+    const bool is_product = is_linear_ && !is_pixel;
+    const std::int64_t channels = shape_.c / shape_.groups;
+    std::string codes = writer_.name(x);
+    const std::string axes =
+        is_pixel ? writer_.constant(Array::of(named("axes"), {2}, std::vector<std::int64_t>{2, 3})) : std::string();
+    Array weight = is_product ? turned_codes(product.weight) : plain_codes(product.weight);
+    if (is_pixel) {
+      codes = writer_.node("Unsqueeze", {codes, axes}, named("pixel"));
+      weight.dims = {shape_.o, channels, 1, 1};
+    }
+    Array zeros{.name = named("weight_zero_point"), .type = ElementType::S8};
+    if (map.is_per_channel()) {
+      zeros.dims = {shape_.o};
+    }
+    zeros.bytes.resize(static_cast<std::size_t>(zeros.elements()));
+    const std::vector<std::string> from = writer_.map_of(x), to = writer_.map_of(value_);
+    std::vector<std::string> inputs{codes,
+                                    from[0],
+                                    from[1],
+                                    writer_.constant(std::move(weight)),
+                                    writer_.constant(scales(map)),
+                                    writer_.constant(std::move(zeros)),
+                                    to[0],
+                                    to[1]};
+    if (is_product) {
+      writer_.node("QLinearMatMul", std::move(inputs), named("product"));
+    } else {
+      if (product.bias.defined()) {
+        const auto numbers = product.bias.data<std::int32_t>();
+        inputs.push_back(writer_.constant(
+            Array::of(named("bias"), {shape_.o}, std::vector<std::int32_t>(numbers.begin(), numbers.end()))));
+      }
+      writer_.node("QLinearConv", std::move(inputs), named("product"), windows());
+    }
+    finish_codes(product.relu, axes);
+  }
+
+  /// The sum of products and the bias, in units of the value's scale.
+  std::string write_integer(const runtime::Product& product, ValueId x, std::span<const float> multipliers) {
+    const std::string& codes = writer_.name(x);
+    const std::string zero_point = writer_.map_of(x)[1];
+    std::string sum =
+        is_linear_ ? writer_.node("MatMulInteger", {codes, writer_.constant(turned_codes(product.weight)), zero_point},
+                                  named("product"))
+                   : writer_.node("ConvInteger", {codes, writer_.constant(plain_codes(product.weight)), zero_point},
+                                  named("product"), windows());
+    sum = writer_.node("Cast", {sum}, named("product_real"), {{"to", static_cast<std::int64_t>(ElementType::F32)}});
+    const std::vector<std::int64_t> dims =
+        is_linear_ ? std::vector{shape_.o} : std::vector<std::int64_t>{shape_.o, 1, 1};
+    if (product.bias.defined()) {
+      const auto numbers = product.bias.data<std::int32_t>();
+      const std::vector<float> bias(numbers.begin(), numbers.end());
+      sum = writer_.node("Add", {sum, writer_.constant(Array::of(named("bias"), dims, bias))}, named("biased"));
+    }
+    const std::vector<float> values(multipliers.begin(), multipliers.end());
+    return writer_.node("Mul", {sum, writer_.constant(Array::of(named("multiplier"), dims, values))}, named("scaled"));
   }
 
  private:
+  std::vector<Attribute> windows() const {
+    const Padding2d& p = shape_.padding;
+    using Numbers = std::vector<std::int64_t>;
+    if (is_linear_) {
+      return {};
+    }
+    return {{"kernel_shape", Numbers{shape_.kh, shape_.kw}},
+            {"strides", Numbers{shape_.stride_h, shape_.stride_w}},
+            {"dilations", Numbers{shape_.dilation_h, shape_.dilation_w}},
+            {"pads", Numbers{p.top, p.left, p.bottom, p.right}},
+            {"group", shape_.groups}};
+  }
+
+  /// The weights' codes in the format's order, int8.
+  Array plain_codes(const Tensor& weight) const {
+    return {.name = named("weight"),
+            .type = ElementType::S8,
+            .dims = weight_dims(),
+            .bytes = channels_first(weight, shape_)};
+  }
+  /// Of rows [O, I] as [I, O].
+  Array turned_codes(const Tensor& weight) const {
+    Array codes = plain_codes(weight);
+    const std::vector<std::byte> bytes = codes.bytes;
+    const auto inputs = static_cast<std::size_t>(codes.dims[1]), outputs = static_cast<std::size_t>(codes.dims[0]);
+    for (std::size_t i = 0; i < inputs; ++i) {
+      for (std::size_t o = 0; o < outputs; ++o) {
+        codes.bytes[i * outputs + o] = bytes[o * inputs + i];
+      }
+    }
+    std::swap(codes.dims[0], codes.dims[1]);
+    return codes;
+  }
+
+  /// The codes that were made last as the value: clipped where they are fewer than 256, and without the `axes` of an
+  /// image.
+  void finish_codes(bool relu, const std::string& axes) {
+    const QParams& map = *writer_.type(value_).qparams;
+    const CodeRange range = kernels::OutputCodes{.map = map.tensor(), .codes = map.codes, .relu = relu}.clamped();
+    std::string last = named("product");
+    constexpr std::int32_t kLargestCode = 255;
+    if (range.qmin > 0 || range.qmax < kLargestCode) {
+      const auto code = [&](const char* what, std::int32_t value) {
+        Array array{.name = named(what), .type = ElementType::U8};
+        array.bytes.push_back(static_cast<std::byte>(value));
+        return writer_.constant(std::move(array));
+      };
+      last = writer_.node("Clip", {last, code("lowest", range.qmin), code("highest", range.qmax)}, named("clipped"));
+    }
+    if (!axes.empty()) {
+      writer_.node("Squeeze", {last, axes}, named("row"));
+    }
+    writer_.finish_unchanged(value_);
+  }
+
   std::string named(const char* what) const { return writer_.between(value_, what); }
 
   Array scales(const QParams& map) const {
@@ -186,6 +300,24 @@ void write_product(Writer& writer, const runtime::Node& node, const runtime::Pro
     bias = product.bias.defined() ? made.real_bias(product.bias) : std::string();
   }
   finish(writer, node, made.write(x, weight, bias), product.relu, value);
+}
+
+bool write_product_of_codes(Writer& writer, const runtime::Node& node, const runtime::Product& product, ValueId value) {
+  const runtime::ValueType& to = writer.type(value);
+  if (!to.is_codes() || product.weight.qparams()->is_per_group()) {
+    return false;
+  }
+  ProductWriter made(writer, node, product.shape, value);
+  const ValueId x = node.inputs[0];
+  if (writer.form() == Form::QOperator) {
+    made.write_q_operator(product, x);
+    return true;
+  }
+  const kernels::Requantization requantization =
+      kernels::make_requantization(writer.type(x).qparams->tensor(), *product.weight.qparams(), {}, product.shape.o,
+                                   to.qparams->tensor(), to.qparams->codes, product.relu);
+  finish_sum(writer, value, made.write_integer(product, x, requantization.multiplier), product.relu);
+  return true;
 }
 
 void write_product(Writer& writer, const runtime::Node& node, const runtime::HybridProduct& product, ValueId value) {

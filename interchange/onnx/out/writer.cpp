@@ -56,6 +56,15 @@ std::string Writer::dequantize(runtime::ValueId value, const std::string& output
   return node("DequantizeLinear", {name(value), map[0], map[1]}, output);
 }
 
+void Writer::finish_unchanged(runtime::ValueId value) {
+  if (form_ == Form::Qdq) {
+    finish(value, made.nodes.back().outputs[0]);
+    return;
+  }
+  made.nodes.back().outputs[0] = name(value);
+  made.nodes.back().name = name(value);
+}
+
 void Writer::finish(runtime::ValueId value, const std::string& from) {
   if (!type(value).is_codes()) {
     made.nodes.back().outputs[0] = name(value);
