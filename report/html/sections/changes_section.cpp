@@ -11,8 +11,6 @@
 namespace detent::report::html {
 namespace {
 
-constexpr std::size_t kMostSlices = 60;
-
 std::string interval_text(const std::vector<double>& ends) {
   return ends.size() == 2 ? fmt::format("{} to {}", points(ends[0]), points(ends[1])) : std::string();
 }

@@ -8,13 +8,11 @@
 namespace detent::report::html {
 namespace {
 
-constexpr std::size_t kMostSlices = 60;
-
 std::string error_text(const std::optional<double>& error) {
   return error ? fmt::format("{:.4g}", *error) : std::string();
 }
 
-std::string interval_text(const std::vector<double>& ends) {
+std::string error_interval(const std::vector<double>& ends) {
   return ends.size() == 2 ? signed_number(ends[0]) + " to " + signed_number(ends[1]) : std::string();
 }
 
@@ -25,7 +23,7 @@ std::vector<std::string> cells_of(const Json& json) {
   const std::string cell = change ? signed_number(*change) : std::string();
   const bool is_worse = ends.size() == 2 && ends[0] > 0.0;
   return {error_text(number(json, "error_a")), error_text(number(json, "error_b")),
-          is_worse ? "<span class=\"warn-text\">" + cell + "</span>" : cell, interval_text(ends)};
+          is_worse ? "<span class=\"warn-text\">" + cell + "</span>" : cell, error_interval(ends)};
 }
 
 std::string pairs_of(const Json& metrics) {

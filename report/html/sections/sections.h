@@ -30,6 +30,8 @@ std::string training_section(const std::vector<Run>& runs);
 std::string changes_section(const Run& run);
 /// The same of mean errors, of real numbers and flags: `pair` is the one whose slices are shown, or null.
 std::string error_changes(const Json& metrics, const Json* pair);
+/// Rows of a table of slices.
+inline constexpr std::size_t kMostSlices = 60;
 std::string confusion_section(const Json& metrics);
 /// The error of each layer, and how weights and activations lie on their grids.
 std::string layers_section(const Json& metrics);
