@@ -18,11 +18,11 @@ std::string read_text(const std::string& file) {
     fail(file, ": cannot be read", did_you_mean_path(file, ";"),
          " name a recipe file, or a recipe that `detent ls` lists");
   }
-  constexpr std::size_t kLargest = std::size_t{1} << 20;
-  std::string text(kLargest + 1, '\0');
+  constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+  std::string text(kMostBytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(in.gcount()));
-  check(text.size() <= kLargest, file, ": is no recipe: it has more than ", kLargest, " bytes");
+  check(text.size() <= kMostBytes, file, ": is no recipe: it has more than ", kMostBytes, " bytes");
   return text;
 }
 
