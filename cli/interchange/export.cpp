@@ -39,9 +39,10 @@ std::string name_of(const Arguments& arguments, const quant::OpenedModel& model)
 }
 
 /// The first examples of the test set that --data names, or drawn ones.
-std::vector<Tensor> examples_of(const Arguments& arguments, const quant::OpenedModel& model, std::int64_t count) {
+std::vector<Tensor> examples_of(const Arguments& arguments, const quant::OpenedModel& model,
+                                const runtime::Model& runnable, std::int64_t count) {
   if (!arguments.has("data")) {
-    return c::drawn_examples(*model.model(), count);
+    return c::drawn_examples(runnable, count);
   }
   const train::RunData data = train::open_model_data(model, arguments.text("data"));
   data::Loader loader(data.test.take(count), {.batch = count, .normalization = data.normalization});
@@ -50,24 +51,39 @@ std::vector<Tensor> examples_of(const Arguments& arguments, const quant::OpenedM
   return {batch.examples.clone()};
 }
 
+/// All files, or none: where one cannot be written, those before it are taken away again.
+void write_all(const std::vector<std::pair<std::string, std::string>>& files) {
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    try {
+      write_text_file(files[i].first, files[i].second);
+    } catch (...) {
+      for (std::size_t written = 0; written < i; ++written) {
+        std::error_code error;
+        fs::remove(files[written].first, error);
+      }
+      throw;
+    }
+  }
+}
+
 int export_to_c(const Arguments& arguments, const quant::OpenedModel& model, const fs::path& folder) {
-  check(model.model() != nullptr, arguments.positionals()[0], ": expected a model of kind 'int8', got '", model.kind,
-        "'; detent convert QAT.h5 -o int8.h5, or detent quantize, makes one");
+  check(model.kind != "qat", arguments.positionals()[0],
+        ": expected a model of kind 'int8' or 'fp32', got 'qat'; detent convert QAT.h5 -o int8.h5 makes one");
+  const interchange::Exported source = interchange::exported(model);
   const c::Options options{.name = name_of(arguments, model),
                            .title = arguments.positionals()[0],
                            .requantize = requantize_of(arguments.text("requantize").value_or("f32")),
-                           .model_sha256 = interchange::exported(model).sha256,
+                           .model_sha256 = source.sha256,
                            .pixels = pixels_of(model)};
   const std::int64_t count = arguments.whole("examples", 8, 1, 100000);
   c::Export made;
-  in_pool(arguments, [&] { made = c::export_c(*model.model(), options, examples_of(arguments, model, count)); });
+  in_pool(arguments,
+          [&] { made = c::export_c(source.model, options, examples_of(arguments, model, source.model, count)); });
   std::error_code error;
   fs::create_directories(folder, error);
   check(!error, "export: -o ", folder.string(), ": cannot be made: ", error.message());
   const auto path = [&](const char* ending) { return (folder / (options.name + ending)).string(); };
-  write_text_file(path(".h"), made.header);
-  write_text_file(path(".c"), made.source);
-  write_text_file(path("_test.c"), made.self_test);
+  write_all({{path(".h"), made.header}, {path(".c"), made.source}, {path("_test.c"), made.self_test}});
   if (arguments.has("json")) {
     print(report::json_text({{"format", "c"},
                              {"name", options.name},
@@ -133,7 +149,7 @@ Command export_command() {
                           "detent export runs/mnist-fast/int8.h5 --format onnx -o model.onnx\n"
                           "detent export runs/mnist-fast/int8.h5 --format c -o c/ --requantize fixed --data mnist/",
                .options = {{"format", "NAME",
-                            "c: C99 sources that need no library; onnx: an ONNX file, of float models too"},
+                            "c: C99 sources that need no library; onnx: an ONNX file; of float models, too"},
                            {"o,out", "PATH", "Where to write: the folder of the sources, or the file"},
                            {"opset", "N",
                             "onnx: the version of its operations, 13 to 21 (default: the oldest that will do)"},

@@ -13,8 +13,9 @@
 namespace detent::interchange::c {
 
 struct Options {
-  std::string name = "model";  ///< prefix of all that the sources name: letters, digits, '_'; not a digit first
-  std::string title = {};      ///< what the sources say of where the model comes from
+  /// Prefix of all that the sources name: letters, digits, '_'; a letter first; no header of the C library.
+  std::string name = "model";
+  std::string title = {};  ///< what the sources say of where the model comes from
   Requantize requantize = Requantize::F32;
   std::string model_sha256 = {};  ///< the model's digest (interchange/same), which the header states; "": none
   /// What each byte of an example becomes before the model takes it, where examples are bytes: gives NAME_run_pixels.
@@ -36,7 +37,8 @@ struct Export {
 /// C form, for a name that is none, for examples that do not fit, and as Model::validate.
 Export export_c(const runtime::Model& model, const Options& options, std::span<const Tensor> examples);
 
-/// `count` examples that have every code of the model's inputs about equally often.
+/// `count` examples that have every code of the model's inputs about equally often; numbers that are never codes lie
+/// evenly in [-1, 1].
 std::vector<Tensor> drawn_examples(const runtime::Model& model, std::int64_t count, std::uint64_t seed = 1);
 
 }  // namespace detent::interchange::c

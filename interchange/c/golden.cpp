@@ -59,7 +59,8 @@ Golden golden_of(const Program& program, Requantize requantize, std::span<const 
   Golden golden{.examples = examples[0].shape()[0]};
   std::vector<Tensor> all;
   for (const runtime::ValueId value : wanted) {
-    all.push_back(Tensor::empty({golden.examples, program.type(value).shape.elements()}, DType::U8));
+    const runtime::ValueType& type = program.type(value);
+    all.push_back(Tensor::empty({golden.examples, type.shape.elements()}, type.dtype));
   }
   Executor executor(*program.model, requantize);
   for (std::int64_t first = 0; first < golden.examples; first += kBatch) {
@@ -85,13 +86,18 @@ std::vector<Tensor> drawn_examples(const runtime::Model& model, std::int64_t cou
   for (runtime::ValueId input = 0; input < model.inputs.size(); ++input) {
     RandomStream random(seed, "examples", input);
     const auto entry = std::ranges::find(program.entries, input, &Entry::input);
+    const runtime::ValueType& type = model.inputs[input].type;
+    Tensor drawn = Tensor::empty(type.shape.batched(count), type.dtype);
+    if (!program.type(entry->value).is_codes()) {
+      std::ranges::generate(drawn.data<float>(), [&] { return random.uniform(-1.0F, 1.0F); });
+      examples.push_back(drawn);
+      continue;
+    }
     const QParams& map = *program.type(entry->value).qparams;
     const auto draw = [&] {
       const auto codes = static_cast<std::uint32_t>(map.codes.qmax - map.codes.qmin + 1);
       return map.codes.qmin + static_cast<std::int32_t>(random.index(codes));
     };
-    const runtime::ValueType& type = model.inputs[input].type;
-    Tensor drawn = Tensor::empty(type.shape.batched(count), type.dtype);
     if (type.is_codes()) {
       std::ranges::generate(drawn.data<std::uint8_t>(), [&] { return static_cast<std::uint8_t>(draw()); });
     } else {

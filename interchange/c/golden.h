@@ -10,8 +10,8 @@ namespace detent::interchange::c {
 /// Examples and what they must become.
 struct Golden {
   std::int64_t examples = 0;
-  std::vector<Tensor> entries = {};  ///< the codes of each entry, u8 [N, elements]
-  Tensor result = {};                ///< the codes of the result, u8 [N, elements]
+  std::vector<Tensor> entries = {};  ///< of each entry [N, elements]: u8 where it is codes, else f32
+  Tensor result = {};                ///< likewise
 };
 
 /// What the executor of the requantization gives: Plan, or TargetPlan. Throws Error for examples that do not fit.

@@ -26,7 +26,6 @@ std::string shapes_of(const Parts& parts) {
 std::string macros_of(const Parts& parts) {
   const Program& program = parts.program;
   const runtime::ValueType& result = program.type(program.result);
-  const ScaleZero map = result.qparams->tensor();
   std::string text;
   if (!parts.options.model_sha256.empty()) {
     text += "/* The digest of the model: `detent same MODEL.h5 " + parts.options.name +
@@ -38,8 +37,12 @@ std::string macros_of(const Parts& parts) {
     text += "#define @MODEL_" + upper(program.inputs[input]) + "_ELEMENTS " +
             number(program.type(input).shape.elements()) + "\n";
   }
-  return text + "#define @MODEL_OUTPUT_ELEMENTS " + number(result.shape.elements()) +
-         "\n/* What the codes of the output mean: scale * (code - zero point). */\n#define @MODEL_OUTPUT_SCALE " +
+  text += "#define @MODEL_OUTPUT_ELEMENTS " + number(result.shape.elements()) + "\n";
+  if (!result.is_codes()) {
+    return text;
+  }
+  const ScaleZero map = result.qparams->tensor();
+  return text + "/* What the codes of the output mean: scale * (code - zero point). */\n#define @MODEL_OUTPUT_SCALE " +
          number(map.scale) + "\n#define @MODEL_OUTPUT_ZERO_POINT " + number(map.zero_point) + "\n";
 }
 
@@ -63,7 +66,9 @@ std::string functions_of(const Parts& parts) {
   if (has_numbers && parts.is_fixed()) {
     text = "#ifndef @MODEL_NO_FLOAT\n" + text + "#endif\n";
   }
-  text += "\n/* The layers alone, from codes to codes. */\n" + parts.run_codes() + ";\n";
+  text += std::string("\n/* The layers alone, ") +
+          (parts.program.is_from_codes_to_codes() ? "from codes to codes" : "from what they take to what they give") +
+          ". */\n" + parts.run_layers() + ";\n";
   if (parts.takes_pixels()) {
     text += "\n/* The code that each byte of an image becomes. */\nextern const uint8_t @model_code_of_pixel[256];\n";
   }
@@ -73,33 +78,38 @@ std::string functions_of(const Parts& parts) {
 }  // namespace
 
 bool Parts::has_numbers() const {
-  return program.gives_numbers() ||
-         std::ranges::any_of(program.entries, [&](const Entry& entry) { return program.takes_numbers(entry); });
+  const auto is_numbers = [&](runtime::ValueId value) { return !program.type(value).is_codes(); };
+  return is_numbers(program.model->output) ||
+         std::ranges::any_of(program.entries, [&](const Entry& entry) { return is_numbers(entry.input); });
 }
 
 bool Parts::takes_pixels() const {
-  return options.pixels && program.entries.size() == 1 && program.takes_numbers(program.entries[0]);
+  return options.pixels && program.entries.size() == 1 && program.quantizes(program.entries[0]);
 }
 
-std::string Parts::run_codes() const {
-  std::string text = "void @model_run_codes(@model_arena *arena";
+std::string Parts::pointer_to(runtime::ValueId value) const {
+  return program.type(value).is_codes() ? "uint8_t *" : "float *";
+}
+
+std::string Parts::run_layers() const {
+  std::string text = "void " + layers_function() + "(@model_arena *arena";
   for (const Entry& entry : program.entries) {
-    text += ", const uint8_t *" + entry.name;
+    text += ", const " + pointer_to(entry.value) + entry.name;
   }
-  return text + ", uint8_t *output)";
+  return text + ", " + pointer_to(program.result) + "output)";
 }
 
 std::string Parts::run(bool has_arena) const {
   std::string text = has_arena ? "void @model_run_in(@model_arena *arena, " : "void @model_run(";
   for (runtime::ValueId input = 0; input < program.inputs.size(); ++input) {
-    text += (program.type(input).is_codes() ? "const uint8_t *" : "const float *") + program.inputs[input] + ", ";
+    text += "const " + pointer_to(input) + program.inputs[input] + ", ";
   }
-  return text + (program.gives_numbers() ? "float *output)" : "uint8_t *output)");
+  return text + pointer_to(program.model->output) + "output)";
 }
 
 std::string Parts::run_pixels(bool has_arena) const {
   return std::string(has_arena ? "void @model_run_pixels_in(@model_arena *arena, " : "void @model_run_pixels(") +
-         "const uint8_t *pixels, " + (program.gives_numbers() ? "float *output)" : "uint8_t *output)");
+         "const uint8_t *pixels, " + pointer_to(program.model->output) + "output)";
 }
 
 std::string Parts::with_prefix(std::string_view text) const {
@@ -111,20 +121,43 @@ std::string kernel(std::string_view name) {
   return replaced(replaced(std::string(kernel_text(name)), "MODEL_", "@MODEL_"), "model_", "@model_");
 }
 
+namespace {
+
+/// What the header promises of the results.
+std::string promise_of(const Parts& parts) {
+  if (parts.is_fixed()) {
+    return " * Sums become codes by integers alone: -D@MODEL_NO_FLOAT leaves out the functions that take or give "
+           "floats.\n";
+  }
+  switch (parts.program.agreement) {
+    case Agreement::Exact:
+      return " * Sums become codes in floats of 32 bits, as docs/numerics.md of Detent says: the results are the same "
+             "bit for bit.\n";
+    case Agreement::Sums:
+      return " * Sums of floats are added in one order, whatever the compiler and the processor: results are Detent's "
+             "but for the\n * last bits.\n";
+    case Agreement::Rounded:
+      return " * Sums of floats are added in one order, whatever the compiler and the processor: results are Detent's "
+             "but for the\n * last bits of such sums, and for a step where these decide which code a number "
+             "becomes.\n";
+  }
+  return {};
+}
+
+}  // namespace
+
 std::string write_header(const Parts& parts) {
-  std::string text =
-      "/* " + parts.options.name + ": " + comment(parts.options.title) +
-      "\n *\n * Written by Detent. Needs a C99 compiler, and nothing else: no library, no heap.\n" +
-      (parts.is_fixed() ? " * Sums become codes by integers alone: -D@MODEL_NO_FLOAT leaves out the "
-                          "functions that take or give floats.\n"
-                        : " * Sums become codes in floats of 32 bits, as docs/numerics.md of Detent says: "
-                          "the codes are the same bit for bit.\n") +
-      " *\n" + shapes_of(parts) +
-      " *\n * All values of one run lie in an arena. -D@MODEL_NO_STATIC_ARENA leaves out the one of the "
-      "source, and the functions\n * that use it. */\n";
+  std::string text = "/* " + parts.options.name + ": " + comment(parts.options.title) +
+                     "\n *\n * Written by Detent. Needs a C99 compiler, and nothing else: no library, no heap.\n" +
+                     promise_of(parts) + " *\n" + shapes_of(parts) +
+                     " *\n * All values of one run lie in an arena. -D@MODEL_NO_STATIC_ARENA leaves out the one of the "
+                     "source, and the functions\n * that use it. */\n";
   text += "#ifndef @MODEL_H\n#define @MODEL_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
   text += macros_of(parts) + "\n/* The memory of one run: nothing needs to be in it, and nothing in it is kept. */\n" +
-          "typedef struct {\n  uint8_t bytes[@MODEL_ARENA_BYTES];\n} @model_arena;\n\n" + functions_of(parts);
+          (parts.program.keeps_numbers
+               ? "typedef union {\n  uint8_t bytes[@MODEL_ARENA_BYTES];\n  float numbers[@MODEL_ARENA_BYTES / 4];\n}"
+               : "typedef struct {\n  uint8_t bytes[@MODEL_ARENA_BYTES];\n}") +
+          " @model_arena;\n\n" + functions_of(parts);
   text += "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
   return parts.with_prefix(text);
 }

@@ -2,7 +2,8 @@
 #include <array>
 
 #include "detent/core/text/shape_text.h"
-#include "detent/interchange/c/product_constants.h"
+#include "detent/interchange/c/kernel_texts.h"
+#include "detent/interchange/c/layers/product_constants.h"
 #include "detent/interchange/c/sources.h"
 #include "detent/kernels/codes/targets/rounding_target.h"
 
@@ -10,46 +11,82 @@ namespace detent::interchange::c {
 namespace {
 
 /// The functions in the order in which they stand in the source; those that a model does not call are left out.
-constexpr auto kKernels = std::to_array<const char*>({"alone",          "quantize_f32",
-                                                      "nearest_code",   "rounding_fixed",
-                                                      "product_type",   "dot_8",
-                                                      "dot_4",          "dot_2",
-                                                      "dot_1",          "smaller",
-                                                      "product_f32",    "product_fixed",
-                                                      "product_groups", "product_outputs",
-                                                      "multiply",       "convolve",
-                                                      "depthwise",      "add_f32",
-                                                      "add_fixed",      "pool_type",
-                                                      "max_pool",       "average_sum",
-                                                      "average_f32",    "average_fixed",
-                                                      "look_up",        "look_up_by_channel",
-                                                      "join",           "softmax_row",
-                                                      "softmax_f32",    "softmax_fixed"});
+constexpr auto kKernels = std::to_array<const char*>({"alone",
+                                                      "quantize_f32",
+                                                      "dequantize",
+                                                      "nearest_code",
+                                                      "rounding_fixed",
+                                                      "product_type",
+                                                      "dot_8",
+                                                      "dot_4",
+                                                      "dot_2",
+                                                      "dot_1",
+                                                      "smaller",
+                                                      "product_f32",
+                                                      "product_fixed",
+                                                      "product_groups",
+                                                      "product_outputs",
+                                                      "multiply",
+                                                      "gather",
+                                                      "convolve",
+                                                      "depthwise",
+                                                      "product_dynamic",
+                                                      "round_numbers",
+                                                      "gather_numbers",
+                                                      "product_numbers",
+                                                      "chunk_f32",
+                                                      "chunk_8",
+                                                      "chunk_bf16",
+                                                      "chunk_few",
+                                                      "add_f32",
+                                                      "add_fixed",
+                                                      "add_numbers",
+                                                      "pool_type",
+                                                      "max_pool",
+                                                      "max_pool_numbers",
+                                                      "average_sum",
+                                                      "average_f32",
+                                                      "average_fixed",
+                                                      "average_pool_numbers",
+                                                      "look_up",
+                                                      "look_up_by_channel",
+                                                      "join",
+                                                      "join_numbers",
+                                                      "softmax_row",
+                                                      "softmax_f32",
+                                                      "softmax_fixed",
+                                                      "relu_numbers",
+                                                      "relu6_numbers",
+                                                      "leaky_relu_numbers",
+                                                      "hard_swish_numbers",
+                                                      "sign_numbers",
+                                                      "normalize"});
 
-bool takes_numbers(const Parts& parts) {
-  return std::ranges::any_of(parts.program.entries,
-                             [&](const Entry& entry) { return parts.program.takes_numbers(entry); });
+bool quantizes_inputs(const Parts& parts) {
+  return std::ranges::any_of(parts.program.entries, [&](const Entry& entry) { return parts.program.quantizes(entry); });
 }
 
 /// The kernels that the layers ask for, and those that these stand on.
 std::set<std::string> kernels_of(const Parts& parts) {
   std::set<std::string> kernels = parts.layers.kernels;
   const bool rounds = kernels.erase("rounding") > 0;
-  const bool quantizes = kernels.erase("quantize") > 0 || takes_numbers(parts);
+  const bool quantizes = kernels.erase("quantize") > 0 || quantizes_inputs(parts);
   if (rounds) {
     kernels.insert(parts.is_fixed() ? "rounding_fixed" : "nearest_code");
   }
   if (!parts.is_fixed() && quantizes) {
     kernels.insert("quantize_f32");
   }
-  if (!parts.is_fixed() && (rounds || quantizes)) {
-    kernels.insert("alone");
-  }
-  if (kernels.contains("convolve") || kernels.contains("product_groups")) {
-    kernels.insert("smaller");
-  }
   if (kernels.contains("product_groups")) {
     kernels.erase("product_outputs");  // it does both
+  }
+  for (const char* const function : {"smaller", "alone"}) {
+    const bool is_called = std::ranges::any_of(kernels, [&](const std::string& name) {
+      return kernel_text(name).find(std::string(function) + "(") != std::string_view::npos;
+    });
+    if (is_called) {
+      kernels.insert(function);
+    }
   }
   return kernels;
 }
@@ -66,16 +103,22 @@ const std::string& address_of(const Parts& parts, std::size_t step) {
   return parts.program.address[parts.program.model->value_of(parts.program.steps[step])];
 }
 
+/// "arena + 128", in bytes.
+std::string where_lies(const Parts& parts, std::size_t step) {
+  const std::string text = replaced(address_of(parts, step), "->bytes", "");
+  return replaced(text, "arena->numbers + ", "arena + 4 * ");
+}
+
 /// A line a layer, for readers.
 std::string table_of_layers(const Parts& parts) {
   std::string text = " * " + left("layer", 26) + left("operation", 26) + left("output", 16) + right("products", 12) +
-                     right("constants", 11) + "  its codes lie in\n";
+                     right("constants", 11) + "  it lies in\n";
   for (std::size_t i = 0; i < parts.layers.steps.size(); ++i) {
     const Layer& layer = parts.layers.steps[i];
     const runtime::Node& node = parts.program.model->nodes[parts.program.steps[i]];
     text += " * " + left(comment(node.name), 26) + left(layer.operation, 26) + left(text_of(node.output.shape), 16) +
-            right(number(layer.products), 12) + right(number(layer.constant_bytes), 11) + "  " +
-            replaced(address_of(parts, i), "->bytes", "") + "\n";
+            right(number(layer.products), 12) + right(number(layer.constant_bytes), 11) + "  " + where_lies(parts, i) +
+            "\n";
   }
   return text;
 }
@@ -90,32 +133,34 @@ std::string map_of(const runtime::ValueType& type, bool with_range) {
 
 std::string at(std::int64_t offset) { return offset == 0 ? "arena->bytes" : "arena->bytes + " + number(offset); }
 
-/// Shows the codes of a value to who wants to see them.
+/// Shows a value to who wants to see it.
 std::string tap(const std::string& name, const std::string& address, const runtime::ValueType& type) {
-  return "  @MODEL_TAP(\"" + identifier(name) + "\", " + address + ", " + number(type.shape.elements()) + ");\n";
+  return std::string(type.is_codes() ? "  @MODEL_TAP(\"" : "  @MODEL_TAP_NUMBERS(\"") + identifier(name) + "\", " +
+         address + ", " + number(type.shape.elements()) + ");\n";
 }
 
 /// The layers, one behind the other.
-std::string run_codes(const Parts& parts) {
+std::string run_layers(const Parts& parts) {
   std::string calls;
   for (std::size_t i = 0; i < parts.layers.steps.size(); ++i) {
     const runtime::Node& node = parts.program.model->nodes[parts.program.steps[i]];
     calls += parts.layers.steps[i].calls + tap(node.name, address_of(parts, i), node.output);
   }
-  const bool uses_arena = calls.find("arena->bytes") != std::string::npos;
-  return parts.run_codes() + " {\n" + (uses_arena ? "" : "  (void)arena;\n") + calls + "}\n";
+  const bool uses_arena = calls.find("arena->") != std::string::npos;
+  return parts.run_layers() + " {\n" + (uses_arena ? "" : "  (void)arena;\n") + calls + "}\n";
 }
 
 /// What `fill` makes of the inputs, through the layers, to the output.
 std::string with_arena(const Parts& parts, const std::string& declaration, const std::string& fill) {
   std::string arguments;
   for (const Entry& entry : parts.program.entries) {
-    arguments += (parts.program.takes_numbers(entry) ? at(entry.offset) : entry.name) + ", ";
+    arguments += (parts.program.quantizes(entry) ? at(entry.offset) : entry.name) + ", ";
   }
-  const bool gives_numbers = parts.program.gives_numbers();
-  const std::string result = gives_numbers ? at(parts.program.result_offset) : "output";
-  std::string text = declaration + " {\n" + fill + "  @model_run_codes(arena, " + arguments + result + ");\n";
-  if (gives_numbers) {
+  const bool dequantizes = parts.program.dequantizes();
+  const std::string result = dequantizes ? at(parts.program.result_offset) : "output";
+  std::string text =
+      declaration + " {\n" + fill + "  " + parts.layers_function() + "(arena, " + arguments + result + ");\n";
+  if (dequantizes) {
     text += "  dequantize(" + result + ", " + map_of(parts.program.type(parts.program.result), false) + ", output);\n";
   }
   return text + "}\n";
@@ -128,7 +173,7 @@ std::string with_static_arena(const Parts& parts, bool of_pixels) {
     arguments += (of_pixels ? "pixels" : input) + ", ";
   }
   return (of_pixels ? parts.run_pixels(false) : parts.run(false)) + " { " +
-         (of_pixels ? "@model_run_pixels_in" : "@model_run_in") + "(&static_arena, " + arguments + "output); }\n";
+         (of_pixels ? "@model_run_pixels_in" : "@model_run_in") + "(&arena_of_source, " + arguments + "output); }\n";
 }
 
 std::string run_of_inputs(const Parts& parts) {
@@ -136,7 +181,7 @@ std::string run_of_inputs(const Parts& parts) {
   for (const Entry& entry : parts.program.entries) {
     const runtime::ValueType& type = parts.program.type(entry.value);
     const std::string elements = number(type.shape.elements());
-    if (parts.program.takes_numbers(entry)) {
+    if (parts.program.quantizes(entry)) {
       const std::string shown = tap(parts.program.model->name(entry.value), at(entry.offset), type);
       fill += "  quantize(" + parts.program.inputs[entry.input] + ", " + map_of(type, true) + ", " + at(entry.offset) +
               ");\n" + shown;
@@ -144,10 +189,10 @@ std::string run_of_inputs(const Parts& parts) {
     }
   }
   std::string text;
-  if (parts.is_fixed() && takes_numbers(parts)) {
+  if (parts.is_fixed() && quantizes_inputs(parts)) {
     text += kernel("quantize_fixed") + "\n";
   }
-  if (parts.program.gives_numbers()) {
+  if (parts.program.dequantizes() && !parts.layers.kernels.contains("dequantize")) {
     text += kernel("dequantize") + "\n";
   }
   if (parts.takes_pixels()) {
@@ -159,7 +204,7 @@ std::string run_of_inputs(const Parts& parts) {
     text += "\n" + with_arena(parts, parts.run_pixels(true), fill_pixels);
     of_static_arena += "\n" + with_static_arena(parts, true);
   }
-  text += "\n#ifndef @MODEL_NO_STATIC_ARENA\nstatic @model_arena static_arena;\n\n" + of_static_arena + "#endif\n";
+  text += "\n#ifndef @MODEL_NO_STATIC_ARENA\nstatic @model_arena arena_of_source;\n\n" + of_static_arena + "#endif\n";
   return parts.is_fixed() && parts.has_numbers() ? "#ifndef @MODEL_NO_FLOAT\n" + text + "#endif\n" : text;
 }
 
@@ -182,8 +227,9 @@ std::string kernels_text(const Parts& parts) {
       text += kernel(name) + "\n";
     }
   }
+  const bool has_numbers = kernels.contains("product_numbers") || kernels.contains("product_dynamic");
   return replaced(text, "@MODEL_PRODUCT_FIELDS",
-                  product_fields(parts.options.requantize, kernels.contains("product_groups")));
+                  product_fields(parts.options.requantize, kernels.contains("product_groups"), has_numbers));
 }
 
 }  // namespace
@@ -212,7 +258,7 @@ std::string write_source(const Parts& parts) {
   for (const Layer& layer : parts.layers.steps) {
     text += layer.definitions + (layer.definitions.empty() ? "" : "\n");
   }
-  text += run_codes(parts) + "\n";
+  text += run_layers(parts) + "\n";
   if (parts.takes_pixels()) {
     text += pixel_table(parts);
   }

@@ -2,7 +2,7 @@
 
 #include "detent/interchange/c/export.h"
 #include "detent/interchange/c/golden.h"
-#include "detent/interchange/c/layers.h"
+#include "detent/interchange/c/layers/layers.h"
 
 /// The three texts of an export.
 namespace detent::interchange::c {
@@ -19,8 +19,14 @@ struct Parts {
   /// Whether examples may be bytes: there is a NAME_run_pixels.
   bool takes_pixels() const;
 
+  /// "uint8_t *" for codes, "float *" for numbers.
+  std::string pointer_to(runtime::ValueId value) const;
+  /// The layers alone: NAME_run_codes, from codes to codes, or NAME_run_layers.
+  std::string layers_function() const {
+    return program.is_from_codes_to_codes() ? "@model_run_codes" : "@model_run_layers";
+  }
   /// Declarations of the functions, without the ';'.
-  std::string run_codes() const;
+  std::string run_layers() const;
   std::string run(bool has_arena) const;
   std::string run_pixels(bool has_arena) const;
 

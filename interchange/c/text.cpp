@@ -57,12 +57,18 @@ std::string array(const std::string& name, std::span<const std::int8_t> values) 
 std::string array(const std::string& name, std::span<const std::uint8_t> values) {
   return array_of("uint8_t", name, values);
 }
+std::string array(const std::string& name, std::span<const std::uint16_t> values) {
+  return array_of("uint16_t", name, values);
+}
 std::string array(const std::string& name, std::span<const std::int32_t> values) {
   return array_of("int32_t", name, values);
 }
 std::string array(const std::string& name, std::span<const float> values) { return array_of("float", name, values); }
 
 std::string braces(std::span<const std::uint8_t> values, const std::string& indent) {
+  return "{" + lines_of(values, indent) + "}";
+}
+std::string braces(std::span<const float> values, const std::string& indent) {
   return "{" + lines_of(values, indent) + "}";
 }
 

@@ -60,6 +60,12 @@ TEST_F(ExportCommand, WritesCThatGivesTheCodesOfTheTestSet) {
   EXPECT_EQ(self_test("integers"), "integers: 0 of 80 codes of 8 examples differ\n");
 }
 
+TEST_F(ExportCommand, WritesFloatModels) {
+  const Outcome outcome = detent(folder_, {"export", "out/fp32.h5", "--format", "c", "-o", "c", "--name", "numbers"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(self_test("numbers"), HasSubstr("numbers: 0 of 80 results of 8 examples differ by more than "));
+}
+
 TEST_F(ExportCommand, WrongCallsAreOneClearLine) {
   const auto error = [&](std::vector<std::string> words) {
     words.insert(words.begin(), "export");
@@ -72,12 +78,21 @@ TEST_F(ExportCommand, WrongCallsAreOneClearLine) {
   EXPECT_THAT(error({"out/int8.h5", "--format", "d", "-o", "c"}), HasSubstr("unknown format 'd'"));
   EXPECT_THAT(error({"out/int8.h5", "--format", "c"}), HasSubstr("expected a place to write to; write detent export"));
   EXPECT_THAT(error({"out/qat.h5", "--format", "c", "-o", "c"}),
-              HasSubstr("expected a model of kind 'int8', got 'qat'"));
+              HasSubstr("expected a model of kind 'int8' or 'fp32', got 'qat'"));
   EXPECT_THAT(error({"out/int8.h5", "--format", "c", "-o", "c", "--requantize", "float"}),
               HasSubstr("--requantize: expected f32 or fixed, got 'float'"));
   EXPECT_THAT(error({"out/int8.h5", "--format", "c", "-o", "c", "--name", "1st"}),
-              HasSubstr("expected a name of letters, digits and '_' that begins with no digit, got '1st'"));
+              HasSubstr("expected a name of letters, digits and '_' that begins with a letter, got '1st'"));
+  EXPECT_THAT(error({"out/int8.h5", "--format", "c", "-o", "c", "--nmae", "net"}),
+              HasSubstr("unknown option '--nmae'; did you mean '--name'?"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "c"));
+  EXPECT_THAT(error({"out/int8.h5", "--format", "c", "-o", "out/int8.h5"}),
+              HasSubstr("export: -o out/int8.h5: cannot be made: "));
+  std::filesystem::create_directories(folder_ / "taken/net_test.c");
+  EXPECT_THAT(error({"out/int8.h5", "--format", "c", "-o", "taken", "--name", "net"}),
+              HasSubstr("net_test.c': expected the name of a file, it is a folder"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "taken/net.h"));  // all of them, or none
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "taken/net.c"));
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <algorithm>
 
 #include "detent/kernels/codes/lookup.h"
-#include "tests/error_of.h"
 #include "tests/interchange/c_program.h"
 #include "tests/places.h"
 #include "tests/runtime/against_reference.h"
@@ -335,41 +334,6 @@ TEST(CExportPixels, AreTheCodesOfNormalizedNumbers) {
         0)
         << read_text(folder / "messages");
   }
-}
-
-TEST(CExportErrors, NameEveryLayerWithoutACForm) {
-  const Model model = runtime::test::everything(1);
-  EXPECT_THAT(error_of([&] { export_c(model, {}, {}); }),
-              AllOf(HasSubstr("export: c: 5 layers have no C form: "), HasSubstr("(numbers in between: quantize what"),
-                    HasSubstr("'activation"), HasSubstr("(an activation of f32: quantize it)"),
-                    HasSubstr("(a batch norm of f32: quantize it)"), HasSubstr("(a product of f32: quantize it)"),
-                    HasSubstr("(an addition of f32: quantize it)")));
-  ModelBuilder b(1);
-  b.dequantize(b.conv(b.quantize(b.input({6, 6, 4})), {.o = 4, .kh = 1, .kw = 1}, false, true, true, 8, {}, 2));
-  EXPECT_THAT(error_of([&] { export_c(b.model, {.requantize = Requantize::Fixed}, {}); }),
-              HasSubstr("'product1' (a scale a group of weights has no fixed-point form: export with f32"));
-}
-
-TEST(CExportErrors, RefuseWhatIsNoModelOfCodes) {
-  EXPECT_THAT(error_of([] { export_c(runtime::test::everything_in_float(1), {}, {}); }),
-              HasSubstr("(a product of f32: quantize it)"));
-  ModelBuilder dynamic(1);
-  dynamic.hybrid(dynamic.input({8}), {.o = 4, .kh = 1, .kw = 1}, unsigned_codes(8));
-  EXPECT_THAT(
-      error_of([&] { export_c(dynamic.model, {}, {}); }),
-      HasSubstr("1 layer has no C form: 'product0' (a dynamic product: quantize it statically, or by training)"));
-  ModelBuilder codes(1);
-  codes.dequantize(codes.flatten(codes.quantize(codes.input({2, 3, 4}))));
-  EXPECT_THAT(error_of([&] { export_c(codes.model, {}, {}); }),
-              HasSubstr("expected a model whose output is computed from codes"));
-  ModelBuilder b(1);
-  b.dequantize(b.linear(b.quantize(b.input({8})), 6));
-  const std::vector<Tensor> examples = drawn_examples(b.model, 1);
-  for (const char* const name : {"", "2nd", "a-b", "a b"}) {
-    EXPECT_THAT(error_of([&] { export_c(b.model, {.name = name}, examples); }),
-                HasSubstr(std::string("begins with no digit, got '") + name + "'"));
-  }
-  EXPECT_THAT(error_of([&] { export_c(b.model, {}, {}); }), HasSubstr("expected examples for the self-test"));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -46,22 +48,24 @@ inline void write_sources(const Export& made, const std::filesystem::path& folde
   write_text(folder / (name + "_test.c"), made.self_test);
 }
 
-/// A program that reads examples of f32 and writes the codes of inputs and of every layer, and the numbers of the
-/// output.
+/// A program that reads examples of f32 and writes the codes of inputs, what every layer gives, and the output.
 inline std::string driver_of(const runtime::Model& model, const std::string& name, const std::string& upper) {
   std::string declarations, reads, arguments;
   for (std::size_t i = 0; i < model.inputs.size(); ++i) {
     const std::string elements = std::to_string(model.inputs[i].type.shape.elements());
-    const std::string input = "x" + std::to_string(i);
+    std::string input = "x";
+    input += std::to_string(i);
     declarations += "static float " + input + "[" + elements + "];\n";
     reads += (i == 0 ? "" : " && ") + ("fread(" + input + ", sizeof(float), " + elements + ", stdin) == " + elements);
     arguments += input + ", ";
   }
   const std::string outputs = std::to_string(model.type(model.output).shape.elements());
-  return "#include <stdio.h>\n#define " + upper + "_TAP(layer, codes, count) fwrite(codes, 1, count, stdout)\n" +
-         "#include \"" + name + ".c\"\n" + declarations + "static float y[" + outputs + "];\nint main(void) {\n" +
-         "  while (" + reads + ") {\n    " + name + "_run(" + arguments + "y);\n    fwrite(y, sizeof(float), " +
-         outputs + ", stdout);\n  }\n  return 0;\n}\n";
+  return "#include <stdio.h>\n#define " + upper +
+         "_TAP(layer, codes, count) fwrite(codes, 1, count, stdout)\n#define " + upper +
+         "_TAP_NUMBERS(layer, numbers, count) fwrite(numbers, sizeof(float), count, stdout)\n" + "#include \"" + name +
+         ".c\"\n" + declarations + "static float y[" + outputs + "];\nint main(void) {\n" + "  while (" + reads +
+         ") {\n    " + name + "_run(" + arguments + "y);\n    fwrite(y, sizeof(float), " + outputs +
+         ", stdout);\n  }\n  return 0;\n}\n";
 }
 
 /// What the compiled model gives for each example, as the program of driver_of writes it; empty where it fails, which
@@ -92,8 +96,39 @@ inline std::string output_of(const TempFolder& folder, const runtime::Model& mod
   return read_text(folder / "codes.bin");
 }
 
+/// Empty, or how what C gives of a value differs from Detent's: no bit may where the two agree exactly; else numbers by
+/// at most `tolerance` of the largest, and codes by 2.
+inline std::string difference(const Tensor& row, const char* given, Agreement agreement) {
+  if (std::memcmp(given, row.raw(), row.bytes()) == 0) {
+    return {};
+  }
+  const float tolerance = agreement == Agreement::Exact ? 0.0F : agreement == Agreement::Sums ? 0x1p-17F : 0x1p-6F;
+  const auto elements = static_cast<std::size_t>(row.elements());
+  float largest = 0;
+  for (std::size_t i = 0; row.dtype() == DType::F32 && i < elements; ++i) {
+    largest = std::max(largest, std::abs(row.data<float>()[i]));
+  }
+  for (std::size_t i = 0; i < elements; ++i) {
+    float actual = 0, expected = 0, most = 0;
+    if (row.dtype() == DType::U8) {
+      actual = static_cast<unsigned char>(given[i]);
+      expected = row.data<std::uint8_t>()[i];
+      most = agreement == Agreement::Rounded ? 2.0F : 0.0F;
+    } else {
+      std::memcpy(&actual, given + i * sizeof(float), sizeof(float));
+      expected = row.data<float>()[i];
+      most = tolerance * largest;
+    }
+    if (!(std::abs(actual - expected) <= most) && !(std::isnan(actual) && std::isnan(expected))) {
+      return "element " + std::to_string(i) + " of " + std::to_string(elements) + ": expected " +
+             std::to_string(expected) + ", got " + std::to_string(actual);
+    }
+  }
+  return {};
+}
+
 /// Compares what the program gives, layer by layer, with the executor of that requantization. Returns how many codes
-/// were compared.
+/// and numbers were compared.
 inline std::int64_t expect_codes(const std::string& given, const runtime::Model& model, Requantize requantize,
                                  const std::vector<Tensor>& examples, const std::string& what) {
   const std::int64_t count = examples[0].shape()[0];
@@ -110,7 +145,9 @@ inline std::int64_t expect_codes(const std::string& given, const runtime::Model&
   const Program program = make_program(model, requantize);
   std::vector<runtime::ValueId> shown;
   for (const Entry& entry : program.entries) {
-    shown.push_back(entry.value);
+    if (program.quantizes(entry)) {
+      shown.push_back(entry.value);
+    }
   }
   for (const std::size_t step : program.steps) {
     shown.push_back(model.value_of(step));
@@ -126,13 +163,9 @@ inline std::int64_t expect_codes(const std::string& given, const runtime::Model&
                       << model.name(value);
         return compared;
       }
-      const char* const codes = given.data() + at;
-      const char* const expected = reinterpret_cast<const char*>(row.raw());
-      if (std::memcmp(codes, expected, row.bytes()) != 0) {
-        const auto first = static_cast<std::size_t>(std::mismatch(codes, codes + row.bytes(), expected).first - codes);
-        ADD_FAILURE() << what << ": example " << n << ", " << model.name(value) << ": byte " << first << " of "
-                      << row.bytes() << ": expected " << int{static_cast<unsigned char>(expected[first])} << ", got "
-                      << int{static_cast<unsigned char>(codes[first])};
+      const std::string differs = difference(row, given.data() + at, program.agreement);
+      if (!differs.empty()) {
+        ADD_FAILURE() << what << ": example " << n << ", " << model.name(value) << ": " << differs;
         return compared;
       }
       at += row.bytes();

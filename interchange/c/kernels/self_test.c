@@ -5,9 +5,9 @@ int32_t model_self_test(void) {
   int32_t differing = 0;
   int32_t n, i;
   for (n = 0; n < MODEL_EXAMPLES; ++n) {
-    model_run_codes(&arena, MODEL_EXAMPLE(n), codes);
+    model_run_codes(&arena, MODEL_EXAMPLE(n), result);
     for (i = 0; i < MODEL_OUTPUT_ELEMENTS; ++i) {
-      differing += codes[i] != expected[n][i];
+      differing += result[i] != expected[n][i];
     }
   }
   return differing;
