@@ -1,5 +1,5 @@
-"""The ResNet-20 of CIFAR for images of 28x28 in PyTorch (16, 32, 64 channels, three blocks each, 1x1 projections), and its
-training. Modules stand in the order in which the recipe mnist-resnet20 has theirs."""
+"""The ResNet-20 of CIFAR for images of 28x28 in PyTorch (16, 32, 64 channels, three blocks each, 1x1 projections), and
+its training. Modules stand in the order in which the recipe mnist-resnet20 has theirs."""
 import gzip
 import pathlib
 import sys

@@ -10,7 +10,6 @@
 #include "detent/interchange/c/text.h"
 #include "detent/interchange/same/exported.h"
 #include "detent/io/tensor_file.h"
-#include "detent/quant/passes/lower.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_table.h"
@@ -70,15 +69,16 @@ void write_all(const std::vector<std::pair<std::string, std::string>>& files) {
 int export_to_c(const Arguments& arguments, const quant::OpenedModel& model, const fs::path& folder) {
   check(model.kind != "qat", arguments.positionals()[0],
         ": expected a model of kind 'int8' or 'fp32', got 'qat'; detent convert QAT.h5 -o int8.h5 makes one");
-  const runtime::Model runnable = model.model() != nullptr ? *model.model() : quant::lower(*model.graph());
+  const interchange::Exported source = interchange::exported(model);
   const c::Options options{.name = name_of(arguments, model),
                            .title = arguments.positionals()[0],
                            .requantize = requantize_of(arguments.text("requantize").value_or("f32")),
-                           .model_sha256 = interchange::exported(model).sha256,
+                           .model_sha256 = source.sha256,
                            .pixels = pixels_of(model)};
   const std::int64_t count = arguments.whole("examples", 8, 1, 100000);
   c::Export made;
-  in_pool(arguments, [&] { made = c::export_c(runnable, options, examples_of(arguments, model, runnable, count)); });
+  in_pool(arguments,
+          [&] { made = c::export_c(source.model, options, examples_of(arguments, model, source.model, count)); });
   std::error_code error;
   fs::create_directories(folder, error);
   check(!error, "export: -o ", folder.string(), ": cannot be made: ", error.message());
