@@ -23,7 +23,7 @@ using nlohmann::json;
 constexpr std::size_t kMostRows = 40;  // of a table for people
 
 // What was read, and what was found in it.
-struct Shown {
+struct ShownData {
   data::DataSource source;
   data::PartSurvey train;
   data::PartSurvey test;
@@ -38,18 +38,18 @@ train::DataSettings settings_of(const Arguments& arguments) {
                 : recipes::parse_recipe(kAnyModel, "data show", arguments.texts("set")).data;
 }
 
-Shown look_at(const Arguments& arguments) {
+ShownData look_at(const Arguments& arguments) {
   const train::DataSettings settings = settings_of(arguments);
   data::SourceOptions options{.name = settings.name, .read = settings.read};
   if (arguments.positionals().size() > 1) {
     options.folder = arguments.positionals()[1];
   }
-  Shown shown;
+  ShownData shown;
   in_pool(arguments, [&] {
     shown.source = data::open_data(options);
     shown.train = data::survey(shown.source.train);
     shown.test = data::survey(shown.source.test);
-    shown.remarks = data::remarks(shown.source, shown.train, shown.test);
+    shown.remarks = data::remarks(shown.source, shown.train, shown.test, settings.normalize_columns);
   });
   return shown;
 }
@@ -79,7 +79,7 @@ json part_json(const data::PartSurvey& part) {
           {"outliers", part.outliers}};
 }
 
-json for_programs(const Shown& shown) {
+json for_programs(const ShownData& shown) {
   const data::Dataset& train = shown.source.train;
   const Shape shape = train.example_shape();
   std::vector<std::string> names, columns;
@@ -112,10 +112,14 @@ std::string more_rows(std::size_t rows) {
   return rows > kMostRows ? fmt::format("    and {} more\n", rows - kMostRows) : std::string();
 }
 
-std::string targets_text(const Shown& shown) {
+std::string targets_text(const ShownData& shown) {
   const data::Dataset& train = shown.source.train;
   const bool is_values = train.targets == data::TargetKind::kValues;
-  std::string text = fmt::format("  {} {:<22}", train.classes, name_of(train.targets));
+  std::string_view what = name_of(train.targets);
+  if (train.classes == 1 && train.targets != data::TargetKind::kClasses) {
+    what.remove_suffix(1);  // of "values", "flags"
+  }
+  std::string text = fmt::format("  {} {:<22}", train.classes, what);
   text += is_values ? "       min        max       mean        std  (train)\n" : "     train      test\n";
   const auto rows = static_cast<std::size_t>(train.classes);
   for (std::size_t c = 0; c < std::min(rows, kMostRows); ++c) {
@@ -130,7 +134,7 @@ std::string targets_text(const Shown& shown) {
   return text + more_rows(rows);
 }
 
-std::string features_text(const Shown& shown) {
+std::string features_text(const ShownData& shown) {
   const data::Dataset& train = shown.source.train;
   if (train.feature_names.empty()) {
     return {};
@@ -154,7 +158,7 @@ std::string one_hot_hint(const data::Column& column) {
              : std::string();
 }
 
-std::string for_people(const Shown& shown) {
+std::string for_people(const ShownData& shown) {
   const data::Dataset& train = shown.source.train;
   std::string text = shown.source.description + "\n";
   text += fmt::format("  {} {} {}, values from {:.4g} to {:.4g}, mean {:.4g}, std {:.4g}\n",
@@ -176,7 +180,7 @@ std::string for_people(const Shown& shown) {
 }  // namespace
 
 int show_data(const Arguments& arguments) {
-  const Shown shown = look_at(arguments);
+  const ShownData shown = look_at(arguments);
   print(arguments.has("json") ? report::json_text(for_programs(shown)) : for_people(shown));
   return 0;
 }

@@ -16,6 +16,10 @@ target_compile_options(detent_options INTERFACE -Wall -Wextra -Wpedantic -Wshado
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(detent_options INTERFACE -Wno-restrict)  # false alarms on std::string, GCC bug 105651
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_UNITY_BUILD)
+  # A class of a header must not have members of local types; in a unity build all classes look like a header's.
+  target_compile_options(detent_options INTERFACE -Wno-subobject-linkage)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
   target_compile_options(detent_options INTERFACE -Wno-pass-failed)  # a loop that was asked to be vectorized is not
   # Templates of io/options.h return json, which headers only name; clang wants it whole where they stand.

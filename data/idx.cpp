@@ -35,8 +35,8 @@ std::uint32_t read_word(ByteReader& reader) {
 }
 
 /// Reads a file of `magic`; `extents` receives its dimensions.
-std::vector<std::byte> read_idx(const std::filesystem::path& path, std::uint32_t magic,
-                                std::vector<std::int64_t>& extents) {
+std::vector<std::byte> read_idx_bytes(const std::filesystem::path& path, std::uint32_t magic,
+                                      std::vector<std::int64_t>& extents) {
   ByteReader reader(path);
   const std::string file = path.string();
   const std::uint32_t found = read_word(reader);
@@ -114,7 +114,7 @@ bool is_mnist(const std::filesystem::path& folder) {
 
 Tensor read_idx_images(const std::filesystem::path& path) {
   std::vector<std::int64_t> extents;
-  const std::vector<std::byte> bytes = read_idx(path, kImagesMagic, extents);
+  const std::vector<std::byte> bytes = read_idx_bytes(path, kImagesMagic, extents);
   extents.push_back(1);
   Tensor images = Tensor::empty(Shape(extents), DType::U8);
   std::memcpy(images.raw(), bytes.data(), bytes.size());
@@ -123,7 +123,7 @@ Tensor read_idx_images(const std::filesystem::path& path) {
 
 Tensor read_idx_labels(const std::filesystem::path& path) {
   std::vector<std::int64_t> extents;
-  const std::vector<std::byte> bytes = read_idx(path, kLabelsMagic, extents);
+  const std::vector<std::byte> bytes = read_idx_bytes(path, kLabelsMagic, extents);
   Tensor labels = Tensor::empty(Shape(extents), DType::S32);
   std::ranges::transform(bytes, labels.data<std::int32_t>().begin(),
                          [](std::byte byte) { return std::to_integer<std::int32_t>(byte); });

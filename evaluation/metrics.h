@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "detent/evaluation/drift/monitor.h"
 #include "detent/evaluation/evaluate.h"
 #include "detent/evaluation/evidence/evidence.h"
 #include "detent/evaluation/portrait/portrait.h"
@@ -80,6 +81,7 @@ struct Metrics {
   std::vector<std::string> failures = {};  ///< one line for each check that failed
   RunRecord record = {};                   ///< what the run was made from
   std::optional<Portrait> portrait = {};   ///< of the model that ships
+  std::optional<Drift> drift = {};         ///< of it on the test set, against the training data
 };
 
 }  // namespace detent::evaluation

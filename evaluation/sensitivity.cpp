@@ -23,7 +23,7 @@ bool is_product(const nn::Graph::Node& node) {
   return node.module && (node.module->kind() == "conv2d" || node.module->kind() == "linear");
 }
 
-bool gives_probabilities(const nn::Graph& graph) {
+bool ends_in_softmax(const nn::Graph& graph) {
   const nn::Graph::Node& output = graph.node(graph.output());
   return output.module && output.module->kind() == "softmax";
 }
@@ -114,7 +114,7 @@ Score Trial::score(const runtime::Model& model) const {
 }
 
 Score Trial::run(const runtime::Model& model, Answers& answers) const {
-  const bool is_softmax = gives_probabilities(graph_);
+  const bool is_softmax = ends_in_softmax(graph_);
   Score score{.fit = {.targets = held_out_.targets}};
   Reporter silent;
   std::optional<runtime::Plan> plan;

@@ -18,11 +18,11 @@ std::string read_text(const std::string& file) {
     fail(file, ": cannot be read", did_you_mean_path(file, ";"),
          " name a recipe file, or a recipe that `detent ls` lists");
   }
-  constexpr std::size_t kLargest = std::size_t{1} << 20;
-  std::string text(kLargest + 1, '\0');
+  constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+  std::string text(kMostBytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(in.gcount()));
-  check(text.size() <= kLargest, file, ": is no recipe: it has more than ", kLargest, " bytes");
+  check(text.size() <= kMostBytes, file, ": is no recipe: it has more than ", kMostBytes, " bytes");
   return text;
 }
 
@@ -42,7 +42,7 @@ RecipeText recipe_text(const std::string& recipe) {
   std::error_code ignored;
   check(!std::filesystem::exists(recipe, ignored), recipe, ": is no recipe, whose name ends in .toml; to train on it, ",
         "write one with name = \"", recipe, "\" under [data], and a [model]");
-  fail("unknown recipe '", recipe, "'", did_you_mean(recipe, names, ";"),
+  fail("unknown recipe '", recipe, "'", did_you_mean(recipe, names, did_you_mean_path(recipe, ";")),
        " `detent ls` lists the recipes; a file's name ", "contains '/' or ends in .toml");
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "detent/report/drift/drift_json.h"
 #include "detent/report/evidence/evidence_json.h"
 #include "detent/report/evidence/flips.h"
 #include "detent/report/portrait_json.h"
@@ -197,6 +198,9 @@ nlohmann::json to_json(const evaluation::Metrics& metrics) {
   if (metrics.portrait) {
     json["layers"] = layers_json(*metrics.portrait);
     json["model"] = model_json(*metrics.portrait);
+  }
+  if (metrics.drift) {
+    json["drift"] = to_json(*metrics.drift);
   }
   return json;
 }

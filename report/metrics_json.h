@@ -21,7 +21,7 @@ namespace detent::report {
 ///     or null: the static model without the improvements, where int8 has some,
 ///   variants [the same], ledger, warnings, record (record_json.h),
 ///   check {passed, failures, checked}, evidence (evidence/evidence_json.h) or null,
-///   layers and model as in portrait_json.h
+///   layers and model as in portrait_json.h, drift as in drift/drift_json.h: of the model that ships on the test set
 /// scores: of values {r2, mean_absolute_error, root_mean_squared_error, columns [{name, the same}]}, of flags
 /// {exact_match, mean_accuracy}, of classes null.
 nlohmann::json to_json(const evaluation::Metrics& metrics);

@@ -24,7 +24,9 @@ std::string accuracy_text(data::TargetKind targets, double accuracy) {
 }
 
 std::string points_text(data::TargetKind targets, double gain) {
-  return targets == data::TargetKind::kValues ? fmt::format("{:+.4f}", gain) : fmt::format("{:+.2f}", 100.0 * gain);
+  const int digits = targets == data::TargetKind::kValues ? 4 : 2;
+  const std::string text = fmt::format("{:+.{}f}", digits == 4 ? gain : 100.0 * gain, digits);
+  return text.find_first_not_of("-0.") == std::string::npos ? "+" + text.substr(1) : text;  // nothing has no sign
 }
 
 std::string row(data::TargetKind targets, const std::string& name, double accuracy, const std::string& drop,

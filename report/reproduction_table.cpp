@@ -15,8 +15,10 @@ using evaluation::ReproducedRow;
 
 constexpr const char* kNone = "-";
 
-std::string percent(double share) { return fmt::format("{:.2f}", 100.0 * share); }
-std::string percent(const Interval& interval) { return percent(interval.low) + " to " + percent(interval.high); }
+std::string as_percent(double share) { return fmt::format("{:.2f}", 100.0 * share); }
+std::string as_percent(const Interval& interval) {
+  return as_percent(interval.low) + " to " + as_percent(interval.high);
+}
 
 /// The probability that a fair coin is so uneven.
 std::string p_text(double p) { return p < 0.001 ? "< 0.001" : fmt::format("{:.3f}", p); }
@@ -41,10 +43,10 @@ std::string table_row(const ReproducedRow& row, bool is_comparable) {
   const std::string spread = accuracies.size() > 1 ? fmt::format(" ± {:.2f}", 100.0 * ours.deviation) : "";
   const bool is_float = row.is_float;
   return fmt::format(
-      "| {} | {}{} | {} | {} | {} | {} | {} | {} |\n", row.name, percent(ours.mean), spread,
-      percent(test_set_interval(row, ours.mean)),
-      accuracies.size() > 1 ? percent(evaluation::student_interval(accuracies)) : kNone,
-      row.published ? percent(*row.published) : kNone,
+      "| {} | {}{} | {} | {} | {} | {} | {} | {} |\n", row.name, as_percent(ours.mean), spread,
+      as_percent(test_set_interval(row, ours.mean)),
+      accuracies.size() > 1 ? as_percent(evaluation::student_interval(accuracies)) : kNone,
+      row.published ? as_percent(*row.published) : kNone,
       row.published && is_comparable ? fmt::format("{:+.2f}", 100.0 * (ours.mean - *row.published)) : kNone,
       is_float ? kNone : each(row, [](const ModelRun& run) { return fmt::format("{}", run.against_float.changed); }),
       is_float ? kNone : each(row, [](const ModelRun& run) { return p_text(run.against_float.p_value); }));
@@ -56,8 +58,8 @@ std::string run_row(const ReproducedRow& row, const ModelRun& run) {
       row.is_float ? fmt::format("{0} | {0} | {0} | {0}", kNone)
                    : fmt::format("{} | {} | {} | {} of {}", test.lost, test.won, p_text(test.p_value),
                                  with_separators(run.codes_mismatched), with_separators(run.codes_compared));
-  return fmt::format("| {} | {} | {} | {} | {:.0f} | {:.0f} |\n", row.name, run.seed, percent(run.accuracy()), paired,
-                     static_cast<double>(run.model_bytes) / 1024.0, run.seconds);
+  return fmt::format("| {} | {} | {} | {} | {:.0f} | {:.0f} |\n", row.name, run.seed, as_percent(run.accuracy()),
+                     paired, static_cast<double>(run.model_bytes) / 1024.0, run.seconds);
 }
 
 nlohmann::json to_json(const Interval& interval) { return {interval.low, interval.high}; }

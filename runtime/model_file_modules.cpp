@@ -11,23 +11,23 @@ namespace {
 using nlohmann::json;
 
 /// What the options of convolutions and linear layers say of geometry.
-struct Layer {
+struct LayerOptions {
   std::int64_t outputs = 0, inputs = 0;
   std::int64_t kernel = 1, stride = 1, padding = 0, dilation = 1, groups = 1;
   bool bias = true, relu = false;
 };
 
-Layer conv_layer(const json& options) {
+LayerOptions conv_layer(const json& options) {
   OptionReader reader("conv2d", options);
-  Layer layer{.outputs = reader.integer("out_channels", 0),
-              .inputs = reader.integer("in_channels", 0),
-              .kernel = reader.integer("kernel", 3),
-              .stride = reader.integer("stride", 1),
-              .padding = reader.integer("padding", 0),
-              .dilation = reader.integer("dilation", 1),
-              .groups = reader.integer("groups", 1),
-              .bias = reader.boolean("bias", true),
-              .relu = reader.boolean("relu", false)};
+  LayerOptions layer{.outputs = reader.integer("out_channels", 0),
+                     .inputs = reader.integer("in_channels", 0),
+                     .kernel = reader.integer("kernel", 3),
+                     .stride = reader.integer("stride", 1),
+                     .padding = reader.integer("padding", 0),
+                     .dilation = reader.integer("dilation", 1),
+                     .groups = reader.integer("groups", 1),
+                     .bias = reader.boolean("bias", true),
+                     .relu = reader.boolean("relu", false)};
   reader.text("init", "default");
   reader.finish();
   for (const std::int64_t value : {layer.outputs, layer.kernel, layer.stride, layer.dilation, layer.groups}) {
@@ -37,12 +37,12 @@ Layer conv_layer(const json& options) {
   return layer;
 }
 
-Layer linear_layer(const json& options) {
+LayerOptions linear_layer(const json& options) {
   OptionReader reader("linear", options);
-  Layer layer{.outputs = reader.integer("out_features", 0),
-              .inputs = reader.integer("in_features", 0),
-              .bias = reader.boolean("bias", true),
-              .relu = reader.boolean("relu", false)};
+  LayerOptions layer{.outputs = reader.integer("out_features", 0),
+                     .inputs = reader.integer("in_features", 0),
+                     .bias = reader.boolean("bias", true),
+                     .relu = reader.boolean("relu", false)};
   reader.text("init", "default");
   reader.finish();
   check_extent("linear", "out_features", layer.outputs);
@@ -128,7 +128,7 @@ class ModuleReader {
     gives(Dequantize(), x().shape);
   }
 
-  kernels::ConvShape conv_shape(const Layer& layer) const {
+  kernels::ConvShape conv_shape(const LayerOptions& layer) const {
     const Shape& image = x().shape;
     check(image.rank() == 3, "expected images [H, W, C], got ", image);
     check(layer.inputs == image[2], "expected ", layer.inputs, " channels, got ", image);
@@ -150,14 +150,15 @@ class ModuleReader {
     return shape;
   }
 
-  kernels::ConvShape linear_shape(const Layer& layer) const {
+  kernels::ConvShape linear_shape(const LayerOptions& layer) const {
     check(x().shape == Shape{layer.inputs}, "expected examples [", layer.inputs, "], got ", x().shape);
     check_elements(name_, {layer.outputs, layer.inputs});
     return kernels::ConvShape::linear(1, layer.inputs, layer.outputs);
   }
 
   /// `shape` says where its weight lies; `weight_shape` how the file has it.
-  void float_product(const Layer& layer, const kernels::ConvShape& shape, const Shape& weight_shape, Shape result) {
+  void float_product(const LayerOptions& layer, const kernels::ConvShape& shape, const Shape& weight_shape,
+                     Shape result) {
     expect_reals();
     Product product{.shape = shape,
                     .weight = tensors_.take(owner_, "weight", DType::F32, weight_shape),
@@ -169,7 +170,8 @@ class ModuleReader {
     gives(std::move(product), std::move(result));
   }
 
-  void int8_product(const Layer& layer, const kernels::ConvShape& shape, const Shape& weight_shape, Shape result) {
+  void int8_product(const LayerOptions& layer, const kernels::ConvShape& shape, const Shape& weight_shape,
+                    Shape result) {
     expect_codes();
     OptionReader reader("int8", member(options_, "int8", name_));
     const std::int64_t weight_bits = reader.integer("weight_bits", 8), output_bits = reader.integer("output_bits", 8);
@@ -191,23 +193,23 @@ class ModuleReader {
   }
 
   void conv() {
-    const Layer layer = conv_layer(options_);
+    const LayerOptions layer = conv_layer(options_);
     const kernels::ConvShape shape = conv_shape(layer);
     float_product(layer, shape, shape.weight_shape(), {shape.out_h(), shape.out_w(), shape.o});
   }
   void linear() {
-    const Layer layer = linear_layer(options_);
+    const LayerOptions layer = linear_layer(options_);
     float_product(layer, linear_shape(layer), {layer.outputs, layer.inputs}, {layer.outputs});
   }
   void int8_conv() {
     check_keys(options_, {"layer", "int8"}, name_);
-    const Layer layer = conv_layer(member(options_, "layer", name_));
+    const LayerOptions layer = conv_layer(member(options_, "layer", name_));
     const kernels::ConvShape shape = conv_shape(layer);
     int8_product(layer, shape, shape.weight_shape(), {shape.out_h(), shape.out_w(), shape.o});
   }
   void int8_linear() {
     check_keys(options_, {"layer", "int8"}, name_);
-    const Layer layer = linear_layer(member(options_, "layer", name_));
+    const LayerOptions layer = linear_layer(member(options_, "layer", name_));
     int8_product(layer, linear_shape(layer), {layer.outputs, layer.inputs}, {layer.outputs});
   }
 

@@ -15,9 +15,9 @@ using Codes = std::span<const std::uint8_t>;
 
 constexpr std::int64_t kImagesPerSlice = 8;
 
-ScaleZero map_of(const ValueType& type) { return type.qparams->tensor(); }
+ScaleZero real_map(const ValueType& type) { return type.qparams->tensor(); }
 kernels::OutputCodes output_codes(const ValueType& type, bool relu) {
-  return {.map = map_of(type), .codes = type.qparams->codes, .relu = relu};
+  return {.map = real_map(type), .codes = type.qparams->codes, .relu = relu};
 }
 
 Tensor empty_codes(const ValueType& type, std::int64_t batch) {
@@ -71,11 +71,11 @@ bool starts_as(Codes table, const kernels::CodeTable& other, const ValueType& fr
 
 /// What the function that `table` was made from gives for each code, if it is a known one.
 std::optional<kernels::CodeReals> reals_of_table(Codes table, const ValueType& from, const ValueType& to) {
-  const kernels::CodeReals x = kernels::reals_of_codes(map_of(from));
+  const kernels::CodeReals x = kernels::reals_of_codes(real_map(from));
   for (const auto& [name, function] : kernels::activation_names()) {
     kernels::CodeReals y{};
     kernels::activation_forward(function, static_cast<std::int64_t>(x.size()), x.data(), y.data());
-    if (starts_as(table, kernels::make_code_table(y, map_of(to), to.qparams->codes), from)) {
+    if (starts_as(table, kernels::make_code_table(y, real_map(to), to.qparams->codes), from)) {
       return y;
     }
   }
@@ -106,7 +106,7 @@ struct MakeCompute {
     return [target = target, batch = batch, input = node.inputs[0], type = out()](std::span<const Tensor> values) {
       return by_images(type, batch, [&](std::int64_t image, std::uint8_t* y) {
         for (const float x : image_of<float>(values[input], image)) {
-          *y++ = static_cast<std::uint8_t>(kernels::quantize(target, x, map_of(type), type.qparams->codes));
+          *y++ = static_cast<std::uint8_t>(kernels::quantize(target, x, real_map(type), type.qparams->codes));
         }
       });
     };
@@ -119,14 +119,14 @@ struct MakeCompute {
     }
     const std::span<const std::int32_t> bias =
         product.bias.defined() ? product.bias.data<std::int32_t>() : std::span<const std::int32_t>();
-    const kernels::ProductRounding rounding(target, map_of(in()), weight, bias, product.shape.o,
+    const kernels::ProductRounding rounding(target, real_map(in()), weight, bias, product.shape.o,
                                             output_codes(out(), product.relu));
     const kernels::PackedWeight packed =
         kernels::pack_integer(product.shape, product.weight.data<std::int8_t>().data(), nullptr,
                               {.x = in().qparams->codes.qmax, .weight = weight.codes.qmax});
     kernels::ConvShape shape = product.shape;
     shape.n = batch;
-    return [rounding, packed, shape, zero_point = map_of(in()).zero_point, input = node.inputs[0],
+    return [rounding, packed, shape, zero_point = real_map(in()).zero_point, input = node.inputs[0],
             type = out()](std::span<const Tensor> values) {
       Tensor y = empty_codes(type, shape.n);
       std::uint8_t* const codes = y.data<std::uint8_t>().data();
@@ -140,7 +140,7 @@ struct MakeCompute {
   }
 
   Compute operator()(const Add& add) const {
-    const kernels::AddRounding rounding(target, map_of(in(0)), map_of(in(1)), output_codes(out(), add.relu));
+    const kernels::AddRounding rounding(target, real_map(in(0)), real_map(in(1)), output_codes(out(), add.relu));
     return [rounding, inputs = node.inputs, type = out(), batch = batch](std::span<const Tensor> values) {
       return by_images(type, batch, [&](std::int64_t image, std::uint8_t* y) {
         rounding.codes(image_of<std::uint8_t>(values[inputs[0]], image),
@@ -153,7 +153,7 @@ struct MakeCompute {
     std::vector<kernels::CodeTable> tables;
     std::vector<std::int64_t> widths;
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
-      tables.push_back(kernels::requantization_table(target, map_of(in(i)), map_of(out()), out().qparams->codes));
+      tables.push_back(kernels::requantization_table(target, real_map(in(i)), real_map(out()), out().qparams->codes));
       widths.push_back(in(i).shape.extents().back());
     }
     return [tables, widths, inputs = node.inputs, type = out(), batch = batch](std::span<const Tensor> values) {
@@ -171,7 +171,7 @@ struct MakeCompute {
     if (pool.kind == PoolKind::Max) {
       return nullptr;
     }
-    const kernels::AverageRounding rounding(target, map_of(in()), pool.shape.window(), map_of(out()),
+    const kernels::AverageRounding rounding(target, real_map(in()), pool.shape.window(), real_map(out()),
                                             out().qparams->codes);
     return [rounding, shape = pool.shape, input = node.inputs[0], type = out(),
             batch = batch](std::span<const Tensor> values) {
@@ -204,7 +204,7 @@ struct MakeCompute {
       return nullptr;
     }
     const Codes table = lookup.table.data<std::uint8_t>();
-    const ScaleZero from = map_of(in()), to = map_of(out());
+    const ScaleZero from = real_map(in()), to = real_map(out());
     const CodeRange codes = out().qparams->codes;
     if (starts_as(table, kernels::requantization_table(from, to, codes), in())) {
       return compute_table(kernels::requantization_table(target, from, to, codes), node, batch);
@@ -219,13 +219,13 @@ struct MakeCompute {
     if (!kernels::has_softmax(target)) {
       return nullptr;
     }
-    return [target = target, input = node.inputs[0], from = map_of(in()), type = out(),
+    return [target = target, input = node.inputs[0], from = real_map(in()), type = out(),
             batch = batch](std::span<const Tensor> values) {
       const auto channels = static_cast<std::size_t>(type.shape.extents().back());
       return by_images(type, batch, [&](std::int64_t image, std::uint8_t* y) {
         const Codes x = image_of<std::uint8_t>(values[input], image);
         for (std::size_t first = 0; first < x.size(); first += channels) {
-          kernels::softmax(target, x.subspan(first, channels), from, map_of(type), type.qparams->codes, y + first);
+          kernels::softmax(target, x.subspan(first, channels), from, real_map(type), type.qparams->codes, y + first);
         }
       });
     };

@@ -23,6 +23,7 @@
 #include "detent/train/batches.h"
 #include "detent/train/events/event_log.h"
 #include "detent/train/evidence/run_distributions.h"
+#include "detent/train/evidence/run_drift.h"
 #include "detent/train/evidence/run_evidence.h"
 #include "detent/train/evidence/run_portrait.h"
 #include "detent/train/evidence/written_results.h"
@@ -356,6 +357,7 @@ evaluation::Metrics run(const Settings& settings, const RunParts& parts, const R
   run.metrics.checked = evaluation::checked_of(check, run.metrics);
   run.metrics.failures = evaluation::failures_of(check, run.metrics);
   run.metrics.portrait = portrait_of(graph, settings, run.data, parts.kinds, options.out, run.metrics);
+  run.metrics.drift = drift_of_test(run.data, parts.kinds, options.out, run.metrics.int8.has_value());
   if (run.events) {
     run.events->finish(run.metrics);
   }

@@ -29,7 +29,7 @@ static void show(const void *value, unsigned long bytes) {
 }
 #define NET_TAP(layer, codes, count) show(codes, count)
 #define NET_TAP_NUMBERS(layer, numbers, count) show(numbers, count * sizeof(float))
-#include "net.c"
+#include NET_SOURCE
 static float x[NET_INPUT_ELEMENTS], y[NET_OUTPUT_ELEMENTS];
 int main(void) {
   while (fread(x, sizeof x, 1, stdin) == 1) {
@@ -42,7 +42,7 @@ int main(void) {
 
 /// What the program would be without the tools of the comparison.
 constexpr const char* kPlain = R"(#include <stdio.h>
-#include "net.h"
+#include NET_HEADER
 static float x[NET_INPUT_ELEMENTS], y[NET_OUTPUT_ELEMENTS];
 int main(void) {
   if (fread(x, sizeof x, 1, stdin) != 1) {
@@ -106,8 +106,8 @@ std::optional<Given> CompiledModel::run(const std::string& compiler, std::int64_
     return {};
   }
   must(folder_, compiler + " " + kFlags + " net.c net_test.c -o self_test && ./self_test");
-  must(folder_, compiler + " -std=c99 driver.c -o driver && head -c " + std::to_string(images * image_bytes_) +
-                    " images.f32 | ./driver > given.bin");
+  must(folder_, compiler + " -std=c99 '-DNET_SOURCE=\"net.c\"' driver.c -o driver && head -c " +
+                    std::to_string(images * image_bytes_) + " images.f32 | ./driver > given.bin");
   const std::string bytes = text_of(folder_ / "given.bin");
   const std::size_t row = (shown_ + outputs_) * 4;
   check(bytes.size() == row * static_cast<std::size_t>(images), compiler, ": expected ", row, " bytes an image, got ",
@@ -128,7 +128,7 @@ std::int64_t CompiledModel::object_bytes() const {
 }
 
 std::int64_t CompiledModel::program_bytes() const {
-  must(folder_, "gcc -O2 -std=c99 -s net.c plain.c -o plain");
+  must(folder_, "gcc -O2 -std=c99 -s '-DNET_HEADER=\"net.h\"' net.c plain.c -o plain");
   return static_cast<std::int64_t>(fs::file_size(folder_ / "plain"));
 }
 

@@ -50,3 +50,13 @@ def channels_last(x):
 
 def channels_first(x):
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2) if x.ndim == 4 else x)
+
+
+def distance(path, feed, expected, folder):
+    """Of the outputs of what Detent makes of an ONNX file from those expected, relative to the largest."""
+    model = str(pathlib.Path(folder) / "fp32.h5")
+    detent("import", path, "-o", model)
+    given = next(values_of(model, feed, len(feed), folder))
+    ours = list(given.values())[-1]
+    expected = channels_last(expected) if ours.ndim == expected.ndim == 4 else expected.reshape(ours.shape)
+    return float(np.abs(ours - expected).max() / max(np.abs(expected).max(), 1e-30))

@@ -8,6 +8,7 @@
 #include "detent/cli/evaluation/example_files.h"
 #include "detent/report/drift/drift_json.h"
 #include "detent/report/drift/drift_table.h"
+#include "detent/report/html/drift_page.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_table.h"
 #include "detent/train/run_data.h"
@@ -52,6 +53,7 @@ LiveData live_data(const Arguments& arguments, const quant::OpenedModel& model, 
 
 /// Writes the model again, with the distributions of `live` as those of its training data.
 int record(const Arguments& arguments, const fs::path& target) {
+  check(!arguments.has("report"), "monitor: --record compares nothing, so there is no page; leave out --report");
   for (const char* const bound : {"max-psi", "warn-psi", "max-ks", "max-saturation", "max-mean-shift"}) {
     check(!arguments.has(bound), "monitor: --record compares nothing; leave out --", bound);
   }
@@ -114,12 +116,16 @@ int monitor(const Arguments& arguments) {
     drift = evaluation::drift_of(evaluation::runnable(model), reference, live.examples, live.normalization,
                                  trained.feature_names, bounds, reporter);
   });
+  nlohmann::json json = report::to_json(drift);
+  json.update({{"model", file}, {"kind", kind}, {"data", description}});
+  const std::optional<std::string> page = arguments.text("report");
+  if (page) {
+    write_text_file(*page, report::html::drift_page(json, arguments.command()));
+  }
   if (is_json) {
-    nlohmann::json json = report::to_json(drift);
-    json.update({{"model", file}, {"kind", kind}, {"data", description}});
     print(report::json_text(json));
   } else {
-    print(file + " (" + kind + ")\n" + report::to_text(drift));
+    print(file + " (" + kind + ")\n" + report::to_text(drift) + (page ? "report in " + *page + "\n" : ""));
   }
   for (const std::string& failure : drift.verdict.failures) {
     print_error("detent: check failed: " + failure);
@@ -137,6 +143,7 @@ Command monitor_command() {
                    .summary = "Whether inputs and activations on new examples still are as on the training data",
                    .example = "detent monitor runs/mnist-cnn/int8.h5 --data today/\n"
                               "detent monitor runs/cats/int8.h5 --data pictures/ --max-psi 0.1 --json\n"
+                              "detent monitor runs/cats/int8.h5 --data pictures/ --report drift.html\n"
                               "detent monitor old.h5 --data train-images-idx3-ubyte.gz --record new.h5",
                    .options = {{"data", "DIR",
                                 "File or folder of new examples, with or without labels; of a data set its test part "
@@ -149,6 +156,7 @@ Command monitor_command() {
                                 "(default: 0.02)"},
                                {"max-mean-shift", "D",
                                 "Fail if a mean is further off, in deviations of the training data (default: any)"},
+                               {"report", "FILE", "Also write a page about it: one HTML file"},
                                {"record", "FILE",
                                 "Compare nothing: write the model, with these examples as its training data"},
                                threads_option(),

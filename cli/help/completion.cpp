@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kWords = "words";
 
-std::string one_line(std::string text) {
+std::string without_breaks(std::string text) {
   std::ranges::replace(text, '\n', ' ');
   std::ranges::replace(text, '\t', ' ');
   return text;
@@ -26,7 +26,7 @@ int print_words(const Arguments& arguments) {
   std::string text;
   for (const Candidate& candidate : candidates(commands(), {names.begin() + 1, names.end()})) {
     json.push_back({{"word", candidate.word}, {"meaning", candidate.meaning}});
-    text += candidate.word + (candidate.meaning.empty() ? "" : "\t" + one_line(candidate.meaning)) + "\n";
+    text += candidate.word + (candidate.meaning.empty() ? "" : "\t" + without_breaks(candidate.meaning)) + "\n";
   }
   print(arguments.has("json") ? report::json_text({{"words", json}}) : text);
   return 0;

@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // The options that one action has and the other does not.
-constexpr std::array<std::pair<const char*, const char*>, 5> kOptionActions{
+constexpr std::array<std::pair<const char*, const char*>, 5> kWeightOptions{
     {{"tensor", "export"}, {"model", "import"}, {"recipe", "import"}, {"set", "import"}, {"data", "import"}}};
 
 interchange::WeightOptions weight_options(const Arguments& arguments) {
@@ -139,7 +139,7 @@ int weights(const Arguments& arguments) {
   const std::string& action = arguments.positionals()[0];
   check(std::ranges::count(actions, action) > 0, "weights: unknown action '", action, "'", hint(action, actions),
         " `detent weights --help` lists them");
-  for (const auto& [option, its_action] : kOptionActions) {
+  for (const auto& [option, its_action] : kWeightOptions) {
     check(!arguments.has(option) || action == its_action, "weights ", action, ": --", option,
           " is an option of detent weights ", its_action);
   }

@@ -7,7 +7,7 @@
 namespace detent::data {
 namespace {
 
-constexpr std::size_t kNamed = 5;
+constexpr std::size_t kNamedItems = 5;
 constexpr std::int64_t kFewExamples = 5;
 constexpr double kUnequal = 100.0;  // of the widths of columns
 
@@ -15,10 +15,10 @@ constexpr double kUnequal = 100.0;  // of the widths of columns
 template <typename T, typename Name>
 std::string list_of(const std::vector<T>& items, Name&& name) {
   std::string text;
-  for (std::size_t i = 0; i < std::min(items.size(), kNamed); ++i) {
+  for (std::size_t i = 0; i < std::min(items.size(), kNamedItems); ++i) {
     text += (i == 0 ? "" : ", ") + name(items[i]);
   }
-  return items.size() > kNamed ? text + " and " + std::to_string(items.size() - kNamed) + " more" : text;
+  return items.size() > kNamedItems ? text + " and " + std::to_string(items.size() - kNamedItems) + " more" : text;
 }
 
 std::string example_name(const Dataset& dataset, std::int64_t i) {
@@ -64,7 +64,8 @@ void add_examples(std::vector<std::string>& lines, const std::string& part, cons
     add(lines, part, ": ", survey.blank.size(), " of one value everywhere: ", list_of(survey.blank, name));
   }
   if (!survey.repeated.empty()) {
-    add(lines, part, ": ", survey.repeated.size(), " are there before", ": ",
+    add(lines, part, ": ", survey.repeated.size(), survey.repeated.size() == 1 ? " repeats" : " repeat",
+        " an earlier one: ",
         list_of(survey.repeated, [&](const auto& pair) { return name(pair.first) + " = " + name(pair.second); }));
   }
   if (survey.contradicting > 0) {
@@ -78,7 +79,7 @@ void add_examples(std::vector<std::string>& lines, const std::string& part, cons
 }
 
 // Constant columns say nothing, and columns of very unequal ranges drown one another.
-void add_columns(std::vector<std::string>& lines, const Dataset& train, const PartSurvey& survey) {
+void add_columns(std::vector<std::string>& lines, const Dataset& train, const PartSurvey& survey, bool are_normalized) {
   if (!survey.constant.empty()) {
     const double share = 100.0 * static_cast<double>(survey.constant.size()) / static_cast<double>(survey.elements);
     add(lines, "train: ", survey.constant.size(), " of ", survey.elements, train.has_images() ? " pixels" : " features",
@@ -94,7 +95,7 @@ void add_columns(std::vector<std::string>& lines, const Dataset& train, const Pa
       widest = std::max(widest, width);
     }
   }
-  if (widest > kUnequal * narrowest) {
+  if (widest > kUnequal * narrowest && !are_normalized) {
     add(lines, "train: features reach over ", narrowest, " to ", widest,
         "; write normalize = \"columns\" under [data] to bring each to mean 0 and standard deviation 1");
   }
@@ -102,7 +103,8 @@ void add_columns(std::vector<std::string>& lines, const Dataset& train, const Pa
 
 }  // namespace
 
-std::vector<std::string> remarks(const DataSource& source, const PartSurvey& train, const PartSurvey& test) {
+std::vector<std::string> remarks(const DataSource& source, const PartSurvey& train, const PartSurvey& test,
+                                 bool are_normalized) {
   std::vector<std::string> lines;
   add_classes(lines, "train", source.train, train);
   add_classes(lines, "test", source.test, test);
@@ -111,7 +113,7 @@ std::vector<std::string> remarks(const DataSource& source, const PartSurvey& tra
   if (const std::int64_t shared = count_shared(source.test, source.train); shared > 0) {
     add(lines, "test: ", shared, " of ", test.examples, " examples are training examples, too");
   }
-  add_columns(lines, source.train, train);
+  add_columns(lines, source.train, train, are_normalized);
   return lines;
 }
 

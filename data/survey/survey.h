@@ -36,7 +36,8 @@ std::int64_t count_shared(const Dataset& part, const Dataset& other);
 
 /// What a person should look at before anything is trained, a line each: classes with few examples or none, blank,
 /// repeated and contradicting examples, outliers, test examples that are training examples, constant columns, columns
-/// of very unequal ranges. Examples are named by their sources where these are known.
-std::vector<std::string> remarks(const DataSource& source, const PartSurvey& train, const PartSurvey& test);
+/// of very unequal ranges unless each is normalized. Examples are named by their sources where these are known.
+std::vector<std::string> remarks(const DataSource& source, const PartSurvey& train, const PartSurvey& test,
+                                 bool are_normalized = false);
 
 }  // namespace detent::data

@@ -12,7 +12,7 @@ namespace detent::evaluation {
 namespace {
 
 // Stored shares are of 65535.
-constexpr double kTolerance = 1e-4;
+constexpr double kMargin = 1e-4;
 
 /// How many values of a place were compared.
 std::int64_t values_of(const WatchedValue& place, std::int64_t examples) {
@@ -48,14 +48,18 @@ ValueDrift compare(const WatchedValue& place, const ModelDistributions& referenc
           .saturated_before = before.saturated,
           .saturated = now.saturated,
           .not_finite = not_finite == live.not_finite.end() ? 0 : not_finite->second,
-          .chance = by_chance(before, now, values_of(place, reference.examples), values_of(place, live.examples))};
+          .chance = by_chance(before, now, values_of(place, reference.examples), values_of(place, live.examples)),
+          .state = DriftState::Stable,
+          .bounds = before.bounds,
+          .shares_before = before.shares,
+          .shares = now.shares};
 }
 
 /// Sets the value's state; what it misses, "" if nothing.
 std::string judge(const DriftBounds& bounds, ValueDrift& value) {
   std::string missed;
   const auto at_most = [&](const char* what, double bound, double got) {
-    if (!(got <= bound + kTolerance)) {
+    if (!(got <= bound + kMargin)) {
       missed += fmt::format("{}{}: expected <= {:.4g}, got {:.4g}", missed.empty() ? "" : "; ", what, bound, got);
     }
   };
@@ -72,7 +76,7 @@ std::string judge(const DriftBounds& bounds, ValueDrift& value) {
   if (value.not_finite > 0) {
     missed += fmt::format("{}{} values are not finite", missed.empty() ? "" : "; ", value.not_finite);
   }
-  const bool has_moved = value.psi > std::max(bounds.moved, value.chance.stability_index) + kTolerance;
+  const bool has_moved = value.psi > std::max(bounds.moved, value.chance.stability_index) + kMargin;
   value.state = !missed.empty() ? DriftState::Left : has_moved ? DriftState::Moved : DriftState::Stable;
   return missed;
 }

@@ -37,6 +37,8 @@ struct ValueDrift {
   std::int64_t not_finite = 0;  ///< numbers
   Chance chance = {};
   DriftState state = DriftState::Stable;
+  std::vector<float> bounds = {};                       ///< of the bins that were compared (Distribution), and
+  std::vector<double> shares_before = {}, shares = {};  ///< what lay in them
 };
 
 struct Drift {

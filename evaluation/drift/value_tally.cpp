@@ -15,7 +15,7 @@ constexpr std::int64_t kCodesPerSlice = std::int64_t{1} << 18;
 
 /// Neighbouring codes are often equal, and adding to one counter has to wait for the addition before it: so there are
 /// four that take turns.
-void count_codes(std::span<const std::uint8_t> codes, CodeCount& counts) {
+void tally_codes(std::span<const std::uint8_t> codes, CodeCount& counts) {
   std::array<std::array<std::uint32_t, 256>, 4> turns = {};
   std::size_t i = 0;
   for (; i + 4 <= codes.size(); i += 4) {
@@ -42,7 +42,7 @@ void CodeTally::add(const Tensor& codes) {
   std::vector<CodeCount> parts(static_cast<std::size_t>(slices.count));
   parallel_slices(slices.count, [&](std::int64_t slice) {
     const Range range = slices[slice];
-    count_codes(all.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size())),
+    tally_codes(all.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size())),
                 parts[static_cast<std::size_t>(slice)]);
   });
   for (const CodeCount& part : parts) {

@@ -9,7 +9,7 @@ namespace detent::evaluation {
 namespace {
 
 // Shares are counts over counts: this is far below one example, and above the rounding of a difference.
-constexpr double kTolerance = 1e-9;
+constexpr double kTolerated = 1e-9;
 
 /// Adds to a verdict.
 class Judge {
@@ -23,8 +23,8 @@ class Judge {
     relation_ = relation;
     bound_ = bound;
   }
-  void at_most(double value, const std::string& of) { add(value > bound_ + kTolerance, value, of); }
-  void at_least(double value, const std::string& of) { add(value < bound_ - kTolerance, value, of); }
+  void at_most(double value, const std::string& of) { add(value > bound_ + kTolerated, value, of); }
+  void at_least(double value, const std::string& of) { add(value < bound_ - kTolerated, value, of); }
 
  private:
   void add(bool fails, double value, const std::string& of) {

@@ -68,6 +68,17 @@ T value_or(const Node& node, std::string_view name, const char* wanted, T other)
   return value == nullptr ? std::move(other) : *value;
 }
 
+/// Two in a byte, the first in the lower half; of two's complement.
+std::vector<std::int64_t> converted_halves(const Array& array) {
+  constexpr unsigned kBits = 4, kMask = 0xf, kSign = 8;
+  std::vector<std::int64_t> numbers(static_cast<std::size_t>(array.elements()));
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const auto half = (std::to_integer<unsigned>(array.bytes[i / 2]) >> (i % 2 * kBits)) & kMask;
+    numbers[i] = static_cast<std::int64_t>(half ^ kSign) - kSign;
+  }
+  return numbers;
+}
+
 }  // namespace
 
 std::string name_of(ElementType type) {
@@ -100,6 +111,8 @@ std::vector<float> Array::reals() const {
 
 std::vector<std::int64_t> Array::integers() const {
   switch (type) {
+    case ElementType::S4:
+      return converted_halves(*this);
     case ElementType::U8:
     case ElementType::Bool:
       return converted<std::uint8_t, std::int64_t>(*this);

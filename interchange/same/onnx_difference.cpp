@@ -185,17 +185,17 @@ std::optional<Difference> difference_of(const Node& a, const Node& b) {
   return found ? found : difference_of(a.attributes, b.attributes);
 }
 
-using Arrays = std::map<std::string, const Array*>;
+using NamedArrays = std::map<std::string, const Array*>;
 
-Arrays arrays_of(const onnx::Model& model) {
-  Arrays arrays;
+NamedArrays arrays_of(const onnx::Model& model) {
+  NamedArrays arrays;
   for (const Array& array : model.initializers) {
     arrays.emplace(array.name, &array);
   }
   return arrays;
 }
 
-const Array* find(const Arrays& arrays, const std::string& name) {
+const Array* find(const NamedArrays& arrays, const std::string& name) {
   const auto found = arrays.find(name);
   return found == arrays.end() ? nullptr : found->second;
 }
@@ -234,7 +234,7 @@ std::optional<Difference> difference_of_opsets(const onnx::Model& a, const onnx:
 }  // namespace
 
 std::optional<Difference> first_difference(const onnx::Model& a, const onnx::Model& b) {
-  const Arrays arrays_a = arrays_of(a), arrays_b = arrays_of(b);
+  const NamedArrays arrays_a = arrays_of(a), arrays_b = arrays_of(b);
   for (std::size_t i = 0; i < std::min(a.nodes.size(), b.nodes.size()); ++i) {
     if (auto found = difference_of(a.nodes[i], b.nodes[i])) {
       found->node = a.nodes[i].outputs.empty() ? a.nodes[i].name : a.nodes[i].outputs[0];

@@ -12,9 +12,9 @@
 namespace detent::hdf5 {
 namespace {
 
-constexpr char kAttribute = 'a', kTensor = 't', kTexts = 'x', kError = 'e', kEnd = '.';
+constexpr char kAttribute = 'a', kTensor = 't', kTexts = 'x', kError = 'e', kEndOfMessage = '.';
 constexpr char kText = 's', kInteger = 'i', kReal = 'r';
-constexpr std::uint64_t kMostAxes = 32;
+constexpr std::uint64_t kMostWireAxes = 32;
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 
 class Sender {
@@ -86,7 +86,7 @@ Tensor receive_tensor(Receiver& from) {
   const auto dtype = static_cast<DType>(from.value<std::uint8_t>());
   const std::vector<DType> known{DType::F32, DType::F64, DType::BF16, DType::F16, DType::U8, DType::S8, DType::S32};
   from.require(std::ranges::find(known, dtype) != known.end());
-  std::vector<std::int64_t> extents(from.count(kMostAxes));
+  std::vector<std::int64_t> extents(from.count(kMostWireAxes));
   std::uint64_t room = machine_memory() / size_of(dtype);
   for (std::int64_t& extent : extents) {
     extent = static_cast<std::int64_t>(from.count(machine_memory()));
@@ -137,7 +137,7 @@ void send_content(TensorFile content, const Send& send) {
       to.text(text);
     }
   }
-  to.value(kEnd);
+  to.value(kEndOfMessage);
 }
 
 void send_error(const std::string& text, const Send& send) {
@@ -173,7 +173,7 @@ TensorFile receive_content(const std::string& where, const Receive& receive) {
       }
       case kError:
         throw Error(from.text());
-      case kEnd:
+      case kEndOfMessage:
         return content;
       default:
         from.require(false);

@@ -82,9 +82,9 @@ class Image {
   std::vector<std::byte> bytes_;
 };
 
-class Writer {
+class FileBuilder {
  public:
-  explicit Writer(std::string path) : path_(std::move(path)) {}
+  explicit FileBuilder(std::string path) : path_(std::move(path)) {}
 
   /// Builds the file in `image`.
   void build(const TensorFile& content, Image& image) const {
@@ -248,7 +248,7 @@ void TensorFile::write(const std::filesystem::path& path) const {
       bytes += tensor.bytes() + 1024;
     }
     Image image(bytes);
-    Writer(path.string()).build(*this, image);
+    FileBuilder(path.string()).build(*this, image);
     file.write(image.file());
   }
   file.commit();

@@ -136,13 +136,13 @@ void prepare_activation(Preparation& pass, std::size_t index, const QConfig& con
            {pass.codes_of(pass.node(index).inputs[0], config)}, true);
 }
 
-Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueType>) {
+Lowered lower_activation(const nn::Graph::Node& node, std::span<const runtime::ValueType>) {
   const nn::ActivationLayer::Options& settings = module_of<nn::ActivationLayer>(node).settings();
   return {.op = runtime::Activation{.function = settings.function, .slope = settings.slope}};
 }
 
 /// y_q = max(x_q, zero_point), as a table.
-Lowered lower_codes(const nn::Graph::Node&, std::span<const runtime::ValueType> inputs) {
+Lowered lower_activation_codes(const nn::Graph::Node&, std::span<const runtime::ValueType> inputs) {
   const std::int32_t zero_point = inputs[0].qparams->tensor().zero_point, qmax = inputs[0].qparams->codes.qmax;
   kernels::CodeTable table{};
   for (std::int32_t q = 0; q < 256; ++q) {
@@ -164,11 +164,11 @@ Lowered lower_table(const nn::Graph::Node& node, std::span<const runtime::ValueT
 Kinds activation_kinds() {
   Kind in_float = kind_of_class<nn::ActivationLayer>();
   in_float.prepare = &prepare_activation;
-  in_float.lower = &lower_float;
+  in_float.lower = &lower_activation;
   Kind relu = kind_of_class<CodeRelu>();
   relu.is_prepared = true;
   relu.keeps_map = true;
-  relu.lower = &lower_codes;
+  relu.lower = &lower_activation_codes;
   Kind on_codes = kind_of_class<QatActivation>();
   on_codes.is_prepared = true;
   on_codes.lower = &lower_table;

@@ -61,11 +61,11 @@ void prepare_add(Preparation& pass, std::size_t index, const QConfig& config) {
            {pass.codes_of(inputs[0], config), pass.codes_of(inputs[1], config)}, true);
 }
 
-Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueType>) {
+Lowered lower_add(const nn::Graph::Node& node, std::span<const runtime::ValueType>) {
   return {.op = runtime::Add{.relu = module_of<nn::Add>(node).settings().relu}};
 }
 
-Lowered lower_codes(const nn::Graph::Node& node, std::span<const runtime::ValueType>) {
+Lowered lower_add_codes(const nn::Graph::Node& node, std::span<const runtime::ValueType>) {
   const bool relu = module_of<QatAdd>(node).relu();
   return {.op = runtime::Add{.relu = relu},
           .kind = "int8_add",
@@ -77,10 +77,10 @@ Lowered lower_codes(const nn::Graph::Node& node, std::span<const runtime::ValueT
 Kinds add_kinds() {
   Kind in_float = kind_of_class<nn::Add>();
   in_float.prepare = &prepare_add;
-  in_float.lower = &lower_float;
+  in_float.lower = &lower_add;
   Kind on_codes = kind_of_class<QatAdd>();
   on_codes.is_prepared = true;
-  on_codes.lower = &lower_codes;
+  on_codes.lower = &lower_add_codes;
   return {{"add", in_float}, {"qat_add", on_codes}};
 }
 

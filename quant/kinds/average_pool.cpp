@@ -97,11 +97,11 @@ runtime::Pool average(const AverageGeometry& geometry, const runtime::ValueType&
   return {.kind = runtime::PoolKind::Average, .shape = geometry.pool_shape(input.shape, 1)};
 }
 
-Lowered lower_float(const nn::Graph::Node& node, std::span<const runtime::ValueType> inputs) {
+Lowered lower_average_pool(const nn::Graph::Node& node, std::span<const runtime::ValueType> inputs) {
   return {.op = average(geometry_of(*node.module), inputs[0])};
 }
 
-Lowered lower_codes(const nn::Graph::Node& node, std::span<const runtime::ValueType> inputs) {
+Lowered lower_average_pool_codes(const nn::Graph::Node& node, std::span<const runtime::ValueType> inputs) {
   return {.op = average(module_of<QatAvgPool2d>(node).geometry(), inputs[0]),
           .kind = "int8_avg_pool2d",
           .how = "requantized mean"};
@@ -112,13 +112,13 @@ Lowered lower_codes(const nn::Graph::Node& node, std::span<const runtime::ValueT
 Kinds average_pool_kinds() {
   Kind windows = kind_of_class<nn::AvgPool2d>();
   windows.prepare = &prepare_average;
-  windows.lower = &lower_float;
+  windows.lower = &lower_average_pool;
   Kind whole = kind_of_class<nn::GlobalAvgPool2d>();
   whole.prepare = &prepare_average;
-  whole.lower = &lower_float;
+  whole.lower = &lower_average_pool;
   Kind on_codes = kind_of_class<QatAvgPool2d>();
   on_codes.is_prepared = true;
-  on_codes.lower = &lower_codes;
+  on_codes.lower = &lower_average_pool_codes;
   return {{"avg_pool2d", windows}, {"global_avg_pool2d", whole}, {"qat_avg_pool2d", on_codes}};
 }
 

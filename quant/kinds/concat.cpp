@@ -93,9 +93,9 @@ void prepare_concat(Preparation& pass, std::size_t index, const QConfig& config)
            std::move(inputs), true);
 }
 
-Lowered lower_float(const nn::Graph::Node&, std::span<const runtime::ValueType>) { return {.op = runtime::Concat()}; }
+Lowered lower_concat(const nn::Graph::Node&, std::span<const runtime::ValueType>) { return {.op = runtime::Concat()}; }
 
-Lowered lower_codes(const nn::Graph::Node&, std::span<const runtime::ValueType>) {
+Lowered lower_concat_codes(const nn::Graph::Node&, std::span<const runtime::ValueType>) {
   return {.op = runtime::Concat(), .kind = "int8_concat", .how = "brought to one map"};
 }
 
@@ -104,10 +104,10 @@ Lowered lower_codes(const nn::Graph::Node&, std::span<const runtime::ValueType>)
 Kinds concat_kinds() {
   Kind in_float = kind_of_class<nn::Concat>();
   in_float.prepare = &prepare_concat;
-  in_float.lower = &lower_float;
+  in_float.lower = &lower_concat;
   Kind on_codes = kind_of_class<QatConcat>();
   on_codes.is_prepared = true;
-  on_codes.lower = &lower_codes;
+  on_codes.lower = &lower_concat_codes;
   return {{"concat", in_float}, {"qat_concat", on_codes}};
 }
 

@@ -98,9 +98,11 @@ void prepare_softmax(Preparation& pass, std::size_t index, const QConfig& config
            {pass.codes_of(pass.node(index).inputs[0], config)}, true);
 }
 
-Lowered lower_float(const nn::Graph::Node&, std::span<const runtime::ValueType>) { return {.op = runtime::Softmax()}; }
+Lowered lower_softmax(const nn::Graph::Node&, std::span<const runtime::ValueType>) {
+  return {.op = runtime::Softmax()};
+}
 
-Lowered lower_codes(const nn::Graph::Node&, std::span<const runtime::ValueType> inputs) {
+Lowered lower_softmax_codes(const nn::Graph::Node&, std::span<const runtime::ValueType> inputs) {
   const kernels::SoftmaxTable table = kernels::softmax_table(inputs[0].qparams->tensor().scale);
   return {.op = runtime::Softmax{.table = Tensor::from(std::vector<std::int32_t>(table.begin(), table.end()), {256})},
           .kind = "int8_softmax",
@@ -112,10 +114,10 @@ Lowered lower_codes(const nn::Graph::Node&, std::span<const runtime::ValueType> 
 Kinds softmax_kinds() {
   Kind in_float = kind_of_class<nn::Softmax>();
   in_float.prepare = &prepare_softmax;
-  in_float.lower = &lower_float;
+  in_float.lower = &lower_softmax;
   Kind on_codes = kind_of_class<QatSoftmax>();
   on_codes.is_prepared = true;
-  on_codes.lower = &lower_codes;
+  on_codes.lower = &lower_softmax_codes;
   return {{"softmax", in_float}, {"qat_softmax", on_codes}};
 }
 

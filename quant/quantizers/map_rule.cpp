@@ -17,18 +17,18 @@ ScaleZero power_of_two(const MinMax& range, CodeRange codes, Scheme scheme) {
 }
 
 /// Rows are never removed, so that a rule that was found stays.
-struct Table {
+struct MapRules {
   std::mutex mutex;
   std::map<std::string, MapRule, std::less<>> rows{{"power-of-two", &power_of_two}};
 };
 
-Table& table() {
-  static Table rules;
+MapRules& map_rules() {
+  static MapRules rules;
   return rules;
 }
 
 const MapRule* find(std::string_view name) {
-  Table& rules = table();
+  MapRules& rules = map_rules();
   const std::lock_guard lock(rules.mutex);
   const auto row = rules.rows.find(name);
   return row == rules.rows.end() ? nullptr : &row->second;
@@ -39,13 +39,13 @@ const MapRule* find(std::string_view name) {
 void register_map_rule(std::string name, MapRule rule) {
   check_quantizer_name("map rule", name);
   check(rule != nullptr, "map rule: '", name, "' has no function");
-  Table& rules = table();
+  MapRules& rules = map_rules();
   const std::lock_guard lock(rules.mutex);
   rules.rows.emplace(std::move(name), std::move(rule));
 }
 
 std::vector<std::string> map_rule_names() {
-  Table& rules = table();
+  MapRules& rules = map_rules();
   const std::lock_guard lock(rules.mutex);
   std::vector<std::string> names;
   for (const auto& [name, rule] : rules.rows) {

@@ -7,7 +7,7 @@
 namespace detent::recipes {
 namespace {
 
-constexpr std::int64_t kBatches = 16;
+constexpr std::int64_t kTimedBatches = 16;
 constexpr std::uint64_t kLearningSteps = 48;
 
 /// The time of a step depends on how many gradients are 0, so the model first learns a little.
@@ -34,7 +34,7 @@ BenchResult bench_step(const BenchOptions& options, evaluation::Reporter& report
   nn::Graph graph = float_graph_of(recipe, options.image);
   const std::int64_t batch_size = options.batch > 0 ? options.batch : recipe.train.batch;
   const std::vector<data::Batch> batches =
-      training_batches(kBatches, batch_size, graph.input_shape(), graph.output_shape().elements());
+      training_batches(kTimedBatches, batch_size, graph.input_shape(), graph.output_shape().elements());
   learn(graph, recipe, batches);
   graph = is_qat ? quant::prepare_qat(graph, recipe.qconfig_mapping()) : nn::fuse_relu(graph);
 

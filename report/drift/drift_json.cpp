@@ -1,24 +1,40 @@
 #include "detent/report/drift/drift_json.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string>
 
 namespace detent::report {
 namespace {
 
 using nlohmann::json;
 
+/// To six digits: what is stored is no finer.
+template <typename Number>
+json rounded(const std::vector<Number>& numbers) {
+  json list = json::array();
+  for (const Number number : numbers) {
+    list.push_back(std::stod(fmt::format("{:.6g}", number)));
+  }
+  return list;
+}
+
 json value_json(const evaluation::ValueDrift& value) {
-  json row{{"value", value.name},
-           {"type", value.are_codes ? "codes" : "reals"},
-           {"psi", value.psi},
-           {"ks", value.ks},
-           {"psi_by_chance", value.chance.stability_index},
-           {"ks_by_chance", value.chance.kolmogorov_smirnov},
-           {"mean_shift", std::isfinite(value.mean_shift) ? json(value.mean_shift) : json(nullptr)},
-           {"unseen", value.unseen},
-           {"not_finite", value.not_finite},
-           {"state", name_of(value.state)}};
+  json row{
+      {"value", value.name},
+      {"type", value.are_codes ? "codes" : "reals"},
+      {"psi", value.psi},
+      {"ks", value.ks},
+      {"psi_by_chance", value.chance.stability_index},
+      {"ks_by_chance", value.chance.kolmogorov_smirnov},
+      {"mean_shift", std::isfinite(value.mean_shift) ? json(value.mean_shift) : json(nullptr)},
+      {"unseen", value.unseen},
+      {"not_finite", value.not_finite},
+      {"state", name_of(value.state)},
+      {"bins",
+       {{"bounds", rounded(value.bounds)}, {"before", rounded(value.shares_before)}, {"now", rounded(value.shares)}}}};
   if (value.are_codes) {
     row["saturated_before"] = value.saturated_before;
     row["saturated"] = value.saturated;

@@ -34,7 +34,7 @@ std::string fitted(const std::string& name, std::size_t width) {
   return name.size() <= width ? name : "..." + name.substr(name.size() - (width - 3));
 }
 
-std::string percent(double share) { return fmt::format("{:.2f} %", 100.0 * share); }
+std::string share_text(double share) { return fmt::format("{:.2f} %", 100.0 * share); }
 
 /// A row of a number a model.
 template <typename Cell>
@@ -83,7 +83,7 @@ std::string models_text(const Evidence& evidence) {
     text += row(evidence, "mean error", [](const ModelEvidence& m) { return fmt::format("{:.5g}", m.error); });
     return text + sizes_text(evidence);
   }
-  text += row(evidence, "accuracy", [](const ModelEvidence& m) { return percent(m.accuracy()); });
+  text += row(evidence, "accuracy", [](const ModelEvidence& m) { return share_text(m.accuracy()); });
   text += row(evidence, "  95 % interval", [](const ModelEvidence& m) {
     const evaluation::Interval interval = evaluation::wilson_interval(m.accuracy(), m.examples);
     return fmt::format("{:.2f} to {:.2f}", 100.0 * interval.low, 100.0 * interval.high);
@@ -123,19 +123,22 @@ std::string shown_of(std::size_t all) {
   return all > kShownSlices ? fmt::format(" ({} of {}; --json has all)", kShownSlices, all) : std::string();
 }
 
+/// What lost most is the worst; of what changed alike, where least is right now.
+std::pair<double, double> by_worst(const SliceChange& slice) { return {slice.change(), slice.accuracy_b()}; }
+
 std::string slices_text(const PairEvidence& pair) {
   std::vector<SliceChange> slices = pair.slices;
-  std::ranges::stable_sort(slices, std::less(), [](const SliceChange& slice) { return slice.change(); });
+  std::ranges::stable_sort(slices, std::less(), by_worst);
   std::string text =
       fmt::format("\n  slices, what lost most first{}\n  {:<{}}{:>9}{:>10}{:>10}{:>9}{:>20}\n", shown_of(slices.size()),
                   "slice", kNameWidth, "examples", "A", "B", "points", "95 % interval");
   slices.resize(std::min(slices.size(), kShownSlices));
   for (const SliceChange& slice : slices) {
     const evaluation::Interval interval = slice.interval();
-    text +=
-        fmt::format("  {:<{}}{:>9}{:>10}{:>10}{:>+9.2f}{:>20}\n", fitted(slice.slice, kNameWidth - 1), kNameWidth,
-                    slice.examples, percent(slice.accuracy_a()), percent(slice.accuracy_b()), 100.0 * slice.change(),
-                    fmt::format("{:+.2f} to {:+.2f}", 100.0 * interval.low, 100.0 * interval.high));
+    text += fmt::format("  {:<{}}{:>9}{:>10}{:>10}{:>+9.2f}{:>20}\n", fitted(slice.slice, kNameWidth - 1), kNameWidth,
+                        slice.examples, share_text(slice.accuracy_a()), share_text(slice.accuracy_b()),
+                        100.0 * slice.change(),
+                        fmt::format("{:+.2f} to {:+.2f}", 100.0 * interval.low, 100.0 * interval.high));
   }
   return text;
 }
@@ -150,7 +153,7 @@ std::string slices_text(const ModelEvidence& model) {
   for (const SliceScore& slice : slices) {
     const evaluation::Interval interval = evaluation::wilson_interval(slice.accuracy(), slice.examples);
     text += fmt::format("  {:<{}}{:>9}{:>10}{:>+16.2f}{:>20}\n", fitted(slice.slice, kNameWidth - 1), kNameWidth,
-                        slice.examples, percent(slice.accuracy()), 100.0 * (slice.accuracy() - model.accuracy()),
+                        slice.examples, share_text(slice.accuracy()), 100.0 * (slice.accuracy() - model.accuracy()),
                         fmt::format("{:.2f} to {:.2f}", 100.0 * interval.low, 100.0 * interval.high));
   }
   return text;
@@ -262,7 +265,7 @@ std::string brief_text(const Evidence& evidence) {
       fmt::format("  {} against {}: {} of {} predictions differ, {} lost, {} won, McNemar p = {:.2g}\n", pair.b, pair.a,
                   with_separators(static_cast<std::int64_t>(pair.flips.size())), with_separators(pair.whole.examples),
                   with_separators(pair.whole.lost), with_separators(pair.whole.won), pair.mcnemar_p);
-  const auto worst = std::ranges::min_element(pair.slices, {}, [](const SliceChange& slice) { return slice.change(); });
+  const auto worst = std::ranges::min_element(pair.slices, {}, by_worst);
   if (worst != pair.slices.end()) {
     text += fmt::format("  worst slice: {}, {:+.2f} points of {} examples", fitted(worst->slice, kNameWidth),
                         100.0 * worst->change(), with_separators(worst->examples));

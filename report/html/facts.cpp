@@ -62,7 +62,8 @@ std::string Facts::difference_text(double difference) const {
   if (!is_r2) {
     return points(100.0 * difference);
   }
-  return fmt::format("{}{:.4f}", difference < 0.0 ? "\u2212" : "+", std::abs(difference));
+  const std::string digits = fmt::format("{:.4f}", std::abs(difference));
+  return digits == "0.0000" ? digits : (difference < 0.0 ? "\u2212" : "+") + digits;
 }
 
 std::string headline(Verdict verdict) {
@@ -116,8 +117,10 @@ Facts facts_of(const Json& metrics) {
       if (!facts.flips && member(pair, "flips").is_array()) {
         facts.flips = static_cast<double>(list(pair, "flips").size());
       }
+      facts.error_float = number(pair, "error_a");
+      facts.error_int8 = number(pair, "error_b");
       if (const std::vector<double> ends = numbers(pair, "interval"); ends.size() == 2) {
-        facts.interval = {ends[0], ends[1]};
+        (facts.error_float ? facts.error_interval : facts.interval) = {ends[0], ends[1]};
       }
       break;
     }

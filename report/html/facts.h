@@ -28,13 +28,15 @@ struct Facts {
 
   bool is_r2 = false;     ///< what is called accuracy below is R2 of real numbers, not a share of examples
   bool has_float = true;  ///< whether the float model was trained, so that one may compare with it
-  std::optional<double> accuracy_float, accuracy_int8;     ///< shares of the test examples
-  std::optional<std::pair<double, double>> interval;       ///< of their difference, in points
-  std::optional<double> bytes_float, bytes_int8;           ///< of the files
-  std::optional<double> latency_float, latency_int8;       ///< of one example, the median, in milliseconds
-  std::optional<double> flips, lost, won;                  ///< predictions that differ; of them right before, after
-  std::optional<double> examples, codes, codes_different;  ///< of the verification
-  const Json* pair = nullptr;                              ///< evidence.pairs: float against int8
+  std::optional<double> accuracy_float, accuracy_int8;      ///< shares of the test examples
+  std::optional<std::pair<double, double>> interval;        ///< of their difference, in points
+  std::optional<double> bytes_float, bytes_int8;            ///< of the files
+  std::optional<double> latency_float, latency_int8;        ///< of one example, the median, in milliseconds
+  std::optional<double> error_float, error_int8;            ///< means, of real numbers and flags
+  std::optional<std::pair<double, double>> error_interval;  ///< of their difference
+  std::optional<double> flips, lost, won;                   ///< predictions that differ; of them right before, after
+  std::optional<double> examples, codes, codes_different;   ///< of the verification
+  const Json* pair = nullptr;                               ///< evidence.pairs: float against int8
 
   /// int8 accuracy minus float accuracy
   std::optional<double> difference() const {

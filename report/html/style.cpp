@@ -117,6 +117,7 @@ line.s5, polyline.s5 { stroke: var(--s5); } circle.s5 { fill: var(--s5); }
 .line.s1 { stroke-dasharray: 7 4; } .line.s2 { stroke-dasharray: 2 4; } .line.s3 { stroke-dasharray: 9 3 2 3; }
 .line.s4 { stroke-dasharray: 12 4; } .line.s5 { stroke-dasharray: 4 2; }
 .column { fill: var(--soft); } .reach { fill: var(--accent-wash); } .level { stroke: var(--accent); stroke-width: 0.9; fill: none; }
+.then { fill: var(--soft); opacity: 0.45; } .now { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; } .beyond { fill: var(--warn); }
 .cell { fill: var(--faint); } .right { fill: var(--accent); } .wrong { fill: var(--warn); }
 .zero { stroke: var(--line); stroke-width: 2; } .span { stroke: var(--soft); stroke-width: 2; stroke-linecap: round; }
 .dot { fill: var(--accent); } .dot.warn { fill: var(--warn); }

@@ -82,6 +82,10 @@ std::string points(double points) {
   return fmt::format("{}{:.2f}", points < 0.0 ? kMinus : "+", std::abs(points));
 }
 
+std::string signed_number(double number) {
+  return number == 0.0 ? "0" : fmt::format("{}{:.3g}", number < 0.0 ? kMinus : "+", std::abs(number));
+}
+
 std::string bytes_text(double bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB"};
   std::size_t unit = 0;

@@ -17,6 +17,7 @@ std::string shortened(const std::string& text, std::size_t most);
 /// Units are set off by a space that does not break, and a negative one has a true minus sign.
 std::string percent(double share);              ///< 0.9923: "99.23 %"
 std::string points(double points);              ///< -0.12: "−0.12", 0.12: "+0.12"; what is nothing, "0.00"
+std::string signed_number(double number);       ///< -0.0123: "−0.0123", 0.5: "+0.5"; nothing: "0"; three digits
 std::string bytes_text(double bytes);           ///< "1.15 MiB"
 std::string times(double ratio);                ///< "3.98×", "12×"
 std::string milliseconds(double milliseconds);  ///< 0.0163: "16.3 µs"; "1.23 ms", "2.05 s"

@@ -9,7 +9,7 @@
 #include "tests/architecture/source_tree.h"
 #include "tests/places.h"
 
-namespace detent::architecture {
+namespace detent::architecture::links_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -71,4 +71,4 @@ TEST(Links, OfDocumentsLeadSomewhere) {
 }
 
 }  // namespace
-}  // namespace detent::architecture
+}  // namespace detent::architecture::links_test

@@ -8,7 +8,7 @@
 #include "tests/architecture/source_tree.h"
 #include "tests/places.h"
 
-namespace detent::architecture {
+namespace detent::architecture::rules_test {
 namespace {
 
 constexpr std::size_t kMaxLines = 400;
@@ -106,6 +106,23 @@ TEST(Rules, FoldersAreSmall) {
   }
 }
 
+// Several are compiled as one file, where two local helpers of one name would collide.
+TEST(Rules, SourcesOfTestsHaveNamespacesOfTheirOwn) {
+  std::size_t read = 0;
+  for (const SourceFile& file : read_tree(source_path())) {
+    if (!file.path.starts_with("tests/") || !file.path.ends_with("_test.cpp")) {
+      continue;
+    }
+    ++read;
+    const std::string name = std::filesystem::path(file.path).stem().string();
+    const std::regex opening("^namespace detent[a-z0-9_:]*::" + name + " \\{$");
+    EXPECT_TRUE(
+        std::ranges::any_of(file.lines, [&](const std::string& line) { return std::regex_match(line, opening); }))
+        << file.path << ": expected it in a namespace of its own, detent::" << name;
+  }
+  EXPECT_GT(read, 100u) << "hardly a test was read below " << source_path();
+}
+
 TEST(Rules, FilesAreShort) {
   for (const SourceFile& file : read_tree(source_path())) {
     if (file.path.ends_with(".md") || file.path.starts_with("tests/golden/")) {
@@ -117,4 +134,4 @@ TEST(Rules, FilesAreShort) {
 }
 
 }  // namespace
-}  // namespace detent::architecture
+}  // namespace detent::architecture::rules_test

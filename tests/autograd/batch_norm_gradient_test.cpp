@@ -9,7 +9,7 @@
 #include "detent/autograd/ops.h"
 #include "detent/core/philox.h"
 
-namespace detent::autograd {
+namespace detent::autograd::batch_norm_gradient_test {
 namespace {
 
 Tensor random(Shape shape, std::uint64_t seed) {
@@ -64,4 +64,4 @@ TEST(BatchNormGradient, ProductsMakeOfItWhatTheyMakeOfTheDenseOne) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::batch_norm_gradient_test

@@ -4,7 +4,7 @@
 
 #include "detent/autograd/ops.h"
 
-namespace detent::autograd {
+namespace detent::autograd::bf16_test {
 namespace {
 
 Tensor counting(Shape shape, float step) {
@@ -86,4 +86,4 @@ TEST(Bf16, AValueWithGradientsOfBothTypesSumsThemInF32) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::bf16_test

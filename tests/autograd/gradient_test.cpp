@@ -11,7 +11,7 @@
 #include "tests/autograd/op_table.h"
 #include "tests/places.h"
 
-namespace detent::autograd {
+namespace detent::autograd::gradient_test {
 namespace {
 
 constexpr std::uint64_t kSeed = 20240613;
@@ -224,4 +224,4 @@ TEST(OpTable, HasARowForEveryOp) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::gradient_test

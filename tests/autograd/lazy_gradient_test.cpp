@@ -7,7 +7,7 @@
 #include "detent/autograd/ops.h"
 #include "tests/error_of.h"
 
-namespace detent::autograd {
+namespace detent::autograd::lazy_gradient_test {
 namespace {
 
 using testing::ElementsAre;
@@ -145,4 +145,4 @@ TEST_F(LazyGradientTest, OfAWrongShapeOrTypeNamesItsOp) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::lazy_gradient_test

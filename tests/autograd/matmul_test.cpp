@@ -5,7 +5,7 @@
 
 #include "detent/autograd/ops.h"
 
-namespace detent::autograd {
+namespace detent::autograd::matmul_test {
 namespace {
 
 Tensor random_numbers(Shape shape, const std::string& purpose, DType dtype) {
@@ -79,4 +79,4 @@ TEST(MatmulPrecision, OtherTypesAreRefused) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::matmul_test

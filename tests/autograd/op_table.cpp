@@ -5,6 +5,21 @@
 #include <numeric>
 
 namespace detent::autograd {
+
+Variable zeros(Tape& tape, Shape shape) { return tape.variable(Tensor::zeros(std::move(shape), DType::F32)); }
+
+OpSample unary(Tensor x, std::function<Variable(const Variable&)> apply) {
+  return {{std::move(x)}, [apply = std::move(apply)](const std::vector<Variable>& in) { return apply(in[0]); }};
+}
+
+Tensor random_labels(RandomStream& random, std::int64_t rows, std::int64_t classes) {
+  Tensor labels = Tensor::empty({rows}, DType::S32);
+  for (std::int32_t& label : labels.data<std::int32_t>()) {
+    label = static_cast<std::int32_t>(random.index(static_cast<std::uint32_t>(classes)));
+  }
+  return labels;
+}
+
 namespace {
 
 using kernels::Activation;
@@ -33,24 +48,10 @@ Tensor far_apart(RandomStream& random, Shape shape) {
   return x;
 }
 
-Tensor random_labels(RandomStream& random, std::int64_t rows, std::int64_t classes) {
-  Tensor labels = Tensor::empty({rows}, DType::S32);
-  for (std::int32_t& label : labels.data<std::int32_t>()) {
-    label = static_cast<std::int32_t>(random.index(static_cast<std::uint32_t>(classes)));
-  }
-  return labels;
-}
-
 Shape random_shape(RandomStream& random, std::int64_t least_rank = 1) {
   std::vector<std::int64_t> extents(static_cast<std::size_t>(random_extent(random, least_rank, 4)));
   std::ranges::generate(extents, [&] { return random_extent(random, 1, 4); });
   return Shape(extents);
-}
-
-Variable zeros(Tape& tape, Shape shape) { return tape.variable(Tensor::zeros(std::move(shape), DType::F32)); }
-
-OpSample unary(Tensor x, std::function<Variable(const Variable&)> apply) {
-  return {{std::move(x)}, [apply = std::move(apply)](const Inputs& in) { return apply(in[0]); }};
 }
 
 // Draws until no result of `plain`, the product without its ReLU, is near the kink.

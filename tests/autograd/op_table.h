@@ -36,5 +36,11 @@ std::vector<OpRow> target_loss_rows();
 Tensor random_tensor(RandomStream& random, Shape shape);
 /// Uniform in [low, high].
 std::int64_t random_extent(RandomStream& random, std::int64_t low, std::int64_t high);
+/// Classes of `rows` examples, s32.
+Tensor random_labels(RandomStream& random, std::int64_t rows, std::int64_t classes);
+/// A leaf of zeros in f32.
+Variable zeros(Tape& tape, Shape shape);
+/// The sample of an op of one input.
+OpSample unary(Tensor x, std::function<Variable(const Variable&)> apply);
 
 }  // namespace detent::autograd

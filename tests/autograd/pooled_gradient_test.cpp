@@ -8,7 +8,7 @@
 
 #include "detent/autograd/ops.h"
 
-namespace detent::autograd {
+namespace detent::autograd::pooled_gradient_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -131,4 +131,4 @@ TEST(PooledGradient, GivesAProductTheGradientsOfTheDenseOne) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::pooled_gradient_test

@@ -6,7 +6,7 @@
 
 #include "detent/autograd/ops.h"
 
-namespace detent::autograd {
+namespace detent::autograd::product_f16_test {
 namespace {
 
 constexpr std::uint64_t kSeed = 16;
@@ -111,4 +111,4 @@ TEST(ProductF16, GradientsAboveItsRangeBecomeInfinite) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::product_f16_test

@@ -7,7 +7,7 @@
 
 #include "detent/autograd/ops.h"
 
-namespace detent::autograd {
+namespace detent::autograd::product_test {
 namespace {
 
 constexpr std::uint64_t kSeed = 20240614;
@@ -158,4 +158,4 @@ TEST(Products, SameBitsAtAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::product_test

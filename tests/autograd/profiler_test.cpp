@@ -4,7 +4,7 @@
 
 #include "detent/autograd/ops.h"
 
-namespace detent::autograd {
+namespace detent::autograd::profiler_test {
 namespace {
 
 using Phase = Profiler::Phase;
@@ -66,4 +66,4 @@ TEST(Profiler, BackwardBelongsToTheModuleThatRecorded) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::profiler_test

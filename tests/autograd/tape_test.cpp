@@ -7,7 +7,7 @@
 #include "detent/autograd/ops.h"
 #include "tests/error_of.h"
 
-namespace detent::autograd {
+namespace detent::autograd::tape_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -175,4 +175,4 @@ TEST(Tape, ASecondStepReservesNoMoreMemory) {
 }
 
 }  // namespace
-}  // namespace detent::autograd
+}  // namespace detent::autograd::tape_test

@@ -5,20 +5,6 @@
 namespace detent::autograd {
 namespace {
 
-Variable zeros(Tape& tape, Shape shape) { return tape.variable(Tensor::zeros(std::move(shape), DType::F32)); }
-
-OpSample unary(Tensor x, std::function<Variable(const Variable&)> apply) {
-  return {{std::move(x)}, [apply = std::move(apply)](const std::vector<Variable>& in) { return apply(in[0]); }};
-}
-
-Tensor random_labels(RandomStream& random, std::int64_t rows, std::int64_t classes) {
-  Tensor labels = Tensor::empty({rows}, DType::S32);
-  for (std::int32_t& label : labels.data<std::int32_t>()) {
-    label = static_cast<std::int32_t>(random.index(static_cast<std::uint32_t>(classes)));
-  }
-  return labels;
-}
-
 // Numbers of (-2, 2) that are not near 0.
 Tensor off_zero(RandomStream& random, const Shape& shape) {
   Tensor x = random_tensor(random, shape);

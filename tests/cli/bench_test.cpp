@@ -6,7 +6,7 @@
 #include "detent/core/processor/units.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::bench_test {
 namespace {
 
 using nlohmann::json;
@@ -180,4 +180,4 @@ TEST(Bench, WrongCallsAreOneClearLine) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::bench_test

@@ -7,7 +7,7 @@
 #include "tests/cli/process.h"
 #include "tests/places.h"
 
-namespace detent::cli {
+namespace detent::cli::completion_test {
 namespace {
 
 using testing::AllOf;
@@ -169,4 +169,4 @@ TEST_F(Bash, CompletesWhatItCuts) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::completion_test

@@ -13,7 +13,7 @@
 #include "tests/cli/process.h"
 #include "tests/places.h"
 
-namespace detent::cli {
+namespace detent::cli::documents_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -111,4 +111,4 @@ TEST_F(Documents, HelpShowsCommandsThatThereAre) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::documents_test

@@ -9,7 +9,7 @@
 #include "detent/data/idx.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::evidence_test {
 namespace {
 
 using testing::ContainsRegex;
@@ -238,4 +238,4 @@ TEST_F(Flowers, AreNamedWhenTheyArePredicted) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::evidence_test

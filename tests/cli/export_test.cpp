@@ -7,7 +7,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::export_test {
 namespace {
 
 using nlohmann::json;
@@ -81,6 +81,8 @@ TEST_F(ExportCommand, WrongCallsAreOneClearLine) {
               HasSubstr("expected a model of kind 'int8' or 'fp32', got 'qat'"));
   EXPECT_THAT(error({"out/int8.h5", "--format", "c", "-o", "c", "--requantize", "float"}),
               HasSubstr("--requantize: expected f32 or fixed, got 'float'"));
+  EXPECT_THAT(error({"out/int8.h5", "--format", "onnx", "-o", "m.onnx", "--form", "qdc"}),
+              HasSubstr("export: --form: expected qdq, qoperator or integer, got 'qdc'"));
   EXPECT_THAT(error({"out/int8.h5", "--format", "c", "-o", "c", "--name", "1st"}),
               HasSubstr("expected a name of letters, digits and '_' that begins with a letter, got '1st'"));
   EXPECT_THAT(error({"out/int8.h5", "--format", "c", "-o", "c", "--nmae", "net"}),
@@ -96,4 +98,4 @@ TEST_F(ExportCommand, WrongCallsAreOneClearLine) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::export_test

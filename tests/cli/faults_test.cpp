@@ -11,7 +11,7 @@
 
 #ifdef DETENT_FAULTY_WRITES
 
-namespace detent::cli {
+namespace detent::cli::faults_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -145,5 +145,5 @@ TEST_F(FaultyCommands, TheLimitOnFileSizesIsAnErrorAndNoSignal) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::faults_test
 #endif

@@ -3,13 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "detent/io/tensor_file.h"
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 #include "tests/data/h5py.h"
 
-namespace detent::cli {
+namespace detent::cli::hostile_files_test {
 namespace {
 
 using testing::AllOf;
@@ -74,6 +75,32 @@ TEST_F(HostileFiles, ADamagedInt8ModelIsCaughtByVerify) {
   }
 }
 
+// A step of one code, or a scale of a channel that is always 0, may make no layer differ on any example at hand.
+TEST_F(HostileFiles, ANumberThatNoExampleComesUponIsCaughtByVerify) {
+  train();
+  const std::vector<std::string> verify{"verify", "out/qat.h5", "out/damaged.h5", "--data", "digits"};
+  for (const std::size_t at : {0, 7, 333, 1000}) {
+    TensorFile file = TensorFile::read(folder_ / "out/int8.h5");
+    std::int8_t& code = file.tensors.at("parameters/fc1/weight").data<std::int8_t>()[at];
+    code = static_cast<std::int8_t>(code > 0 ? code - 1 : code + 1);
+    file.write(folder_ / "out/damaged.h5");
+    const Outcome outcome = detent(folder_, verify);
+    EXPECT_EQ(outcome.status, 1) << at;
+    EXPECT_THAT(outcome.err,
+                AllOf(HasSubstr("verification failed: fc1: weight ["), HasSubstr("in out/damaged.h5 (1 of ")))
+        << at;
+  }
+  std::vector<std::string> with_json = verify;
+  with_json.emplace_back("--json");
+  nlohmann::json json = nlohmann::json::parse(detent(folder_, with_json).out);
+  EXPECT_EQ(json["passed"], false);
+  EXPECT_THAT(json["changed_number"].get<std::string>(), HasSubstr("fc1: weight ["));
+  with_json[2] = "out/int8.h5";
+  json = nlohmann::json::parse(detent(folder_, with_json).out);
+  EXPECT_EQ(json["passed"], true);
+  EXPECT_TRUE(json["changed_number"].is_null());
+}
+
 TEST_F(HostileFiles, ModelsOfAnotherFormAreRefused) {
   train();
   const std::string whole = read_text(folder_ / "out/int8.h5");
@@ -129,4 +156,4 @@ TEST_F(HostileFiles, RecipesThatHaveNoEndAreRefused) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::hostile_files_test

@@ -9,7 +9,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::interchange_test {
 namespace {
 
 using nlohmann::json;
@@ -188,4 +188,4 @@ TEST_F(Interchange, DumpWritesCodesAndReals) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::interchange_test

@@ -7,7 +7,7 @@
 #include "detent/data/idx.h"
 #include "tests/cli/started.h"
 
-namespace detent::cli {
+namespace detent::cli::interrupt_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -107,4 +107,4 @@ TEST(Interrupt, TheSecondSignalKillsAtOnce) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::interrupt_test

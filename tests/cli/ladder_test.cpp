@@ -9,7 +9,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::ladder_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -185,4 +185,4 @@ TEST_F(Ladder, ShipsAsARecipe) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::ladder_test

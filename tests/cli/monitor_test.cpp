@@ -11,8 +11,9 @@
 #include "detent/data/idx.h"
 #include "detent/io/tensor_file.h"
 #include "tests/cli/process.h"
+#include "tests/report/well_formed.h"
 
-namespace detent::cli {
+namespace detent::cli::monitor_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -124,6 +125,36 @@ TEST_F(Monitor, FindsShiftedData) {
   EXPECT_EQ(contrast["first_left"], "input_quantize") << "more pixels than before are as bright as can be";
 }
 
+TEST_F(Monitor, WritesAPage) {
+  write_changed("inverted", [](int pixel) { return 255 - pixel; });
+  const Outcome outcome = monitor("out/int8.h5", {"--data", "inverted", "--report", "drift.html"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.out, testing::EndsWith("report in drift.html\n"));
+  const std::string html = read_text(folder_ / "drift.html");
+  EXPECT_EQ(test::fault_of(html), "");
+  EXPECT_THAT(html, HasSubstr("<h2>input left its range</h2>"));
+  EXPECT_THAT(html, HasSubstr("conv1: training data and new data"));
+  EXPECT_THAT(html, HasSubstr("detent monitor out/int8.h5 --data inverted --report drift.html"));
+  EXPECT_EQ(monitor("out/int8.h5", {"--data", "digits", "--report", "drift.html", "--json"}).status, 0);
+  EXPECT_THAT(read_text(folder_ / "drift.html"), HasSubstr("<h2>Nothing left its range</h2>"));
+  // What the run itself says of its test set is what monitor says of it.
+  const nlohmann::json run = nlohmann::json::parse(read_text(folder_ / "out/metrics.json"));
+  const nlohmann::json again = monitored("out/int8.h5", "digits", 0);
+  EXPECT_EQ(run["drift"]["values"], again["values"]);
+  EXPECT_EQ(run["drift"]["verdict"], again["verdict"]);
+  const nlohmann::json& bins = again["values"][0]["bins"];
+  ASSERT_EQ(bins["before"].size(), bins["bounds"].size() + 1);
+  ASSERT_EQ(bins["now"].size(), bins["before"].size());
+  double sum = 0.0;
+  for (const nlohmann::json& share : bins["now"]) {
+    sum += share.get<double>();
+  }
+  EXPECT_NEAR(sum, 1.0, 1e-4);
+  expect_refused(monitor("out/int8.h5", {"--data", "digits", "--report", "a.html", "--record", "b.h5"}),
+                 "monitor: --record compares nothing, so there is no page; leave out --report");
+  expect_refused(monitor("out/int8.h5", {"--data", "digits", "--report", "nowhere/a.html"}), "nowhere/a.html");
+}
+
 TEST_F(Monitor, TakesBoundsAndExamplesWithoutLabels) {
   const std::string images = "digits/t10k-images-idx3-ubyte.gz";
   EXPECT_EQ(monitored("out/int8.h5", images, 0)["values"], monitored("out/int8.h5", "digits", 0)["values"]);
@@ -193,4 +224,4 @@ TEST_F(Monitor, RefusesDamagedDistributions) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::monitor_test

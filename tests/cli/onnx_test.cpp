@@ -9,7 +9,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::onnx_test {
 namespace {
 
 using nlohmann::json;
@@ -64,6 +64,12 @@ TEST(Onnx, AModelGoesInIsQuantizedAndComesOut) {
   EXPECT_EQ(json::parse(out.out)["input"], "input");
   const onnx::Model written = onnx::read_model(folder / "int8.onnx");
   EXPECT_EQ(written.inputs[0].dims, (std::vector<std::int64_t>{-1, 1, 28, 28}));
+
+  const Outcome integers =
+      detent(folder, {"export", "out/int8.h5", "--format", "onnx", "--form", "integer", "-o", "integer.onnx"});
+  ASSERT_EQ(integers.status, 0) << integers.err;
+  const onnx::Model of_integers = onnx::read_model(folder / "integer.onnx");
+  EXPECT_EQ(std::ranges::count(of_integers.nodes, "ConvInteger", &onnx::Node::op), 1);
 
   const Outcome floats = detent(folder, {"export", "fp32.h5", "--format", "onnx", "-o", "fp32.onnx"});
   EXPECT_THAT(floats.out, HasSubstr("of opset 13, from 'input' to 'fc'"));
@@ -124,4 +130,4 @@ TEST(OnnxPeersSlow, NetworksOfPyTorchGiveTheSame) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::onnx_test

@@ -10,7 +10,7 @@
 #include "tests/data/npy_files.h"
 #include "tests/data/pictures.h"
 
-namespace detent::cli {
+namespace detent::cli::own_data_test {
 namespace {
 
 using nlohmann::json;
@@ -131,6 +131,9 @@ TEST_F(OwnData, AModelKnowsItsClassesByName) {
   const Outcome refused = detent(folder_, {"eval", "runs/my/int8.h5", "--data", "foreign.csv"});
   EXPECT_EQ(refused.status, 2);
   EXPECT_THAT(refused.err, HasSubstr("foreign.csv:52, column 4 (\"species\"): \"daisy\" is none of the classes"));
+  write_text(folder_ / "words.csv", "width;height\nwide;1\n");
+  EXPECT_THAT(detent(folder_, {"predict", "runs/my/int8.h5", "words.csv"}).err,
+              HasSubstr("words.csv:2, column 1 (\"width\"): expected a number, got \"wide\"; mend it"));
 }
 
 TEST_F(OwnData, ANumpyArchiveGoesToAVerifiedInt8Model) {
@@ -153,7 +156,7 @@ TEST_F(OwnData, ShowTellsWhatWasUnderstood) {
   const Outcome asked = detent(folder_, {"data", "show", "flowers.csv"});
   EXPECT_EQ(asked.status, 2);
   EXPECT_THAT(asked.err, HasSubstr("which column is the label?"));
-  EXPECT_THAT(asked.err, HasSubstr("columns are: id, width, height, species, site"));
+  EXPECT_THAT(asked.err, HasSubstr("or --set data.label=NAME; columns are: id, width, height, species, site"));
   const std::vector<std::string> show{
       "data", "show", "flowers.csv", "--set", "data.label=species", "--set", "data.ignore=[\"id\"]"};
   const Outcome shown = detent(folder_, show);
@@ -163,6 +166,9 @@ TEST_F(OwnData, ShowTellsWhatWasUnderstood) {
   EXPECT_THAT(shown.out, testing::ContainsRegex("width +-?0\\.1[0-9]* +2\\.1"));
   EXPECT_THAT(shown.out, HasSubstr("beside them: site (texts)"));
   EXPECT_THAT(shown.out, HasSubstr("normalize = \"columns\""));
+  std::vector<std::string> normalized = show;
+  normalized.insert(normalized.end(), {"--set", "data.normalize=\"columns\""});
+  EXPECT_THAT(detent(folder_, normalized).out, testing::Not(HasSubstr("write normalize = "))) << "it is written";
   std::vector<std::string> with_json = show;
   with_json.push_back("--json");
   const json result = json::parse(detent(folder_, with_json).out);
@@ -195,4 +201,4 @@ TEST_F(OwnData, WhatIsNamedIsNeverReplaced) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::own_data_test

@@ -8,7 +8,7 @@
 
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::own_targets_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -74,6 +74,11 @@ TEST_F(OwnTargets, OfRealNumbersAreForEveryCommand) {
   train();
   EXPECT_THAT(said_, HasSubstr("one-hot: colour (3 categories)"));
   EXPECT_FALSE(fs::exists(folder_ / "runs/cars/flips.csv")) << "values have no flips";
+  const std::string page = read_text(folder_ / "runs/cars/report.html");
+  EXPECT_THAT(page, HasSubstr("Mean error of pairs of models"));
+  EXPECT_THAT(page, HasSubstr("mean error, "));
+  EXPECT_THAT(page, HasSubstr("colour=blue&#39;</th>")) << "drift of each column";
+  EXPECT_THAT(page, testing::Not(HasSubstr("McNemar")));
   const std::string fp32 = "runs/cars/fp32.h5", int8 = "runs/cars/int8.h5";
   const std::string evaluated = out_of({"eval", int8, "--seconds", "0"});
   EXPECT_THAT(evaluated, HasSubstr(" (where the model's data lay when it was trained)"));
@@ -164,4 +169,4 @@ TEST_F(OwnTargets, ShowListsTheCategories) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::own_targets_test

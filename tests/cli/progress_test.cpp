@@ -9,7 +9,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/started.h"
 
-namespace detent::cli {
+namespace detent::cli::progress_test {
 namespace {
 
 // A terminal of `columns` columns, without the program that shows it.
@@ -185,4 +185,4 @@ TEST_F(ProgressLines, TellOfValidationEachEpoch) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::progress_test

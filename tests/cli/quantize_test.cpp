@@ -9,7 +9,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::quantize_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -260,4 +260,4 @@ TEST_F(Quantize, RefusesWhatItCannotDo) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::quantize_test

@@ -11,7 +11,7 @@
 #include "tests/cli/process.h"
 #include "tests/names_in.h"
 
-namespace detent::cli {
+namespace detent::cli::repeat_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -146,4 +146,4 @@ TEST_F(Repeat, TakesRunsOfOtherCommands) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::repeat_test

@@ -8,7 +8,7 @@
 #include "tests/report/full_metrics.h"
 #include "tests/report/well_formed.h"
 
-namespace detent::cli {
+namespace detent::cli::report_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -104,11 +104,14 @@ batch = 32
   EXPECT_EQ(test::fault_of(html), "");
   EXPECT_THAT(html, AllOf(HasSubstr("<h1>tiny <small>on digits</small></h1>"), HasSubstr("How much smaller?"),
                           HasSubstr("<section id=\"layers\">"), HasSubstr("<section id=\"model\">"),
-                          HasSubstr("conv1: weights"), HasSubstr("fc1: activations")));
+                          HasSubstr("conv1: weights"), HasSubstr("fc1: activations"),
+                          HasSubstr("<section id=\"drift\">"), HasSubstr("conv1: training data and test set")));
   const nlohmann::json metrics = nlohmann::json::parse(page("out/metrics.json"));
   EXPECT_EQ(metrics["layers"]["examples"], 60);
   EXPECT_EQ(metrics["layers"]["rows"][0]["name"], "conv1");
   EXPECT_EQ(metrics["model"]["nodes"][0]["name"], "input");
+  EXPECT_EQ(metrics["drift"]["examples"], 60);
+  EXPECT_EQ(metrics["drift"]["values"][1]["value"], "input_quantize");
   // From metrics.json the same page can be made again.
   ASSERT_EQ(detent(folder_, {"report", "out", "--data", "digits", "--out", "again.html"}).status, 0);
   EXPECT_EQ(page("again.html"), html);
@@ -127,4 +130,4 @@ TEST_F(Report, OfARunWithoutQuantizationTellsOfTheFloatModel) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::report_test

@@ -8,7 +8,7 @@
 #include "detent/data/idx.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::reproduce_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -125,4 +125,4 @@ TEST_F(Reproduce, RefusesWhatItCannotDo) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::reproduce_test

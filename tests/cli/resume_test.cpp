@@ -11,7 +11,7 @@
 #include "tests/names_in.h"
 #include "tests/places.h"
 
-namespace detent::cli {
+namespace detent::cli::resume_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -167,4 +167,4 @@ TEST_F(Kill, AFinishedRunHasNothingLeftToDo) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::resume_test

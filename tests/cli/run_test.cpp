@@ -9,7 +9,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::run_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -336,4 +336,4 @@ TEST_F(Run, DataIsShownAndExported) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::run_test

@@ -8,7 +8,7 @@
 #include "detent/data/idx.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::sensitivity_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -98,4 +98,4 @@ TEST_F(Bits, RefuseWhatTheyCannotDo) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::sensitivity_test

@@ -10,7 +10,7 @@
 #include "detent/data/idx.h"
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::targets_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -158,4 +158,4 @@ TEST_F(Targets, EmptyAndOddTextsAreOneClearLine) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::targets_test

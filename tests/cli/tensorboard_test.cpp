@@ -11,7 +11,7 @@
 #include "tests/cli/digits_folder.h"
 #include "tests/cli/started.h"
 
-namespace detent::cli {
+namespace detent::cli::tensorboard_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -146,4 +146,4 @@ TEST_F(TensorBoard, IsNotForLadders) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::tensorboard_test

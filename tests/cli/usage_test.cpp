@@ -5,7 +5,7 @@
 
 #include "tests/cli/process.h"
 
-namespace detent::cli {
+namespace detent::cli::usage_test {
 namespace {
 
 using testing::HasSubstr;
@@ -114,6 +114,9 @@ TEST(Usage, WrongCallsAreOneClearLine) {
       detent(folder, {"run", "flwoers.toml"}),
       "detent: flwoers.toml: cannot be read; did you mean 'flowers.toml'? name a recipe file, or a recipe that "
       "`detent ls` lists");
+  expect_refused(detent(folder, {"run", "flowers.tml"}),
+                 "detent: unknown recipe 'flowers.tml'; did you mean 'flowers.toml'? `detent ls` lists the recipes; a "
+                 "file's name contains '/' or ends in .toml");
   expect_refused(
       detent(folder, {"run", "MNIST-CNN"}),
       "detent: unknown recipe 'MNIST-CNN'; did you mean 'mnist-cnn'? `detent ls` lists the recipes; a file's "
@@ -153,4 +156,4 @@ TEST(Usage, AFullDiskUnderStandardOutputIsAnError) {
 }
 
 }  // namespace
-}  // namespace detent::cli
+}  // namespace detent::cli::usage_test

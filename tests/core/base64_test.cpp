@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace detent {
+namespace detent::base64_test {
 namespace {
 
 TEST(Base64, OfRfc4648) {
@@ -27,4 +27,4 @@ TEST(Base64, ComesBack) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::base64_test

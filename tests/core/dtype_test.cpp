@@ -7,7 +7,7 @@
 
 #include "tests/kernels/pointwise.h"
 
-namespace detent {
+namespace detent::dtype_test {
 namespace {
 
 using kernels::testing::error_of;
@@ -55,4 +55,4 @@ TEST(DTypeTest, DispatchRealTakesRealsOnly) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::dtype_test

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace detent {
+namespace detent::memory_test {
 namespace {
 
 bool is_aligned(const std::byte* block) { return reinterpret_cast<std::uintptr_t>(block) % kAlignment == 0; }
@@ -151,4 +151,4 @@ TEST(ThreadScratch, IsOfItsThread) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::memory_test

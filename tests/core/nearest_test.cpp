@@ -7,7 +7,7 @@
 #include "detent/core/text/nearest_path.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent {
+namespace detent::nearest_test {
 namespace {
 
 TEST(Nearest, CountsEdits) {
@@ -65,4 +65,4 @@ TEST(Nearest, PathsAreMendedPartByPart) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::nearest_test

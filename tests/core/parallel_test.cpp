@@ -17,7 +17,7 @@
 #include "detent/core/threads/finish_first.h"
 #include "detent/core/threads/job_sequence.h"
 
-namespace detent {
+namespace detent::parallel_test {
 namespace {
 
 TEST(Slices, CoverAllRowsInOrderAndDifferByAtMostOne) {
@@ -275,4 +275,4 @@ TEST(ThreadPool, RefusesNoThreads) { EXPECT_THROW(ThreadPool(0), Error); }
 TEST(HardwareThreads, AreAtLeastOne) { EXPECT_GE(hardware_threads(), 1); }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::parallel_test

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace detent {
+namespace detent::philox_test {
 namespace {
 
 using Words = std::array<std::uint32_t, 4>;
@@ -105,4 +105,4 @@ TEST(RandomStream, IndexReachesEveryValueEquallyOften) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::philox_test

@@ -7,7 +7,7 @@
 #include "detent/core/processor/detected.h"
 #include "tests/error_of.h"
 
-namespace detent {
+namespace detent::processor_test {
 namespace {
 
 constexpr ProcessorUnits kEverything{
@@ -64,4 +64,4 @@ TEST(ProcessorUnits, InUseAreAtMostThoseThatAreThere) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::processor_test

@@ -6,7 +6,7 @@
 
 #include "detent/core/tensor.h"
 
-namespace detent {
+namespace detent::tensor_limits_test {
 namespace {
 
 using testing::AnyOf;
@@ -134,4 +134,4 @@ TEST(TensorLimits, CopiesOfNothingAreNothing) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::tensor_limits_test

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace detent {
+namespace detent::tensor_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -98,4 +98,4 @@ TEST(Tensor, ItemReadsEveryType) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::tensor_test

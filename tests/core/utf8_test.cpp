@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-namespace detent {
+namespace detent::utf8_test {
 namespace {
 
 TEST(Utf8, EveryByteThatBeginsNoSequenceIsReplaced) {
@@ -36,4 +36,4 @@ TEST(Utf8, EveryByteThatBeginsNoSequenceIsReplaced) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::utf8_test

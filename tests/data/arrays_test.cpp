@@ -10,7 +10,7 @@
 #include "detent/data/formats/numpy/npy.h"
 #include "tests/data/npy_files.h"
 
-namespace detent::data {
+namespace detent::data::arrays_test {
 namespace {
 
 using ::testing::AllOf;
@@ -244,4 +244,4 @@ TEST_F(Arrays, AnArchiveThatPromisesMoreThanItPacksIsRefused) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::arrays_test

@@ -9,7 +9,7 @@
 
 #include "tests/data/temp_folder.h"
 
-namespace detent::data {
+namespace detent::data::augment_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -204,4 +204,4 @@ TEST(Augment, RefusesColourOptionsOutOfBounds) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::augment_test

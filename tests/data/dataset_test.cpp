@@ -9,7 +9,7 @@
 #include "detent/data/loader.h"
 #include "tests/error_of.h"
 
-namespace detent::data {
+namespace detent::data::dataset_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -146,4 +146,4 @@ TEST(ColumnNormalization, OfImagesIsByChannel) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::dataset_test

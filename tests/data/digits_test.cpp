@@ -13,7 +13,7 @@
 #include "detent/io/sha256.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent::data {
+namespace detent::data::digits_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -151,4 +151,4 @@ TEST(Digits, RefusesWhatCannotBeDrawn) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::digits_test

@@ -13,7 +13,7 @@
 #ifdef DETENT_FAULTY_WRITES
 #include "tests/faults/faulty_writes.h"
 
-namespace detent::data {
+namespace detent::data::faulty_files_test {
 namespace {
 
 using testing::ElementsAre;
@@ -63,5 +63,5 @@ TEST(FaultyFiles, AnExportedDataSetHasWholeFilesOnly) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::faulty_files_test
 #endif

@@ -9,7 +9,7 @@
 #include "detent/io/sha256.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent::data {
+namespace detent::data::fetch_test {
 namespace {
 
 using ::testing::AllOf;
@@ -133,4 +133,4 @@ TEST(Fetch, MnistHasFourFilesOnTwoMirrors) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::fetch_test

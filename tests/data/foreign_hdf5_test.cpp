@@ -9,7 +9,7 @@
 #include "tests/data/h5py.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent::data {
+namespace detent::data::foreign_hdf5_test {
 namespace {
 
 using ::testing::AllOf;
@@ -210,4 +210,4 @@ TEST(ForeignHdf5, ALayoutThatIsToldIsBelieved) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::foreign_hdf5_test

@@ -10,7 +10,7 @@
 #include "detent/data/files.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent::data {
+namespace detent::data::idx_test {
 namespace {
 
 using ::testing::AllOf;
@@ -214,4 +214,4 @@ TEST(Dataset, TakesAndChooses) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::idx_test

@@ -8,7 +8,7 @@
 #include "detent/data/formats/limits.h"
 #include "tests/data/pictures.h"
 
-namespace detent::data {
+namespace detent::data::image_folder_test {
 namespace {
 
 using ::testing::AllOf;
@@ -182,4 +182,4 @@ TEST(Channels, GreyIsTheLumaOfColour) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::image_folder_test

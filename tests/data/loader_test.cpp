@@ -12,7 +12,7 @@
 #include "detent/data/digits.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent::data {
+namespace detent::data::loader_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -241,4 +241,4 @@ TEST(Loader, RefusesWhatCannotBeMeant) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::loader_test

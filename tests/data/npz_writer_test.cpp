@@ -7,7 +7,7 @@
 #include "tests/data/temp_folder.h"
 #include "tests/interchange/python.h"
 
-namespace detent::data {
+namespace detent::data::npz_writer_test {
 namespace {
 
 using testing::ElementsAre;
@@ -92,4 +92,4 @@ assert a['none'].shape == (0, 3) and a['layout'].item() == b'pytorch'
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::npz_writer_test

@@ -17,7 +17,7 @@
 #include "tests/data/temp_folder.h"
 #include "tests/places.h"
 
-namespace detent::data {
+namespace detent::data::source_test {
 namespace {
 
 using ::testing::AllOf;
@@ -267,4 +267,4 @@ TEST(Mnist, ReadsTheRealFiles) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::source_test

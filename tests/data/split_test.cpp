@@ -8,7 +8,7 @@
 
 #include "tests/error_of.h"
 
-namespace detent::data {
+namespace detent::data::split_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -103,4 +103,4 @@ TEST(Split, ShufflesAllThatBelongsToAnExample) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::split_test

@@ -11,7 +11,7 @@
 #include "detent/data/formats/table/table.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent::data {
+namespace detent::data::table_test {
 namespace {
 
 using ::testing::AllOf;
@@ -333,4 +333,4 @@ TEST_F(TableData, IsReadFromGzipToo) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::table_test

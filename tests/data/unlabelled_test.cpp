@@ -6,7 +6,7 @@
 #include "tests/data/npy_files.h"
 #include "tests/data/pictures.h"
 
-namespace detent::data {
+namespace detent::data::unlabelled_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -72,4 +72,4 @@ TEST_F(UnlabelledData, ArraysAreTakenWhole) {
 }
 
 }  // namespace
-}  // namespace detent::data
+}  // namespace detent::data::unlabelled_test

@@ -7,7 +7,7 @@
 #include "detent/report/sensitivity_table.h"
 #include "tests/error_of.h"
 
-namespace detent {
+namespace detent::allocate_test {
 namespace {
 
 using namespace evaluation;
@@ -246,4 +246,4 @@ TEST(BarChart, DrawsAPositiveValueADecadeFromTheLeast) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::allocate_test

@@ -9,7 +9,7 @@
 #include "detent/report/targets/score_text.h"
 #include "tests/error_of.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::answers_test {
 namespace {
 
 using data::TargetKind;
@@ -87,4 +87,4 @@ TEST(ScoreText, NamesWhatItIs) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::answers_test

@@ -9,7 +9,7 @@
 #include "detent/report/comparison_table.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::compare_test {
 namespace {
 
 using namespace evaluation;
@@ -193,4 +193,4 @@ TEST(Compare, RefusesModelsThatHaveNothingInCommon) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::compare_test

@@ -8,7 +8,7 @@
 
 #include "tests/error_of.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::confidence_test {
 namespace {
 
 Confidence of(const std::vector<float>& outputs, std::int32_t predicted, bool are_probabilities = false) {
@@ -62,4 +62,4 @@ TEST(CalibrationError, IsZeroWhereConfidenceIsTheShareThatIsRight) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::confidence_test

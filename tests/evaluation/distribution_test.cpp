@@ -12,7 +12,7 @@
 #include "detent/core/threads/parallel.h"
 #include "detent/evaluation/drift/value_tally.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::distribution_test {
 namespace {
 
 using testing::ElementsAre;
@@ -182,4 +182,4 @@ TEST(CodeTally, CountsTheSameOnAnyThreads) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::distribution_test

@@ -10,7 +10,7 @@
 #include "detent/report/evidence/evidence_table.h"
 #include "tests/error_of.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::errors_test {
 namespace {
 
 using data::TargetKind;
@@ -85,4 +85,4 @@ TEST(Errors, StandInTheEvidenceInPlaceOfAccuracies) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::errors_test

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-namespace detent::evaluation {
+namespace detent::evaluation::evaluate_test {
 namespace {
 
 using testing::ElementsAre;
@@ -19,4 +19,4 @@ TEST(Predictions, AreThoseOfTheKernelWhateverTheNumbers) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::evaluate_test

@@ -13,7 +13,7 @@
 #include "detent/report/evidence/flips.h"
 #include "tests/error_of.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::evidence_test {
 namespace {
 
 using testing::ContainsRegex;
@@ -335,4 +335,4 @@ TEST(Speed, RunsEveryBatchAtLeastAFewTimes) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::evidence_test

@@ -7,7 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace detent::evaluation {
+namespace detent::evaluation::metrics_test {
 namespace {
 
 Metrics example() {
@@ -91,6 +91,15 @@ TEST(Metrics, TellWhatImprovementsGain) {
   EXPECT_TRUE(failures_of({}, metrics)[0].starts_with("int8: 29.0 points below static, not improved"));
 }
 
+TEST(Metrics, AChangeOfNothingHasNoSign) {
+  Metrics metrics = example();
+  metrics.int8->test_accuracy = metrics.fp32.test_accuracy - 1e-6;
+  EXPECT_NE(report::to_text(metrics).find("    +0.00 "), std::string::npos) << report::to_text(metrics);
+  EXPECT_EQ(report::to_text(metrics).find("-0.00 "), std::string::npos) << report::to_text(metrics);
+  metrics.targets = data::TargetKind::kValues;
+  EXPECT_NE(report::to_text(metrics).find("  +0.0000 "), std::string::npos) << report::to_text(metrics);
+}
+
 TEST(Metrics, AbsentModelsAreNull) {
   Metrics metrics = example();
   metrics.int8.reset();
@@ -109,4 +118,4 @@ TEST(Metrics, Separators) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::metrics_test

@@ -13,7 +13,7 @@
 #include "detent/report/drift/drift_table.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::monitor_test {
 namespace {
 
 using namespace evaluation;
@@ -130,6 +130,8 @@ TEST(Drift, OfTheSameDataIsNone) {
     EXPECT_EQ(value.mean_shift, 0.0) << value.name;
     EXPECT_EQ(value.unseen, 0.0) << value.name;
     EXPECT_EQ(value.saturated, value.saturated_before) << value.name;
+    EXPECT_EQ(value.shares, value.shares_before) << value.name;
+    EXPECT_EQ(value.shares.size(), value.bounds.size() + 1) << value.name;
   }
   const Drift others = trained.on(test::random_images({6, 6, 1}, 200, 4));
   EXPECT_THAT(names_in(others, DriftState::Stable), testing::SizeIs(4)) << report::to_text(others);
@@ -313,4 +315,4 @@ TEST(ReferenceSample, IsOfTheSeed) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::monitor_test

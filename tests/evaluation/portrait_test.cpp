@@ -12,7 +12,7 @@
 #include "detent/report/portrait_json.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::portrait_test {
 namespace {
 
 using namespace evaluation;
@@ -146,4 +146,4 @@ TEST(CountCodes, HasABarACodeOrASoMany) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::portrait_test

@@ -8,7 +8,7 @@
 #include "detent/recipes/model_builder.h"
 #include "tests/train/tiny_run.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::ranges_test {
 namespace {
 
 using namespace recipes;
@@ -132,4 +132,4 @@ TEST(Ranges, SettleBeforeTheyAreFrozen) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::ranges_test

@@ -8,7 +8,7 @@
 #include "detent/report/rounding_table.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::rounding_test {
 namespace {
 
 using namespace evaluation;
@@ -145,4 +145,4 @@ TEST(Rounding, RefusesModelsOfFloats) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::rounding_test

@@ -9,7 +9,7 @@
 #include "detent/report/sensitivity_table.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::sensitivity_test {
 namespace {
 
 using namespace evaluation;
@@ -208,4 +208,4 @@ TEST(Sensitivity, RefusesWhatItCannotMeasure) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::sensitivity_test

@@ -9,7 +9,7 @@
 #include "detent/evaluation/reproduction.h"
 #include "tests/error_of.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::significance_test {
 namespace {
 
 TEST(Spread, IsMeanDeviationAndEnds) {
@@ -94,4 +94,4 @@ TEST(Reproduction, FailsWhereAMeanIsTooLowOrARunFailed) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::significance_test

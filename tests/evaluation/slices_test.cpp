@@ -8,7 +8,7 @@
 #include "detent/evaluation/evidence/image_measures.h"
 #include "tests/error_of.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::slices_test {
 namespace {
 
 using testing::ElementsAre;
@@ -167,4 +167,4 @@ TEST(Slices, CutImagesByWhatTheyLookLike) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::slices_test

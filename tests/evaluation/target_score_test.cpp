@@ -8,7 +8,7 @@
 #include "detent/core/philox.h"
 #include "tests/error_of.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::target_score_test {
 namespace {
 
 using data::TargetKind;
@@ -101,4 +101,4 @@ TEST(TargetScore, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::target_score_test

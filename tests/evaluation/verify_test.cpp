@@ -9,7 +9,7 @@
 
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::verify_test {
 namespace {
 
 using namespace evaluation;
@@ -100,4 +100,4 @@ TEST(Verify, NamesTheLayerOfAFaultInThePlan) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::verify_test

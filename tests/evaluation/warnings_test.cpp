@@ -7,7 +7,7 @@
 
 #include "tests/train/tiny_run.h"
 
-namespace detent::evaluation {
+namespace detent::evaluation::warnings_test {
 namespace {
 
 using namespace recipes;
@@ -244,4 +244,4 @@ TEST(Warnings, AShortRunThatLearnsHasNone) {
 }
 
 }  // namespace
-}  // namespace detent::evaluation
+}  // namespace detent::evaluation::warnings_test

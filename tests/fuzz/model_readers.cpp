@@ -8,30 +8,12 @@
 #include "detent/recipes/shipped.h"
 #include "detent/runtime/model_file.h"
 #include "tests/fuzz/readers.h"
-#include "tests/runtime/random_model.h"
+#include "tests/fuzz/seed_models.h"
 
 namespace detent::fuzz {
 namespace {
 
 std::string_view text_of(View input) { return {reinterpret_cast<const char*>(input.data()), input.size()}; }
-
-nn::Graph float_graph() {
-  nn::Graph net;
-  auto x = net.input({6, 6, 1});
-  x = net.conv2d(x, {.out_channels = 3, .kernel = 3, .name = "conv1"});
-  net.output(net.linear(net.flatten(net.relu(x)), {.out_features = 4, .name = "fc"}));
-  net.initialize(1);
-  return net;
-}
-
-runtime::Model integer_model() {
-  runtime::test::ModelBuilder net(1);
-  auto x = net.quantize(net.input({6, 6, 1}));
-  x = net.conv(x, {.o = 4, .kh = 3, .kw = 3}, true);
-  x = net.conv(net.max_pool(x), {.o = 3, .kh = 1, .kw = 1}, false, true, true, 4);
-  net.dequantize(x);
-  return net.model;
-}
 
 TensorFile integer_file() { return runtime::to_file({.model = integer_model()}); }
 

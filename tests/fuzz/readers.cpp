@@ -15,6 +15,7 @@ const std::vector<Reader>& readers() {
   static const std::vector<Reader> all = [] {
     std::vector<Reader> rows = data_readers();
     std::ranges::move(model_readers(), std::back_inserter(rows));
+    std::ranges::move(interchange_readers(), std::back_inserter(rows));
     return rows;
   }();
   return all;

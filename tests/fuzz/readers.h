@@ -33,6 +33,7 @@ const Reader& reader_called(std::string_view name);
 /// Those of each family.
 std::vector<Reader> data_readers();
 std::vector<Reader> model_readers();
+std::vector<Reader> interchange_readers();
 
 /// Reads, and lets Errors pass.
 void read_any(const Reader& reader, View input);

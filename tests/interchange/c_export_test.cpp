@@ -13,7 +13,7 @@
 #include "tests/runtime/against_reference.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::interchange::c {
+namespace detent::interchange::c::c_export_test {
 namespace {
 
 using runtime::Model;
@@ -337,4 +337,4 @@ TEST(CExportPixels, AreTheCodesOfNormalizedNumbers) {
 }
 
 }  // namespace
-}  // namespace detent::interchange::c
+}  // namespace detent::interchange::c::c_export_test

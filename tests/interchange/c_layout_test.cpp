@@ -8,7 +8,7 @@
 
 #include "detent/core/philox.h"
 
-namespace detent::interchange::c {
+namespace detent::interchange::c::c_layout_test {
 namespace {
 
 using testing::ElementsAre;
@@ -88,4 +88,4 @@ TEST(CLayout, NoTwoThatMeetShareAByte) {
 }
 
 }  // namespace
-}  // namespace detent::interchange::c
+}  // namespace detent::interchange::c::c_layout_test

@@ -15,7 +15,7 @@
 #include "detent/kernels/codes/targets/fixed_point.h"
 #include "tests/interchange/c_program.h"
 
-namespace detent::interchange::c {
+namespace detent::interchange::c::c_rounding_test {
 namespace {
 
 /// What a C program of such kernels prints, a number a line, for the lines of `input`.
@@ -114,4 +114,4 @@ TEST_F(CRounding, NearestCodesAreThoseOfQuantize) {
 }
 
 }  // namespace
-}  // namespace detent::interchange::c
+}  // namespace detent::interchange::c::c_rounding_test

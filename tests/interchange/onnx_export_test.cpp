@@ -12,7 +12,7 @@
 #include "tests/error_of.h"
 #include "tests/interchange/onnx_models.h"
 
-namespace detent::onnx {
+namespace detent::onnx::onnx_export_test {
 namespace {
 
 using testing::ElementsAre;
@@ -193,4 +193,4 @@ TEST(OnnxExport, NumbersOfBF16AreRoundedBeforeTheProduct) {
 }
 
 }  // namespace
-}  // namespace detent::onnx
+}  // namespace detent::onnx::onnx_export_test

@@ -8,7 +8,7 @@
 #include "detent/nn/modules/batch_norm.h"
 #include "tests/error_of.h"
 
-namespace detent::onnx {
+namespace detent::onnx::onnx_import_test {
 namespace {
 
 using testing::ElementsAre;
@@ -226,7 +226,8 @@ TEST(OnnxImport, OneOfSeveralOutputsIsChosen) {
   making.model.outputs = {{.name = "label"}, {.name = "z"}};
   EXPECT_EQ(error_of([&] { import_graph(making.model); }),
             "it has the outputs label, z, and Detent's models have one; choose it with --result label");
-  EXPECT_EQ(error_of([&] { import_graph(making.model, {.output = "w"}); }), "it has no output 'w'; it has label, z");
+  EXPECT_EQ(error_of([&] { import_graph(making.model, {.output = "w"}); }),
+            "it has no output 'w', and no operation gives it; it has label, z");
   const Imported imported = import_graph(making.model, {.output = "z"});
   EXPECT_THAT(labels(imported.graph), ElementsAre("sigmoid"));
   EXPECT_THAT(imported.remarks, ElementsAre("2 operations on which the output does not depend were left out"));
@@ -293,4 +294,4 @@ TEST(OnnxImport, ManyFunctionsOfFunctionsEnd) {
 }
 
 }  // namespace
-}  // namespace detent::onnx
+}  // namespace detent::onnx::onnx_import_test

@@ -10,7 +10,7 @@
 #include "tests/nn/nets.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::interchange {
+namespace detent::interchange::same_test {
 namespace {
 
 using runtime::Model;
@@ -209,4 +209,4 @@ TEST(Same, TheDigestOfAModelStaysWhatItIs) {
 }
 
 }  // namespace
-}  // namespace detent::interchange
+}  // namespace detent::interchange::same_test

@@ -12,7 +12,7 @@
 #include "tests/data/temp_folder.h"
 #include "tests/interchange/python.h"
 
-namespace detent::interchange {
+namespace detent::interchange::weights_safetensors_test {
 namespace {
 
 using testing::AnyOf;
@@ -218,4 +218,4 @@ save_file({'w': np.arange(6, dtype=np.float32).reshape(2, 3), 'n': np.array(7),
 }
 
 }  // namespace
-}  // namespace detent::interchange
+}  // namespace detent::interchange::weights_safetensors_test

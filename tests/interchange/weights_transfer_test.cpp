@@ -15,7 +15,7 @@
 #include "tests/nn/nets.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::interchange {
+namespace detent::interchange::weights_transfer_test {
 namespace {
 
 using testing::ElementsAre;
@@ -304,4 +304,4 @@ with torch.no_grad():
 }
 
 }  // namespace
-}  // namespace detent::interchange
+}  // namespace detent::interchange::weights_transfer_test

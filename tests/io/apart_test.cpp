@@ -15,7 +15,7 @@
 #include "detent/io/tensor_file/wire.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent::hdf5 {
+namespace detent::hdf5::apart_test {
 namespace {
 
 using ::testing::AllOf;
@@ -180,4 +180,4 @@ TEST(Wire, WhatIsMalformedIsRefused) {
 }
 
 }  // namespace
-}  // namespace detent::hdf5
+}  // namespace detent::hdf5::apart_test

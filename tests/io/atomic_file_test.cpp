@@ -12,7 +12,7 @@
 #include "tests/data/temp_folder.h"
 #include "tests/names_in.h"
 
-namespace detent {
+namespace detent::atomic_file_test {
 namespace {
 
 using testing::ElementsAre;
@@ -85,4 +85,4 @@ TEST(AtomicFile, AFullDiskIsToldOfThisFileAlone) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::atomic_file_test

@@ -10,7 +10,7 @@
 #ifdef DETENT_FAULTY_WRITES
 #include "tests/faults/faulty_writes.h"
 
-namespace detent {
+namespace detent::faults_test {
 namespace {
 
 using testing::ElementsAre;
@@ -106,5 +106,5 @@ TEST_P(Faults, ThatAreNoneAreWorkedAround) {
 INSTANTIATE_TEST_SUITE_P(Io, Faults, testing::ValuesIn(writers()), [](const auto& test) { return test.param.name; });
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::faults_test
 #endif

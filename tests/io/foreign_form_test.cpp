@@ -11,7 +11,7 @@
 #include "tests/data/temp_folder.h"
 #include "tests/fuzz/lookup3.h"
 
-namespace detent {
+namespace detent::foreign_form_test {
 namespace {
 
 using ::testing::AllOf;
@@ -176,4 +176,4 @@ TEST(ForeignForm, DamagedDataOfTheOldestFormAreSurvived) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::foreign_form_test

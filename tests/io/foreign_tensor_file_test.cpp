@@ -7,7 +7,7 @@
 #include "tests/data/h5py.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent {
+namespace detent::foreign_tensor_file_test {
 namespace {
 
 using ::testing::AllOf;
@@ -64,4 +64,4 @@ TEST(ForeignTensorFile, OnlyWhatIsAskedForIsRead) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::foreign_tensor_file_test

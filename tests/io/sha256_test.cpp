@@ -9,7 +9,7 @@
 #include "tests/data/temp_folder.h"
 #include "tests/error_of.h"
 
-namespace detent {
+namespace detent::sha256_test {
 namespace {
 
 std::string digest(Sha256::Path path, std::string_view text, std::size_t piece) {
@@ -83,4 +83,4 @@ TEST(FileSha256, IsThatOfTheBytes) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::sha256_test

@@ -8,7 +8,7 @@
 #include "detent/io/tensor_file/small.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent {
+namespace detent::small_tensors_test {
 namespace {
 
 using hdf5::pack_small;
@@ -146,4 +146,4 @@ TEST(SmallTensors, CostAtMostFivePercent) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::small_tensors_test

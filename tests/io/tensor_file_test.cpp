@@ -18,7 +18,7 @@
 #include "detent/io/foreign_tensor_file.h"
 #include "detent/io/tensor_file/reader.h"
 
-namespace detent {
+namespace detent::tensor_file_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -370,4 +370,4 @@ TEST_F(TensorFileTest, H5pyReadsOurFiles) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::tensor_file_test

@@ -5,7 +5,7 @@
 
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::activation_test {
 namespace {
 
 using testing::error_of;
@@ -162,4 +162,4 @@ TEST(ActivationTest, SameBitsOnAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::activation_test

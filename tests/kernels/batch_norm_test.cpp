@@ -6,7 +6,7 @@
 #include "detent/core/dtype.h"
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::batch_norm_test {
 namespace {
 
 using testing::error_of;
@@ -344,4 +344,4 @@ TEST(BatchNorm, SameBitsOnAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::batch_norm_test

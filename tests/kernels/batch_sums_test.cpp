@@ -6,7 +6,7 @@
 
 #include "detent/core/philox.h"
 
-namespace detent::kernels {
+namespace detent::kernels::batch_sums_test {
 namespace {
 
 const std::int64_t kOutputs[] = {1, 3, 16, 20, 32, 50, 64, 100, 513, 1030};
@@ -83,8 +83,8 @@ TEST(BatchSums, NarrowSumsAreRoundedToNearestEven) {
 
 /// Codes, mask and narrow sums of one pass are those of the two, and the range that of the moments.
 void check_one_pass(std::int64_t rows, std::int64_t outputs, bool has_bias, bool relu, CodeRange codes) {
-  SCOPED_TRACE(testing::Message() << rows << " rows of " << outputs << ", bias " << has_bias << ", relu " << relu
-                                  << ", codes up to " << codes.qmax);
+  SCOPED_TRACE(::testing::Message() << rows << " rows of " << outputs << ", bias " << has_bias << ", relu " << relu
+                                    << ", codes up to " << codes.qmax);
   const std::vector<std::int32_t> acc = sums_of(rows, outputs);
   const Requantization r = requantization_of(outputs, has_bias, relu, codes);
   // Some sums lie beyond [-127, 127], some at ties.
@@ -135,4 +135,4 @@ TEST(BatchSums, OnePassSaturates) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::batch_sums_test

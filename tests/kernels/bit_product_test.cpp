@@ -13,7 +13,7 @@
 #include "detent/kernels/product/bits/bit_planes.h"
 #include "detent/kernels/product/int8_conv.h"
 
-namespace detent::kernels {
+namespace detent::kernels::bit_product_test {
 namespace {
 
 struct Case {
@@ -111,7 +111,7 @@ void expect_codes(const Int8Conv& conv, const ConvShape& s, const Layer& layer, 
 
 constexpr Int8Sum kNoSum{.other = {1.0F, 0}, .output = {1.0F, 0}, .codes = {0, 255}};
 
-class Int8ConvOfBits : public testing::TestWithParam<Case> {};
+class Int8ConvOfBits : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Int8ConvOfBits, GivesTheCodesOfTheGeneralFunctions) {
   const Case& c = GetParam();
@@ -152,7 +152,8 @@ TEST_P(Int8ConvOfBits, GivesTheCodesOfTheGeneralFunctions) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Int8ConvOfBits, testing::ValuesIn(kCases), [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(Shapes, Int8ConvOfBits, ::testing::ValuesIn(kCases),
+                         [](const auto& c) { return c.param.name; });
 
 TEST(Int8ConvOfBits, IsWhatIsMadeWhereItIsFasterAndNothingElseChanges) {
   for (const Case& c : kCases) {
@@ -231,4 +232,4 @@ TEST(BitPlanes, HoldEachBitOfEachCode) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::bit_product_test

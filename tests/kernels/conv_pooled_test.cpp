@@ -10,7 +10,7 @@
 #include "tests/kernels/pointwise.h"
 #include "tests/kernels/products.h"
 
-namespace detent::kernels::testing {
+namespace detent::kernels::testing::conv_pooled_test {
 namespace {
 
 struct PooledShape {
@@ -271,4 +271,4 @@ TEST(StraightThroughKernels, ScaleTheWinnersWhoseBitIsSet) {
 }
 
 }  // namespace
-}  // namespace detent::kernels::testing
+}  // namespace detent::kernels::testing::conv_pooled_test

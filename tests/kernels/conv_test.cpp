@@ -4,7 +4,7 @@
 
 #include "tests/kernels/products.h"
 
-namespace detent::kernels::testing {
+namespace detent::kernels::testing::conv_test {
 namespace {
 
 constexpr float kF32 = 1e-5F;
@@ -292,4 +292,4 @@ TEST(Conv2dErrors, NameWhatIsWrong) {
 }
 
 }  // namespace
-}  // namespace detent::kernels::testing
+}  // namespace detent::kernels::testing::conv_test

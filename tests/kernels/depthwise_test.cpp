@@ -12,7 +12,7 @@
 #include "detent/kernels/product/int8_conv.h"
 #include "tests/kernels/products.h"
 
-namespace detent::kernels::testing {
+namespace detent::kernels::testing::depthwise_test {
 namespace {
 
 constexpr float kF32 = 1e-5F;
@@ -230,4 +230,4 @@ TEST_P(Conv2dDepthwise, LayersOfCodesEqualRequantizedSums) {
 INSTANTIATE_TEST_SUITE_P(Shapes, Conv2dDepthwise, ::testing::ValuesIn(depthwise_shapes()), shape_name);
 
 }  // namespace
-}  // namespace detent::kernels::testing
+}  // namespace detent::kernels::testing::depthwise_test

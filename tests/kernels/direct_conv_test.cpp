@@ -5,7 +5,7 @@
 #include "detent/core/memory.h"
 #include "tests/kernels/products.h"
 
-namespace detent::kernels::testing {
+namespace detent::kernels::testing::direct_conv_test {
 namespace {
 
 constexpr float kF32 = 1e-5F;
@@ -165,4 +165,4 @@ TEST_P(DirectConv2d, BackwardInBF16EqualsReferenceOfRoundedNumbers) {
 INSTANTIATE_TEST_SUITE_P(Shapes, DirectConv2d, ::testing::ValuesIn(direct_shapes()), shape_name);
 
 }  // namespace
-}  // namespace detent::kernels::testing
+}  // namespace detent::kernels::testing::direct_conv_test

@@ -5,7 +5,7 @@
 
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::dropout_test {
 namespace {
 
 using testing::error_of;
@@ -98,4 +98,4 @@ TEST(Dropout, SameBitsOnAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::dropout_test

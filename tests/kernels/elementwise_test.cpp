@@ -8,7 +8,7 @@
 
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::elementwise_test {
 namespace {
 
 using testing::error_of;
@@ -277,4 +277,4 @@ TEST(Cast, EveryPairIsTheScalarConversion) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::elementwise_test

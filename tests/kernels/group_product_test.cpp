@@ -5,7 +5,7 @@
 #include "detent/core/threads/parallel.h"
 #include "tests/kernels/products.h"
 
-namespace detent::kernels {
+namespace detent::kernels::group_product_test {
 namespace {
 
 using testing::named_shapes;
@@ -145,4 +145,4 @@ TEST(GroupProduct, RefusesMultipliersOfOtherGroups) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::group_product_test

@@ -7,7 +7,7 @@
 
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::histogram_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -56,4 +56,4 @@ TEST(Histogram, RefusesTooManyBinsOrOtherCounts) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::histogram_test

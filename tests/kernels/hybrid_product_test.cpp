@@ -14,7 +14,7 @@
 #include "tests/error_of.h"
 #include "tests/kernels/products.h"
 
-namespace detent::kernels {
+namespace detent::kernels::hybrid_product_test {
 namespace {
 
 using testing::are_equal;
@@ -361,4 +361,4 @@ TEST(HybridProducts, RefuseSumsThatMightNotFit) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::hybrid_product_test

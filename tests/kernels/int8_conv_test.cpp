@@ -12,7 +12,7 @@
 #include "detent/core/philox.h"
 #include "detent/kernels/layers/pool.h"
 
-namespace detent::kernels {
+namespace detent::kernels::int8_conv_test {
 namespace {
 
 struct Case {
@@ -179,7 +179,7 @@ void expect_same_sum(const Case& c, const std::vector<std::uint8_t>& x, const st
   EXPECT_EQ(by_part, expected) << c << ", seed " << seed;
 }
 
-class Int8Conv : public testing::TestWithParam<Case> {};
+class Int8Conv : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Int8Conv, GivesTheCodesOfTheGeneralFunctions) {
   const Case& c = GetParam();
@@ -243,7 +243,7 @@ TEST_P(Int8Conv, GivesTheCodesOfTheGeneralFunctions) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, Int8Conv, testing::ValuesIn(kCases), [](const auto& c) { return c.param.name; });
+INSTANTIATE_TEST_SUITE_P(Shapes, Int8Conv, ::testing::ValuesIn(kCases), [](const auto& c) { return c.param.name; });
 
 TEST(Int8ConvRounds, TheProductBeforeTheZeroPointIsAdded) {
   // Output o has the sum -s, s = o + 3, and a multiplier that takes it next to the tie -190.5: where the zero point
@@ -342,4 +342,4 @@ TEST(Int8ConvServes, WhatItCannotDoIsLeftToTheGeneralFunctions) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::int8_conv_test

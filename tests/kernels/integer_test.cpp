@@ -2,7 +2,7 @@
 
 #include "tests/kernels/products.h"
 
-namespace detent::kernels::testing {
+namespace detent::kernels::testing::integer_test {
 namespace {
 
 std::vector<std::int32_t> integer_sums(const ConvShape& shape, const std::vector<std::uint8_t>& x,
@@ -126,4 +126,4 @@ TEST(Conv2dIntegerRandom, ShapesGiveExactSums) {
 }
 
 }  // namespace
-}  // namespace detent::kernels::testing
+}  // namespace detent::kernels::testing::integer_test

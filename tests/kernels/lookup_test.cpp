@@ -9,7 +9,7 @@
 #include "detent/core/philox.h"
 #include "detent/kernels/codes/quantize.h"
 
-namespace detent::kernels {
+namespace detent::kernels::lookup_test {
 namespace {
 
 std::vector<std::uint8_t> random_codes(std::size_t count, std::uint64_t seed) {
@@ -99,4 +99,4 @@ TEST(CodeTable, OfOneMapIsTheIdentity) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::lookup_test

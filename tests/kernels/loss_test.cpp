@@ -5,7 +5,7 @@
 
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::loss_test {
 namespace {
 
 using testing::error_of;
@@ -230,4 +230,4 @@ TEST(Losses, SameBitsOnAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::loss_test

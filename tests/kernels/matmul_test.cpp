@@ -1,6 +1,6 @@
 #include "tests/kernels/products.h"
 
-namespace detent::kernels::testing {
+namespace detent::kernels::testing::matmul_test {
 namespace {
 
 TEST(Matmul, EqualsReferenceInEveryTransposition) {
@@ -69,4 +69,4 @@ TEST(Matmul, RefusesTypesThatItDoesNotKnow) {
 }
 
 }  // namespace
-}  // namespace detent::kernels::testing
+}  // namespace detent::kernels::testing::matmul_test

@@ -7,7 +7,7 @@
 #include "detent/core/threads/parallel.h"
 #include "detent/kernels/product/conv.h"
 
-namespace detent::kernels {
+namespace detent::kernels::peak_test {
 namespace {
 
 TEST(Peak, IsAPositiveRateOfEveryTypeAndF32sWhereThereAreNoUnits) {
@@ -31,4 +31,4 @@ TEST(Peak, IsAPositiveRateOfEveryTypeAndF32sWhereThereAreNoUnits) {
 TEST(Peak, RefusesNoThreads) { EXPECT_THROW(measure_peak(0), Error); }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::peak_test

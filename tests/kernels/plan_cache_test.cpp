@@ -9,7 +9,7 @@
 #include "detent/kernels/product/conv.h"
 #include "detent/kernels/product/onednn/onednn.h"
 
-namespace detent::kernels {
+namespace detent::kernels::plan_cache_test {
 namespace {
 
 TEST(PlanCache, DropsWhatWasAskedForLongestAgo) {
@@ -79,4 +79,4 @@ TEST(PlanCache, AThousandShapesDoNotGrowItWithoutEnd) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::plan_cache_test

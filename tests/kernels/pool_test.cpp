@@ -11,7 +11,7 @@
 #include "detent/core/dtype.h"
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::pool_test {
 namespace {
 
 using testing::error_of;
@@ -340,4 +340,4 @@ TEST(Pool, RefusesShapesThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::pool_test

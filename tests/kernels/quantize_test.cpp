@@ -10,7 +10,7 @@
 #include "tests/kernels/pointwise.h"
 #include "tests/places.h"
 
-namespace detent::kernels {
+namespace detent::kernels::quantize_test {
 namespace {
 
 using testing::error_of;
@@ -309,4 +309,4 @@ TEST(Golden, TheExamplesOfOnnx) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::quantize_test

@@ -8,7 +8,7 @@
 
 #include "detent/core/philox.h"
 
-namespace detent::kernels {
+namespace detent::kernels::relu_mask_test {
 namespace {
 
 constexpr std::uint64_t kSeed = 11;
@@ -64,4 +64,4 @@ TEST(ReluMask, WorksInPlace) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::relu_mask_test

@@ -6,7 +6,7 @@
 #include "detent/kernels/codes/quantize.h"
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::requantize_test {
 namespace {
 
 using testing::error_of;
@@ -345,4 +345,4 @@ TEST(RequantizeAdd, OddSizesAndAMismatch) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::requantize_test

@@ -11,11 +11,11 @@
 #include "detent/core/philox.h"
 #include "tests/error_of.h"
 
-namespace detent::kernels {
+namespace detent::kernels::rounding_target_test {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using enum RoundingTarget;
 
 constexpr CodeRange kBytes{0, 255};
@@ -242,4 +242,4 @@ TEST(RoundingTarget, TorchIsOnnxOnScalesOfPowersOfTwo) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::rounding_target_test

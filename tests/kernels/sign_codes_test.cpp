@@ -7,7 +7,7 @@
 
 #include "detent/core/philox.h"
 
-namespace detent::kernels {
+namespace detent::kernels::sign_codes_test {
 namespace {
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
@@ -63,4 +63,4 @@ TEST(MeanMagnitude, TakesEveryElementOfAnyNumber) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::sign_codes_test

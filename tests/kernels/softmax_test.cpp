@@ -9,7 +9,7 @@
 #include "detent/kernels/codes/softmax_codes.h"
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::softmax_test {
 namespace {
 
 using testing::expect_close;
@@ -213,4 +213,4 @@ TEST(SoftmaxCodes, OfNoRowsAreNone) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::softmax_test

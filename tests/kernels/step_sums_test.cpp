@@ -13,7 +13,7 @@
 #include "detent/kernels/codes/layer_step_sums.h"
 #include "detent/kernels/codes/quantize.h"
 
-namespace detent::kernels {
+namespace detent::kernels::step_sums_test {
 namespace {
 
 TEST(StepSums, CountEachValueWhereItBelongs) {
@@ -157,4 +157,4 @@ TEST(StepSums, AreThoseOfPlainLoopsForAnySize) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::step_sums_test

@@ -8,7 +8,7 @@
 #include "detent/core/philox.h"
 #include "detent/kernels/codes/quantize.h"
 
-namespace detent::kernels {
+namespace detent::kernels::straight_through_test {
 namespace {
 
 /// Rows of dy, sums and mask bits, and the constants of the outputs.
@@ -116,4 +116,4 @@ TEST(StraightThroughKernels, CenteredCodesAreExact) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::straight_through_test

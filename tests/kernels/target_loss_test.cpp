@@ -6,7 +6,7 @@
 #include "detent/kernels/layers/loss.h"
 #include "tests/kernels/pointwise.h"
 
-namespace detent::kernels {
+namespace detent::kernels::target_loss_test {
 namespace {
 
 using testing::error_of;
@@ -144,4 +144,4 @@ TEST(TargetLosses, SameBitsOnAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::target_loss_test

@@ -5,7 +5,7 @@
 #include "detent/core/processor/units.h"
 #include "tests/kernels/products.h"
 
-namespace detent::kernels {
+namespace detent::kernels::weight_gradient_test {
 namespace {
 
 using namespace testing;
@@ -141,4 +141,4 @@ TEST(WeightGradientRule, LeavesOtherShapesToOneDNN) {
 }
 
 }  // namespace
-}  // namespace detent::kernels
+}  // namespace detent::kernels::weight_gradient_test

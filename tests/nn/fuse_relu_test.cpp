@@ -6,7 +6,7 @@
 
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::fuse_relu_test {
 namespace {
 
 /// conv (fused), conv read twice (not), a sum's ReLU (fused), a batch norm's (fused), linear (fused), a linear whose
@@ -92,4 +92,4 @@ TEST(FuseRelu, Twice) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::fuse_relu_test

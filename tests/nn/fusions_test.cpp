@@ -5,7 +5,7 @@
 
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::fusions_test {
 namespace {
 
 using Handle = Graph::Handle;
@@ -317,4 +317,4 @@ TEST(Graph, KnowsTheSoleConsumerOfAValue) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::fusions_test

@@ -6,7 +6,7 @@
 
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::graph_test {
 namespace {
 
 using nlohmann::json;
@@ -221,4 +221,4 @@ TEST(Graph, ParametersOutliveIt) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::graph_test

@@ -6,7 +6,7 @@
 
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::init_test {
 namespace {
 
 struct Row {
@@ -106,4 +106,4 @@ TEST(Init, IsKeyedByNameNotByPlace) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::init_test

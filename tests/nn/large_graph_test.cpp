@@ -8,7 +8,7 @@
 #include "detent/nn/model_file.h"
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::large_graph_test {
 namespace {
 
 using testing::HasSubstr;
@@ -104,4 +104,4 @@ TEST(GraphText, LongValuesAreCutShortInMessages) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::large_graph_test

@@ -7,7 +7,7 @@
 
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::model_file_test {
 namespace {
 
 using testing::AllOf;
@@ -150,4 +150,4 @@ TEST(ModelFile, RefusesModelsThatAreNotReady) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::model_file_test

@@ -6,7 +6,7 @@
 
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::modules_test {
 namespace {
 
 using nlohmann::json;
@@ -281,4 +281,4 @@ TEST(BatchNorm, UpdatesItsStatisticsInTrainingOnly) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::modules_test

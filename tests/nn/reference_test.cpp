@@ -8,7 +8,7 @@
 #include "detent/nn/graph.h"
 #include "tests/places.h"
 
-namespace detent::nn {
+namespace detent::nn::reference_test {
 namespace {
 
 using testing::HasSubstr;
@@ -29,4 +29,4 @@ TEST(ModulesReference, HasEveryKind) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::reference_test

@@ -7,7 +7,7 @@
 #include "tests/data/temp_folder.h"
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::several_inputs_test {
 namespace {
 
 using nlohmann::json;
@@ -94,4 +94,4 @@ TEST(SeveralInputs, ThatDoNotFitAreRefused) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::several_inputs_test

@@ -7,7 +7,7 @@
 #include "detent/nn/model_file.h"
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::shared_module_test {
 namespace {
 
 using nlohmann::json;
@@ -259,4 +259,4 @@ TEST(SharedModule, IsFusedWithItsRelusOnlyWhereAllUsesHaveOne) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::shared_module_test

@@ -4,7 +4,7 @@
 #include "detent/nn/graph.h"
 #include "tests/nn/nets.h"
 
-namespace detent::nn {
+namespace detent::nn::training_test {
 namespace {
 
 TEST(Training, LearnsXor) {
@@ -85,4 +85,4 @@ TEST(Training, RunsInBf16) {
 }
 
 }  // namespace
-}  // namespace detent::nn
+}  // namespace detent::nn::training_test

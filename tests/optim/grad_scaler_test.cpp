@@ -8,7 +8,7 @@
 #include "detent/optim/sgd.h"
 #include "tests/optim/golden.h"
 
-namespace detent::optim {
+namespace detent::optim::grad_scaler_test {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -117,4 +117,4 @@ TEST(GradScaler, FindsOneBadGradientAmongManyWhereverItIs) {
 }
 
 }  // namespace
-}  // namespace detent::optim
+}  // namespace detent::optim::grad_scaler_test

@@ -11,7 +11,7 @@
 #include "tests/error_of.h"
 #include "tests/optim/golden.h"
 
-namespace detent::optim {
+namespace detent::optim::optimizer_test {
 namespace {
 
 constexpr int kSize = 7;
@@ -250,4 +250,4 @@ TEST(ClipGradNorm, SumsInDoubleAndIsTheSameOnAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace detent::optim
+}  // namespace detent::optim::optimizer_test

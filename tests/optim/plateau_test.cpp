@@ -8,7 +8,7 @@
 
 #include "tests/error_of.h"
 
-namespace detent::optim {
+namespace detent::optim::plateau_test {
 namespace {
 
 struct Fed {
@@ -65,4 +65,4 @@ TEST(Plateau, RefusesOptionsOutOfBounds) {
 }
 
 }  // namespace
-}  // namespace detent::optim
+}  // namespace detent::optim::plateau_test

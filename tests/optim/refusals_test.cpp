@@ -11,7 +11,7 @@
 #include "tests/error_of.h"
 #include "tests/optim/golden.h"
 
-namespace detent::optim {
+namespace detent::optim::refusals_test {
 namespace {
 
 using testing::HasSubstr;
@@ -164,4 +164,4 @@ TEST(Schedule, RefusesWhatGivesNoLearningRate) {
 }
 
 }  // namespace
-}  // namespace detent::optim
+}  // namespace detent::optim::refusals_test

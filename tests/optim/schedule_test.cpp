@@ -5,7 +5,7 @@
 #include "detent/optim/parameter.h"
 #include "tests/optim/golden.h"
 
-namespace detent::optim {
+namespace detent::optim::schedule_test {
 namespace {
 
 constexpr std::int64_t kTotal = 50;
@@ -70,4 +70,4 @@ TEST(Schedule, RefusesWhatMakesNoSense) {
 }
 
 }  // namespace
-}  // namespace detent::optim
+}  // namespace detent::optim::schedule_test

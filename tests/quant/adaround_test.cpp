@@ -10,7 +10,7 @@
 #include "detent/quant/kinds/product/integer_product.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::adaround_test {
 namespace {
 
 using testing::HasSubstr;
@@ -173,4 +173,4 @@ TEST(AdaRoundTest, RefusesGridsThatWouldMove) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::adaround_test

@@ -4,7 +4,7 @@
 #include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::adopt_ranges_test {
 namespace {
 
 using testing::HasSubstr;
@@ -67,4 +67,4 @@ TEST(AdoptRanges, NamesTheQuantizerThatIsMissingOrHasSeenNothing) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::adopt_ranges_test

@@ -11,7 +11,7 @@
 #include "detent/quant/passes/fold_batch_norm.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::bias_correction_test {
 namespace {
 
 quant::QConfigMapping few_bits() {
@@ -118,4 +118,4 @@ TEST(BiasCorrection, RefusesWhatHasNoBiasOrIsFrozen) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::bias_correction_test

@@ -9,7 +9,7 @@
 #include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::bias_test {
 namespace {
 
 constexpr std::int32_t kLargestBias = 1 << 30;
@@ -240,4 +240,4 @@ TEST(Bias, OfAFileIsCheckedWhenItIsLoaded) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::bias_test

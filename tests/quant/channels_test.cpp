@@ -6,7 +6,7 @@
 #include "detent/quant/quantizers/measure.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::channels_test {
 namespace {
 
 using quant::ChannelReport;
@@ -97,4 +97,4 @@ TEST(Channels, AreMeasuredOverAllBatches) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::channels_test

@@ -5,7 +5,7 @@
 
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::depth_test {
 namespace {
 
 using testing::HasSubstr;
@@ -94,4 +94,4 @@ TEST(Depth, OfALayerThatFitsWithFewerBitsComputesExactly) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::depth_test

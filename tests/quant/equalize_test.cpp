@@ -10,7 +10,7 @@
 #include "detent/quant/passes/fold_batch_norm.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::equalize_test {
 namespace {
 
 using Handle = nn::Graph::Handle;
@@ -168,4 +168,4 @@ TEST(FoldBatchNorms, LeavesWhatStaysInFloat) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::equalize_test

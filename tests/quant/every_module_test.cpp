@@ -12,7 +12,7 @@
 #include "detent/quant/passes/lower.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::every_module_test {
 namespace {
 
 using Handle = nn::Graph::Handle;
@@ -136,4 +136,4 @@ TEST(EveryModuleOfTheGraph, HasARow) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::every_module_test

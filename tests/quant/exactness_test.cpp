@@ -10,7 +10,7 @@
 #include "detent/quant/quantizers/measure.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::exactness_test {
 namespace {
 
 using test::everything_net;
@@ -179,4 +179,4 @@ TEST(Exactness, TrainingGivesTheSameBitsAtAnyNumberOfThreads) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::exactness_test

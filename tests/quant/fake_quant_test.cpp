@@ -6,7 +6,7 @@
 
 #include "detent/quant/quantizers/fake_quant.h"
 
-namespace detent {
+namespace detent::fake_quant_test {
 namespace {
 
 using quant::FakeQuant;
@@ -148,4 +148,4 @@ TEST(FakeQuant, SavesItsWindowWhileItObserves) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::fake_quant_test

@@ -13,7 +13,7 @@
 #include "detent/runtime/model_file.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::few_bits_test {
 namespace {
 
 using quant::QuantizedWeight;
@@ -257,4 +257,4 @@ TEST(WeightsOfFewBits, Learn) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::few_bits_test

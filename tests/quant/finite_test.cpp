@@ -11,7 +11,7 @@
 #include "tests/error_of.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::finite_test {
 namespace {
 
 using testing::HasSubstr;
@@ -137,4 +137,4 @@ TEST(Finite, ARangeOfNothingFiniteIsSaid) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::finite_test

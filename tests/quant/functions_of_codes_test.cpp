@@ -9,7 +9,7 @@
 #include "detent/quant/kinds/ops/quantized_ops.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::functions_of_codes_test {
 namespace {
 
 void square(std::span<const double> x, std::span<double> y, std::span<double> derivative) {
@@ -119,4 +119,4 @@ TEST(OnCodes, ConcatShipsAsItTrained) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::functions_of_codes_test

@@ -11,7 +11,7 @@
 #include "detent/quant/quantizers/fake_quant.h"
 #include "tests/optim/golden.h"
 
-namespace detent {
+namespace detent::golden_test {
 namespace {
 
 using quant::FakeQuant;
@@ -193,4 +193,4 @@ TEST(Golden, FindsHistogramRangesNoWorseThanTorch) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::golden_test

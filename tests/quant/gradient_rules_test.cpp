@@ -14,7 +14,7 @@
 #include "detent/quant/quantizers/gradients/positive.h"
 #include "tests/error_of.h"
 
-namespace detent::quant {
+namespace detent::quant::gradient_rules_test {
 namespace {
 
 using testing::ElementsAre;
@@ -307,4 +307,4 @@ TEST(LearnedMap, ThatHasDivergedIsRefused) {
 }
 
 }  // namespace
-}  // namespace detent::quant
+}  // namespace detent::quant::gradient_rules_test

@@ -10,7 +10,7 @@
 #include "detent/quant/quantizers/fake_quant.h"
 #include "detent/quant/quantizers/ranges/range_rule.h"
 
-namespace detent {
+namespace detent::histogram_rules_test {
 namespace {
 
 using quant::FakeQuant;
@@ -220,4 +220,4 @@ TEST(Kl, LeavesOutliersAndKeepsWhatIsEven) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::histogram_rules_test

@@ -12,7 +12,7 @@
 #include "detent/quant/passes/lower.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::hybrid_test {
 namespace {
 
 using quant::Method;
@@ -175,4 +175,4 @@ TEST(Hybrid, PerTokenIsAGranularityOfActivations) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::hybrid_test

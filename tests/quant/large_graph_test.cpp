@@ -3,7 +3,7 @@
 
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::large_graph_test {
 namespace {
 
 TEST(LargeGraph, IsPreparedAndConverted) {
@@ -28,4 +28,4 @@ TEST(LargeGraph, IsPreparedAndConverted) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::large_graph_test

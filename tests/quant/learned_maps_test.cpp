@@ -12,7 +12,7 @@
 #include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::learned_maps_test {
 namespace {
 
 using autograd::Tape;
@@ -383,4 +383,4 @@ TEST(LearnedMap, LearnsAStepThatFits) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::learned_maps_test

@@ -8,7 +8,7 @@
 #include "detent/nn/model_file.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::learned_models_test {
 namespace {
 
 quant::QConfig config_of(const std::string& weights, const std::string& activations) {
@@ -126,4 +126,4 @@ TEST(LearnedModels, ABatchOfOneTrains) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::learned_models_test

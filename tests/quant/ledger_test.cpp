@@ -11,7 +11,7 @@
 #include "detent/quant/kinds/quantize.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::ledger_test {
 namespace {
 
 using test::random_images;
@@ -197,4 +197,4 @@ TEST(Prepare, NamesThatItMakesAreFree) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::ledger_test

@@ -6,7 +6,7 @@
 
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::lower_test {
 namespace {
 
 using test::random_images;
@@ -102,4 +102,4 @@ TEST(Lower, DoesNotTouchTheGraph) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::lower_test

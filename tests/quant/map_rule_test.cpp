@@ -11,7 +11,7 @@
 #include "detent/quant/quantizers/quantizer_spec.h"
 #include "tests/error_of.h"
 
-namespace detent::quant {
+namespace detent::quant::map_rule_test {
 namespace {
 
 using testing::HasSubstr;
@@ -89,4 +89,4 @@ TEST(MapRule, OfOnesOwnIsRegisteredOnce) {
 }
 
 }  // namespace
-}  // namespace detent::quant
+}  // namespace detent::quant::map_rule_test

@@ -11,7 +11,7 @@
 #include "detent/quant/kinds/quantize.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::measure_test {
 namespace {
 
 using quant::RangeReport;
@@ -199,4 +199,4 @@ TEST(Observing, FilesFromBeforeThereWereWindowsLoad) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::measure_test

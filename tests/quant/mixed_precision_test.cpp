@@ -7,7 +7,7 @@
 
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::mixed_precision_test {
 namespace {
 
 const std::vector<std::string> kProducts = {"conv1", "depthwise", "pointwise", "conv2", "fc1", "fc2"};
@@ -88,4 +88,4 @@ TEST(MixedPrecision, EveryConsumerTakesALowPrecisionResult) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::mixed_precision_test

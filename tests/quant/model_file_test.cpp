@@ -13,7 +13,7 @@
 #include "tests/places.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::model_file_test {
 namespace {
 
 using nlohmann::json;
@@ -376,4 +376,4 @@ TEST(ShippedFile, NothingButErrorsComesOfBrokenDescriptions) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::model_file_test

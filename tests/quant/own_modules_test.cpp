@@ -15,7 +15,7 @@
 #include "detent/quant/passes/preparation.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::own_modules_test {
 namespace {
 
 using test::random_images;
@@ -385,4 +385,4 @@ TEST(FreezeBatchNorm, HoldsForOneThatWasNotFused) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::own_modules_test

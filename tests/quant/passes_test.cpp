@@ -4,7 +4,7 @@
 #include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::passes_test {
 namespace {
 
 using testing::HasSubstr;
@@ -213,4 +213,4 @@ TEST(Patterns, StarStandsForAnyText) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::passes_test

@@ -11,7 +11,7 @@
 #include "detent/runtime/reference.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::per_group_test {
 namespace {
 
 using quant::PerGroup;
@@ -144,4 +144,4 @@ TEST(PerGroup, Trains) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::per_group_test

@@ -11,7 +11,7 @@
 #include "detent/quant/passes/lower.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::plan_test {
 namespace {
 
 using test::random_images;
@@ -176,4 +176,4 @@ TEST(ShippedPlan, PixelsAreTheRealsTheyMean) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::plan_test

@@ -9,7 +9,7 @@
 
 #include "detent/core/philox.h"
 
-namespace detent::quant {
+namespace detent::quant::product_sums_test {
 namespace {
 
 // Who adds up over a slice does so without a lock, and in the same order for every number of threads.
@@ -55,4 +55,4 @@ TEST(ProductSums, OfASliceComePartAfterPartOnItsThread) {
 }
 
 }  // namespace
-}  // namespace detent::quant
+}  // namespace detent::quant::product_sums_test

@@ -11,7 +11,7 @@
 #include "detent/runtime/reference.h"
 #include "tests/quant/random_graph.h"
 
-namespace detent {
+namespace detent::random_graphs_test {
 namespace {
 
 using test::random_images;
@@ -129,4 +129,4 @@ TEST(RandomGraphs, KeepTheirCodesAllTheWay) { run_seeds(1, 25); }
 TEST(RandomGraphsSlow, KeepTheirCodesAllTheWay) { run_seeds(1000, 300); }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::random_graphs_test

@@ -13,7 +13,7 @@
 #include "detent/quant/quantizers/ranges/range_rule.h"
 #include "tests/error_of.h"
 
-namespace detent {
+namespace detent::range_rules_test {
 namespace {
 
 using quant::FakeQuant;
@@ -314,4 +314,4 @@ TEST(RangeRule, OnesOwnIsRegisteredUnderItsName) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::range_rules_test

@@ -14,7 +14,7 @@
 #include "tests/data/temp_folder.h"
 #include "tests/places.h"
 
-namespace detent::quant {
+namespace detent::quant::recompute_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -85,4 +85,4 @@ TEST(RecomputeInNumpy, GivesTheCodesOfEveryLayer) {
 }
 
 }  // namespace
-}  // namespace detent::quant
+}  // namespace detent::quant::recompute_test

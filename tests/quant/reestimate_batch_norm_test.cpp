@@ -6,7 +6,7 @@
 #include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::reestimate_batch_norm_test {
 namespace {
 
 using testing::ElementsAre;
@@ -165,4 +165,4 @@ TEST(ThawObservers, ObserveAgainFromTheFrozenRange) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::reestimate_batch_norm_test

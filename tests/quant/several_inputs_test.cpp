@@ -8,7 +8,7 @@
 
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::several_inputs_test {
 namespace {
 
 /// An image, a signal, a row of features and a volume.
@@ -73,4 +73,4 @@ TEST(SeveralInputs, ShipTheTrainedCodes) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::several_inputs_test

@@ -8,7 +8,7 @@
 #include "detent/quant/quantizers/measure.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::softmax_test {
 namespace {
 
 using test::random_images;
@@ -167,4 +167,4 @@ TEST(SoftmaxOnCodes, OfABatchOfNoneIsNone) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::softmax_test

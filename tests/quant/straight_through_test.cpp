@@ -10,7 +10,7 @@
 #include "detent/quant/kinds/qat_product.h"
 #include "tests/quant/qat_fixture.h"
 
-namespace detent {
+namespace detent::straight_through_test {
 namespace {
 
 using autograd::Tape;
@@ -348,4 +348,4 @@ TEST(QatTraining, AChannelWithGammaZeroGoesOnLearning) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::straight_through_test

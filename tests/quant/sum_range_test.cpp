@@ -5,7 +5,7 @@
 #include "detent/core/philox.h"
 #include "detent/quant/kinds/product/integer_product.h"
 
-namespace detent {
+namespace detent::sum_range_test {
 namespace {
 
 using quant::SumRange;
@@ -86,4 +86,4 @@ TEST(SumRange, OfFewBitsFitsInSixteen) {
 }
 
 }  // namespace
-}  // namespace detent
+}  // namespace detent::sum_range_test

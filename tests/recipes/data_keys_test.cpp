@@ -4,7 +4,7 @@
 #include "detent/recipes/recipe.h"
 #include "tests/error_of.h"
 
-namespace detent::recipes {
+namespace detent::recipes::data_keys_test {
 namespace {
 
 using ::testing::ElementsAre;
@@ -57,4 +57,4 @@ TEST(DataKeys, AreRefusedWithTheLine) {
 }
 
 }  // namespace
-}  // namespace detent::recipes
+}  // namespace detent::recipes::data_keys_test

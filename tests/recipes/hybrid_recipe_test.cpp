@@ -5,7 +5,7 @@
 #include "detent/recipes/recipe.h"
 #include "tests/error_of.h"
 
-namespace detent::recipes {
+namespace detent::recipes::hybrid_recipe_test {
 namespace {
 
 const std::string kModel = "[model]\nlayers = [\"flatten\", \"linear 10\"]\n";
@@ -73,4 +73,4 @@ TEST(HybridRecipe, WeightOnlyActivationsAreNumbersOfEitherType) {
 }
 
 }  // namespace
-}  // namespace detent::recipes
+}  // namespace detent::recipes::hybrid_recipe_test

@@ -6,7 +6,7 @@
 
 #include "detent/core/error.h"
 
-namespace detent::recipes {
+namespace detent::recipes::model_builder_test {
 namespace {
 
 ModelSection layers(const std::vector<std::string>& lines) {
@@ -219,4 +219,4 @@ TEST(ModelBuilder, BuildsManyLayers) {
 }
 
 }  // namespace
-}  // namespace detent::recipes
+}  // namespace detent::recipes::model_builder_test

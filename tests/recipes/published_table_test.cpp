@@ -6,7 +6,7 @@
 #include "detent/recipes/series/series_recipe.h"
 #include "tests/error_of.h"
 
-namespace detent::recipes {
+namespace detent::recipes::published_table_test {
 namespace {
 
 using testing::HasSubstr;
@@ -125,4 +125,4 @@ TEST(PublishedTable, EveryRowOfAShippedTableIsARecipe) {
 }
 
 }  // namespace
-}  // namespace detent::recipes
+}  // namespace detent::recipes::published_table_test

@@ -4,7 +4,7 @@
 #include "detent/recipes/recipe.h"
 #include "tests/error_of.h"
 
-namespace detent::recipes {
+namespace detent::recipes::qat_settings_test {
 namespace {
 
 const std::string kModel = "[model]\nlayers = [\"flatten\", \"linear 10\"]\n";
@@ -51,4 +51,4 @@ TEST(QatSettings, AreRefusedInOneClearLine) {
 }
 
 }  // namespace
-}  // namespace detent::recipes
+}  // namespace detent::recipes::qat_settings_test

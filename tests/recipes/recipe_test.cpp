@@ -7,7 +7,7 @@
 #include "detent/core/error.h"
 #include "detent/recipes/shipped.h"
 
-namespace detent::recipes {
+namespace detent::recipes::recipe_test {
 namespace {
 
 const std::string kModel = "[model]\nlayers = [\"flatten\", \"linear 10\"]\n";
@@ -387,4 +387,4 @@ TEST(Recipe, AMistypedRecipeNamesTheNearest) {
 }
 
 }  // namespace
-}  // namespace detent::recipes
+}  // namespace detent::recipes::recipe_test

@@ -13,7 +13,7 @@
 #include "detent/quant/quantizers/ranges/range_rule.h"
 #include "detent/recipes/model_builder.h"
 
-namespace detent::recipes {
+namespace detent::recipes::reference_test {
 namespace {
 
 using testing::HasSubstr;
@@ -79,4 +79,4 @@ TEST(RecipesReference, ListsTheKeysOfTheTables) {
 }
 
 }  // namespace
-}  // namespace detent::recipes
+}  // namespace detent::recipes::reference_test

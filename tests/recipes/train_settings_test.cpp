@@ -4,7 +4,7 @@
 #include "tests/error_of.h"
 
 /// The keys of [train] that say what is learned, how it is judged, and what a phase ends with.
-namespace detent::recipes {
+namespace detent::recipes::train_settings_test {
 namespace {
 
 using namespace detent::train;
@@ -77,4 +77,4 @@ TEST(TrainSettings, SayWhatIsWrongAndHowToMendIt) {
 }
 
 }  // namespace
-}  // namespace detent::recipes
+}  // namespace detent::recipes::train_settings_test

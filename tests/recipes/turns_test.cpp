@@ -6,7 +6,7 @@
 
 #include "detent/core/threads/parallel.h"
 
-namespace detent::recipes {
+namespace detent::recipes::turns_test {
 namespace {
 
 class Patient : public evaluation::Reporter {};
@@ -46,4 +46,4 @@ TEST(Turns, EndWhenTheyAreAskedTo) {
 }
 
 }  // namespace
-}  // namespace detent::recipes
+}  // namespace detent::recipes::turns_test

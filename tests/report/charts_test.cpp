@@ -9,7 +9,7 @@
 #include "detent/report/html/text.h"
 #include "tests/report/well_formed.h"
 
-namespace detent::report::html {
+namespace detent::report::html::charts_test {
 namespace {
 
 using testing::DoubleNear;
@@ -66,6 +66,42 @@ LineChart two_lines() {
           .y_text = short_number,
           .mark = 2.5,
           .mark_label = "QAT"};
+}
+
+// Four bins of 76 units; the highest share, 0.64, stands 88 units high, 0.16 half as high.
+TEST(BinShares, AreColumnsOfThenAndALineOfNow) {
+  const BinShares bins{.title = "a<b",
+                       .description = "what & why",
+                       .x_label = "code",
+                       .bounds = {-1e-45, 20.0, 30.0},
+                       .before = {0.0, 0.64, 0.36, 0.0},
+                       .now = {0.16, 0.64, 0.0, 0.2}};
+  const std::string html = to_html(bins);
+  EXPECT_EQ(test::fault_of(html), "");
+  EXPECT_THAT(html, HasSubstr("<title>a&lt;b</title><desc>what &amp; why</desc>"));
+  EXPECT_THAT(html, HasSubstr("<rect class=\"reach\" x=\"84.0\" y=\"8\" width=\"152.0\" height=\"88\"/>"));
+  EXPECT_THAT(html, HasSubstr("<path class=\"then\" d=\"M84.5 96v-88.0h75.0v88.0zM160.5 96v-66.0h75.0v66.0z\"/>"));
+  EXPECT_THAT(html, HasSubstr("<path class=\"beyond\" d=\"M8.5 96v-44.0h75.0v44.0zM236.5 96v-49.2h75.0v49.2z\"/>"));
+  EXPECT_THAT(html, HasSubstr("<path class=\"now\" d=\"M8 96V52.0H84.0V8.0H160.0V96.0H236.0V46.8H312.0V96\"/>"));
+  EXPECT_EQ(occurrences(html, "<text"), 4U) << "three bounds and what they are";
+  EXPECT_THAT(html, HasSubstr("x=\"84.0\" y=\"111.0\" text-anchor=\"middle\">0</text>")) << "just below 0";
+}
+
+TEST(BinShares, LeaveOutLabelsThatWouldMeet) {
+  BinShares bins{.bounds = {}, .before = {0.1}, .now = {0.1}};
+  for (int i = 0; i < 11; ++i) {
+    bins.bounds.push_back(-0.1234 - i);
+    bins.before.push_back(0.1);
+    bins.now.push_back(0.1);
+  }
+  EXPECT_EQ(occurrences(to_html(bins), "<text"), 6U) << "the first, then every other one, and what they are";
+}
+
+TEST(BinShares, AreNothingWithoutShares) {
+  EXPECT_EQ(to_html(BinShares{}), "");
+  EXPECT_EQ(to_html(BinShares{.bounds = {1.0}, .before = {0.5, 0.5}, .now = {1.0}}), "");
+  EXPECT_EQ(to_html(BinShares{.bounds = {}, .before = {0.5, 0.5}, .now = {0.5, 0.5}}), "");
+  EXPECT_EQ(to_html(BinShares{.bounds = {1.0}, .before = {0.0, 0.0}, .now = {0.0, 0.0}}), "");
 }
 
 TEST(LineChart, HasALineASeriesAndSaysWhatItShows) {
@@ -180,4 +216,4 @@ TEST(Whisker, IsOrangeWhereTheWholeIntervalIsBelowZero) {
 }
 
 }  // namespace
-}  // namespace detent::report::html
+}  // namespace detent::report::html::charts_test

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace detent::report {
+namespace detent::report::event_file_test {
 namespace {
 
 using namespace std::string_literals;
@@ -87,4 +87,4 @@ TEST(EventFile, WholeRecordsAreCounted) {
 }
 
 }  // namespace
-}  // namespace detent::report
+}  // namespace detent::report::event_file_test

@@ -8,7 +8,7 @@
 #include "tests/report/full_metrics.h"
 #include "tests/report/well_formed.h"
 
-namespace detent::report::html {
+namespace detent::report::html::page_test {
 namespace {
 
 using testing::AllOf;
@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-const std::vector<std::string> kSections{"models", "changes",  "confusion", "layers",
+const std::vector<std::string> kSections{"models", "changes",  "confusion", "layers", "drift",
                                          "speed",  "training", "model",     "repeat"};
 
 std::string page_of(const Json& metrics) { return page({{.name = "run", .metrics = metrics}}); }
@@ -104,7 +104,8 @@ TEST(Verdict, ComparesWithNoFloatModelThatWasNotTrained) {
   const std::string html = page_of(metrics);
   EXPECT_THAT(html, AllOf(HasSubstr("no float model was trained"), HasSubstr("float, not trained"),
                           HasSubstr("<h3>What changed?</h3><p class=\"big\">nothing</p>"), Not(HasSubstr("+89")),
-                          Not(HasSubstr("Signal to noise")), HasSubstr("conv1: weights")));
+                          Not(HasSubstr("Signal to noise")), HasSubstr("conv1: weights"),
+                          HasSubstr("activations as the int8 model has them")));
 }
 
 TEST(Verdict, OfRealNumbersSpeaksOfR2) {
@@ -119,10 +120,34 @@ TEST(Verdict, OfRealNumbersSpeaksOfR2) {
                           Not(HasSubstr("98.76")), HasSubstr("<h3>R\u00b2</h3>")));
 }
 
+TEST(Verdict, OfRealNumbersSaysHowTheErrorChanged) {
+  Json metrics = test::full_metrics();
+  metrics["measure"] = "R2";
+  metrics["fp32"]["test_accuracy"] = 0.98761;
+  metrics["int8"]["test_accuracy"] = 0.98759;
+  const Json error{{"error_a", 7.7767}, {"error_b", 7.84}, {"change", 0.0633}, {"interval", {0.01, 0.2262}}};
+  Json pair = error;
+  pair.update({{"a", "fp32"}, {"b", "int8"}, {"slices", Json::array({error, error})}});
+  pair["slices"][0].update({{"slice", "age < 20"}, {"examples", 50}});
+  pair["slices"][1].update({{"slice", "age >= 20"}, {"examples", 70}, {"change", 0.5}, {"interval", {-0.5, 1.5}}});
+  metrics["evidence"]["pairs"] = Json::array({pair});
+  const std::string html = page_of(metrics);
+  EXPECT_EQ(test::fault_of(html), "");
+  EXPECT_THAT(html, AllOf(HasSubstr("<p>0.0000 R\u00b2 against float, 0.9876</p></div>"),
+                          HasSubstr("<p class=\"big\">+0.0633</p><p>mean error, 7.777 in float, 7.84 in int8</p><p>95"
+                                    "\u00a0% interval +0.01 to +0.226</p>")));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\">float</th><td class=\"text\">int8</td><td>7.777</td><td>7.84</td><td>"
+                              "<span class=\"warn-text\">+0.0633</span></td><td>+0.01 to +0.226</td>"));
+  EXPECT_THAT(html, HasSubstr("<th scope=\"row\">age &gt;= 20</th><td>70</td><td>7.777</td><td>7.84</td><td>+0.5</td>"
+                              "<td>\u22120.5 to +1.5</td>"));
+  EXPECT_LT(html.find("age &gt;= 20"), html.find("age &lt; 20")) << "the worst first";
+  EXPECT_THAT(html, Not(HasSubstr("McNemar"))) << "that is of classes";
+}
+
 TEST(Sections, ShowThemselvesWhereTheirMembersAre) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> needs{
-      {"changes", {"evidence"}}, {"confusion", {"evidence"}}, {"speed", {"evidence"}},
-      {"layers", {"layers"}},    {"training", {"epochs"}},    {"model", {"model"}}};
+      {"changes", {"evidence"}}, {"confusion", {"evidence"}}, {"speed", {"evidence"}}, {"layers", {"layers"}},
+      {"drift", {"drift"}},      {"training", {"epochs"}},    {"model", {"model"}}};
   for (const auto& [id, members] : needs) {
     Json metrics = test::full_metrics();
     for (const std::string& name : members) {
@@ -245,6 +270,17 @@ TEST(Slices, BeginWithTheWorst) {
   EXPECT_THAT(html, HasSubstr("<span class=\"warn-text\">\u22122.00</span>"));
 }
 
+TEST(Slices, ThatChangedAlikeBeginWhereLeastIsRight) {
+  Json metrics = test::full_metrics();
+  Json& slices = metrics["evidence"]["pairs"][0]["slices"];
+  Json broken = slices[1];
+  broken.update({{"slice", "camera = broken"}, {"accuracy_a", 0.1}, {"accuracy_b", 0.1}});
+  slices.push_back(broken);
+  const std::string html = page_of(metrics);
+  EXPECT_LT(html.find("class 9"), html.find("camera = broken"));
+  EXPECT_LT(html.find("camera = broken"), html.find("class 1<"));
+}
+
 TEST(Layers, BelowTwentyDecibelsStandOut) {
   Json metrics = test::full_metrics();
   EXPECT_THAT(page_of(metrics), AllOf(HasSubstr(">17.5\u00a0dB</td>"), HasSubstr("of training and of rounding")))
@@ -287,4 +323,4 @@ TEST(SeveralRuns, MustBeAtLeastOne) {
 }
 
 }  // namespace
-}  // namespace detent::report::html
+}  // namespace detent::report::html::page_test

@@ -7,7 +7,7 @@
 
 #include "tests/error_of.h"
 
-namespace detent::report::html {
+namespace detent::report::html::png_test {
 namespace {
 
 using testing::HasSubstr;
@@ -40,4 +40,4 @@ TEST(Png, RefusesWhatIsNoImage) {
 }
 
 }  // namespace
-}  // namespace detent::report::html
+}  // namespace detent::report::html::png_test

@@ -5,7 +5,7 @@
 
 #include "detent/report/html/read.h"
 
-namespace detent::report::html {
+namespace detent::report::html::text_test {
 namespace {
 
 using testing::ElementsAre;
@@ -48,6 +48,13 @@ TEST(Numbers, AreWrittenForPeople) {
   EXPECT_EQ(count_text(1234567), "1,234,567");
 }
 
+TEST(Numbers, WithTheirSign) {
+  EXPECT_EQ(signed_number(0.012345), "+0.0123");
+  EXPECT_EQ(signed_number(-1234.0), "\u22121.23e+03");
+  EXPECT_EQ(signed_number(0.0), "0");
+  EXPECT_EQ(signed_number(-0.0), "0");
+}
+
 TEST(Numbers, OfAxesAreShort) {
   EXPECT_EQ(short_number(0), "0");
   EXPECT_EQ(short_number(0.25), "0.25");
@@ -74,4 +81,4 @@ TEST(Read, WhatIsNotThereOrOfAnotherTypeIsLeftOut) {
 }
 
 }  // namespace
-}  // namespace detent::report::html
+}  // namespace detent::report::html::text_test

@@ -11,7 +11,7 @@
 #include "tests/error_of.h"
 #include "tests/runtime/against_reference.h"
 
-namespace detent::runtime {
+namespace detent::runtime::bf16_test {
 namespace {
 
 using test::ModelBuilder;
@@ -155,4 +155,4 @@ TEST(ParameterBytes, PlansLetGoOfWhatTheyPacked) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::bf16_test

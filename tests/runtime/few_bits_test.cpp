@@ -6,7 +6,7 @@
 #include "tests/runtime/against_reference.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::runtime {
+namespace detent::runtime::few_bits_test {
 namespace {
 
 using test::expect_reference;
@@ -86,4 +86,4 @@ TEST(PlanOfFewBits, OfAModelFromAFileIsTheSame) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::few_bits_test

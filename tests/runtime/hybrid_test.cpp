@@ -12,7 +12,7 @@
 #include "tests/error_of.h"
 #include "tests/runtime/against_reference.h"
 
-namespace detent::runtime {
+namespace detent::runtime::hybrid_test {
 namespace {
 
 using test::ModelBuilder;
@@ -219,4 +219,4 @@ TEST(HybridModels, SmallWeightsOfConvolutionsAreExpanded) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::hybrid_test

@@ -34,7 +34,7 @@ void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
-namespace detent::runtime {
+namespace detent::runtime::plan_allocation_test {
 namespace {
 
 TEST(PlanAllocation, RunsAllocateNothing) {
@@ -62,5 +62,5 @@ TEST(PlanAllocation, RunsAllocateNothing) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::plan_allocation_test
 #endif

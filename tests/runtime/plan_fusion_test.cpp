@@ -4,7 +4,7 @@
 
 #include "tests/runtime/against_reference.h"
 
-namespace detent::runtime {
+namespace detent::runtime::plan_fusion_test {
 namespace {
 
 using test::expect_reference;
@@ -49,4 +49,4 @@ TEST(Plan, FusesAResidualSumWithoutATrace) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::plan_fusion_test

@@ -18,7 +18,7 @@
 #include "tests/runtime/against_reference.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::runtime {
+namespace detent::runtime::plan_test {
 namespace {
 
 using test::everything;
@@ -321,4 +321,4 @@ TEST(Plan, PackedMemoryIsThatOfItsNode) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::plan_test

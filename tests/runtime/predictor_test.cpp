@@ -6,7 +6,7 @@
 
 #include "tests/error_of.h"
 
-namespace detent::runtime {
+namespace detent::runtime::predictor_test {
 namespace {
 
 using testing::HasSubstr;
@@ -111,4 +111,4 @@ TEST(Predictor, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::predictor_test

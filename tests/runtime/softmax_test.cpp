@@ -10,7 +10,7 @@
 #include "tests/error_of.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::runtime {
+namespace detent::runtime::softmax_test {
 namespace {
 
 using test::ModelBuilder;
@@ -84,4 +84,4 @@ TEST(SoftmaxModel, RefusesWhatIsNone) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::softmax_test

@@ -9,7 +9,7 @@
 #include "tests/runtime/against_reference.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::runtime {
+namespace detent::runtime::target_plan_test {
 namespace {
 
 using kernels::RoundingTarget;
@@ -174,4 +174,4 @@ TEST(TargetPlan, RefusesInputsThatDoNotFit) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::target_plan_test

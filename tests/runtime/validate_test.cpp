@@ -11,7 +11,7 @@
 #include "tests/error_of.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::runtime {
+namespace detent::runtime::validate_test {
 namespace {
 
 using test::ModelBuilder;
@@ -320,4 +320,4 @@ TEST(Validate, TellsIntegerModels) {
 }
 
 }  // namespace
-}  // namespace detent::runtime
+}  // namespace detent::runtime::validate_test

@@ -7,7 +7,7 @@
 #include "detent/recipes/model_builder.h"
 #include "tests/train/tiny_run.h"
 
-namespace detent::train {
+namespace detent::train::batches_test {
 namespace {
 
 using namespace evaluation;
@@ -130,4 +130,4 @@ TEST(Batches, FloatAndQuantizationAwareTrainingSeeTheSame) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::batches_test

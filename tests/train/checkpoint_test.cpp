@@ -11,7 +11,7 @@
 #include "detent/train/train.h"
 #include "tests/train/tiny_run.h"
 
-namespace detent::train {
+namespace detent::train::checkpoint_test {
 namespace {
 
 using namespace evaluation;
@@ -132,4 +132,4 @@ TEST(Checkpoint, OtherRunsAreRefused) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::checkpoint_test

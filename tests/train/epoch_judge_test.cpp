@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace detent::train {
+namespace detent::train::epoch_judge_test {
 namespace {
 
 evaluation::EpochResult epoch(std::int64_t number, double loss, std::optional<double> validation_loss = {},
@@ -104,4 +104,4 @@ TEST(EpochJudge, AnotherThingIsJudgedAnew) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::epoch_judge_test

@@ -6,7 +6,7 @@
 #include "detent/report/events/event_file.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent::train {
+namespace detent::train::event_log_test {
 namespace {
 
 using evaluation::EpochResult;
@@ -135,4 +135,4 @@ TEST_F(EventLogs, ThatCannotBeWrittenAreToldOnce) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::event_log_test

@@ -10,7 +10,7 @@
 #include "detent/train/run_data.h"
 #include "tests/data/temp_folder.h"
 
-namespace detent::train {
+namespace detent::train::features_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -98,4 +98,4 @@ TEST_F(Features, OfAnotherLengthAreRefused) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::features_test

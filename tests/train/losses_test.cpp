@@ -5,7 +5,7 @@
 
 #include "tests/error_of.h"
 
-namespace detent::train {
+namespace detent::train::losses_test {
 namespace {
 
 using data::TargetKind;
@@ -79,4 +79,4 @@ TEST(Losses, AModelThatEndsWithItsLossIsRefused) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::losses_test

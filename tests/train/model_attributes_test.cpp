@@ -5,7 +5,7 @@
 
 #include "tests/error_of.h"
 
-namespace detent::train {
+namespace detent::train::model_attributes_test {
 namespace {
 
 using ::testing::HasSubstr;
@@ -67,4 +67,4 @@ TEST(ModelAttributes, DamageIsRefused) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::model_attributes_test

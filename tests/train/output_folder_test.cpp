@@ -11,7 +11,7 @@
 #include "tests/data/temp_folder.h"
 #include "tests/names_in.h"
 
-namespace detent::train {
+namespace detent::train::output_folder_test {
 namespace {
 
 using testing::ElementsAre;
@@ -73,4 +73,4 @@ TEST(OutputFolder, AFileThatCannotBeWrittenIsRefusedAtOnce) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::output_folder_test

@@ -6,7 +6,7 @@
 
 #include "detent/train/step.h"
 
-namespace detent::train {
+namespace detent::train::overflow_test {
 namespace {
 
 using namespace evaluation;
@@ -41,4 +41,4 @@ TEST(Overflow, OfF16IsToldAsSuch) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::overflow_test

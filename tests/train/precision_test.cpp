@@ -7,7 +7,7 @@
 #include "detent/train/step.h"
 #include "tests/train/tiny_run.h"
 
-namespace detent::train {
+namespace detent::train::precision_test {
 namespace {
 
 using namespace evaluation;
@@ -140,4 +140,4 @@ TEST(Precision, GradientsAreUnscaledBeforeTheyAreClipped) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::precision_test

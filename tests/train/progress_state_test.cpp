@@ -6,7 +6,7 @@
 #include "detent/core/error.h"
 #include "tests/error_of.h"
 
-namespace detent::train {
+namespace detent::train::progress_state_test {
 namespace {
 
 using testing::HasSubstr;
@@ -58,4 +58,4 @@ TEST(ProgressState, RefusesWhatIsNone) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::progress_state_test

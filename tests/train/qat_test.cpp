@@ -13,7 +13,7 @@
 #include "detent/recipes/run.h"
 #include "tests/train/tiny_run.h"
 
-namespace detent::train {
+namespace detent::train::qat_test {
 namespace {
 
 using namespace evaluation;
@@ -279,4 +279,4 @@ TEST(QatRuns, WithoutBatchNormHaveNoneToReestimate) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::qat_test

@@ -7,7 +7,7 @@
 #include "tests/names_in.h"
 #include "tests/train/tiny_run.h"
 
-namespace detent::train {
+namespace detent::train::resume_test {
 namespace {
 
 using namespace evaluation;
@@ -315,4 +315,4 @@ TEST(RunResults, ComeBackFromTheirText) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::resume_test

@@ -11,7 +11,7 @@
 #include "detent/train/resume/run_record.h"
 #include "tests/train/tiny_run.h"
 
-namespace detent::train {
+namespace detent::train::run_data_test {
 namespace {
 
 using namespace evaluation;
@@ -195,4 +195,4 @@ TEST(Run, RecordsWhatTheDataAreCalled) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::run_data_test

@@ -4,7 +4,7 @@
 #include "tests/names_in.h"
 #include "tests/train/tiny_run.h"
 
-namespace detent::train {
+namespace detent::train::run_test {
 namespace {
 
 using namespace evaluation;
@@ -171,4 +171,4 @@ TEST(Run, RefusesAModelThatDoesNotFitTheData) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::run_test

@@ -13,7 +13,7 @@
 #include "detent/report/profile_table.h"
 #include "tests/error_of.h"
 
-namespace detent::train {
+namespace detent::train::step_test {
 namespace {
 
 using namespace evaluation;
@@ -163,4 +163,4 @@ TEST(TrainStep, ALossThatIsNotFiniteChangesNoWeight) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::step_test

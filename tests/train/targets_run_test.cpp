@@ -11,7 +11,7 @@
 #include "tests/train/table_data.h"
 
 /// Whole runs on tables whose targets are no classes.
-namespace detent::train {
+namespace detent::train::targets_run_test {
 namespace {
 
 using data::TargetKind;
@@ -167,4 +167,4 @@ TEST(Targets, AModelIsEvaluatedOnTargetsOfItsKind) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::targets_run_test

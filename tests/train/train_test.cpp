@@ -9,7 +9,7 @@
 #include "detent/quant/passes/prepare.h"
 #include "tests/train/tiny_run.h"
 
-namespace detent::train {
+namespace detent::train::train_test {
 namespace {
 
 using namespace evaluation;
@@ -113,4 +113,4 @@ TEST(Train, AnInterruptInsideAStepStaysOne) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::train_test

@@ -14,7 +14,7 @@
 #include "tests/error_of.h"
 #include "tests/train/table_data.h"
 
-namespace detent::train {
+namespace detent::train::validation_test {
 namespace {
 
 using data::TargetKind;
@@ -285,4 +285,4 @@ TEST(Keeping, TheBestBeforeRangesFreezeIsFrozenThen) {
 }
 
 }  // namespace
-}  // namespace detent::train
+}  // namespace detent::train::validation_test

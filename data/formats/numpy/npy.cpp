@@ -15,8 +15,8 @@ namespace detent::data {
 namespace {
 
 constexpr std::array<std::uint8_t, 6> kMagic{0x93, 'N', 'U', 'M', 'P', 'Y'};
-constexpr std::size_t kPrefix = 8;
-constexpr std::size_t kMostAxes = 32;
+constexpr std::size_t kMagicBytes = 8;
+constexpr std::size_t kMostNpyAxes = 32;
 static_assert(std::endian::native == std::endian::little);
 
 template <typename T>
@@ -53,14 +53,14 @@ NpyArray NpyArray::parse(const std::string& where, std::vector<std::byte> file) 
   array.file_ = std::move(file);
   const auto byte = [&](std::size_t at) { return std::to_integer<std::uint32_t>(array.file_[at]); };
   const std::size_t size = array.file_.size();
-  bool is_npy = size >= kPrefix + 2;
+  bool is_npy = size >= kMagicBytes + 2;
   for (std::size_t i = 0; is_npy && i < kMagic.size(); ++i) {
     is_npy = byte(i) == kMagic[i];
   }
   check(is_npy, where, ": is no .npy array");
   const std::uint32_t version = byte(6);
   check(version >= 1 && version <= 3, where, ": .npy version ", version, " is not known: expected 1 to 3");
-  const std::size_t begin = kPrefix + (version == 1 ? 2 : 4);
+  const std::size_t begin = kMagicBytes + (version == 1 ? 2 : 4);
   check(size >= begin, where, ": truncated: it ends within the .npy header");
   const std::uint64_t length =
       version == 1 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | std::uint64_t{byte(11)} << 24;
@@ -75,7 +75,7 @@ void NpyArray::parse_header(std::string_view text) {
   NpyHeader header = parse_npy_header(where_, text);
   set_type(header.descr);
   is_fortran_ = header.is_fortran;
-  check(header.shape.size() <= kMostAxes, where_, ": the .npy header is damaged: it has ", header.shape.size(),
+  check(header.shape.size() <= kMostNpyAxes, where_, ": the .npy header is damaged: it has ", header.shape.size(),
         " axes");
   const std::uint64_t here = file_.size() - begin_;
   std::uint64_t bytes = item_bytes_;

@@ -15,7 +15,7 @@ constexpr std::size_t kPrefix = 10;     // magic, version, length of the header
 constexpr std::uint64_t kMostBytes = 0xFFFFFFFE;
 constexpr std::uint64_t kAround = 256;  // more than the entries of one file have beside its name
 constexpr std::size_t kMostFiles = 0xFFFE;
-constexpr std::size_t kChunk = std::size_t{1} << 30;
+constexpr std::size_t kCrcChunk = std::size_t{1} << 30;
 constexpr std::uint64_t kFirstDay = 0x21;  // 1 January 1980, the first that ZIP knows
 constexpr std::uint64_t kVersion = 20;
 constexpr std::uint64_t kUtf8Names = 1 << 11;
@@ -64,9 +64,9 @@ const char* descr_of(DType dtype) {
 }
 
 uLong crc_of(uLong crc, std::span<const std::byte> bytes) {
-  for (std::size_t done = 0; done < bytes.size(); done += kChunk) {
+  for (std::size_t done = 0; done < bytes.size(); done += kCrcChunk) {
     crc = crc32(crc, reinterpret_cast<const Bytef*>(bytes.data() + done),
-                static_cast<uInt>(std::min(kChunk, bytes.size() - done)));
+                static_cast<uInt>(std::min(kCrcChunk, bytes.size() - done)));
   }
   return crc;
 }

@@ -29,7 +29,7 @@ constexpr std::uint32_t kStored = 0;
 constexpr std::uint32_t kDeflated = 8;
 constexpr std::size_t kMostEntries = 100'000;
 constexpr std::uint64_t kSlack = 1024;  // a few bytes of deflate make a few more than the ratio says
-constexpr std::size_t kChunk = std::size_t{1} << 18;
+constexpr std::size_t kInflateChunk = std::size_t{1} << 18;
 
 std::string_view as_text(const std::vector<std::byte>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -55,8 +55,8 @@ bool inflate_all(const std::vector<std::byte>& from, std::vector<std::byte>& byt
   std::size_t given = 0, made = 0;
   int result = Z_OK;
   while (result == Z_OK) {
-    const std::size_t in = std::min(from.size() - given, kChunk);
-    const std::size_t out = std::min(bytes.size() - made, kChunk);
+    const std::size_t in = std::min(from.size() - given, kInflateChunk);
+    const std::size_t out = std::min(bytes.size() - made, kInflateChunk);
     std::byte no_room{};  // a stream may end with bytes that make nothing
     zip.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(from.data() + given));
     zip.avail_in = static_cast<uInt>(in);
@@ -182,9 +182,9 @@ std::vector<std::byte> ZipArchive::read(const Entry& entry) {
     bytes = std::move(inflated);
   }
   uLong crc = crc32(0, nullptr, 0);
-  for (std::size_t done = 0; done < bytes.size(); done += kChunk) {
+  for (std::size_t done = 0; done < bytes.size(); done += kInflateChunk) {
     crc = crc32(crc, reinterpret_cast<const Bytef*>(bytes.data() + done),
-                static_cast<uInt>(std::min(kChunk, bytes.size() - done)));
+                static_cast<uInt>(std::min(kInflateChunk, bytes.size() - done)));
   }
   check(crc == entry.crc, where, ": the data are damaged: their CRC-32 is not as the archive says");
   return bytes;

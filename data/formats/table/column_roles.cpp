@@ -42,7 +42,9 @@ std::vector<std::size_t> labels_of(const Table& table, const ReadOptions& option
     }
     check(labels.size() == 1, table.file(), ": which column is the label? ",
           labels.empty() ? "none is called label, class, target or y" : "more than one is called so",
-          "; write label = \"NAME\", or its number from 0 (-1: the last), under [data]; columns are: ", list_of(table));
+          "; write label = \"NAME\", or its number from 0 (-1: the last), under [data], or --set data.label=NAME; "
+          "columns are: ",
+          list_of(table));
   }
   return labels;
 }
@@ -92,7 +94,8 @@ bool is_mostly_texts(const ColumnFacts& facts) { return facts.texts > 0 && facts
 void check_feature(const Table& table, std::size_t c) {
   const ColumnFacts& facts = table.columns()[c];
   if (facts.texts > 0) {
-    fail(table.place(facts.first_text, c), ": expected a number, as in ", facts.numbers, " other rows, got \"",
+    fail(table.place(facts.first_text, c), ": expected a number, ",
+         facts.numbers > 0 ? "as in " + std::to_string(facts.numbers) + " other rows, " : std::string(), "got \"",
          facts.example, "\"; mend it, or name the column in slices, ignore or one_hot under [data]");
   }
   if (facts.missing > 0) {

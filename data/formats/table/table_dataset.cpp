@@ -20,10 +20,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kEndings{".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz", ".txt"};
+constexpr std::array kTableEndings{".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz", ".txt"};
 
 std::optional<fs::path> find_part(const fs::path& folder, const std::string& part) {
-  for (const char* const ending : kEndings) {
+  for (const char* const ending : kTableEndings) {
     std::error_code error;
     if (fs::path path = folder / (part + ending); fs::is_regular_file(path, error)) {
       return path;
@@ -138,7 +138,7 @@ bool is_table(const fs::path& path) {
   }
   const std::string name = path.filename().string();
   return fs::is_regular_file(path, error) &&
-         std::ranges::any_of(kEndings, [&](const char* ending) { return name.ends_with(ending); });
+         std::ranges::any_of(kTableEndings, [&](const char* ending) { return name.ends_with(ending); });
 }
 
 DataSource read_table(const fs::path& path, const ReadOptions& options) {

@@ -25,6 +25,10 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
+bool is_real_type(ElementType type) {
+  return type == ElementType::F32 || type == ElementType::F64 || type == ElementType::F16 || type == ElementType::BF16;
+}
+
 /// The part of a name that can stand in a graph.
 std::string plain_name(std::string_view name) {
   constexpr std::size_t kLongest = 80;
@@ -66,11 +70,11 @@ Builder::Builder(const Model& model, const ImportOptions& options) : model_(mode
 
 Imported Builder::run() && {
   check_opset();
-  const ValueInfo& output = chosen_output();
+  const std::string output = chosen_output();
   for (const Array& array : model_.initializers) {
     set(array.name, {.constant = array});
   }
-  find_needed(output.name);
+  find_needed(output);
   add_inputs();
   for (const Node& node : model_.nodes) {
     if (needed_.contains(&node)) {
@@ -78,7 +82,7 @@ Imported Builder::run() && {
     }
   }
   // The output is read as by a node of its own.
-  const Node reader{.name = output.name, .op = "output", .inputs = {output.name}};
+  const Node reader{.name = output, .op = "output", .inputs = {output}};
   try {
     (void)computed(reader, 0);
     const nn::Graph::Handle handle = at(reader, 0);
@@ -115,19 +119,32 @@ void Builder::check_opset() {
         " or newer: export it with a newer one");
 }
 
-const ValueInfo& Builder::chosen_output() const {
-  std::vector<std::string> names;
+bool Builder::is_given(const std::string& name, std::string_view op) const {
+  return std::ranges::any_of(model_.nodes, [&](const Node& node) {
+    return (op.empty() || key_of(node) == op) && std::ranges::find(node.outputs, name) != node.outputs.end();
+  });
+}
+
+std::string Builder::chosen_output() {
+  std::vector<std::string> names, of_reals, others;
   for (const ValueInfo& output : model_.outputs) {
+    // A classifier of scikit-learn gives a label, too, and may put its probabilities into a map.
+    const bool is_real = is_real_type(output.type) || is_given(output.name, "ai.onnx.ml.ZipMap");
     names.push_back(output.name);
-    if (output.name == options_.output) {
-      return output;
-    }
+    (is_real ? of_reals : others).push_back(output.name);
   }
-  check(options_.output.empty(), "it has no output '", options_.output, "'; it has ", joined(names));
+  if (!options_.output.empty()) {
+    const bool is_known = std::ranges::find(names, options_.output) != names.end() || is_given(options_.output, "");
+    check(is_known, "it has no output '", options_.output, "', and no operation gives it; it has ", joined(names));
+    return options_.output;
+  }
   check(!names.empty(), "it has no output");
-  check(names.size() == 1, "it has the outputs ", joined(names), ", and Detent's models have one; choose it with ",
-        "--result ", names[0]);
-  return model_.outputs[0];
+  check(names.size() == 1 || of_reals.size() == 1, "it has the outputs ", joined(names),
+        ", and Detent's models have one; choose it with --result ", of_reals.empty() ? names[0] : of_reals[0]);
+  if (names.size() > 1) {
+    remarks.push_back("its output is '" + of_reals[0] + "', the only one of real numbers; left out: " + joined(others));
+  }
+  return names.size() == 1 ? names[0] : of_reals[0];
 }
 
 void Builder::find_needed(const std::string& output) {
@@ -160,10 +177,8 @@ void Builder::add_inputs() {
     if (readers == readers_.end()) {
       continue;
     }
-    const bool is_real = input.type == ElementType::F32 || input.type == ElementType::F64 ||
-                         input.type == ElementType::F16 || input.type == ElementType::BF16 ||
-                         input.type == ElementType::U8;
-    check(is_real, "input '", input.name, "' is ", name_of(input.type), "; expected real numbers");
+    check(is_real_type(input.type) || input.type == ElementType::U8, "input '", input.name, "' is ",
+          name_of(input.type), "; expected real numbers");
     check(input.dims && !input.dims->empty(), "input '", input.name, "' has no shape; export it with one");
     const Dims dims(input.dims->begin() + 1, input.dims->end());
     check(!dims.empty() && std::ranges::all_of(dims, [](std::int64_t extent) { return extent > 0; }), "input '",
@@ -179,9 +194,11 @@ void Builder::add_inputs() {
       batch_ = input.dims->front();
     }
     is_first = false;
-    // Images are [C, H, W], but where all that reads them turns them to it from [H, W, C].
-    const bool are_turned = std::ranges::all_of(readers->second, [](const Node* reader) {
-      return reader != nullptr && reader->op == "Transpose" && reader->integers("perm", {}) == Dims{0, 3, 1, 2};
+    // Images are [C, H, W], but where all that reads them turns them to it from [H, W, C]; [H, W, 1] may be reshaped.
+    const bool are_turned = std::ranges::all_of(readers->second, [&](const Node* reader) {
+      const bool is_turn =
+          reader != nullptr && reader->op == "Transpose" && reader->integers("perm", {}) == Dims{0, 3, 1, 2};
+      return is_turn || (reader != nullptr && reader->op == "Reshape" && dims.back() == 1);
     });
     const bool channels_first = dims.size() == 3 && !are_turned;
     Value value{.dims = dims, .channels_first = channels_first};
@@ -218,9 +235,12 @@ void Builder::import(const Node& node) {
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       (void)(node.has_input(i) ? &in(node, i) : nullptr);  // what depends on a failure is none of its own
     }
-    fail(node.op == "LogSoftmax" ? "export the model without it: the same class wins"
-                                 : "Detent has no such operation; it would take a module of that kind "
-                                   "(docs/extending.md)");
+    check(node.op != "LogSoftmax", "export the model without it: the same class wins");
+    const bool is_last = std::ranges::find(readers_[node.outputs[0]], nullptr) != readers_[node.outputs[0]].end();
+    fail("Detent has no such operation; it would take a module of that kind (docs/extending.md)",
+         is_last && is_given(node.inputs.empty() ? "" : node.inputs[0], "")
+             ? "; --result " + node.inputs[0] + " takes the model before it"
+             : std::string());
   } catch (const Skipped&) {
   } catch (const Error& error) {
     report(node, error.what());

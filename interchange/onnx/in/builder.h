@@ -105,7 +105,9 @@ class Builder {
 
  private:
   void check_opset();
-  const ValueInfo& chosen_output() const;
+  /// Whether an operation, of this kind unless that is "", gives the value.
+  bool is_given(const std::string& name, std::string_view op) const;
+  std::string chosen_output();
   void find_needed(const std::string& output);
   void add_inputs();
   nn::Graph::Handle add_input(const Shape& shape, const std::string& name);

@@ -107,7 +107,14 @@ void give_joined(Builder& builder, const Node& node) {
   check(rank == 1 && axis_of(node.integer("axis", 0), 1) == 0, "it joins constants of several axes");
   for (std::size_t i = 1; i < node.inputs.size(); ++i) {
     const Array& part = builder.constant(node, i, "parts");
-    check(part.dims.size() == 1 && part.type == result.type, "it joins constants of several types or axes");
+    check(part.dims.size() == 1, "it joins constants of several axes");
+    if (part.type != result.type) {  // parts of a shape, of int32 and int64
+      std::vector<std::int64_t> numbers = result.integers();
+      const std::vector<std::int64_t> more = part.integers();
+      numbers.insert(numbers.end(), more.begin(), more.end());
+      result = Array::of({}, {std::ssize(numbers)}, numbers);
+      continue;
+    }
     result.dims[0] += part.dims[0];
     result.bytes.insert(result.bytes.end(), part.bytes.begin(), part.bytes.end());
   }

@@ -10,7 +10,9 @@
 namespace detent::onnx {
 
 struct ImportOptions {
-  std::string output = {};  ///< the output to import, where the model has several; "": its only one
+  /// The output to import, or any value that becomes it: what is behind it is left out. "": the model's only one, or
+  /// only one of real numbers.
+  std::string output = {};
   /// Images [H, W, C] that the rows are which the model takes, H W C: they are flattened in front of it. None: it takes
   /// what it says.
   std::optional<Shape> image = {};

@@ -212,6 +212,13 @@ void give_reshaped(Builder& builder, const Node& node, const Dims& dims) {
     return;
   }
   nn::Graph::Handle handle = builder.at(node, 0);
+  const bool is_image = x.dims.size() == 3 && dims.size() == 3;
+  const bool to_first = is_image && !x.channels_first && dims == Dims{1, x.dims[0], x.dims[1]} && x.dims[2] == 1;
+  const bool to_last = is_image && x.channels_first && dims == Dims{x.dims[1], x.dims[2], 1} && x.dims[0] == 1;
+  if (to_first || to_last) {  // a transpose of images of one channel
+    builder.give(node, handle, dims, to_first);
+    return;
+  }
   const std::int64_t elements = elements_of(x.dims);
   const bool is_row = dims.size() == 1;
   const bool is_pixel = is_one_pixel(dims) && is_one_pixel(x.dims) && elements == elements_of(dims);
@@ -235,6 +242,7 @@ void add_shapes(Operations& table) {
   table["Unsqueeze"] = unsqueeze;
   table["Transpose"] = transpose;
   table["Identity"] = same;
+  table["ai.onnx.ml.ZipMap"] = same;  // the same numbers, each called by its class
   table["Dropout"] = dropout;
   table["Pad"] = pad;
   table["Cast"] = cast;

@@ -11,8 +11,6 @@ namespace detent::onnx {
 namespace {
 
 using runtime::ValueId;
-using Numbers = std::vector<std::int64_t>;
-
 /// Each says whether it wrote the node.
 struct WriteCodes {
   Writer& writer;

@@ -9,8 +9,6 @@ namespace detent::onnx {
 namespace {
 
 using runtime::ValueId;
-using Numbers = std::vector<std::int64_t>;
-
 constexpr std::int64_t kLastOpsetWritten = 21;
 
 bool is_image(const Shape& shape) { return shape.rank() == 3; }

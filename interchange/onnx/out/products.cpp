@@ -181,7 +181,6 @@ class ProductWriter {
  private:
   std::vector<Attribute> windows() const {
     const Padding2d& p = shape_.padding;
-    using Numbers = std::vector<std::int64_t>;
     if (is_linear_) {
       return {};
     }

@@ -10,6 +10,8 @@
 
 namespace detent::onnx {
 
+using Numbers = std::vector<std::int64_t>;
+
 inline constexpr std::int64_t kFirstOpsetWritten = 13;
 /// The first that has int4 and scales by blocks.
 inline constexpr std::int64_t kOpsetOfBlocks = 21;

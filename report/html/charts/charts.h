@@ -58,6 +58,16 @@ std::string to_html(const Histogram& histogram);
 /// Every how many levels one is drawn.
 std::int64_t drawn_every(const Histogram& histogram);
 
+/// Two distributions over the same bins, the last one over the first.
+struct BinShares {
+  std::string title = {}, description = {}, x_label = {};
+  std::vector<double> bounds = {};            ///< between the bins: one fewer than there are
+  std::vector<double> before = {}, now = {};  ///< shares
+};
+/// Bins of equal width, as high as the square roots of shares: columns of `before`, shaded as far as they reach, and a
+/// line of `now`; where there was nothing before, columns of `now`. Nothing without shares.
+std::string to_html(const BinShares& bins);
+
 struct HeatMap {
   std::string title = {}, description = {};
   std::string row_label = {}, column_label = {};

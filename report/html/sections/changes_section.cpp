@@ -11,8 +11,6 @@
 namespace detent::report::html {
 namespace {
 
-constexpr std::size_t kMostSlices = 60;
-
 std::string interval_text(const std::vector<double>& ends) {
   return ends.size() == 2 ? fmt::format("{} to {}", points(ends[0]), points(ends[1])) : std::string();
 }
@@ -21,6 +19,9 @@ std::string pairs_table(const Json& metrics) {
   Table table("Pairs of models on the same test examples",
               {"From", "|To", "Accuracy", "Becomes", "Points", "95\u00a0% interval", "McNemar p", "Lost", "Won"});
   for (const Json& pair : list(metrics, "evidence.pairs")) {
+    if (number(pair, "error_a")) {
+      continue;
+    }
     const auto before = number(pair, "accuracy_a"), after = number(pair, "accuracy_b");
     const auto change = number(pair, "points");
     const auto p = number(pair, "mcnemar_p");
@@ -43,7 +44,10 @@ std::string slices_table(const Json& pair) {
       slices.push_back(&slice);
     }
   }
-  std::ranges::stable_sort(slices, {}, [](const Json* slice) { return *number(*slice, "points"); });
+  // Of what changed alike, first where least is right now.
+  std::ranges::stable_sort(slices, {}, [](const Json* slice) {
+    return std::pair(*number(*slice, "points"), number(*slice, "accuracy_b").value_or(0.0));
+  });
   double reach = 0.0;
   for (const Json* const slice : slices) {
     reach = std::max(reach, std::abs(*number(*slice, "points")));
@@ -134,11 +138,10 @@ std::string gallery(const Run& run) {
 }  // namespace
 
 std::string changes_section(const Run& run) {
-  std::string content = pairs_table(run.metrics);
-  if (const Json* const pair = gallery_pair(run.metrics)) {
-    content += slices_table(*pair);
-  }
-  return section("changes", "What changed", "The same test examples through both models.", content + gallery(run));
+  const Json* const pair = gallery_pair(run.metrics);
+  return section("changes", "What changed", "The same test examples through both models.",
+                 pairs_table(run.metrics) + (pair == nullptr ? "" : slices_table(*pair)) +
+                     error_changes(run.metrics, pair) + gallery(run));
 }
 
 std::string confusion_section(const Json& metrics) {

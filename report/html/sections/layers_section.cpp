@@ -12,10 +12,13 @@ namespace {
 
 constexpr double kMostDb = 60.0;         // where the bars end
 constexpr std::size_t kFirstLayers = 6;  // whose histograms are shown unasked
-constexpr const char* kAboutHistograms =
-    "Bars are as high as the square root of the count. Below them stand the levels of the quantizer; the range that "
-    "they "
-    "cover is shaded. Weights are counted as the codes that ship, activations as the float model has them.";
+
+std::string about_histograms(const Json& layers) {
+  return fmt::format(
+      "Bars are as high as the square root of the count. Below them stand the levels of the quantizer; the range that "
+      "they cover is shaded. Weights are counted as the codes that ship, activations as the {} model has them.",
+      text(layers, "against") == "int8" ? "int8" : "float");
+}
 
 // With QAT the weights were trained on, so that layers differ by more than their rounding: none is an alarm then.
 std::string error_table(const Json& metrics) {
@@ -125,7 +128,7 @@ std::string layers_section(const Json& metrics) {
   std::string content = error_table(metrics);
   if (!first.empty()) {
     content += "<h3 class=\"inner\">Weights and activations on their grids</h3>\n<p class=\"note\">" +
-               std::string(kAboutHistograms) + "</p>\n" + first;
+               about_histograms(layers) + "</p>\n" + first;
   }
   if (!others.empty()) {
     content += fmt::format("<details><summary>{} more layers</summary>\n{}</details>\n", shown - kFirstLayers, others);

@@ -17,15 +17,31 @@ struct Run {
 };
 
 std::string verdict_section(const Facts& facts);
+/// A page's first answer, by a sign, in a few words and in a sentence.
+std::string verdict_box(Verdict verdict, const std::string& words, const std::string& sentence);
+/// What failed, what was checked, and warnings: whichever there are.
+std::string verdict_lists(const std::vector<std::string>& failures, const std::vector<std::string>& checked,
+                          const std::vector<std::string>& warnings);
 /// The models: accuracy, size, time.
 std::string models_section(const Json& metrics);
 /// Loss and accuracy by epoch; of several runs in one chart.
 std::string training_section(const std::vector<Run>& runs);
 /// What changed between two models: slices, and the predictions that flipped, with pictures.
 std::string changes_section(const Run& run);
+/// The same of mean errors, of real numbers and flags: `pair` is the one whose slices are shown, or null.
+std::string error_changes(const Json& metrics, const Json* pair);
+/// Rows of a table of slices.
+inline constexpr std::size_t kMostSlices = 60;
 std::string confusion_section(const Json& metrics);
 /// The error of each layer, and how weights and activations lie on their grids.
 std::string layers_section(const Json& metrics);
+/// How inputs and activations lie beside the training data: `drift` as in report/drift/drift_json.h, of the `live`
+/// data, "test set".
+std::string drift_section(const Json& drift, const std::string& live);
+/// The value that left its range first, "input[2] 'age'"; "" if none did.
+std::string first_to_leave(const Json& drift);
+/// The same in a sentence.
+std::string drift_sentence(const Json& drift);
 std::string speed_section(const Json& metrics);
 std::string network_section(const Json& metrics);
 /// The command, the recipe and what the run ran on.

@@ -9,23 +9,6 @@
 namespace detent::report::html {
 namespace {
 
-std::string class_of(Verdict verdict) {
-  return verdict == Verdict::Safe        ? ""
-         : verdict == Verdict::NotSafe   ? " bad"
-         : verdict == Verdict::Unchecked ? " open"
-                                         : " plain";
-}
-
-std::string badge(Verdict verdict) {
-  const char* const sign = verdict == Verdict::Safe      ? "M14 24.5l7 7L34.5 17"
-                           : verdict == Verdict::NotSafe ? "M16 16l16 16M32 16L16 32"
-                                                         : "M24 14v12M24 33v.5";
-  return fmt::format(
-      "<svg viewBox=\"0 0 48 48\" aria-hidden=\"true\"><circle class=\"badge-disc\" cx=\"24\" cy=\"24\" "
-      "r=\"23\"/><path class=\"badge-sign\" d=\"{}\"/></svg>",
-      sign);
-}
-
 std::string codes_sentence(const Facts& facts) {
   if (!facts.codes || !facts.codes_different) {
     return "";
@@ -123,6 +106,15 @@ std::string change_tile(const Facts& facts) {
   if (!facts.accuracy_int8) {
     return "";
   }
+  if (facts.error_float && facts.error_int8) {
+    return tile(
+        "What changed?", signed_number(*facts.error_int8 - *facts.error_float),
+        fmt::format("mean error, {:.4g} in float, {:.4g} in {}", *facts.error_float, *facts.error_int8, facts.shipped),
+        facts.error_interval
+            ? fmt::format("<p>95\u00a0% interval {} to {}</p>", signed_number(facts.error_interval->first),
+                          signed_number(facts.error_interval->second))
+            : "");
+  }
   if (!facts.flips) {
     const auto change = facts.difference();
     if (!change && facts.codes_different) {
@@ -144,34 +136,13 @@ std::string change_tile(const Facts& facts) {
   return tile("What changed?", count_text(*facts.flips), of + " differ from float", more);
 }
 
-std::string list_of(const std::string& title, const std::vector<std::string>& lines, const char* sign, bool is_warning,
-                    bool is_code) {
-  if (lines.empty()) {
-    return "";
-  }
-  std::string items;
-  for (const std::string& line : lines) {
-    items +=
-        fmt::format("<li><span class=\"sign{}\" aria-hidden=\"true\">{}</span><span>{}</span></li>\n",
-                    is_warning ? " warn" : "", sign, is_code ? "<code>" + escaped(line) + "</code>" : escaped(line));
-  }
-  return fmt::format("<div><h3>{}</h3><ul>\n{}</ul></div>\n", escaped(title), items);
-}
-
 }  // namespace
 
 std::string verdict_section(const Facts& facts) {
-  const bool has_failed = !facts.failures.empty();
-  const std::string lists = list_of("Failed", facts.failures, "\u2715", true, false) +
-                            list_of(has_failed ? "What was checked" : "Checked, and holds", facts.checked,
-                                    has_failed ? "\u2022" : "\u2713", false, true) +
-                            list_of("Warnings", facts.warnings, "!", true, false);
-  return fmt::format(
-             "<section class=\"verdict{}\" id=\"verdict\">{}<div><h2>{}</h2><p>{}</p></div></section>\n"
-             "<div class=\"tiles\">\n{}{}{}{}</div>\n",
-             class_of(facts.verdict), badge(facts.verdict), headline(facts.verdict), escaped(reason(facts)),
-             accuracy_tile(facts), size_tile(facts), speed_tile(facts), change_tile(facts)) +
-         (lists.empty() ? "" : "<div class=\"lists\">\n" + lists + "</div>\n");
+  return verdict_box(facts.verdict, headline(facts.verdict), reason(facts)) +
+         fmt::format("<div class=\"tiles\">\n{}{}{}{}</div>\n", accuracy_tile(facts), size_tile(facts),
+                     speed_tile(facts), change_tile(facts)) +
+         verdict_lists(facts.failures, facts.checked, facts.warnings);
 }
 
 }  // namespace detent::report::html
