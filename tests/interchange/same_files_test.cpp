@@ -15,7 +15,7 @@
 #include "tests/interchange/onnx_models.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::interchange {
+namespace detent::interchange::same_files_test {
 namespace {
 
 using quant::OpenedModel;
@@ -290,4 +290,4 @@ TEST(SameFiles, WhatCannotBeComparedIsRefused) {
 }
 
 }  // namespace
-}  // namespace detent::interchange
+}  // namespace detent::interchange::same_files_test
