@@ -42,12 +42,12 @@ std::vector<std::string> overrides_of(const Arguments& arguments) {
 }
 
 // The recipe that trained the model, else what the file is called.
-std::string name_of(const recipes::ModelSection& model) {
-  const nn::Model trained = recipes::trained_model_of(model, quant::standard_kinds());
-  const auto recipe = trained.attributes.find("recipe");
-  const auto* const name = recipe == trained.attributes.end() ? nullptr : std::get_if<std::string>(&recipe->second);
+std::string name_of(const recipes::Recipe& recipe) {
+  const nn::Model trained = recipes::trained_model_of(recipe, quant::standard_kinds());
+  const auto trainer = trained.attributes.find("recipe");
+  const auto* const name = trainer == trained.attributes.end() ? nullptr : std::get_if<std::string>(&trainer->second);
   const bool is_name = name != nullptr && !name->empty() && name->find('/') == std::string::npos;
-  return valid_utf8(is_name ? *name : std::filesystem::path(model.file).stem().string());
+  return valid_utf8(is_name ? *name : std::filesystem::path(recipe.model.file).stem().string());
 }
 
 // What needs no examples, where there are none to evaluate it on.
@@ -57,7 +57,7 @@ int quantize_without_data(const recipes::Recipe& recipe, const Arguments& argume
   const fs::path file = out / "int8.h5";
   std::vector<quant::LedgerRow> ledger;
   in_pool(arguments, [&] {
-    nn::Model trained = recipes::trained_model_of(recipe.model, quant::standard_kinds());
+    nn::Model trained = recipes::trained_model_of(recipe, quant::standard_kinds());
     quant::Converted converted =
         quant::quantize_hybrid(trained.graph, recipe.qconfig_mapping(), recipe.quantize.method);
     const train::OutputFolder folder(out, {"int8.h5"});
@@ -85,7 +85,7 @@ int quantize(const Arguments& arguments) {
   check(method != quant::Method::None,
         "quantize: --method none makes no int8 model; write --method static, qat, dynamic, weight-only or "
         "bf16");
-  recipe.name = name_of(recipe.model) + "-" + std::string(quant::name_of(method));
+  recipe.name = name_of(recipe) + "-" + std::string(quant::name_of(method));
   const bool needs_data =
       !quant::is_hybrid(method) || recipe.train.epochs > 0 || !recipe.quantize.compare_static.empty();
   return needs_data || recipe.data.name || arguments.has("data") ? run_recipe(recipe, arguments)

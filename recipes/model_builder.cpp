@@ -8,6 +8,7 @@
 #include "detent/core/text/nearest.h"
 #include "detent/interchange/onnx/in/import.h"
 #include "detent/quant/passes/open_model.h"
+#include "detent/train/losses/loss.h"
 #include "detent/train/model_attributes.h"
 
 namespace detent::recipes {
@@ -180,9 +181,11 @@ nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_
   return graph;
 }
 
-nn::Model trained_model_of(const ModelSection& model, const quant::Kinds& kinds) {
+nn::Model trained_model_of(const Recipe& recipe, const quant::Kinds& kinds) {
+  const ModelSection& model = recipe.model;
   if (std::filesystem::path(model.file).extension() == ".onnx") {
-    return {.graph = onnx::import_file(model.file).graph, .attributes = train::to_attributes({})};
+    return {.graph = onnx::import_file(model.file, {.scores = train::takes_scores(recipe.train)}).graph,
+            .attributes = train::to_attributes({})};
   }
   quant::OpenedModel opened = quant::open_model(model.file, kinds);
   check(opened.kind == "fp32", model.file, ": expected a float model (fp32.h5), got kind '", opened.kind,

@@ -50,8 +50,9 @@ const Layers& standard_layers();
 nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_t classes,
                       const Layers& layers = standard_layers());
 
-/// The float model in the file that [model] names, fp32.h5 or an ONNX model (*.onnx). Throws Error, naming the file, as quant::open_model and onnx::import_file do, and for a
-/// model of another kind.
-nn::Model trained_model_of(const ModelSection& model, const quant::Kinds& kinds);
+/// The float model in the file that a recipe's [model] names, fp32.h5 or an ONNX model (*.onnx). An ONNX model's
+/// softmax at the end is left out where the recipe's loss has one of its own. Throws Error, naming the file, as
+/// quant::open_model and onnx::import_file do, and for a model of another kind.
+nn::Model trained_model_of(const Recipe& recipe, const quant::Kinds& kinds);
 
 }  // namespace detent::recipes

@@ -19,7 +19,7 @@ evaluation::Metrics run(const Recipe& recipe, const train::RunOptions& run_optio
   const train::RunOptions options = with_source(recipe, run_options);
   if (!recipe.model.file.empty()) {
     return train::run(recipe,
-                      {.trained = trained_model_of(recipe.model, parts.kinds),
+                      {.trained = trained_model_of(recipe, parts.kinds),
                        .trained_file = recipe.model.file,
                        .kinds = parts.kinds,
                        .readers = parts.readers},

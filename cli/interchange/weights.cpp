@@ -91,7 +91,7 @@ nn::Model model_to_fill(const Arguments& arguments, evaluation::Reporter& report
   reporter.message("data: " + data.description);
   nn::Model model{.graph = recipe.model.file.empty()
                                ? recipes::build_model(recipe.model, data.train.example_shape(), data.train.classes)
-                               : recipes::trained_model_of(recipe.model, quant::standard_kinds()).graph,
+                               : recipes::trained_model_of(recipe, quant::standard_kinds()).graph,
                   .attributes = train::model_attributes(recipe.name, 0, data)};
   train::check_fits(data.test, data.description, model.graph.input_shape(), model.graph.output_shape());
   model.graph.initialize(0);  // so that all tensors are there

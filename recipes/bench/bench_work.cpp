@@ -41,7 +41,7 @@ nn::Graph float_graph_of(const Recipe& recipe, const std::optional<Shape>& wante
   Shape image = wanted.value_or(Shape{data::kDigitSize, data::kDigitSize, 1});
   std::int64_t classes = 10;
   if (!recipe.model.file.empty()) {
-    return trained_model_of(recipe.model, quant::standard_kinds()).graph;
+    return trained_model_of(recipe, quant::standard_kinds()).graph;
   }
   const std::string name = recipe.data.name.value_or(data::kDefaultName);
   if (!wanted && name != data::kDefaultName && name != "digits") {

@@ -72,9 +72,10 @@ class Climber {
 
   evaluation::Ladder run() {
     train::Attributes trained;
-    const ModelSection& model = steps_[0].recipe.model;
+    const Recipe& recipe = steps_[0].recipe;
+    const ModelSection& model = recipe.model;
     if (!model.file.empty()) {
-      trained = trained_model_of(model, quant::standard_kinds()).attributes;
+      trained = trained_model_of(recipe, quant::standard_kinds()).attributes;
     }
     data_ = train::open_run_data(steps_[0].recipe.data, options_.data, data::standard_readers(), trained, model.file);
     reporter_.message("data: " + data_.description);

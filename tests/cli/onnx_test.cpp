@@ -114,7 +114,6 @@ TEST(Onnx, WrongCallsAreOneLine) {
               HasSubstr("expected a name that ends in .onnx; write -o model.onnx"));
   EXPECT_THAT(error({"export", "fp32.h5", "--format", "onnx", "-o", "m.onnx", "--opset", "9"}),
               HasSubstr("--opset: expected a whole number from 13 to 21"));
-  EXPECT_THAT(error({"export", "fp32.h5", "--format", "c", "-o", "c"}), HasSubstr("expected a model of kind 'int8'"));
 }
 
 // Networks of PyTorch beside ONNX Runtime, where DETENT_PEERS_PYTHON names a Python that has both.

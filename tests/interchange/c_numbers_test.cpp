@@ -12,7 +12,7 @@
 #include "tests/runtime/against_reference.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::interchange::c {
+namespace detent::interchange::c::c_numbers_test {
 namespace {
 
 using kernels::Activation;
@@ -253,4 +253,4 @@ TEST(CNumbersCortexM, GivesTheSameResults) {
 }
 
 }  // namespace
-}  // namespace detent::interchange::c
+}  // namespace detent::interchange::c::c_numbers_test

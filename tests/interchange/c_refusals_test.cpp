@@ -7,7 +7,7 @@
 #include "tests/interchange/c_program.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::interchange::c {
+namespace detent::interchange::c::c_refusals_test {
 namespace {
 
 using runtime::Model;
@@ -82,4 +82,4 @@ TEST(CExportNames, MayBeKeywordsAndWhatSourcesCallThings) {
 }
 
 }  // namespace
-}  // namespace detent::interchange::c
+}  // namespace detent::interchange::c::c_refusals_test

@@ -4,7 +4,7 @@
 #include "tests/error_of.h"
 #include "tests/interchange/onnx_models.h"
 
-namespace detent::onnx {
+namespace detent::onnx::onnx_exporters_test {
 namespace {
 
 using testing::ElementsAre;
@@ -56,6 +56,18 @@ TEST(OnnxExporters, AnyValueCanBeTheResult) {
                         "(docs/extending.md); --result p takes the model before it"));
 }
 
+TEST(OnnxExporters, ASoftmaxAtTheEndIsLeftOutForScores) {
+  const Imported probabilities = import_graph(classifier().model);
+  EXPECT_EQ(probabilities.remarks.at(1),
+            "it ends with a softmax, which training and quantization want without: --result scores");
+  const Imported scores = import_graph(classifier().model, {.scores = true});
+  EXPECT_THAT(kinds(scores.graph), ElementsAre("linear"));
+  EXPECT_EQ(scores.remarks.at(1), "its softmax at the end is left out: it gives the scores 'scores'");
+  Making twice({2});  // a softmax that is not the last operation stays
+  twice.node("Softmax", {"x"}, "p", {{"axis", std::int64_t{-1}}}).node("Relu", {"p"}, "y");
+  EXPECT_THAT(kinds(import_graph(twice.model, {.scores = true}).graph), ElementsAre("softmax", "activation"));
+}
+
 TEST(OnnxExporters, ImagesOfOneChannelAreTurnedByAReshape) {
   // tf2onnx: [N, 2, 3, 1] to [N, 1, 2, 3], a convolution, and back to [N, 1, 2, 1].
   Making making({2, 3, 1});
@@ -94,4 +106,4 @@ TEST(OnnxExporters, AnImageOfOneColumnKeepsItsChannels) {
 }
 
 }  // namespace
-}  // namespace detent::onnx
+}  // namespace detent::onnx::onnx_exporters_test

@@ -8,7 +8,7 @@
 #include "tests/interchange/onnx_evaluate.h"
 #include "tests/runtime/random_model.h"
 
-namespace detent::onnx {
+namespace detent::onnx::onnx_forms_test {
 namespace {
 
 using testing::Contains;
@@ -151,4 +151,4 @@ TEST(OnnxForms, NamesAndConstantsAreThoseOfTheModel) {
 }
 
 }  // namespace
-}  // namespace detent::onnx
+}  // namespace detent::onnx::onnx_forms_test

@@ -8,7 +8,7 @@
 #include "tests/report/full_metrics.h"
 #include "tests/report/well_formed.h"
 
-namespace detent::report::html {
+namespace detent::report::html::drift_page_test {
 namespace {
 
 using testing::AllOf;
@@ -129,4 +129,4 @@ TEST(DriftPage, IsWholeWhateverItsMembersAre) {
 }
 
 }  // namespace
-}  // namespace detent::report::html
+}  // namespace detent::report::html::drift_page_test

@@ -126,10 +126,13 @@ nn::Variable loss_of(const nn::Variable& outputs, const Tensor& labels, const Tr
              : autograd::weighted_cross_entropy(outputs, labels, train.class_weights.weights, train.label_smoothing);
 }
 
+bool takes_scores(const TrainSettings& train) {
+  return train.loss == LossKind::CrossEntropy || train.loss == LossKind::Auto;
+}
+
 void check_loss(const nn::Graph& graph, const TrainSettings& train) {
-  const bool is_of_classes = train.loss == LossKind::CrossEntropy || train.loss == LossKind::Auto;
   const nn::Graph::Node* const softmax = squashing_at_the_end(graph, "softmax");
-  check(softmax == nullptr || !is_of_classes, softmax ? softmax->name : "",
+  check(softmax == nullptr || !takes_scores(train), softmax ? softmax->name : "",
         ": the model ends with a softmax, and the loss cross_entropy has one of its own; leave the model's out, ",
         "predictions are the same, or set [train] loss = \"mse\"");
   const nn::Graph::Node* const sigmoid = squashing_at_the_end(graph, "sigmoid");

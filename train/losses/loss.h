@@ -22,6 +22,8 @@ data::TargetKind targets_of(LossKind loss, const Tensor& labels);
 /// vectors.
 nn::Variable loss_of(const nn::Variable& outputs, const Tensor& labels, const TrainSettings& train);
 
+/// Whether the loss has a softmax of its own: the model gives it scores.
+bool takes_scores(const TrainSettings& train);
 /// Throws Error for a graph that ends with a softmax or sigmoid where the loss has one of its own: that of a softmax
 /// learns badly, for what it gives lies within a factor of e.
 void check_loss(const nn::Graph& graph, const TrainSettings& train);

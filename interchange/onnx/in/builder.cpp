@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ranges>
 #include <sstream>
 
 #include "detent/interchange/onnx/in/operations.h"
@@ -70,7 +71,13 @@ Builder::Builder(const Model& model, const ImportOptions& options) : model_(mode
 
 Imported Builder::run() && {
   check_opset();
-  const std::string output = chosen_output();
+  std::string output = chosen_output();
+  if (const std::string scores = scores_of(output); !scores.empty()) {
+    remarks.push_back(options_.scores
+                          ? "its softmax at the end is left out: it gives the scores '" + scores + "'"
+                          : "it ends with a softmax, which training and quantization want without: --result " + scores);
+    output = options_.scores ? scores : output;
+  }
   for (const Array& array : model_.initializers) {
     set(array.name, {.constant = array});
   }
@@ -145,6 +152,19 @@ std::string Builder::chosen_output() {
     remarks.push_back("its output is '" + of_reals[0] + "', the only one of real numbers; left out: " + joined(others));
   }
   return names.size() == 1 ? names[0] : of_reals[0];
+}
+
+std::string Builder::scores_of(std::string output) const {
+  for (const Node& node : model_.nodes | std::views::reverse) {
+    const bool is_giver = std::ranges::find(node.outputs, output) != node.outputs.end() && node.has_input(0);
+    if (is_giver && node.op == "Softmax") {
+      return is_given(node.inputs[0], "") ? node.inputs[0] : std::string();
+    }
+    if (is_giver && (node.op == "Identity" || node.op == "ZipMap")) {
+      output = node.inputs[0];
+    }
+  }
+  return {};
 }
 
 void Builder::find_needed(const std::string& output) {

@@ -108,6 +108,8 @@ class Builder {
   /// Whether an operation, of this kind unless that is "", gives the value.
   bool is_given(const std::string& name, std::string_view op) const;
   std::string chosen_output();
+  /// What the softmax takes that gives `output`, as it is or under another name; "": no softmax gives it.
+  std::string scores_of(std::string output) const;
   void find_needed(const std::string& output);
   void add_inputs();
   nn::Graph::Handle add_input(const Shape& shape, const std::string& name);

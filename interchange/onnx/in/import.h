@@ -13,6 +13,9 @@ struct ImportOptions {
   /// The output to import, or any value that becomes it: what is behind it is left out. "": the model's only one, or
   /// only one of real numbers.
   std::string output = {};
+  /// Whether a softmax at the end is left out, so that the model gives the scores before it: what a loss over classes
+  /// takes.
+  bool scores = false;
   /// Images [H, W, C] that the rows are which the model takes, H W C: they are flattened in front of it. None: it takes
   /// what it says.
   std::optional<Shape> image = {};
