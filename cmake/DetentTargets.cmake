@@ -16,9 +16,12 @@ target_compile_options(detent_options INTERFACE -Wall -Wextra -Wpedantic -Wshado
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(detent_options INTERFACE -Wno-restrict)  # false alarms on std::string, GCC bug 105651
 endif()
-if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_UNITY_BUILD)
-  # A class of a header must not have members of local types; in a unity build all classes look like a header's.
-  target_compile_options(detent_options INTERFACE -Wno-subobject-linkage)
+if(CMAKE_UNITY_BUILD)
+  # Eight sources look like one: what one keeps to itself would be shadowed by local variables of its neighbours, and
+  # every class look like a header's, which must not have members of local types. Preset debug keeps both warnings.
+  target_compile_options(detent_options INTERFACE -Wno-shadow
+                                                  $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local>
+                                                  $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
   target_compile_options(detent_options INTERFACE -Wno-pass-failed)  # a loop that was asked to be vectorized is not

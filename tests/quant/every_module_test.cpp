@@ -29,7 +29,8 @@ std::ostream& operator<<(std::ostream& out, const Row& row) { return out << row.
 std::vector<Row> rows() {
   std::vector<Row> rows;
   for (const auto& [name, function] : kernels::activation_names()) {
-    rows.push_back({std::string(name), [function](nn::Graph& net, Handle x) { return net.activation(x, function); }});
+    rows.push_back(
+        {std::string(name), [function = function](nn::Graph& net, Handle x) { return net.activation(x, function); }});
   }
   rows.push_back({"softmax", [](nn::Graph& net, Handle x) { return net.softmax(x); }});
   rows.push_back({"softmax_of_a_row", [](nn::Graph& net, Handle x) {
