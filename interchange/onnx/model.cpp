@@ -86,6 +86,10 @@ std::string name_of(ElementType type) {
   return row == nullptr ? "type " + std::to_string(static_cast<std::int32_t>(type)) : row->name;
 }
 
+bool is_real(ElementType type) {
+  return type == ElementType::F32 || type == ElementType::F64 || type == ElementType::F16 || type == ElementType::BF16;
+}
+
 std::uint64_t bytes_of(ElementType type, std::uint64_t elements) {
   const TypeRow* const row = row_of(type);
   check(row != nullptr, "elements of ", name_of(type), " are not read");

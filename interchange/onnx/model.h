@@ -32,6 +32,8 @@ enum class ElementType : std::int32_t {
 
 /// "float", "int8": as the format's documents call it; "type 8" for one that is not listed above.
 std::string name_of(ElementType type);
+/// Whether it is float, double, float16 or bfloat16.
+bool is_real(ElementType type);
 /// The bytes of so many elements. Throws Error for a type that is not listed above.
 std::uint64_t bytes_of(ElementType type, std::uint64_t elements);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ranges>
 #include <sstream>
 
 #include "detent/interchange/onnx/in/operations.h"
@@ -16,18 +15,6 @@ constexpr std::int64_t kFirstOpset = 11;
 std::string text_of(const Node& node) {
   return !node.name.empty() ? "'" + node.name + "'"
                             : "that gives '" + (node.outputs.empty() ? std::string() : node.outputs[0]) + "'";
-}
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    text += (text.empty() ? "" : ", ") + word;
-  }
-  return text;
-}
-
-bool is_real_type(ElementType type) {
-  return type == ElementType::F32 || type == ElementType::F64 || type == ElementType::F16 || type == ElementType::BF16;
 }
 
 /// The part of a name that can stand in a graph.
@@ -126,70 +113,6 @@ void Builder::check_opset() {
         " or newer: export it with a newer one");
 }
 
-bool Builder::is_given(const std::string& name, std::string_view op) const {
-  return std::ranges::any_of(model_.nodes, [&](const Node& node) {
-    return (op.empty() || key_of(node) == op) && std::ranges::find(node.outputs, name) != node.outputs.end();
-  });
-}
-
-std::string Builder::chosen_output() {
-  std::vector<std::string> names, of_reals, others;
-  for (const ValueInfo& output : model_.outputs) {
-    // A classifier of scikit-learn gives a label, too, and may put its probabilities into a map.
-    const bool is_real = is_real_type(output.type) || is_given(output.name, "ai.onnx.ml.ZipMap");
-    names.push_back(output.name);
-    (is_real ? of_reals : others).push_back(output.name);
-  }
-  if (!options_.output.empty()) {
-    const bool is_known = std::ranges::find(names, options_.output) != names.end() || is_given(options_.output, "");
-    check(is_known, "it has no output '", options_.output, "', and no operation gives it; it has ", joined(names));
-    return options_.output;
-  }
-  check(!names.empty(), "it has no output");
-  check(names.size() == 1 || of_reals.size() == 1, "it has the outputs ", joined(names),
-        ", and Detent's models have one; choose it with --result ", of_reals.empty() ? names[0] : of_reals[0]);
-  if (names.size() > 1) {
-    remarks.push_back("its output is '" + of_reals[0] + "', the only one of real numbers; left out: " + joined(others));
-  }
-  return names.size() == 1 ? names[0] : of_reals[0];
-}
-
-std::string Builder::scores_of(std::string output) const {
-  for (const Node& node : model_.nodes | std::views::reverse) {
-    const bool is_giver = std::ranges::find(node.outputs, output) != node.outputs.end() && node.has_input(0);
-    if (is_giver && node.op == "Softmax") {
-      return is_given(node.inputs[0], "") ? node.inputs[0] : std::string();
-    }
-    if (is_giver && (node.op == "Identity" || node.op == "ZipMap")) {
-      output = node.inputs[0];
-    }
-  }
-  return {};
-}
-
-void Builder::find_needed(const std::string& output) {
-  std::map<std::string, const Node*> givers;
-  for (const Node& node : model_.nodes) {
-    for (const std::string& name : node.outputs) {
-      check(name.empty() || (givers.emplace(name, &node).second && !by_name_.contains(name)), "two operations give '",
-            name, "'");
-    }
-  }
-  std::vector<std::string> open{output};
-  while (!open.empty()) {
-    const auto giver = givers.find(open.back());
-    open.pop_back();
-    if (giver == givers.end() || !needed_.insert(giver->second).second) {
-      continue;
-    }
-    for (const std::string& name : giver->second->inputs) {
-      readers_[name].push_back(giver->second);
-      open.push_back(name);
-    }
-  }
-  readers_[output].push_back(nullptr);
-}
-
 void Builder::add_inputs() {
   bool is_first = true;
   for (const ValueInfo& input : model_.inputs) {
@@ -197,8 +120,8 @@ void Builder::add_inputs() {
     if (readers == readers_.end()) {
       continue;
     }
-    check(is_real_type(input.type) || input.type == ElementType::U8, "input '", input.name, "' is ",
-          name_of(input.type), "; expected real numbers");
+    check(is_real(input.type) || input.type == ElementType::U8, "input '", input.name, "' is ", name_of(input.type),
+          "; expected real numbers");
     check(input.dims && !input.dims->empty(), "input '", input.name, "' has no shape; export it with one");
     const Dims dims(input.dims->begin() + 1, input.dims->end());
     check(!dims.empty() && std::ranges::all_of(dims, [](std::int64_t extent) { return extent > 0; }), "input '",

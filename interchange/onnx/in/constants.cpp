@@ -124,16 +124,13 @@ void give_joined(Builder& builder, const Node& node) {
 void give_cast(Builder& builder, const Node& node) {
   const Array& array = builder.constant(node, 0, "values");
   const auto to = static_cast<ElementType>(node.integer("to", 0));
-  const bool is_real = array.type == ElementType::F32 || array.type == ElementType::F64 ||
-                       array.type == ElementType::F16 || array.type == ElementType::BF16;
-  if (to == array.type || (!is_real && (to == ElementType::S64 || to == ElementType::S32))) {
+  if (to == array.type || (!is_real(array.type) && (to == ElementType::S64 || to == ElementType::S32))) {
     builder.give_constant(node, to == array.type ? array : Array::of({}, array.dims, array.integers()));
     return;
   }
-  check(to == ElementType::F32 || to == ElementType::F64 || to == ElementType::F16 || to == ElementType::BF16,
-        "it makes constants ", name_of(to));
+  check(is_real(to), "it makes constants ", name_of(to));
   std::vector<float> values;
-  if (is_real) {
+  if (is_real(array.type)) {
     values = array.reals();
   } else {
     const std::vector<std::int64_t> numbers = array.integers();

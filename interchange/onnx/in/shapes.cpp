@@ -197,9 +197,7 @@ void cast(Builder& builder, const Node& node) {
     return;
   }
   const auto to = static_cast<ElementType>(node.integer("to", 0));
-  const bool is_real =
-      to == ElementType::F32 || to == ElementType::F64 || to == ElementType::F16 || to == ElementType::BF16;
-  check(is_real, "it makes computed values ", name_of(to), "; expected real numbers");
+  check(is_real(to), "it makes computed values ", name_of(to), "; expected real numbers");
   builder.give_same(node);
 }
 
