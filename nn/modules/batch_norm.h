@@ -34,7 +34,8 @@ class BatchStatistics {
 class BatchNorm : public Module {
  public:
   struct Options {
-    double momentum = 0.1;  ///< running = (1 - momentum) * running + momentum * batch
+    /// running = (1 - momentum) * running + momentum * batch; 0: constants, which no re-estimation changes either
+    double momentum = 0.1;
     double epsilon = 1e-5;
     bool affine = true;         ///< whether there are weight (gamma) and bias (beta)
     bool frozen = false;        ///< whether the running mean and variance are used, and stay, in training too

@@ -40,14 +40,19 @@ class Gathering {
 
 void reestimate_batch_norms(nn::Graph& prepared, const RunExamples& run) {
   std::deque<Gathering> gatherings;
+  const auto add = [&](const std::string& name, nn::BatchNorm& norm, FoldedBatchNorm* folded) {
+    if (norm.settings().momentum > 0.0) {
+      gatherings.emplace_back(name, norm, folded);
+    }
+  };
   for (const nn::Graph::Node& node : prepared.nodes()) {
     if (!node.module || !node.owns_module()) {
       continue;
     }
     if (auto* const product = dynamic_cast<QatProduct*>(node.module.get()); product && product->batch_norm()) {
-      gatherings.emplace_back(node.name, product->batch_norm()->module(), product->batch_norm());
+      add(node.name, product->batch_norm()->module(), product->batch_norm());
     } else if (auto* const norm = dynamic_cast<nn::BatchNorm*>(node.module.get())) {
-      gatherings.emplace_back(node.name, *norm, nullptr);
+      add(node.name, *norm, nullptr);
     }
   }
   run(prepared);

@@ -68,6 +68,22 @@ TEST(OnnxExporters, ASoftmaxAtTheEndIsLeftOutForScores) {
   EXPECT_THAT(kinds(import_graph(twice.model, {.scores = true}).graph), ElementsAre("softmax", "activation"));
 }
 
+// (x - 100) / 5 is no batch norm, whatever module computes it: what it is trained on does not change it.
+TEST(OnnxExporters, ConstantsAreNoStatistics) {
+  Making making({2});
+  making.reals("mean", {2}, {100, 200}).reals("std", {2}, {5, 4}).node("Sub", {"x", "mean"}, "a");
+  making.node("Div", {"a", "std"}, "y");
+  Imported imported = import_graph(making.model);
+  for (int step = 0; step < 3; ++step) {
+    autograd::Tape tape;
+    nn::Context context{.tape = tape, .training = true};
+    const Tensor y =
+        imported.graph.forward(context, tape.constant(Tensor::from<float>({105, 204, 95, 192}, {2, 2}))).value();
+    EXPECT_THAT(std::vector<float>(y.data<float>().begin(), y.data<float>().end()),
+                testing::Pointwise(testing::FloatNear(1e-4F), {1.0F, 1.0F, -1.0F, -2.0F}));
+  }
+}
+
 TEST(OnnxExporters, ImagesOfOneChannelAreTurnedByAReshape) {
   // tf2onnx: [N, 2, 3, 1] to [N, 1, 2, 3], a convolution, and back to [N, 1, 2, 1].
   Making making({2, 3, 1});

@@ -164,5 +164,24 @@ TEST(ThawObservers, ObserveAgainFromTheFrozenRange) {
   EXPECT_THAT(error_of([&] { calibrating.thaw(); }), HasSubstr("thaw: a calibrating quantizer is not frozen"));
 }
 
+TEST(Reestimated, ConstantsStay) {
+  nn::Graph net;
+  auto x = net.conv2d(net.input({8, 8, 1}), {.out_channels = 4, .kernel = 3, .name = "conv"});
+  x = net.batch_norm(x, {.momentum = 0.0, .frozen = true, .name = "constant"});
+  x = net.batch_norm(net.relu(x), {.name = "alone"});
+  net.output(net.linear(net.flatten(x), {.out_features = 3, .name = "fc"}));
+  net.initialize(5);
+  nn::Graph prepared = quant::prepare_qat(net, quant::QConfigMapping());
+  test::train_step(prepared, test::random_images({8, 8, 1}, 16, 1), test::random_labels(16, 3, 1), 0.05F, 1);
+  quant::reestimate_batch_norms(prepared, [](nn::Graph& graph) {
+    autograd::Tape tape;
+    nn::Context context{.tape = tape};
+    graph.forward(context, tape.constant(test::random_images({8, 8, 1}, 16, 2)));
+  });
+  EXPECT_THAT(running_of(prepared, "conv", "batch_norm_").mean, testing::Each(0.0));
+  EXPECT_THAT(running_of(prepared, "conv", "batch_norm_").variance, testing::Each(1.0));
+  EXPECT_THAT(running_of(prepared, "alone", "").mean, testing::Each(testing::Ne(0.0)));
+}
+
 }  // namespace
 }  // namespace detent::reestimate_batch_norm_test

@@ -19,13 +19,18 @@ Tensor in_order(const std::vector<float>& values, const Value& x) {
 struct Norm {
   std::vector<float> weight = {}, bias = {}, mean = {}, variance = {};
   double epsilon = 1e-5;
+  bool is_constant = false;  ///< its mean and variance are no statistics: they stay, whatever it is trained on
 };
 
 void give_norm(Builder& builder, const Node& node, std::size_t input, const Norm& norm, std::size_t named_after) {
   const nn::Graph::Handle x = builder.at(node, input);
   const Value& value = builder.in(node, input);
-  auto module = std::make_shared<nn::BatchNorm>(
-      nn::BatchNorm::Options{.epsilon = norm.epsilon, .channels = static_cast<std::int64_t>(norm.weight.size())});
+  nn::BatchNorm::Options options{.epsilon = norm.epsilon, .channels = static_cast<std::int64_t>(norm.weight.size())};
+  if (norm.is_constant) {
+    options.momentum = 0.0;
+    options.frozen = true;
+  }
+  auto module = std::make_shared<nn::BatchNorm>(options);
   module->weight().value = in_order(norm.weight, value);
   module->bias().value = in_order(norm.bias, value);
   module->running_mean() = in_order(norm.mean, value);
@@ -107,7 +112,8 @@ void give_affine(Builder& builder, const Node& node, std::size_t input, std::vec
   Norm norm{.weight = std::move(a),
             .bias = std::move(b),
             .mean = std::vector<float>(channels, 0.0F),
-            .variance = std::vector<float>(channels, 1.0F)};
+            .variance = std::vector<float>(channels, 1.0F),
+            .is_constant = true};
   for (float& weight : norm.weight) {
     weight = static_cast<float>(weight * std::sqrt(1.0 + norm.epsilon));
   }

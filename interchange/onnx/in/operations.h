@@ -26,8 +26,8 @@ void add_shapes(Operations& table);
 void add_constants(Operations& table);
 void add_functions(Operations& table);
 
-/// y = a x + b with a number each for every channel, as the node's output: a batch norm. `a` and `b` are in the order
-/// of the format.
+/// y = a x + b with a number each for every channel, as the node's output: a batch norm with constants for statistics.
+/// `a` and `b` are in the order of the format.
 void give_affine(Builder& builder, const Node& node, std::size_t input, std::vector<float> a, std::vector<float> b);
 /// Numbers a channel, or one for all, from a constant that is broadcast to `value`; nullopt if it is none of these.
 std::optional<std::vector<float>> per_channel(const Array& array, const Value& value);
