@@ -303,17 +303,16 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{kModel + "[train]\nloss = \"mse\"\nlabel_smoothing = 0.1\n",
                   "r.toml:5: [train] label_smoothing: needs loss = \"cross_entropy\""},
         BadRecipe{kModel + "[data]\nnormalize = 0.5\n",
-                  "r.toml:4: [data] normalize: expected a table or \"columns\", got 0.5; write normalize = {mean = 0.1307, std = "
-                  "0.3081}"},
+                  "r.toml:4: [data] normalize: expected a table or \"columns\", got 0.5; write normalize = {mean = "
+                  "0.1307, std = 0.3081}"},
         BadRecipe{kModel + "[data]\nnormalize = {mean = 0, sd = 1}\n",
                   "r.toml:4: [data.normalize] unknown key 'sd'; did you mean 'std'?"},
         BadRecipe{kModel + "[data]\naugment = 3\n",
                   "r.toml:4: [data] augment: expected a word or a table, got 3; write augment = \"none\" or {shift = "
                   "2.0}"},
-        BadRecipe{
-            kModel + "[data]\naugment = \"shit\"\n",
-            "r.toml:4: [data] augment: expected \"none\", \"shift\", \"affine\", \"elastic\" or \"colour\", got \"shit\"; "
-            "did you mean 'shift'?"},
+        BadRecipe{kModel + "[data]\naugment = \"shit\"\n",
+                  "r.toml:4: [data] augment: expected \"none\", \"shift\", \"affine\", \"elastic\" or \"colour\", got "
+                  "\"shit\"; did you mean 'shift'?"},
         BadRecipe{kModel + "[data]\nvalidation = 1.0\n",
                   "r.toml:4: [data] validation: expected a number >= 0 and < 1, got 1; write validation = 0"},
         BadRecipe{kModel + "[quantize]\nmethod = \"static\"\nimprove = [\"equalise\"]\n",
