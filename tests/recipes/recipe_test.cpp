@@ -310,9 +310,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{kModel + "[data]\naugment = 3\n",
                   "r.toml:4: [data] augment: expected a word or a table, got 3; write augment = \"none\" or {shift = "
                   "2.0}"},
-        BadRecipe{kModel + "[data]\naugment = \"shit\"\n",
+        BadRecipe{kModel + "[data]\naugment = \"shfit\"\n",
                   "r.toml:4: [data] augment: expected \"none\", \"shift\", \"affine\", \"elastic\" or \"colour\", got "
-                  "\"shit\"; did you mean 'shift'?"},
+                  "\"shfit\"; did you mean 'shift'?"},
         BadRecipe{kModel + "[data]\nvalidation = 1.0\n",
                   "r.toml:4: [data] validation: expected a number >= 0 and < 1, got 1; write validation = 0"},
         BadRecipe{kModel + "[quantize]\nmethod = \"static\"\nimprove = [\"equalise\"]\n",
