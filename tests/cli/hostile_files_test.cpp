@@ -138,7 +138,11 @@ TEST_F(HostileFiles, DataOfTheOldestFormAreReadAndTheirClaimsAreNotBelieved) {
   expect_refused({"data", "show", "classes.h5"}, {"classes.h5: attribute classes", "got 1000000000"});
   expect_refused({"data", "show", "many.h5"}, {"many.h5: attribute classes", "got 1000000"});
   // With little memory, too, it is an error and no crash.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  expect_refused({"data", "show", "classes.h5"}, {"classes.h5"});  // they reserve address space without measure
+#else
   expect_refused({"data", "show", "classes.h5"}, {"classes.h5"}, "ulimit -v 2000000; ");
+#endif
 
   const std::string whole = read_text(folder_ / "whole.h5");
   std::string damaged = whole;
