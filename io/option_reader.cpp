@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "detent/core/text/list_text.h"
 #include "detent/core/text/nearest.h"
 
 namespace detent {
@@ -79,13 +80,9 @@ std::string OptionReader::text(const char* key, std::string_view fallback) {
 void OptionReader::finish() const {
   for (const auto& [key, value] : options_.items()) {
     if (!known_.contains(key)) {
-      std::string expected;
-      for (const std::string& name : known_) {
-        expected += (expected.empty() ? "" : ", ") + name;
-      }
       const std::vector<std::string> known(known_.begin(), known_.end());
       fail(kind_, ": unknown option '", key, "'", did_you_mean(key, known, ":"), " it has ",
-           expected.empty() ? "none" : expected);
+           known.empty() ? "none" : comma_separated(known));
     }
   }
 }

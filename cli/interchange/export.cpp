@@ -5,6 +5,7 @@
 #include "detent/cli/console.h"
 #include "detent/cli/interchange/export_onnx.h"
 #include "detent/cli/interchange/pixels.h"
+#include "detent/core/text/list_text.h"
 #include "detent/data/loader.h"
 #include "detent/interchange/c/export.h"
 #include "detent/interchange/c/text.h"
@@ -113,15 +114,13 @@ constexpr Format kFormats[] = {{"c", export_to_c}, {"onnx", export_to_onnx}};
 
 const Format& format_of(const std::string& name) {
   std::vector<std::string> known;
-  std::string list;
   for (const Format& format : kFormats) {
     if (name == format.name) {
       return format;
     }
     known.emplace_back(format.name);
-    list += (list.empty() ? "" : ", ") + known.back();
   }
-  fail("export: --format: unknown format '", name, "'", hint(name, known), " expected ", list);
+  fail("export: --format: unknown format '", name, "'", hint(name, known), " expected ", comma_separated(known));
 }
 
 int export_model(const Arguments& arguments) {

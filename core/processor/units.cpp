@@ -11,6 +11,7 @@
 #include "detent/core/error.h"
 #include "detent/core/names.h"
 #include "detent/core/processor/detected.h"
+#include "detent/core/text/list_text.h"
 #include "detent/core/text/nearest.h"
 
 namespace detent {
@@ -121,12 +122,11 @@ ProcessorUnits limited(ProcessorUnits has, std::string_view limit) {
     }
   }
   std::vector<std::string> names;
-  std::string known;
   for (const auto& [name, units] : own_limits()) {
     names.emplace_back(name);
-    known += (known.empty() ? "" : ", ") + names.back();
   }
-  fail("DETENT_MAX_CPU_ISA: expected one of ", known, ", got \"", limit, "\"", did_you_mean(limit, names));
+  fail("DETENT_MAX_CPU_ISA: expected one of ", comma_separated(names), ", got \"", limit, "\"",
+       did_you_mean(limit, names));
 }
 
 const ProcessorUnits& processor_units() {

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "detent/core/error.h"
+#include "detent/core/text/list_text.h"
 #include "detent/core/text/nearest.h"
 #include "detent/evaluation/evidence/image_measures.h"
 
@@ -125,12 +126,8 @@ class Subjects {
       }
       names.push_back(column.name);
     }
-    std::string known;
-    for (const std::string& name : names) {
-      known += (known.empty() ? "" : ", ") + name;
-    }
     fail("slice '", rule.name, "': ", dataset_.name, " has no '", subject, "'", did_you_mean(subject, names, ";"),
-         " expected ", known.empty() ? "data with columns" : "one of " + known);
+         " expected ", names.empty() ? "data with columns" : "one of " + comma_separated(names));
   }
 
  private:

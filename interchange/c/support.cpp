@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "detent/core/error.h"
+#include "detent/core/text/list_text.h"
 
 namespace detent::interchange::c {
 namespace {
@@ -114,12 +115,8 @@ void check_supported(const Model& model, Requantize requantize) {
       refused.push_back("'" + node.name + "' (" + *reason + ")");
     }
   }
-  std::string list;
-  for (const std::string& one : refused) {
-    list += (list.empty() ? "" : ", ") + one;
-  }
   check(refused.empty(), "export: c: ", refused.size(), refused.size() == 1 ? " layer has" : " layers have",
-        " no C form: ", list);
+        " no C form: ", comma_separated(refused));
 }
 
 bool is_entry(const Model& model, const Node& node) {

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <set>
+#include <span>
 
 #include "detent/core/shape.h"
+#include "detent/core/text/list_text.h"
 #include "detent/core/text/shape_text.h"
 
 namespace detent::interchange {
@@ -16,31 +18,23 @@ using onnx::ElementType;
 using onnx::Node;
 
 constexpr const char* kAbsent = "none";
-constexpr std::size_t kInHalves = 0;  // what is in a byte is two elements
 
-std::size_t unit_of(const Array& array) {
-  return array.type == ElementType::S4 ? kInHalves : static_cast<std::size_t>(onnx::bytes_of(array.type, 1));
+/// The array with each element in bytes of its own.
+Array in_bytes(const Array& array) {
+  return array.type == ElementType::S4 ? Array::of(array.name, array.dims, array.integers()) : array;
 }
 
-/// The bytes of an element; of a half byte the code, its sign extended.
-std::vector<std::byte> element(const Array& array, std::size_t i) {
-  const std::size_t unit = unit_of(array);
-  if (unit != kInHalves) {
-    const auto begin = array.bytes.begin() + static_cast<std::ptrdiff_t>(i * unit);
-    return {begin, begin + static_cast<std::ptrdiff_t>(unit)};
-  }
-  constexpr int kBits = 4, kSign = 8;
-  const int code = std::to_integer<int>(array.bytes[i / 2]) >> (i % 2 == 0 ? 0 : kBits) & 0xF;
-  return {static_cast<std::byte>(code >= kSign ? code - 2 * kSign : code)};
+/// The bytes of an element. REQUIRES: elements have bytes of their own.
+std::span<const std::byte> element(const Array& array, std::size_t i) {
+  const auto unit = static_cast<std::size_t>(onnx::bytes_of(array.type, 1));
+  return std::span(array.bytes).subspan(i * unit, unit);
 }
 
 /// An element as a person writes it.
 std::string text_of(const Array& array, std::size_t i) {
-  Array one{.name = array.name, .type = array.type, .dims = {1}, .bytes = element(array, i)};
+  const std::span<const std::byte> bytes = element(array, i);
+  Array one{.name = array.name, .type = array.type, .dims = {1}, .bytes = {bytes.begin(), bytes.end()}};
   switch (one.type) {
-    case ElementType::S4:
-      one.type = ElementType::S8;
-      break;
     case ElementType::F32:
     case ElementType::F64:
     case ElementType::F16:
@@ -79,12 +73,13 @@ std::optional<Difference> difference_of(const std::string& name, const Array* a,
   if (a->bytes == b->bytes) {
     return std::nullopt;
   }
+  const Array all_a = in_bytes(*a), all_b = in_bytes(*b);
   found.elements = a->elements();
   for (std::size_t i = 0; i < static_cast<std::size_t>(found.elements); ++i) {
-    if (element(*a, i) != element(*b, i) && found.differing++ == 0) {
+    if (!std::ranges::equal(element(all_a, i), element(all_b, i)) && found.differing++ == 0) {
       found.index = index_text(Shape(a->dims), static_cast<std::int64_t>(i));
-      found.a = text_of(*a, i);
-      found.b = text_of(*b, i);
+      found.a = text_of(all_a, i);
+      found.b = text_of(all_b, i);
     }
   }
   return found.differing > 0 ? std::optional(found) : std::nullopt;  // else in half a byte that is no element
@@ -114,11 +109,9 @@ struct ValueText {
  private:
   template <typename T, typename Text>
   static std::string texts(const std::vector<T>& values, Text&& text) {
-    std::string list;
-    for (const T& value : values) {
-      list += (list.empty() ? "" : ", ") + text(value);
-    }
-    return "[" + list + "]";
+    std::vector<std::string> list;
+    std::ranges::transform(values, std::back_inserter(list), text);
+    return "[" + comma_separated(list) + "]";
   }
 };
 

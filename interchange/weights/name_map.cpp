@@ -1,5 +1,6 @@
 #include "detent/interchange/weights/name_map.h"
 
+#include "detent/core/text/list_text.h"
 #include "detent/data/files.h"
 #include "detent/data/formats/limits.h"
 #include "detent/io/description.h"
@@ -47,11 +48,7 @@ void NameMap::check_used(const std::vector<std::string>& tensors) const {
   for (const std::string& tensor : tensors) {
     unused.erase(match(tensor));
   }
-  std::string list;
-  for (const std::string& own : unused) {
-    list += (list.empty() ? "" : ", ") + own;
-  }
-  check(unused.empty(), "names: of no tensor or node of the model: ", list);
+  check(unused.empty(), "names: of no tensor or node of the model: ", comma_separated(unused));
 }
 
 }  // namespace detent::interchange

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "detent/core/error.h"
+#include "detent/core/text/list_text.h"
 #include "detent/core/text/nearest.h"
 #include "detent/recipes/recipe.h"
 #include "detent/recipes/section_reader.h"
@@ -59,12 +60,8 @@ const PublishedRow& PublishedTable::row(const std::string& row_name) const {
     }
     names.push_back(row.name);
   }
-  std::string all;
-  for (const std::string& known : names) {
-    all += (all.empty() ? "" : ", ") + known;
-  }
   fail("reproduce: the table ", name, " has no row '", row_name, "'", did_you_mean(row_name, names, ";"),
-       " its rows are: ", all);
+       " its rows are: ", comma_separated(names));
 }
 
 PublishedTable parse_published_table(std::string_view text, const std::string& file) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "detent/core/text/list_text.h"
 #include "detent/report/metrics_table.h"
 
 namespace detent::report {
@@ -245,11 +246,8 @@ std::string to_text(const evaluation::Verdict& verdict) {
   if (verdict.checked.empty()) {
     return "nothing was checked: no bound was given; give one, for example --max-slice-drop 0.02\n";
   }
-  std::string bounds;
-  for (const std::string& bound : verdict.checked) {
-    bounds += (bounds.empty() ? "" : ", ") + bound;
-  }
-  return (verdict.failures.empty() ? "all checks passed: " : "checks failed: ") + bounds + "\n";
+  return (verdict.failures.empty() ? "all checks passed: " : "checks failed: ") + comma_separated(verdict.checked) +
+         "\n";
 }
 
 std::string brief_text(const Evidence& evidence) {

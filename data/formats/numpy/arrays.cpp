@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "detent/core/text/list_text.h"
 #include "detent/data/formats/finish.h"
 #include "detent/data/formats/images/layout.h"
 #include "detent/data/formats/numpy/array_store.h"
@@ -45,10 +46,7 @@ std::optional<std::string> find_any(const ArrayStore& store, const Names& names,
 }
 
 std::string list_of(const ArrayStore& store) {
-  std::string text;
-  for (const std::string& name : store.names()) {
-    text += (text.empty() ? "" : ", ") + name;
-  }
+  const std::string text = comma_separated(store.names());
   return text.empty() ? "none" : text;
 }
 

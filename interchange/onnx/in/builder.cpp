@@ -4,6 +4,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "detent/core/text/list_text.h"
 #include "detent/interchange/onnx/in/operations.h"
 #include "detent/interchange/onnx/model_file.h"
 
@@ -209,7 +210,7 @@ void Builder::fail_with_problems() const {
   std::string text;
   for (const Problem& problem : problems_) {
     count += problem.nodes.size();
-    text += "; " + problem.op + " " + joined(problem.nodes) + ": " + problem.text;
+    text += "; " + problem.op + " " + comma_separated(problem.nodes) + ": " + problem.text;
   }
   fail("cannot be imported for ", count, count == 1 ? " operation" : " operations", text);
 }

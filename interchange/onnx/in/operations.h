@@ -2,7 +2,6 @@
 
 #include <map>
 #include <string>
-#include <vector>
 
 #include "detent/interchange/onnx/in/builder.h"
 
@@ -15,8 +14,6 @@ using Operations = std::map<std::string, Operation, std::less<>>;
 const Operations& operations();
 /// "Conv", as the table has it.
 std::string key_of(const Node& node);
-/// "a, b, c".
-std::string joined(const std::vector<std::string>& words);
 
 /// The families, each in the file of its name.
 void add_products(Operations& table);

@@ -1,19 +1,12 @@
 #include <algorithm>
 #include <ranges>
 
+#include "detent/core/text/list_text.h"
 #include "detent/interchange/onnx/in/builder.h"
 #include "detent/interchange/onnx/in/operations.h"
 
 // What is imported of a model: the value that it ends with, and what that depends on.
 namespace detent::onnx {
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) {
-    text += (text.empty() ? "" : ", ") + word;
-  }
-  return text;
-}
 
 bool Builder::is_given(const std::string& name, std::string_view op) const {
   return std::ranges::any_of(model_.nodes, [&](const Node& node) {
@@ -31,14 +24,16 @@ std::string Builder::chosen_output() {
   }
   if (!options_.output.empty()) {
     const bool is_known = std::ranges::find(names, options_.output) != names.end() || is_given(options_.output, "");
-    check(is_known, "it has no output '", options_.output, "', and no operation gives it; it has ", joined(names));
+    check(is_known, "it has no output '", options_.output, "', and no operation gives it; it has ",
+          comma_separated(names));
     return options_.output;
   }
   check(!names.empty(), "it has no output");
-  check(names.size() == 1 || of_reals.size() == 1, "it has the outputs ", joined(names),
+  check(names.size() == 1 || of_reals.size() == 1, "it has the outputs ", comma_separated(names),
         ", and Detent's models have one; choose it with --result ", of_reals.empty() ? names[0] : of_reals[0]);
   if (names.size() > 1) {
-    remarks.push_back("its output is '" + of_reals[0] + "', the only one of real numbers; left out: " + joined(others));
+    remarks.push_back("its output is '" + of_reals[0] +
+                      "', the only one of real numbers; left out: " + comma_separated(others));
   }
   return names.size() == 1 ? names[0] : of_reals[0];
 }

@@ -11,6 +11,7 @@ namespace detent::onnx {
 namespace {
 
 using runtime::ValueId;
+
 /// Each says whether it wrote the node.
 struct WriteCodes {
   Writer& writer;

@@ -9,6 +9,7 @@ namespace detent::onnx {
 namespace {
 
 using runtime::ValueId;
+
 constexpr std::int64_t kLastOpsetWritten = 21;
 
 bool is_image(const Shape& shape) { return shape.rank() == 3; }
