@@ -57,6 +57,13 @@ TEST(Rules, OpenMpPragmasStayOut) {
       true);
 }
 
+TEST(Rules, ViewsStayOut) {
+  expect_no_line(
+      std::regex(R"(^\s*#\s*include\s*<ranges>|\bstd::(ranges::)?views::)"),
+      "clang 14 does not compile the views of GCC 12's library, and preset fuzz is built with it",
+      [](const SourceFile& file) { return file.is_cpp(); }, true);
+}
+
 TEST(Rules, JsonForUsersBecomesTextInOnePlace) {
   const auto is_writer = [](const SourceFile& file) {
     return (file.folder() == "report" || file.folder() == "recipes" || file.folder() == "cli") &&

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <ranges>
 
 #include "detent/core/text/list_text.h"
 #include "detent/interchange/onnx/in/builder.h"
@@ -39,13 +38,13 @@ std::string Builder::chosen_output() {
 }
 
 std::string Builder::scores_of(std::string output) const {
-  for (const Node& node : model_.nodes | std::views::reverse) {
-    const bool is_giver = std::ranges::find(node.outputs, output) != node.outputs.end() && node.has_input(0);
-    if (is_giver && node.op == "Softmax") {
-      return is_given(node.inputs[0], "") ? node.inputs[0] : std::string();
+  for (auto node = model_.nodes.rbegin(); node != model_.nodes.rend(); ++node) {
+    const bool is_giver = std::ranges::find(node->outputs, output) != node->outputs.end() && node->has_input(0);
+    if (is_giver && node->op == "Softmax") {
+      return is_given(node->inputs[0], "") ? node->inputs[0] : std::string();
     }
-    if (is_giver && (node.op == "Identity" || node.op == "ZipMap")) {
-      output = node.inputs[0];
+    if (is_giver && (node->op == "Identity" || node->op == "ZipMap")) {
+      output = node->inputs[0];
     }
   }
   return {};
