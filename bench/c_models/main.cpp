@@ -13,8 +13,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cxxopts.hpp>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 
 #include "bench/c_models/compiled.h"
 #include "bench/c_models/expected.h"
@@ -37,8 +39,8 @@ constexpr const char* kCompilers[] = {"gcc -O3", "clang -O2", "gcc -m32 -O2",
 struct Request {
   std::vector<std::pair<std::string, std::string>> models = {};  ///< name and file
   std::optional<fs::path> data = {};
-  std::int64_t images = 10000;
-  std::int64_t others = 500;
+  std::int64_t images = 0;
+  std::int64_t others = 0;
 };
 
 /// "1.2e-07"
@@ -72,21 +74,33 @@ void add_models(Request& request, const std::string& argument) {
   }
 }
 
-Request request_of(int count, char** arguments) {
-  Request request;
-  for (int i = 1; i < count; ++i) {
-    const std::string argument = arguments[i];
-    const bool is_option = argument == "--data" || argument == "--images" || argument == "--others";
-    check(!is_option || i + 1 < count, argument, ": expected a value");
-    if (argument == "--data") {
-      request.data = arguments[++i];
-    } else if (is_option) {
-      (argument == "--images" ? request.images : request.others) = std::stoll(arguments[++i]);
-    } else {
-      add_models(request, argument);
-    }
+/// Nothing where `--help` was asked for, and printed.
+std::optional<Request> request_of(int count, char** arguments) {
+  cxxopts::Options options("c_models", "Models as C, compiled by every compiler that is here, against Detent.");
+  options.positional_help("[NAME=]MODEL...");
+  options.add_options()("data", "The data set that the models are run on; else the one that each was trained on.",
+                        cxxopts::value<std::string>(), "DIR");
+  options.add_options()("images", "How many images of the test set gcc's programs are run on.",
+                        cxxopts::value<std::int64_t>()->default_value("10000"), "N");
+  options.add_options()("others", "How many of them the programs of other compilers and of sanitizers are run on.",
+                        cxxopts::value<std::int64_t>()->default_value("500"), "N");
+  options.add_options()("h,help", "Prints this.");
+  options.add_options("positional")("models", "", cxxopts::value<std::vector<std::string>>());
+  options.parse_positional("models");
+  const cxxopts::ParseResult parsed = options.parse(count, arguments);
+  if (parsed.count("help") > 0) {
+    std::cout << options.help({""});
+    return std::nullopt;
   }
-  check(!request.models.empty(), "expected models; write c_models --data DIR NAME=MODEL.h5...");
+  check(parsed.count("models") > 0, "expected models; write c_models [--data DIR] NAME=MODEL.h5...");
+  Request request{.images = parsed["images"].as<std::int64_t>(), .others = parsed["others"].as<std::int64_t>()};
+  check(request.images > 0 && request.others > 0, "--images and --others: expected a number above zero");
+  if (parsed.count("data") > 0) {
+    request.data = parsed["data"].as<std::string>();
+  }
+  for (const std::string& model : parsed["models"].as<std::vector<std::string>>()) {
+    add_models(request, model);
+  }
   return request;
 }
 
@@ -170,8 +184,9 @@ int run(const Request& request) {
 int main(int count, char** arguments) {
   try {
     int status = 0;
-    const detent::bench::Request request = detent::bench::request_of(count, arguments);
-    detent::ThreadPool(detent::hardware_threads()).run([&] { status = detent::bench::run(request); });
+    if (const auto request = detent::bench::request_of(count, arguments)) {
+      detent::ThreadPool(detent::hardware_threads()).run([&] { status = detent::bench::run(*request); });
+    }
     return status;
   } catch (const std::exception& error) {
     std::cerr << "c_models: " << error.what() << '\n';

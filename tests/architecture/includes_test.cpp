@@ -49,7 +49,7 @@ const std::vector<ThirdParty> kThirdParty{
     {"hdf5", {"io/tensor_file"}},
     {"H5", {"io/tensor_file"}},
     {"toml++", {"recipes/"}},
-    {"cxxopts", {"cli/"}},
+    {"cxxopts", {"cli/", "bench/"}},
     {"curl/", {"data/"}},
     {"zlib.h", {"data/", "tests/data/", "tests/fuzz/repair"}},
     {"png.h", {"data/formats/images/png", "data/formats/library_versions", "tests/data/pictures"}},
