@@ -1,12 +1,12 @@
 #include "detent/recipes/bench/bench.h"
 
 #include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/core/text/extents.h"
 #include "detent/report/json_text.h"
 
 namespace detent::cli {
@@ -16,19 +16,10 @@ const std::vector<std::string> kBenchmarks{"step", "infer", "calibrate"};
 
 /// "56x56x1"
 Shape image_of(const std::string& text) {
-  std::vector<std::int64_t> extents;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  for (std::int64_t extent = 0; extents.size() < 3; ++at) {
-    const auto [next, error] = std::from_chars(at, end, extent);
-    if (error != std::errc() || extent < 1 || extent > 1 << 14 || (next != end) != (extents.size() < 2) ||
-        (next != end && *next != 'x')) {
-      fail("bench: --image: expected height x width x channels, such as 56x56x1, got '", text, "'");
-    }
-    extents.push_back(extent);
-    at = next;
-  }
-  return Shape(extents);
+  const auto extents = extents_from(text);
+  check(extents && extents->size() == 3, "bench: --image: expected height x width x channels, such as 56x56x1, got '",
+        text, "'");
+  return Shape(*extents);
 }
 
 int bench(const Arguments& arguments) {

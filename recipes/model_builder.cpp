@@ -184,8 +184,10 @@ nn::Graph build_model(const ModelSection& model, const Shape& input, std::int64_
 nn::Model trained_model_of(const Recipe& recipe, const quant::Kinds& kinds) {
   const ModelSection& model = recipe.model;
   if (std::filesystem::path(model.file).extension() == ".onnx") {
-    return {.graph = onnx::import_file(model.file, {.scores = train::takes_scores(recipe.train)}).graph,
-            .attributes = train::to_attributes({})};
+    return {
+        .graph =
+            onnx::import_file(model.file, {.scores = train::takes_scores(recipe.train), .image = model.image}).graph,
+        .attributes = train::to_attributes({})};
   }
   quant::OpenedModel opened = quant::open_model(model.file, kinds);
   check(opened.kind == "fp32", model.file, ": expected a float model (fp32.h5), got kind '", opened.kind,

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "detent/core/error.h"
+#include "detent/core/text/extents.h"
 #include "detent/core/text/nearest.h"
 #include "detent/core/utf8.h"
 #include "detent/data/source.h"
@@ -76,6 +77,34 @@ void read_nodes(SectionReader& in, const toml::node& node, ModelSection& model) 
   }
 }
 
+// A key that stands beside `file`, and not in a recipe whose model the command line replaces by that file.
+const toml::node* beside_file(SectionReader& in, std::string_view key) {
+  const auto is_override = [&](const toml::node& node) { return location(node, in.file()).starts_with("--set "); };
+  const toml::node* const node = in.find(key);
+  const toml::node* const file = in.find("file");
+  return node != nullptr && (file == nullptr || is_override(*node) || !is_override(*file)) ? node : nullptr;
+}
+
+void read_image(SectionReader& in, ModelSection& model) {
+  std::string size;
+  in.text("image", size);
+  const bool is_onnx = std::filesystem::path(model.file).extension() == ".onnx";
+  const toml::node* const node = is_onnx ? in.find("image") : beside_file(in, "image");
+  if (node == nullptr) {
+    return;
+  }
+  if (!is_onnx) {
+    in.fail_key("image", *node, "is of a model that comes from an ONNX file; remove it");
+  }
+  model.image = image_shape_from(size);
+  if (!model.image) {
+    in.fail_key("image", *node,
+                fmt::format("expected height and width, and channels if there are several, got \"{}\"; write image = "
+                            "\"28x28\"",
+                            size));
+  }
+}
+
 void read(SectionReader in, ModelSection& model) {
   in.choice("init", model.init, nn::init_names());
   const toml::node* layers = in.find("layers");
@@ -90,15 +119,14 @@ void read(SectionReader in, ModelSection& model) {
   }
   if (in.find("file") != nullptr) {
     read_path(in, "file", model.file);
-    const auto is_override = [&](const toml::node& node) { return location(node, in.file()).starts_with("--set "); };
     for (const char* const other : {"layers", "nodes", "init"}) {
-      const toml::node* const node = in.find(other);
-      if (node != nullptr && (is_override(*node) || !is_override(*in.find("file")))) {
+      if (const toml::node* const node = beside_file(in, other)) {
         in.fail_key(other, *node, "a model that comes from a file has its own; remove one");
       }
     }
     model.layers.clear();  // of the recipe, where the command line names a file
   }
+  read_image(in, model);
   in.done();
   check(!model.layers.empty() || !model.file.empty(), in.file(),
         ": [model] has no layers; write layers = [\"flatten\", \"linear 10\"], or file = \"fp32.h5\"");

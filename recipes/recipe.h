@@ -24,7 +24,8 @@ struct LayerSpec {
 };
 
 struct ModelSection {
-  std::string file = {};  ///< of a float model with its weights; empty: `layers` say the model
+  std::string file = {};            ///< of a float model with its weights; empty: `layers` say the model
+  std::optional<Shape> image = {};  ///< of an ONNX model that takes rows: [H, W, C] of the images that they are
   std::vector<LayerSpec> layers;
   nn::Init init = nn::Init::Default;
 };

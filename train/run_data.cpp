@@ -109,8 +109,11 @@ RunData open_run_data(const DataSettings& section, const std::optional<std::file
 
 void check_fits(const data::Dataset& dataset, const std::string& description, const Shape& input, const Shape& output) {
   const std::string mend = "; name the right data with --data DIR";
-  check(dataset.example_shape() == input, "model: expects examples of shape ", input, ", but ", description, " has ",
-        dataset.example_shape(), mend);
+  const Shape shape = dataset.example_shape();
+  const bool is_row_of_image = input == Shape{shape.elements()} && shape.rank() == 3;
+  check(shape == input, "model: expects examples of shape ", input, ", but ", description, " has ", shape,
+        is_row_of_image ? "; import it with --image, in a recipe [model] image: the rows that it takes are images"
+                        : mend);
   check(output.rank() == 1, "model: expected one number a class for an example, it gives ", output);
   const std::int64_t classes = output.elements();
   if (dataset.targets != data::TargetKind::kClasses) {

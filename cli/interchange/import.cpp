@@ -1,11 +1,11 @@
 #include "detent/interchange/onnx/in/import.h"
 
-#include <charconv>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/core/text/extents.h"
 #include "detent/nn/model_file.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_table.h"
@@ -29,31 +29,15 @@ data::TargetKind task_of(const Arguments& arguments) {
   fail("import: --task: unknown task '", name, "'", hint(name, known), " expected classes, values or flags");
 }
 
-/// "28x28" or "32x32x3".
 std::optional<Shape> image_of(const Arguments& arguments) {
   const std::optional<std::string> text = arguments.text("image");
   if (!text) {
     return {};
   }
-  std::vector<std::int64_t> extents;
-  const char* at = text->data();
-  const char* const end = at + text->size();
-  for (bool goes_on = true; goes_on;) {
-    std::int64_t extent = 0;
-    const auto [stop, error] = std::from_chars(at, end, extent);
-    constexpr std::int64_t kLargest = 1 << 16;
-    check(error == std::errc() && extent >= 1 && extent <= kLargest && (stop == end || *stop == 'x'),
-          "import: --image: expected height and width, and channels if there are several, got '", *text,
-          "'; write --image 28x28");
-    extents.push_back(extent);
-    goes_on = stop != end;
-    at = goes_on ? stop + 1 : end;
-  }
-  if (extents.size() == 2) {
-    extents.push_back(1);
-  }
-  check(extents.size() == 3, "import: --image: expected 2 or 3 extents, got '", *text, "'; write --image 28x28");
-  return Shape(extents);
+  const std::optional<Shape> image = image_shape_from(*text);
+  check(image.has_value(), "import: --image: expected height and width, and channels if there are several, got '",
+        *text, "'; write --image 28x28");
+  return image;
 }
 
 int import(const Arguments& arguments) {

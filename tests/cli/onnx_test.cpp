@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "detent/interchange/onnx/model_file.h"
@@ -82,6 +83,37 @@ TEST(Onnx, ARecipeBeginsWithAModel) {
   const Outcome outcome = detent(folder, {"quantize", "model.onnx", "--data", "data", "--out", "out", "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(json::parse(outcome.out)["verify"]["codes_mismatched"], 0);
+}
+
+/// Ten scores of rows of 784, what torch.onnx makes of a perceptron whose images are flattened before it.
+onnx::Model perceptron() {
+  onnx::Model model{.ir_version = 7, .opsets = {{"", 13}}};
+  model.inputs.push_back({.name = "row", .dims = std::vector<std::int64_t>{-1, 784}, .batch = "N"});
+  model.outputs.push_back({.name = "scores"});
+  std::vector<float> weight(7840);
+  for (std::size_t i = 0; i < weight.size(); ++i) {
+    weight[i] = static_cast<float>(i * 37 % 101) / 100.0F - 0.5F;
+  }
+  model.initializers = {onnx::Array::of("weight", {10, 784}, weight)};
+  model.nodes.push_back({.name = "fc", .op = "Gemm", .inputs = {"row", "weight"}, .outputs = {"scores"}});
+  model.nodes.back().attributes = {{"transB", std::int64_t{1}}};
+  return model;
+}
+
+TEST(Onnx, ARecipeSaysThatRowsAreImages) {
+  const TempFolder folder;
+  write_digits(folder / "data");
+  onnx::write_model(perceptron(), folder / "model.onnx");
+  std::ofstream(folder / "r.toml") << "[data]\nname = \"./data\"\n[model]\nfile = \"model.onnx\"\nimage = \"28x28\"\n";
+  const Outcome outcome = detent(folder, {"run", "r.toml", "--out", "out", "--json"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(json::parse(outcome.out)["verify"]["codes_mismatched"], 0);
+  EXPECT_EQ(nn::load_model(folder / "out/fp32.h5").graph.input_shape(), (Shape{28, 28, 1}));
+  EXPECT_THAT(detent(folder, {"quantize", "model.onnx", "--data", "data", "--out", "rows"}).err,
+              HasSubstr("has [28, 28, 1]; import it with --image, in a recipe [model] image: "));
+  EXPECT_EQ(
+      detent(folder, {"quantize", "model.onnx", "--data", "data", "--set", "model.image=28x28", "--out", "q"}).status,
+      0);
 }
 
 TEST(Onnx, WrongCallsAreOneLine) {

@@ -184,24 +184,6 @@ TEST(Recipe, OverridesAreCheckedAsTheFileIs) {
             "--set train.epochs: expected section.key=value; write for example --set train.epochs=2");
 }
 
-TEST(Recipe, AModelFromAFileIsNotTrainedUnasked) {
-  const Recipe recipe = parse_recipe("[model]\nfile = \"models/fp32.h5\"\n", "folder/r.toml");
-  EXPECT_EQ(recipe.model.file, "folder/models/fp32.h5") << "starts at the recipe's folder";
-  EXPECT_TRUE(recipe.model.layers.empty());
-  EXPECT_EQ(recipe.train.epochs, 0);
-  EXPECT_FALSE(recipe.data.name) << "as the model says";
-  EXPECT_FALSE(recipe.data.normalize);
-  const Recipe tuned =
-      parse_recipe("[model]\nfile = \"fp32.h5\"\n[train]\nepochs = 3\n", "folder/r.toml", {"model.file=other/fp32.h5"});
-  EXPECT_EQ(tuned.model.file, "other/fp32.h5") << "starts at the current folder";
-  const Recipe replaced = parse_recipe(kModel, "r.toml", {"model.file=fp32.h5"});
-  EXPECT_EQ(replaced.model.file, "fp32.h5");
-  EXPECT_EQ(error_of("[model]\nfile = \"fp32.h5\"\n", {"model.layers=[\"flatten\"]"}),
-            "--set model.layers=[\"flatten\"]: [model] layers: a model that comes from a file has its own; remove one");
-  EXPECT_TRUE(replaced.model.layers.empty()) << "the command line's file takes the place of the recipe's layers";
-  EXPECT_EQ(tuned.train.epochs, 3);
-}
-
 TEST(Recipe, LayersAreQuantizedInTheirOwnWay) {
   const Recipe recipe = parse_recipe(kModel + R"([quantize]
 weights = "int6 per-tensor"
