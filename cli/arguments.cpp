@@ -79,6 +79,7 @@ std::string meaning_of(const CommandSpec& spec, const std::string& label) {
   static const std::vector<std::pair<std::string, std::string>> kCommon{
       {"RECIPE", "A recipe: the name of one that ships (detent ls), or a file (my.toml)"},
       {"FP32.h5", "A float model: fp32.h5 of a run"},
+      {"MODEL.onnx", "A model of another program: PyTorch, Keras, scikit-learn"},
       {"QAT.h5", "A model from quantization-aware training: qat.h5 of a run"},
       {"INT8.h5", "A model that ships: int8.h5 of a run"},
       {"MODEL.h5", "A model of any kind: fp32.h5, qat.h5 or int8.h5 of a run"},

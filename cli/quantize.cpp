@@ -106,14 +106,16 @@ Command quantize_command() {
         "As [quantize] activations: \"uint8 percentile 99.9\" (default: uint8), with weight-only fp32 or bf16"},
        {"improve", "LIST", "Static: equalize, adaround, bias-correction, or some of them: equalize,bias-correction"}});
   return {.spec = {.name = "quantize",
-                   .positionals = "FP32.h5",
+                   .positionals = "FP32.h5 | MODEL.onnx",
                    .min_positionals = 1,
                    .max_positionals = 1,
                    .summary = "Quantize a float model that was trained before",
-                   .example = "detent quantize runs/mnist-cnn/fp32.h5\n"
-                              "detent quantize fp32.h5 --method qat --weights int4 --set qat.epochs=2\n"
-                              "detent quantize fp32.h5 --method weight-only --weights \"int4 per-group 32\"\n"
-                              "detent quantize fp32.h5 --set 'quantize.layers={conv1 = \"int8\", \"fc*\" = \"int4\"}'",
+                   .example =
+                       "detent quantize runs/mnist-cnn/fp32.h5\n"
+                       "detent quantize model.onnx --data mnist/ --set 'data.normalize={mean = 0.1307, std = 0.3081}'\n"
+                       "detent quantize fp32.h5 --method qat --weights int4 --set qat.epochs=2\n"
+                       "detent quantize fp32.h5 --method weight-only --weights \"int4 per-group 32\"\n"
+                       "detent quantize fp32.h5 --set 'quantize.layers={conv1 = \"int8\", \"fc*\" = \"int4\"}'",
                    .options = std::move(options)},
           .run = quantize};
 }

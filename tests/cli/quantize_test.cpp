@@ -239,7 +239,7 @@ TEST_F(Quantize, RefusesWhatItCannotDo) {
     EXPECT_THAT(outcome.err, HasSubstr(what));
     EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
   };
-  expect_refused(detent(folder_, {"quantize"}), "expected FP32.h5, got 0 names");
+  expect_refused(detent(folder_, {"quantize"}), "expected FP32.h5 | MODEL.onnx, got 0 names");
   expect_refused(detent(folder_, {"quantize", "lost.h5"}), "'lost.h5': there is no such file");
   expect_refused(quantize({"--set", "quantize.method=none"}), "makes no int8 model");
   expect_refused(quantize({"--method", "statik"}),
