@@ -288,7 +288,7 @@ TEST(DistributionsAttribute, RefusesDamage) {
       {with("AgPIAAAAgACAAAAAAIA/AACAvw=="), "expected a deviation of at least 0"},
       {with("AgPIAAAAgACAAAAAAIA/AAAAAAAA"), "has 2 bytes too many"}};
   for (const auto& [attribute, message] : damaged) {
-    const std::string error = error_of([&] { from_attribute(attribute); });
+    const std::string error = error_of([&text = attribute] { from_attribute(text); });
     EXPECT_THAT(error, HasSubstr(message));
     EXPECT_THAT(error, testing::StartsWith("distributions: "));
     EXPECT_THAT(error, testing::Not(HasSubstr("\n")));

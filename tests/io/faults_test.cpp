@@ -71,10 +71,8 @@ TEST_P(Faults, OfEveryCallLeaveTheOldFileAndSaySo) {
                                                                {"rename", {"ENOSPC", "EACCES", "EIO"}}};
   for (const auto& [call, kinds] : faults) {
     for (const std::string& kind : kinds) {
-      const std::size_t calls = [&] {
-        error_with(call + ":1000000:EIO", false);
-        return faulty_calls();
-      }();
+      error_with(call + ":1000000:EIO", false);
+      const std::size_t calls = faulty_calls();
       ASSERT_GE(calls, 1U) << call << " was never called: is the library in front?";
       for (std::size_t i = 1; i <= calls; ++i) {
         SCOPED_TRACE(call + " " + std::to_string(i) + " of " + std::to_string(calls) + ": " + kind);

@@ -102,7 +102,7 @@ TEST(SmallTensors, AnIndexThatDoesNotFitIsRefused) {
   };
   for (const auto& [index, message] : damaged) {
     Tensors tensors = sets;
-    const std::string error = error_of([&] { unpack_small(index, {}, tensors); });
+    const std::string error = error_of([&, &text = index] { unpack_small(text, {}, tensors); });
     EXPECT_THAT(error, HasSubstr(message)) << index;
     EXPECT_THAT(error, ::testing::Not(HasSubstr("\n"))) << index;
   }

@@ -185,7 +185,7 @@ TEST(Graph, SummaryIsAligned) {
   x = net.flatten(net.max_pool(x, {.kernel = 2}));
   x = net.relu(net.linear(x, {.out_features = 128, .name = "fc1"}));
   net.linear(x, {.out_features = 10, .name = "fc2"});
-  EXPECT_EQ(summary(net), 1 + R"(
+  EXPECT_EQ("\n" + summary(net), R"(
 layer        kind        output shape  parameters  multiply-adds
 ----------------------------------------------------------------
 input                    28 x 28 x 1
