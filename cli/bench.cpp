@@ -16,9 +16,10 @@ const std::vector<std::string> kBenchmarks{"step", "infer", "calibrate"};
 
 /// "56x56x1"
 Shape image_of(const std::string& text) {
+  constexpr std::int64_t kLargest = 1 << 14;
   const auto extents = extents_from(text);
-  check(extents && extents->size() == 3, "bench: --image: expected height x width x channels, such as 56x56x1, got '",
-        text, "'");
+  check(extents && extents->size() == 3 && std::ranges::max(*extents) <= kLargest,
+        "bench: --image: expected height x width x channels, such as 56x56x1, got '", text, "'");
   return Shape(*extents);
 }
 
