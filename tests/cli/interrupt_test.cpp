@@ -94,6 +94,9 @@ TEST(Interrupt, Benchmarks) {
 
 // Of one thread, which takes both signals: of several, another may end the program in order before the second is taken.
 TEST(Interrupt, TheSecondSignalKillsAtOnce) {
+#if defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the thread sanitizer holds signals back and drops one whose handler was undone meanwhile";
+#endif
   const TempFolder folder;
   Started program(folder, {"data", "export", "digits", "made", "--train", "3000000", "--threads", "1"});
   std::this_thread::sleep_for(400ms);
