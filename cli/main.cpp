@@ -69,12 +69,19 @@ int dispatch(std::vector<std::string> words) {
        " `detent --help` lists the commands");
 }
 
-// Names may hold anything, and the message is one line.
+// Names may hold anything, and the message is one line. Of what is longer than any path the end is left out.
 std::string one_line(const std::string& text) {
+  constexpr std::size_t kLongestWord = 4096;
   std::string line;
-  for (const char letter : text) {
-    const auto code = static_cast<unsigned char>(letter);
-    line += code < 0x20 || code == 0x7f ? fmt::format("\\x{:02x}", code) : std::string(1, letter);
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    line += begin == 0 ? "" : " ";
+    for (const char letter : text.substr(begin, std::min(end - begin, kLongestWord))) {
+      const auto code = static_cast<unsigned char>(letter);
+      line += code < 0x20 || code == 0x7f ? fmt::format("\\x{:02x}", code) : std::string(1, letter);
+    }
+    line += end - begin <= kLongestWord ? "" : fmt::format("... ({} more characters)", end - begin - kLongestWord);
+    begin = end + 1;
   }
   return line;
 }

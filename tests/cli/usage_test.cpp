@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/process.h"
@@ -9,6 +10,7 @@ namespace detent::cli::usage_test {
 namespace {
 
 using testing::HasSubstr;
+using testing::StartsWith;
 
 // Exit status 2, nothing on standard output, and this one line on standard error.
 void expect_refused(const Outcome& outcome, const std::string& line) {
@@ -137,6 +139,22 @@ TEST(Usage, WrongCallsAreOneClearLine) {
   EXPECT_EQ(detent(folder, {"run", "a", "b"}).status, 2);
   EXPECT_EQ(detent(folder, {"run", "mnist-cnn", "--seed"}).status, 2);
   EXPECT_EQ(detent(folder, {}).status, 2);
+}
+
+TEST(Usage, ArgumentsOfAnyLengthAreReadOrRefused) {
+  const TempFolder folder;
+  const std::string long_word(120000, 'a');  // a little less than Linux passes on
+  for (const std::string& option : {"--set=" + long_word, "--out=" + long_word, "--seed=" + long_word, "--" + long_word,
+                                    "--" + long_word + "=1", "-" + long_word, long_word}) {
+    const Outcome outcome = detent(folder, {"run", "mnist-mlp", "--data", "digits", option});
+    EXPECT_EQ(outcome.status, 2) << option.substr(0, 10);
+    EXPECT_THAT(outcome.err, StartsWith("detent: "));
+    EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1);
+    EXPECT_LT(outcome.err.size(), 10000U) << option.substr(0, 10);
+  }
+  expect_refused(detent(folder, {"rnu" + long_word}),
+                 "detent: unknown command 'rnu" + long_word.substr(0, 4092) +
+                     "... (115910 more characters) `detent --help` lists the commands");
 }
 
 TEST(Usage, LsListsTheRecipes) {
