@@ -10,6 +10,7 @@
 #include "detent/core/text/shape_text.h"
 #include "detent/evaluation/drift/model_distributions.h"
 #include "detent/interchange/same/canonical.h"
+#include "detent/io/description.h"
 #include "detent/quant/passes/open_model.h"
 #include "detent/report/json_text.h"
 #include "detent/report/metrics_json.h"
@@ -58,7 +59,7 @@ Shown show(const std::string& file) {
     shown.parameters = runtime::parameter_count(*model);
     shown.summary = runtime::summary(*model);
     TensorFile content = runtime::to_file({.model = *model});
-    shown.graph = nlohmann::json::parse(content.text("graph"));
+    shown.graph = parse_description("graph", content.text("graph"));
     for (const runtime::Node& node : model->nodes) {  // codes of few bits share bytes in the file
       if (const Tensor* const weight = runtime::product_weight(node.op)) {
         content.tensors["parameters/" + node.name + "/weight"] = *weight;

@@ -7,6 +7,7 @@
 #include "detent/cli/console.h"
 #include "detent/core/text/nearest_path.h"
 #include "detent/data/dataset.h"
+#include "detent/io/description.h"
 #include "detent/io/tensor_file.h"
 #include "detent/report/html/flips.h"
 #include "detent/report/html/page.h"
@@ -38,8 +39,9 @@ nlohmann::json read_metrics(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(stream), {}};
   check(stream.is_open() && !stream.bad(), "report: ", file.string(), ": cannot be read");
-  nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  check(json.is_object() && json.contains("recipe"), "report: ", file.string(), ": not the metrics.json of a run");
+  const std::string wrong = "report: " + file.string() + ": not the metrics.json of a run";
+  nlohmann::json json = parse_description(wrong, text);
+  check(json.is_object() && json.contains("recipe"), wrong);
   return json;
 }
 

@@ -7,6 +7,7 @@
 
 #include "detent/cli/commands.h"
 #include "detent/cli/console.h"
+#include "detent/io/description.h"
 #include "detent/recipes/ladder/ladder.h"
 #include "detent/recipes/run.h"
 #include "detent/report/json_text.h"
@@ -65,7 +66,8 @@ int run_ladder(const std::string& name, const Arguments& arguments) {
 int tell_finished(const train::AlreadyFinished& finished, bool is_json) {
   if (is_json) {
     std::ifstream in(finished.metrics(), std::ios::binary);
-    print(report::json_text(nlohmann::json::parse(in)));
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    print(report::json_text(parse_description(finished.metrics().string(), text)));
   } else {
     print(fmt::format("the run is finished: nothing is left to do\n  files in {}\n",
                       finished.metrics().parent_path().string()));

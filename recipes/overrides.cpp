@@ -5,6 +5,7 @@
 #include "detent/core/error.h"
 #include "detent/core/utf8.h"
 #include "detent/recipes/recipe.h"
+#include "detent/recipes/toml_text.h"
 
 namespace detent::recipes {
 namespace {
@@ -13,8 +14,8 @@ namespace {
 toml::table parse_value(const std::string& value, const std::string& override_text) {
   const std::string source = "--set " + override_text;
   try {
-    return toml::parse("v = " + value, source);
-  } catch (const toml::parse_error&) {
+    return parse_toml("v = " + value, source);
+  } catch (const Error&) {
     std::string quoted = "v = '";
     for (const char letter : value) {
       check(letter != '\'' && letter != '\n', source, ": the value is neither TOML nor a plain word");
@@ -48,6 +49,7 @@ void apply_overrides(toml::table& root, const std::vector<std::string>& override
     check(equals != std::string::npos && path.find('.') != std::string::npos && path.find("..") == std::string::npos &&
               path.front() != '.' && path.back() != '.',
           "--set ", text, ": expected section.key=value; write for example --set train.epochs=2");
+    check(!line_of_long_key(path), "--set ", text, ": the key has too many parts");
     toml::table* table = &root;
     std::size_t begin = 0;
     for (std::size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', begin)) {

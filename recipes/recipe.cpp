@@ -13,6 +13,7 @@
 #include "detent/recipes/overrides.h"
 #include "detent/recipes/quantize_sections.h"
 #include "detent/recipes/sections.h"
+#include "detent/recipes/toml_text.h"
 
 namespace detent::recipes {
 namespace {

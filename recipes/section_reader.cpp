@@ -214,14 +214,6 @@ void SectionReader::done() const {
   }
 }
 
-toml::table parse_toml(std::string_view text, const std::string& file) {
-  try {
-    return toml::parse(text, file);
-  } catch (const toml::parse_error& error) {
-    fail(file, ":", error.source().begin.line, ": not valid TOML: ", error.description());
-  }
-}
-
 SectionReader section_of(const toml::table& root, const std::string& name, const std::string& file) {
   const toml::node* const node = root.get(name);
   check(node == nullptr || node->is_table(), node == nullptr ? file : location(*node, file), ": '", name,

@@ -115,8 +115,6 @@ class SectionReader {
   std::vector<std::string> known_;
 };
 
-/// The text of a TOML file. Throws Error, with file and line, for what is none.
-toml::table parse_toml(std::string_view text, const std::string& file);
 /// Its section [name], which may be absent. Throws Error where the key holds something else.
 SectionReader section_of(const toml::table& root, const std::string& name, const std::string& file);
 

@@ -18,6 +18,7 @@
 #include "detent/recipes/section_reader.h"
 #include "detent/recipes/series/kept_run.h"
 #include "detent/recipes/series/series_recipe.h"
+#include "detent/recipes/toml_text.h"
 #include "detent/report/json_text.h"
 #include "detent/report/ladder_table.h"
 #include "detent/runtime/summary.h"

@@ -9,6 +9,7 @@
 #include "detent/recipes/recipe.h"
 #include "detent/recipes/section_reader.h"
 #include "detent/recipes/shipped.h"
+#include "detent/recipes/toml_text.h"
 
 namespace detent::recipes {
 namespace {

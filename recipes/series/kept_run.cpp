@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "detent/evaluation/evaluate.h"
+#include "detent/io/description.h"
 #include "detent/io/sha256.h"
 #include "detent/io/tensor_file.h"
 #include "detent/quant/passes/open_model.h"
@@ -54,7 +56,8 @@ std::optional<KeptRun> read_kept(const fs::path& folder, const std::string& mode
     return std::nullopt;
   }
   try {
-    const nlohmann::json json = nlohmann::json::parse(in);
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    const nlohmann::json json = parse_description("a kept run", text);
     KeptRun kept{.key = json.at("key").get<std::string>(),
                  .predictions = json.at("predictions").get<std::vector<std::int32_t>>(),
                  .was_there = true};
@@ -67,6 +70,8 @@ std::optional<KeptRun> read_kept(const fs::path& folder, const std::string& mode
     kept.run.failures = json.at("failures").get<std::vector<std::string>>();
     return kept.key == key ? std::optional(std::move(kept)) : std::nullopt;
   } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  } catch (const Error&) {
     return std::nullopt;
   }
 }

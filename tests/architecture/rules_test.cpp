@@ -73,6 +73,15 @@ TEST(Rules, JsonForUsersBecomesTextInOnePlace) {
                  is_writer, true);
 }
 
+TEST(Rules, JsonOfFilesIsParsedInOnePlace) {
+  const auto is_reader = [](const SourceFile& file) {
+    return file.is_product() && file.path != "io/description.cpp" && file.path != "interchange/weights/safetensors.cpp";
+  };
+  expect_no_line(std::regex(R"(\bjson::(parse|accept|from_\w+)\s*\()"),
+                 "takes JSON that is nested so deeply that the stack overflows: io/description.h does not", is_reader,
+                 true);
+}
+
 TEST(Rules, TheLibraryNeverPrintsOrAborts) {
   expect_no_line(
       std::regex(R"(\bstd::(cout|cerr|clog|abort|exit|quick_exit|terminate)\b|\b(f|v|vf)?printf\s*\()"),

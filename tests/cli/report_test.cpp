@@ -84,6 +84,8 @@ TEST_F(Report, RefusesWhatIsNoRun) {
   expect_refused({"report", "nowhere"}, "detent: report: nowhere is not there");
   expect_refused({"report", "broken.json"}, "broken.json: not the metrics.json of a run");
   expect_refused({"report", "other.json"}, "other.json: not the metrics.json of a run");
+  write_text(folder_ / "deep.json", "{\"recipe\": " + std::string(3000000, '[') + std::string(3000000, ']') + "}");
+  expect_refused({"report", "deep.json"}, "deep.json: not the metrics.json of a run");
   expect_refused({"report"}, "RUN");
   add_run("a", {{"recipe", "mlp"}});
   expect_refused({"report", "a", "--out", "nowhere/page.html"}, "nowhere/page.html");

@@ -355,6 +355,31 @@ TEST(Recipe, BadTomlNamesTheLine) {
   EXPECT_EQ(error.find('\n'), std::string::npos) << error;
 }
 
+TEST(Recipe, TablesOfKeysLieOnlySoDeepInEachOther) {
+  const auto key_of = [](int parts) {
+    std::string key = "a";
+    for (int i = 1; i < parts; ++i) {
+      key += ".a";
+    }
+    return key;
+  };
+  const std::string too_long = ": a key has more than 32 parts";
+  EXPECT_EQ(error_of("\n" + key_of(500000) + " = 1\n"), "r.toml:2" + too_long);
+  EXPECT_EQ(error_of("[" + key_of(33) + "]\n"), "r.toml:1" + too_long);
+  EXPECT_EQ(error_of("[model]\nx = {y = 1, " + key_of(33) + " = 1}\n"), "r.toml:2" + too_long);
+  EXPECT_EQ(error_of("x = \"\"\"\n\\\"\"\"\"\n\"b\"." + key_of(32) + " = 1\n"), "r.toml:3" + too_long);
+  EXPECT_EQ(error_of(key_of(32) + " = 1\n"), "r.toml:1: unknown section [a]");
+  // What is no key may have any number of dots.
+  const std::string dots(100, '.');
+  EXPECT_EQ(error_of("# " + dots + "\nx = [1.0, \"" + dots + "\", '" + dots + "', '\\', \"\"\"" + dots + "\n" + dots +
+                     "\"\"\", 2.0] # " + dots + "\n"),
+            "r.toml:2: unknown section [x]");
+  const std::string long_override = "train." + key_of(50) + "=1";
+  EXPECT_EQ(error_of(kModel, {long_override}), "--set " + long_override + ": the key has too many parts");
+  const std::string long_value = "train.epochs={" + key_of(50) + "=1}";
+  EXPECT_TRUE(error_of(kModel, {long_value}).starts_with("--set " + long_value)) << error_of(kModel, {long_value});
+}
+
 TEST(Recipe, AMistypedRecipeNamesTheNearest) {
   try {
     load_recipe("mnist-cn");
