@@ -11,6 +11,11 @@ namespace {
 
 constexpr int kLanes = 8;
 
+/// 0 for a running mean below `smallest` in magnitude, else itself.
+[[gnu::always_inline]] inline float kept(float mean, float smallest) {
+  return std::fabs(mean) < smallest ? 0.0F : mean;
+}
+
 DETENT_VECTORIZED void sgd_plain(SgdStep s, std::int64_t elements, const float* __restrict gradient,
                                  float* __restrict value) {
   for (std::int64_t i = 0; i < elements; ++i) {
@@ -35,7 +40,7 @@ DETENT_VECTORIZED void sgd_momentum(SgdStep s, std::int64_t elements, const floa
   for (std::int64_t i = 0; i < elements; ++i) {
     const float p = value[i];
     const float g = gradient[i] + s.weight_decay * p;
-    const float b = s.momentum * buffer[i] + s.one_minus_dampening * g;
+    const float b = kept(s.momentum * buffer[i] + s.one_minus_dampening * g, kSmallestMean);
     buffer[i] = b;
     value[i] = p - s.learning_rate * b;
   }
@@ -46,7 +51,7 @@ DETENT_VECTORIZED void sgd_nesterov(SgdStep s, std::int64_t elements, const floa
   for (std::int64_t i = 0; i < elements; ++i) {
     const float p = value[i];
     const float g = gradient[i] + s.weight_decay * p;
-    const float b = s.momentum * buffer[i] + s.one_minus_dampening * g;
+    const float b = kept(s.momentum * buffer[i] + s.one_minus_dampening * g, kSmallestMean);
     buffer[i] = b;
     value[i] = p - s.learning_rate * (g + s.momentum * b);
   }
@@ -57,8 +62,8 @@ DETENT_VECTORIZED void adam(AdamStep s, std::int64_t elements, const float* __re
   for (std::int64_t i = 0; i < elements; ++i) {
     const float p = value[i] * s.keep;
     const float g = gradient[i] + s.weight_decay * p;
-    const float mean = s.beta1 * m[i] + s.one_minus_beta1 * g;
-    const float square = s.beta2 * v[i] + s.one_minus_beta2 * g * g;
+    const float mean = kept(s.beta1 * m[i] + s.one_minus_beta1 * g, kSmallestMean);
+    const float square = kept(s.beta2 * v[i] + s.one_minus_beta2 * g * g, kSmallestSquare);
     m[i] = mean;
     v[i] = square;
     value[i] = p - s.step_size * mean / (std::sqrt(square) / s.root_correction2 + s.epsilon);

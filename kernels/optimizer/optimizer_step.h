@@ -5,7 +5,15 @@
 /// One step of an optimizer on consecutive elements of one parameter, in one pass over memory: single-threaded,
 /// vectorized. All arithmetic is f32, each operation rounded by itself, so the bits do not depend on the processor nor
 /// on how elements are cut into calls. Formulas are PyTorch's (torch/optim/sgd.py, adam.py, adamw.py).
+///
+/// A running mean b or m below kSmallestMean in magnitude becomes 0, and a mean square v below kSmallestSquare. Those
+/// of gradients that stay 0, of channels that have died, would come to subnormal numbers within a thousand steps and
+/// stay there, and processors take a hundred times as long over these. Parameters do not notice: such a mean moves them
+/// by less than 1e-22 of the learning rate, and the root of such a square is lost beside epsilon.
 namespace detent::kernels {
+
+inline constexpr float kSmallestMean = 0x1p-100F;
+inline constexpr float kSmallestSquare = 0x1p-126F;  ///< below it numbers are subnormal
 
 /// g += weight_decay * p; then, with momentum, b = first ? g : momentum * b + one_minus_dampening * g and
 /// g = nesterov ? g + momentum * b : b; p -= learning_rate * g.
