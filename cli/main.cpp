@@ -75,12 +75,16 @@ std::string one_line(const std::string& text) {
   std::string line;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find(' ', begin), text.size());
+    std::size_t shown = std::min(end, begin + kLongestWord);
+    for (int i = 0; i < 3 && shown < end && (static_cast<unsigned char>(text[shown]) & 0xC0U) == 0x80U; ++i) {
+      --shown;  // within a letter of UTF-8
+    }
     line += begin == 0 ? "" : " ";
-    for (const char letter : text.substr(begin, std::min(end - begin, kLongestWord))) {
+    for (const char letter : text.substr(begin, shown - begin)) {
       const auto code = static_cast<unsigned char>(letter);
       line += code < 0x20 || code == 0x7f ? fmt::format("\\x{:02x}", code) : std::string(1, letter);
     }
-    line += end - begin <= kLongestWord ? "" : fmt::format("... ({} more characters)", end - begin - kLongestWord);
+    line += shown == end ? "" : fmt::format("... ({} more bytes)", end - shown);
     begin = end + 1;
   }
   return line;

@@ -18,7 +18,11 @@ std::size_t end_of_quoted(std::string_view text, std::size_t begin) {
   while (at < text.size() && text.substr(at, closing.size()) != closing && (is_long || text[at] != '\n')) {
     at += quote == '"' && text[at] == '\\' ? 2 : 1;
   }
-  return std::min(at + closing.size(), text.size());
+  at = std::min(at + closing.size(), text.size());
+  for (int i = 0; is_long && i < 2 && at < text.size() && text[at] == quote; ++i) {
+    ++at;  // a long text may end with quotes of its own
+  }
+  return at;
 }
 
 }  // namespace

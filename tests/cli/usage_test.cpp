@@ -154,7 +154,7 @@ TEST(Usage, ArgumentsOfAnyLengthAreReadOrRefused) {
   }
   expect_refused(detent(folder, {"rnu" + long_word}),
                  "detent: unknown command 'rnu" + long_word.substr(0, 4092) +
-                     "... (115910 more characters) `detent --help` lists the commands");
+                     "... (115910 more bytes) `detent --help` lists the commands");
 }
 
 TEST(Usage, LsListsTheRecipes) {

@@ -368,6 +368,8 @@ TEST(Recipe, TablesOfKeysLieOnlySoDeepInEachOther) {
   EXPECT_EQ(error_of("[" + key_of(33) + "]\n"), "r.toml:1" + too_long);
   EXPECT_EQ(error_of("[model]\nx = {y = 1, " + key_of(33) + " = 1}\n"), "r.toml:2" + too_long);
   EXPECT_EQ(error_of("x = \"\"\"\n\\\"\"\"\"\n\"b\"." + key_of(32) + " = 1\n"), "r.toml:3" + too_long);
+  EXPECT_EQ(error_of("x = {a = \"\"\"b\"\"\"\", " + key_of(33) + " = 1}\n"), "r.toml:1" + too_long);
+  EXPECT_EQ(error_of("x = {a = '''b''''', " + key_of(33) + " = 1}\n"), "r.toml:1" + too_long);
   EXPECT_EQ(error_of(key_of(32) + " = 1\n"), "r.toml:1: unknown section [a]");
   // What is no key may have any number of dots.
   const std::string dots(100, '.');
