@@ -7,9 +7,11 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include "detent/cli/progress_line.h"
 
@@ -18,17 +20,20 @@ namespace {
 
 constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP};
 
-// A signal handler can reach nothing else.
-std::atomic<bool> stop_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
+// A signal handler can reach nothing else. The first signal: 256 times when it came, in milliseconds, and its number.
+std::atomic<std::int64_t> first_request{0};
+static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 
-extern "C" void request_stop(int second) {
-  const bool is_second = stop_requested.exchange(true);
-  for (const int number : kSignals) {
+extern "C" void request_stop(int number) {
+  constexpr std::int64_t kSameRequest = 200;  // `timeout` sends each signal twice: to the program, and to its group
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t time = now.tv_sec * std::int64_t{1000} + now.tv_nsec / 1000000;
+  std::int64_t first = 0;
+  const bool is_first = first_request.compare_exchange_strong(first, time * 256 + number);
+  if (!is_first && (first % 256 != number || time - first / 256 >= kSameRequest)) {
     std::signal(number, SIG_DFL);
-  }
-  if (is_second) {  // it came to another thread before the first had undone this
-    std::raise(second);
+    std::raise(number);
   }
 }
 
@@ -118,6 +123,6 @@ void watch_signals() {
   }
 }
 
-bool is_stop_requested() { return stop_requested; }
+bool is_stop_requested() { return first_request != 0; }
 
 }  // namespace detent::cli
