@@ -37,9 +37,9 @@ class ConsoleReporter : public evaluation::Reporter {
 };
 
 /// From now on SIGINT, SIGTERM and SIGHUP ask for the end, except where they are ignored (nohup): work in a pool ends
-/// in order within about a second, or when a training step is done (in_pool). The second one kills at once; the same one
-/// again within 0.2 seconds is the first, which `timeout` and terminals may send twice. A write past the limit on file
-/// sizes no longer kills (SIGXFSZ): it is an error as a full disk is.
+/// in order within about a second, or when a training step is done (in_pool). The second one kills at once; the same
+/// one again within 0.2 seconds is the first, which `timeout` sends twice. A write past the limit on file sizes no
+/// longer kills (SIGXFSZ): it is an error as a full disk is.
 void watch_signals();
 bool is_stop_requested();
 

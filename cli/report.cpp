@@ -19,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uintmax_t kMostBytes = std::uintmax_t{256} << 20U;
-
 // The metrics.json of a run's folder, or the file itself.
 fs::path metrics_path(const std::string& run) {
   const fs::path path = run;
@@ -35,7 +33,8 @@ fs::path metrics_path(const std::string& run) {
 }
 
 nlohmann::json read_metrics(const fs::path& file) {
-  check(fs::file_size(file) <= kMostBytes, "report: ", file.string(), ": more than 256 MiB, so no metrics.json");
+  check(fs::file_size(file) <= kLongestDescription, "report: ", file.string(), ": more than ",
+        kLongestDescription >> 20U, " MiB, so no metrics.json");
   std::ifstream stream(file, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(stream), {}};
   check(stream.is_open() && !stream.bad(), "report: ", file.string(), ": cannot be read");

@@ -7,9 +7,9 @@ namespace {
 /// those of a model's description. Of deeply nested JSON a parser and everything that walks over it would overflow the
 /// stack.
 void check_bounds(std::string_view what, std::string_view text) {
-  constexpr std::size_t kLongest = std::size_t{64} << 20;
   constexpr int kDeepest = 100;
-  check(text.size() <= kLongest, what, ": the description has ", text.size(), " bytes, expected at most ", kLongest);
+  check(text.size() <= kLongestDescription, what, ": the description has ", text.size(), " bytes, expected at most ",
+        kLongestDescription);
   int depth = 0;
   bool is_text = false;
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -8,8 +8,9 @@
 ///
 /// A running mean b or m below kSmallestMean in magnitude becomes 0, and a mean square v below kSmallestSquare. Those
 /// of gradients that stay 0, of channels that have died, would come to subnormal numbers within a thousand steps and
-/// stay there, and processors take a hundred times as long over these. Parameters do not notice: such a mean moves them
-/// by less than 1e-22 of the learning rate, and the root of such a square is lost beside epsilon.
+/// stay there, and processors take a hundred times as long over these. Parameters do not notice: with an epsilon of
+/// 1e-8 such a mean moves them by less than 1e-22 of the learning rate, and the root of such a square is lost beside
+/// it.
 namespace detent::kernels {
 
 inline constexpr float kSmallestMean = 0x1p-100F;
