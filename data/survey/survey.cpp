@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 
@@ -22,37 +23,44 @@ std::string_view row_of(const Tensor& tensor, std::int64_t row) {
   return {reinterpret_cast<const char*>(tensor.raw()) + static_cast<std::size_t>(row) * bytes, bytes};
 }
 
-double value_at(const Tensor& tensor, std::int64_t i) {
-  const auto at = static_cast<std::size_t>(i);
-  return tensor.dtype() == DType::U8 ? tensor.data<std::uint8_t>()[at] : static_cast<double>(tensor.data<float>()[at]);
-}
-
-// Of the elements `first`, `first + step`, ...
-Summary summary_of(const Tensor& tensor, std::int64_t first, std::int64_t step) {
-  check_interruption();
-  Summary summary{.min = value_at(tensor, first), .max = value_at(tensor, first)};
-  const auto count = static_cast<double>((tensor.elements() - first + step - 1) / step);
-  for (std::int64_t i = first; i < tensor.elements(); i += step) {
-    const double value = value_at(tensor, i);
-    summary.min = std::min(summary.min, value);
-    summary.max = std::max(summary.max, value);
-    summary.mean += value / count;
-  }
-  double square = 0.0;
-  for (std::int64_t i = first; i < tensor.elements(); i += step) {
-    const double from_mean = value_at(tensor, i) - summary.mean;
-    square += from_mean * from_mean / count;
-  }
-  summary.std = std::sqrt(square);
-  return summary;
-}
-
-std::vector<Summary> summaries_of(const Tensor& rows) {
+// Of each column of `values`, whose rows are `columns` elements: two passes over memory, whatever their number.
+template <typename T>
+std::vector<Summary> summaries_of(std::span<const T> values, std::size_t columns) {
+  constexpr std::size_t kElementsBetweenStops = 1 << 20;
+  const auto count = static_cast<double>(values.size() / columns);
+  const auto for_each = [&](auto&& use) {
+    for (std::size_t row = 0; row * columns < values.size(); ++row) {
+      if (row % std::max<std::size_t>(kElementsBetweenStops / columns, 1) == 0) {
+        check_interruption();
+      }
+      for (std::size_t c = 0; c < columns; ++c) {
+        use(c, static_cast<double>(values[row * columns + c]));
+      }
+    }
+  };
   std::vector<Summary> summaries;
-  for (std::int64_t c = 0; c < rows.shape()[1]; ++c) {
-    summaries.push_back(summary_of(rows, c, rows.shape()[1]));
+  for (std::size_t c = 0; c < columns; ++c) {
+    summaries.push_back({.min = static_cast<double>(values[c]), .max = static_cast<double>(values[c])});
+  }
+  for_each([&](std::size_t c, double value) {
+    summaries[c].min = std::min(summaries[c].min, value);
+    summaries[c].max = std::max(summaries[c].max, value);
+    summaries[c].mean += value / count;
+  });
+  for_each([&](std::size_t c, double value) {
+    const double from_mean = value - summaries[c].mean;
+    summaries[c].std += from_mean * from_mean / count;
+  });
+  for (Summary& summary : summaries) {
+    summary.std = std::sqrt(summary.std);
   }
   return summaries;
+}
+
+std::vector<Summary> summaries_of(const Tensor& values, std::int64_t columns) {
+  const auto width = static_cast<std::size_t>(columns);
+  return values.dtype() == DType::U8 ? summaries_of(values.data<std::uint8_t>(), width)
+                                     : summaries_of(values.data<float>(), width);
 }
 
 std::vector<std::int64_t> constant_elements(const Tensor& examples) {
@@ -81,11 +89,12 @@ bool is_blank(std::string_view row, std::size_t element_bytes) {
 }
 
 void find_outliers(const Dataset& dataset, PartSurvey& part) {
+  const std::span<const float> values = dataset.labels.data<float>();
   for (std::int64_t i = 0; i < dataset.size(); ++i) {
     bool is_out = false;
     for (std::int64_t k = 0; k < dataset.classes; ++k) {
       const Summary& summary = part.targets[static_cast<std::size_t>(k)];
-      const double value = value_at(dataset.labels, i * dataset.classes + k);
+      const double value = values[static_cast<std::size_t>(i * dataset.classes + k)];
       is_out = is_out || std::abs(value - summary.mean) > kFarOut * summary.std;
     }
     if (is_out) {
@@ -98,13 +107,13 @@ void find_outliers(const Dataset& dataset, PartSurvey& part) {
 
 PartSurvey survey(const Dataset& dataset) {
   PartSurvey part{.examples = dataset.size(), .elements = dataset.example_shape().elements()};
-  part.all = summary_of(dataset.examples, 0, 1);
+  part.all = summaries_of(dataset.examples, 1).front();
   part.constant = constant_elements(dataset.examples);
   if (dataset.examples.shape().rank() == 2) {
-    part.features = summaries_of(dataset.examples);
+    part.features = summaries_of(dataset.examples, dataset.examples.shape()[1]);
   }
   if (dataset.targets == TargetKind::kValues) {
-    part.targets = summaries_of(dataset.labels);
+    part.targets = summaries_of(dataset.labels, dataset.classes);
     find_outliers(dataset, part);
   } else {
     part.counts = class_counts(dataset, dataset.classes);

@@ -28,22 +28,17 @@ std::string bytes_of(const std::filesystem::path& path) {
 }
 
 void add(ColumnFacts& facts, std::string_view field, std::int64_t line) {
-  if (is_missing(field)) {
+  if (const std::optional<double> number = number_of(field)) {
+    facts.min = facts.numbers == 0 ? *number : std::min(facts.min, *number);
+    facts.max = facts.numbers == 0 ? *number : std::max(facts.max, *number);
+    facts.is_whole = facts.is_whole && std::floor(*number) == *number;
+    ++facts.numbers;
+  } else if (is_missing(field)) {
     facts.first_missing = facts.missing++ == 0 ? line : facts.first_missing;
-    return;
+  } else if (facts.texts++ == 0) {
+    facts.first_text = line;
+    facts.example = valid_utf8(trimmed(field).substr(0, kExampleLetters));
   }
-  const std::optional<double> number = number_of(field);
-  if (!number) {
-    if (facts.texts++ == 0) {
-      facts.first_text = line;
-      facts.example = valid_utf8(trimmed(field).substr(0, kExampleLetters));
-    }
-    return;
-  }
-  facts.min = facts.numbers == 0 ? *number : std::min(facts.min, *number);
-  facts.max = facts.numbers == 0 ? *number : std::max(facts.max, *number);
-  facts.is_whole = facts.is_whole && std::floor(*number) == *number;
-  ++facts.numbers;
 }
 
 std::vector<ColumnFacts> named_columns(const std::string& file, std::span<const std::string_view> fields,
@@ -64,10 +59,14 @@ std::vector<ColumnFacts> named_columns(const std::string& file, std::span<const 
 }  // namespace
 
 std::string_view trimmed(std::string_view field) {
-  constexpr std::string_view kBlanks = " \t\r";
-  const std::size_t first = field.find_first_not_of(kBlanks);
-  return first == std::string_view::npos ? std::string_view()
-                                         : field.substr(first, field.find_last_not_of(kBlanks) - first + 1);
+  const auto is_blank = [](char letter) { return letter == ' ' || letter == '\t' || letter == '\r'; };
+  while (!field.empty() && is_blank(field.front())) {
+    field.remove_prefix(1);
+  }
+  while (!field.empty() && is_blank(field.back())) {
+    field.remove_suffix(1);
+  }
+  return field;
 }
 
 bool is_missing(std::string_view field) {
