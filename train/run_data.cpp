@@ -160,8 +160,15 @@ std::string data_path_of(const Attributes& attributes, const std::filesystem::pa
   }
 }
 
-RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder) {
-  const TrainedOn trained = trained_on(model.attributes);
+RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder,
+                        const std::vector<std::string>& columns) {
+  TrainedOn trained = trained_on(model.attributes);
+  std::vector<std::string>& kept = trained.read.slices;
+  for (const std::string& column : trained.feature_names.empty() ? columns : std::vector<std::string>()) {
+    if (std::ranges::count(kept, column) == 0) {
+      kept.push_back(column);
+    }
+  }
   const std::string data_path = folder ? std::string() : data_path_of(model.attributes, model.file);
   RunData data = open({}, folder, data::standard_readers(), trained, data_path);
   check_fits(data.test, data.description, model.input_shape(), model.output_shape());

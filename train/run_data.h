@@ -46,7 +46,9 @@ std::string data_path_of(const Attributes& attributes, const std::filesystem::pa
 /// The test set that a model was trained for, by its attributes: in `folder` if one is named, else where its data lay
 /// when it was trained, as the description then says, else found by name. The data set that a model names is found or
 /// refused, never replaced by the built-in one. Throws Error if an attribute is missing, if the images are not of the
-/// model's shape, if a test label is none of its classes, or if targets are of another kind.
-RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder);
+/// model's shape, if a test label is none of its classes, or if targets are of another kind. Of arrays, `columns` are
+/// kept beside the examples besides those of the model's run; tables keep all.
+RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder,
+                        const std::vector<std::string>& columns = {});
 
 }  // namespace detent::train

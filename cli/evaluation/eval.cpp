@@ -130,7 +130,8 @@ void evaluate_all(const std::vector<std::string>& files, const Arguments& argume
   for (const std::string& file : files) {
     result.models.push_back(quant::open_model(file));
   }
-  result.data = train::open_model_data(result.models.front(), arguments.text("data"));
+  result.data =
+      train::open_model_data(result.models.front(), arguments.text("data"), evaluation::columns_of(wanted.slices));
   reporter.message("data: " + result.data.description);
   for (std::size_t i = 0; i < files.size(); ++i) {
     quant::OpenedModel& model = result.models[i];

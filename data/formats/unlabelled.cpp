@@ -18,10 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool has_column(const Table& table, const std::string& name) {
-  return std::ranges::find(table.columns(), name, &ColumnFacts::name) != table.columns().end();
-}
-
 std::vector<std::size_t> wanted_columns(const Table& table, const ReadOptions& options,
                                         const std::vector<std::string>& names) {
   std::vector<std::size_t> columns;
@@ -31,11 +27,10 @@ std::vector<std::size_t> wanted_columns(const Table& table, const ReadOptions& o
     }
     return columns;
   }
-  for (const std::string& name : names) {
-    check(has_column(table, name), table.file(), ": has no column \"", name, "\", which the model was trained on");
-    columns.push_back(column_of(table, name, "feature"));
+  if (!names.empty()) {
+    return columns_of_model(table, names);
   }
-  for (std::size_t c = 0; names.empty() && c < table.columns().size(); ++c) {
+  for (std::size_t c = 0; c < table.columns().size(); ++c) {
     const auto is_named = [&](const std::vector<std::string>& named) {
       return std::ranges::count(named, table.columns()[c].name) > 0;
     };

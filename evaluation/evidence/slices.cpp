@@ -91,18 +91,77 @@ double quantile(const std::vector<double>& sorted, double share) {
   return sorted[std::min(place, sorted.size() - 1)];
 }
 
-/// What rules may be about.
+bool has_column(const std::vector<data::Column>& columns, std::string_view name) {
+  return std::ranges::find(columns, name, &data::Column::name) != columns.end();
+}
+
+/// A feature, or the neighbouring ones that a one-hot column became: "colour=red", "colour=blue".
+struct Feature {
+  std::string name = {};
+  std::size_t first = 0, count = 1;
+  bool is_one_hot = false;
+};
+
+std::vector<Feature> features_of(const std::vector<std::string>& names) {
+  std::vector<Feature> features;
+  for (std::size_t f = 0; f < names.size(); ++f) {
+    const std::size_t sign = names[f].find('=');
+    const bool is_category = sign != std::string::npos && sign > 0;
+    const std::string name = names[f].substr(0, sign);
+    if (is_category && !features.empty() && features.back().is_one_hot && features.back().name == name) {
+      ++features.back().count;
+    } else {
+      features.push_back({.name = is_category ? name : names[f], .first = f, .is_one_hot = is_category});
+    }
+  }
+  for (Feature& feature : features) {
+    if (feature.count == 1) {  // a category has others: this is what a column is called
+      feature = {.name = names[feature.first], .first = feature.first};
+    }
+  }
+  return features;
+}
+
+/// Numbers, or of a one-hot column texts, "" where it has no known category.
+data::Column column_of(const data::Dataset& dataset, const Feature& feature) {
+  data::Column column{.name = feature.name};
+  const std::span<const float> values = dataset.examples.data<float>();
+  const std::size_t width = dataset.feature_names.size();
+  for (std::size_t at = feature.first; at < values.size(); at += width) {
+    if (!feature.is_one_hot) {
+      column.numbers.push_back(values[at]);
+      continue;
+    }
+    column.texts.emplace_back();
+    for (std::size_t k = 0; k < feature.count; ++k) {
+      if (values[at + k] != 0.0F) {
+        column.texts.back() = dataset.feature_names[feature.first + k].substr(feature.name.size() + 1);
+      }
+    }
+  }
+  return column;
+}
+
+/// What rules may be about: columns beside the examples, what images look like, and features.
 class Subjects {
  public:
   explicit Subjects(const data::Dataset& dataset) : dataset_(dataset), columns_(dataset.columns) {
     for (const ImageMeasure& measure : dataset.has_images() ? image_measures() : std::vector<ImageMeasure>()) {
-      const bool is_taken = std::ranges::find(columns_, measure.name, &data::Column::name) != columns_.end();
-      if (!is_taken) {
+      if (!has_column(columns_, measure.name)) {
         columns_.push_back({.name = std::string(measure.name), .numbers = measured(measure, dataset)});
       }
     }
+    for (Feature& feature : features_of(dataset.feature_names)) {
+      if (!has_column(columns_, feature.name)) {
+        features_.push_back(std::move(feature));
+      }
+    }
+    for (std::size_t f = 0; f < features_.size() && features_.size() <= kMostFeatures; ++f) {
+      columns_.push_back(column_of(dataset, features_[f]));
+    }
   }
 
+  /// Those of which each has slices of its own.
   const std::vector<data::Column>& columns() const { return columns_; }
 
   /// Throws Error where there is none of this name.
@@ -126,13 +185,19 @@ class Subjects {
       }
       names.push_back(column.name);
     }
+    if (const auto feature = std::ranges::find(features_, subject, &Feature::name); feature != features_.end()) {
+      return others_.try_emplace(subject, column_of(dataset_, *feature)).first->second;
+    }
     fail("slice '", rule.name, "': ", dataset_.name, " has no '", subject, "'", did_you_mean(subject, names, ";"),
-         " expected ", names.empty() ? "data with columns" : "one of " + comma_separated(names));
+         " expected ", names.empty() ? "data with columns" : "one of " + comma_separated(names),
+         "; a recipe's [data] slices keep other columns");
   }
 
  private:
   const data::Dataset& dataset_;
   std::vector<data::Column> columns_;
+  std::vector<Feature> features_ = {};
+  std::map<std::string, data::Column> others_ = {};  // features of which there are too many to be in columns_
   data::Column class_ = {};
 };
 
@@ -242,6 +307,19 @@ SliceRule parse_slice(const std::string& name, std::string_view text) {
   }
   rule.conditions.push_back(parse_condition(name, text));
   return rule;
+}
+
+std::vector<std::string> columns_of(std::span<const SliceRule> rules) {
+  std::vector<std::string> columns;
+  for (const SliceRule& rule : rules) {
+    for (const Condition& condition : rule.conditions) {
+      const bool is_measure = std::ranges::count(image_measures(), condition.subject, &ImageMeasure::name) > 0;
+      if (condition.subject != kClass && !is_measure) {
+        columns.push_back(condition.subject);
+      }
+    }
+  }
+  return columns;
 }
 
 std::vector<Slice> slices_of(const data::Dataset& dataset, std::span<const SliceRule> rules) {

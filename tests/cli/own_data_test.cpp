@@ -149,6 +149,17 @@ TEST_F(OwnData, ANumpyArchiveGoesToAVerifiedInt8Model) {
   write_recipe("name = \"points.npz\"", R"(["linear 12", "relu", "linear 3"])");
   expect_verified(run());
   EXPECT_THAT(inspect().out, HasSubstr("[\"0\",\"1\",\"2\"]"));
+
+  // An array that only the slice names stands beside the examples.
+  write_npz(folder_ / "site.npz",
+            {{"x", npy("<f4", "(120, 3)", x)}, {"y", npy("<i8", "(120,)", y)}, {"site", npy("<i8", "(120,)", y)}},
+            true);
+  const Outcome sliced = detent(folder_, {"eval", "runs/my/int8.h5", "--seconds", "0", "--data", "site.npz", "--slice",
+                                          "site = 2 and class = 2"});
+  EXPECT_EQ(sliced.status, 0) << sliced.err;
+  EXPECT_THAT(sliced.out, testing::ContainsRegex("site = 2 and class = 2 +8 "));
+  EXPECT_THAT(detent(folder_, {"eval", "runs/my/int8.h5", "--data", "site.npz", "--slice", "side = 2"}).err,
+              HasSubstr("site.npz: slices: has no array \"side\"; arrays are: x, y, site"));
 }
 
 TEST_F(OwnData, ShowTellsWhatWasUnderstood) {

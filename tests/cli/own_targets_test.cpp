@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/cli/process.h"
 
@@ -153,6 +154,36 @@ TEST_F(OwnTargets, PredictKnowsTheCategories) {
       outcome.err,
       "detent: warning: new.csv: 1 row has no known category of \"colour\" (the first: \"violet\"): all its inputs "
       "are 0\n");
+}
+
+TEST_F(OwnTargets, OtherTablesMayHaveOtherColumnsInAnotherOrder) {
+  train({"--set", "train.epochs=3"});
+  std::string text = "camera,tax,width,colour,price\n";
+  std::istringstream rows(read_text(folder_ / "cars.csv"));
+  std::string colour, width, site, price, tax;
+  std::getline(rows, tax);
+  for (int i = 0; std::getline(rows, colour, ',') && std::getline(rows, width, ',') && std::getline(rows, site, ',') &&
+                  std::getline(rows, price, ',') && std::getline(rows, tax);
+       ++i) {
+    text += std::to_string(i % 4) + "," + tax + "," + width + "," + colour + "," + price + "\n";
+  }
+  write_text(folder_ / "other.csv", text);
+  const json before = json_of({"eval", "runs/cars/int8.h5", "--seconds", "0"});
+  const json after = json_of({"eval", "runs/cars/int8.h5", "--seconds", "0", "--data", "other.csv", "--slice",
+                              "camera = 3 and colour = red", "--slice", "width < 50 %"});
+  EXPECT_EQ(after["test_accuracy"], before["test_accuracy"]) << "by the names of the columns, wherever they stand";
+  const json& slices = after["evidence"]["models"]["runs/cars/int8.h5"]["slices"];
+  const auto is_there = [&](const std::string& name) {
+    return std::ranges::any_of(slices, [&](const json& slice) { return slice["slice"] == name; });
+  };
+  for (const char* const name : {"camera = 3 and colour = red", "width < 50 %", "camera = 2", "colour = blue"}) {
+    EXPECT_TRUE(is_there(name)) << name << " in " << slices.dump();
+  }
+  text.replace(text.find("width"), 5, "wide");
+  write_text(folder_ / "renamed.csv", text);
+  const Outcome outcome = detent(folder_, {"eval", "runs/cars/int8.h5", "--data", "renamed.csv"});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("renamed.csv: has no column \"width\", which the model was trained on"));
 }
 
 TEST_F(OwnTargets, ShowListsTheCategories) {

@@ -157,6 +157,42 @@ TEST_F(TableData, CategoriesAreThoseOfTheTrainingFileOrOfTheModel) {
   EXPECT_THAT(other.description, HasSubstr("2 rows have no known category of \"c\" (the first: \"x\")"));
 }
 
+TEST_F(TableData, AModelFindsItsFeaturesByName) {
+  std::string text = "site,height,id,width,colour,label\n";
+  for (int i = 0; i < 10; ++i) {
+    const std::string number = std::to_string(i);
+    text.append(number).append(",2").append(number).append(",p,1").append(number);
+    text.append(i % 2 == 0 ? ",red,a\n" : ",blue,b\n");
+  }
+  ReadOptions known{.ignore = {"gone", "id"},
+                    .one_hot = {"colour"},
+                    .known_features = {"width", "colour=red", "colour=blue", "height"}};
+  const DataSource source = read(text, known);
+  EXPECT_EQ(source.train.feature_names, known.known_features);
+  for (std::int64_t i = 0; i < source.train.size(); ++i) {
+    const auto x = source.train.examples.data<float>().subspan(4 * static_cast<std::size_t>(i), 4);
+    EXPECT_EQ(x[3], x[0] + 10.0F) << "height and width, wherever they stand";
+    EXPECT_EQ(x[1] + x[2], 1.0F);
+  }
+  ASSERT_EQ(source.train.columns.size(), 1U);
+  EXPECT_EQ(source.train.columns[0].name, "site");
+  EXPECT_EQ(source.train.columns[0].numbers.size(), 8U);
+  EXPECT_THAT(source.description, HasSubstr(", which the model does not know: site"));
+
+  known.known_features[0] = "breadth";
+  EXPECT_THAT(error(text, known), HasSubstr("t.csv: has no column \"breadth\", which the model was trained on; columns "
+                                            "are: site, height, id, width, colour, label"));
+  known.known_features[0] = "label";
+  EXPECT_THAT(error(text, known),
+              HasSubstr("column \"label\" is what the model was trained on; it cannot be the label"));
+
+  std::string nameless = text.substr(text.find('\n') + 1);
+  EXPECT_THAT(
+      read(nameless, {.label = {"-1"}, .ignore = {"2", "4"}, .known_features = {"a", "b", "c"}}).train.feature_names,
+      ElementsAre("column 0", "column 1", "column 3"))
+      << "without names columns are counted";
+}
+
 TEST_F(TableData, CategoriesThatCannotBeAreRefused) {
   const std::string text = "c,d,c=x,label\nx,1,1,a\ny,1,2,b\nx,1,3,a\nx,1,4,b\n";
   const auto refused = [&](const ReadOptions& options) { return error(text, options); };
@@ -168,7 +204,7 @@ TEST_F(TableData, CategoriesThatCannotBeAreRefused) {
               HasSubstr("\"label\" is the label, and in slices, ignore or one_hot too"));
   EXPECT_THAT(refused({.slices = {"c"}, .one_hot = {"c"}}),
               HasSubstr("\"c\" is in one_hot, and in slices or ignore too"));
-  EXPECT_THAT(refused({.ignore = {"c=x"}, .one_hot = {"c"}, .known_features = {"e=x"}}),
+  EXPECT_THAT(refused({.ignore = {"c=x"}, .one_hot = {"c"}, .known_features = {"d"}}),
               HasSubstr("the model knows no categories of column \"c\""));
   std::string many = "c,label\n";
   for (int i = 0; i < 600; ++i) {

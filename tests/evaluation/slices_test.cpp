@@ -130,6 +130,40 @@ TEST(Slices, AreWhatRulesSay) {
   EXPECT_THAT(examples("class = bird"), ElementsAre()) << "a slice without examples is left out";
 }
 
+TEST(Slices, FeaturesAreColumnsToo) {
+  data::Dataset rows = rows_of({{.name = "site", .texts = {"a", "b", "a"}}}, {0, 1, 0});
+  rows.examples = Tensor::from<float>({1.5F, 0, 1, 0, 7,  //
+                                       2.5F, 1, 0, 0, 8,  //
+                                       3.5F, 0, 0, 0, 9},
+                                      {3, 5});
+  rows.feature_names = {"length", "colour=red", "colour=blue", "a=b", "site"};
+  EXPECT_THAT(names_of(slices_of(rows)),
+              ElementsAre("class = cat", "class = dog", "site = a", "site = b", "length = 1.5", "length = 2.5",
+                          "length = 3.5", "colour = ", "colour = blue", "colour = red", "a=b = 0"))
+      << "a column beside the examples hides the feature of its name";
+  const auto examples = [&](const std::string& rule) {
+    const SliceRule parsed = parse_slice("mine", rule);
+    return slices_of(rows, std::span(&parsed, 1)).front().examples;
+  };
+  EXPECT_THAT(examples("length < 3 and colour != blue"), ElementsAre(1));
+  EXPECT_THAT(examples("colour = blue"), ElementsAre(0));
+}
+
+TEST(Slices, OfManyFeaturesAreByRulesAlone) {
+  data::Dataset rows = rows_of({}, {0, 1});
+  std::vector<float> values;
+  for (std::size_t f = 0; f <= kMostFeatures; ++f) {
+    rows.feature_names.push_back("f" + std::to_string(f));
+  }
+  for (std::size_t i = 0; i < 2 * rows.feature_names.size(); ++i) {
+    values.push_back(static_cast<float>(i));
+  }
+  rows.examples = Tensor::from(values, {2, std::ssize(rows.feature_names)});
+  EXPECT_THAT(names_of(slices_of(rows)), ElementsAre("class = cat", "class = dog"));
+  const SliceRule rule = parse_slice("mine", "f32 >= 33 and f3 < 100");
+  EXPECT_THAT(slices_of(rows, std::span(&rule, 1)).front().examples, ElementsAre(1));
+}
+
 TEST(Slices, RefuseWhatTheDataDoNotHave) {
   const data::Dataset rows =
       rows_of({{.name = "camera", .texts = {"a", "b"}}, {.name = "age", .numbers = {1, 2}}}, {0, 1});

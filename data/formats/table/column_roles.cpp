@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
 #include <string_view>
 
 #include "detent/core/error.h"
 #include "detent/core/text/nearest.h"
+#include "detent/data/formats/table/features.h"
 
 namespace detent::data {
 namespace {
@@ -89,7 +91,35 @@ std::vector<std::size_t> one_hot_of(const Table& table, const ReadOptions& optio
 
 bool is_mostly_texts(const ColumnFacts& facts) { return facts.texts > 0 && facts.texts >= facts.numbers; }
 
+bool has_column(const Table& table, const std::string& name) {
+  return std::ranges::find(table.columns(), name, &ColumnFacts::name) != table.columns().end();
+}
+
+// None where no model is known, or the table's columns have no names to find its features by: they are then counted.
+std::optional<std::vector<std::size_t>> features_of_model(const Table& table, const ReadOptions& options) {
+  const std::vector<std::string> names = columns_behind(options.known_features, options);
+  const auto is_there = [&](const std::string& name) { return has_column(table, name); };
+  if (names.empty() || (!table.has_header() && !std::ranges::all_of(names, is_there))) {
+    return std::nullopt;
+  }
+  return columns_of_model(table, names);
+}
+
+void add_to_list(std::string& list, const std::string& begin, const std::string& name) {
+  list += (list.empty() ? begin : ", ") + name;
+}
+
 }  // namespace
+
+std::vector<std::size_t> columns_of_model(const Table& table, const std::vector<std::string>& names) {
+  std::vector<std::size_t> columns;
+  for (const std::string& name : names) {
+    check(has_column(table, name), table.file(), ": has no column \"", name,
+          "\", which the model was trained on; columns are: ", list_of(table));
+    columns.push_back(column_of(table, name, "feature"));
+  }
+  return columns;
+}
 
 void check_feature(const Table& table, std::size_t c) {
   const ColumnFacts& facts = table.columns()[c];
@@ -131,37 +161,48 @@ ColumnRoles roles_of(const Table& train, const Table* test, const ReadOptions& o
   roles.labels = labels_of(train, options);
   roles.task = task_of(train, roles.labels, options);
   const std::vector<std::size_t> slices = columns_of(train, options.slices, "slices");
-  const std::vector<std::size_t> ignored = columns_of(train, options.ignore, "ignore");
+  std::vector<std::string> ignore = options.ignore;
+  if (!options.known_features.empty()) {  // what a model was not trained on may be gone
+    std::erase_if(ignore, [&](const std::string& name) { return !has_column(train, name); });
+  }
+  const std::vector<std::size_t> ignored = columns_of(train, ignore, "ignore");
   const std::vector<std::size_t> one_hot = one_hot_of(train, options);
+  const std::optional<std::vector<std::size_t>> known = features_of_model(train, options);
+  std::string texts, unknown;
   for (std::size_t c = 0; c < train.columns().size(); ++c) {
-    const bool is_slice = std::ranges::count(slices, c) > 0;
-    const bool is_label = std::ranges::count(roles.labels, c) > 0;
-    const bool is_one_hot = std::ranges::count(one_hot, c) > 0;
-    const bool is_ignored = std::ranges::count(ignored, c) > 0;
-    check(!is_label || (!is_slice && !is_ignored && !is_one_hot), train.file(), ": column \"", train.columns()[c].name,
+    const ColumnFacts& facts = train.columns()[c];
+    const auto is_one_of = [c](const std::vector<std::size_t>& columns) { return std::ranges::count(columns, c) > 0; };
+    const bool is_label = is_one_of(roles.labels), is_slice = is_one_of(slices), is_ignored = is_one_of(ignored);
+    const bool is_one_hot = is_one_of(one_hot), is_known = known && is_one_of(*known);
+    check(!is_label || (!is_slice && !is_ignored && !is_one_hot), train.file(), ": column \"", facts.name,
           "\" is the label, and in slices, ignore or one_hot too; remove one");
-    check(!is_one_hot || (!is_slice && !is_ignored), train.file(), ": column \"", train.columns()[c].name,
+    check(!is_one_hot || (!is_slice && !is_ignored), train.file(), ": column \"", facts.name,
           "\" is in one_hot, and in slices or ignore too; remove one");
-    if (is_one_hot) {
-      roles.features.push_back(c);
-      continue;
-    }
+    check(!is_known || (!is_label && !is_slice && !is_ignored), train.file(), ": column \"", facts.name,
+          "\" is what the model was trained on; it cannot be the label, or in slices or ignore");
+    check(!known || is_known || !is_one_hot, train.file(), ": one_hot: the model knows no categories of column \"",
+          facts.name, '"');
     if (is_label || is_ignored) {
       continue;
     }
-    const ColumnFacts& facts = train.columns()[c];
-    if (is_slice || is_mostly_texts(facts)) {
+    if (is_slice || (known ? !is_known : !is_one_hot && is_mostly_texts(facts))) {
       roles.slices.push_back(c);
       roles.is_number_slice.push_back(facts.is_number() && (test == nullptr || test->columns()[c].texts == 0));
-      roles.note += is_slice ? "" : (roles.note.empty() ? ", texts beside the features: " : ", ") + facts.name;
+      if (!is_slice) {
+        is_mostly_texts(facts) ? add_to_list(texts, ", texts beside the features: ", facts.name)
+                               : add_to_list(unknown, ", which the model does not know: ", facts.name);
+      }
       continue;
     }
-    check_feature(train, c);
-    if (test != nullptr) {
-      check_feature(*test, c);
+    for (const Table* const table : {&train, test}) {
+      if (table != nullptr && !is_one_hot) {
+        check_feature(*table, c);
+      }
     }
     roles.features.push_back(c);
   }
+  roles.note = texts + unknown;
+  roles.features = known.value_or(roles.features);
   check(!roles.features.empty(), train.file(),
         ": has no column of numbers beside the label, and none in one_hot; columns are: ", list_of(train));
   return roles;

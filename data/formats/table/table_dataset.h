@@ -14,6 +14,9 @@
 ///   one_hot  features, one for each category that the training part has (features.h)
 ///   others   the features, f32 [N, F], in the order of their columns
 ///
+/// Where a model's features are known (ReadOptions::known_features) and the table names its columns, the features are
+/// the columns of those names in the model's order, and all others are kept beside them.
+///
 /// Other texts become no features: a column in which most fields are numbers and one is not is refused, as is a feature
 /// without a value, both with line and column. What rows have no known category is told in the description.
 namespace detent::data {
