@@ -1,6 +1,7 @@
 #include "detent/data/hdf5_dataset.h"
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -160,30 +161,44 @@ struct Place {
   std::string name;
 };
 
-// The classes of both parts: by the texts that the labels are, or by the numbers that they are.
+// What numbered labels are called.
+std::vector<std::string> called(const Tensor& labels, const std::vector<std::string>& names, const std::string& where) {
+  std::vector<std::string> texts;
+  for (const std::int32_t label : labels.data<std::int32_t>()) {
+    check(label >= 0 && label < std::ssize(names), where, ": element ", texts.size(), " is ", label,
+          ", but class_names has ", names.size(), " names");
+    texts.push_back(names[static_cast<std::size_t>(label)]);
+  }
+  return texts;
+}
+
+// The classes of both parts: by the texts that the labels are or that their numbers are called, if a model knows
+// others; else by the numbers.
 void set_classes(DataSource& source, const Place& train, const Place& test, bool is_one_part,
                  const ReadOptions& options) {
   std::vector<std::pair<Dataset*, const Place*>> parts{{&source.train, &train}, {&source.test, &test}};
   parts.resize(is_one_part ? 1 : 2);
-  if (const auto texts = train.file.texts.find(train.name); texts != train.file.texts.end()) {
-    const Classes classes = classes_for(texts->second, options, train.file.source.string() + ": /" + train.name);
-    for (const auto& [part, place] : parts) {
-      const std::string where = place->file.source.string() + ": /" + place->name;
-      const auto found = place->file.texts.find(place->name);
-      check(found != place->file.texts.end(), where, ": expected texts, as the training labels are");
-      part->labels = class_numbers(found->second, classes,
-                                   [&](std::size_t i) { return where + ": element " + std::to_string(i); });
-      part->class_names = classes.names();
-      part->classes = classes.size();
-    }
-    return;
-  }
-  check(is_one_part || !test.file.texts.contains(test.name), test.file.source.string(), ": /", test.name,
-        ": expected integers, as the training labels are, got texts");
-  const auto names = train.file.texts.find("class_names");
+  const auto is_text = [](const Place& place) { return place.file.texts.contains(place.name); };
+  const bool are_texts = is_text(train);
+  const auto found = train.file.texts.find("class_names");
+  const auto names = found == train.file.texts.end() ? std::vector<std::string>() : found->second;
+  const bool are_called = !names.empty() && !options.class_names.empty() && names != options.class_names;
+  std::optional<Classes> classes;
   for (const auto& [part, place] : parts) {
-    part->class_names = names == train.file.texts.end() ? std::vector<std::string>() : names->second;
-    part->classes = part->class_names.empty() ? classes_of(train.file, source.train) : std::ssize(part->class_names);
+    const std::string where = place->file.source.string() + ": /" + place->name;
+    check(is_text(*place) == are_texts, where, ": expected ", are_texts ? "texts" : "integers",
+          ", as the training labels are", are_texts ? "" : ", got texts");
+    if (!are_texts && !are_called) {
+      part->class_names = names;
+      part->classes = names.empty() ? classes_of(train.file, source.train) : std::ssize(names);
+      continue;
+    }
+    const auto texts = are_texts ? place->file.texts.at(place->name) : called(part->labels, names, where);
+    classes = classes ? classes : classes_for(texts, options, where);
+    part->labels =
+        class_numbers(texts, *classes, [&](std::size_t i) { return where + ": element " + std::to_string(i); });
+    part->class_names = classes->names();
+    part->classes = classes->size();
   }
 }
 

@@ -175,6 +175,15 @@ TEST(ForeignHdf5, LabelsMayBeTextsAndColumnsStandBesideThem) {
   }
   EXPECT_EQ(read_hdf5_dataset(folder / "numbers.h5").test.classes, 3);
   EXPECT_EQ(read_hdf5_dataset(folder / "numbers.h5").test.class_name(2), "perhaps");
+  // A model's classes are found by their names.
+  const DataSource known = read_hdf5_dataset(folder / "numbers.h5", {.class_names = {"yes", "no"}});
+  EXPECT_THAT(known.test.class_names, ::testing::ElementsAre("yes", "no"));
+  EXPECT_EQ(known.test.labels.data<std::int32_t>()[0], 1);
+  EXPECT_EQ(known.test.labels.data<std::int32_t>()[1], 0);
+  EXPECT_THAT(error_of([&] {
+                read_hdf5_dataset(folder / "numbers.h5", {.class_names = {"yes", "never"}});
+              }),
+              HasSubstr("/train/labels: element 0: \"no\" is none of the classes"));
   EXPECT_THAT(error_of([&] { read_hdf5_dataset(folder / "fixed.h5", {.slices = {"height"}}); }),
               HasSubstr("slices: expected a data set /train/height"));
 }
