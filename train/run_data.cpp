@@ -60,6 +60,30 @@ data::DataSource open_as_trained(data::SourceOptions options, const std::string&
   }
 }
 
+// Whether classes are called what their numbers are anyway.
+bool are_numbers(const std::vector<std::string>& class_names) {
+  for (std::size_t k = 0; k < class_names.size(); ++k) {
+    if (class_names[k] != std::to_string(k)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Classes that have names in the model and in the data are one by their names. Where but one of the two has names, the
+// numbers of the other may mean anything: the model's names are asked for, and those of the data told.
+void compare_class_names(const TrainedOn& trained, data::DataSource& source) {
+  const std::vector<std::string>& names = source.train.class_names;
+  if (source.train.targets != data::TargetKind::kClasses || are_numbers(names) == are_numbers(trained.class_names)) {
+    return;
+  }
+  if (!are_numbers(trained.class_names)) {
+    fail("model: its classes have names, the first \"", trained.class_names.front(), "\", but the labels of ",
+         source.description, " are numbers; give it data whose labels are these names");
+  }
+  source.description += ", whose class \"" + names.front() + "\" is 0 to the model, and so on in this order";
+}
+
 // `trained` is what the settings leave open, `data_path` where the model's data lay, if nobody names others.
 RunData open(const DataSettings& section, const std::optional<std::filesystem::path>& folder,
              const data::Readers& readers, const TrainedOn& trained, const std::string& data_path) {
@@ -69,7 +93,10 @@ RunData open(const DataSettings& section, const std::optional<std::filesystem::p
   const std::optional<std::string> name = section.name ? section.name : trained.dataset;
   const data::SourceOptions options{.name = name, .folder = folder, .readers = readers, .read = read};
   const bool is_named = folder.has_value() || section.name.has_value();
-  const data::DataSource source = is_named ? data::open_data(options) : open_as_trained(options, data_path);
+  data::DataSource source = is_named ? data::open_data(options) : open_as_trained(options, data_path);
+  if (trained.dataset) {
+    compare_class_names(trained, source);
+  }
   RunData result{.name = source.name,
                  .description = source.description,
                  .is_builtin = source.is_builtin,

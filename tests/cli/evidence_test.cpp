@@ -210,13 +210,14 @@ learning_rate = 0.05
   TempFolder folder_;
 };
 
-TEST_F(Flowers, AreSlicedByTheColumnsBesideThem) {
+TEST_F(Flowers, AreSlicedByTheColumnsBesideThemAndByFeatures) {
   const nlohmann::json metrics = nlohmann::json::parse(read_text(folder_ / "out" / "metrics.json"));
   std::vector<std::string> slices;
   for (const nlohmann::json& slice : metrics["evidence"]["pairs"][0]["slices"]) {
     slices.push_back(slice["slice"]);
   }
-  EXPECT_THAT(slices, testing::ElementsAre("class = lily", "class = rose", "camera = south", "camera = north"));
+  EXPECT_THAT(slices, testing::IsSupersetOf({"class = lily", "class = rose", "camera = south", "camera = north"}));
+  EXPECT_THAT(slices, testing::IsSupersetOf({"width = 1", "width = 7", "height = 0"}));
   const Outcome eval = detent(folder_, {"eval", "out/int8.h5", "--data", "flowers.csv", "--slice",
                                         "camera = north and class = rose", "--json"});
   ASSERT_EQ(eval.status, 0) << eval.err;

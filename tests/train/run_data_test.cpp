@@ -109,6 +109,26 @@ TEST_F(ModelData, LabelsThatTheModelCannotGiveAndOtherImagesAreRefused) {
   EXPECT_THAT(error_on(narrow), AllOf(HasSubstr("[28, 28, 1]"), HasSubstr("[14, 56, 1]"), HasSubstr("--data DIR")));
 }
 
+TEST_F(ModelData, NamesOfClassesThatOnlyOneSideHasAreRefusedOrTold) {
+  model.attributes["class_names"] = std::string(R"(["0","1","2","3","4","5","6","7","8","9"])");
+  EXPECT_EQ(error_on(few()), "no error");
+  model.attributes["class_names"] =
+      std::string(R"(["eight","five","four","nine","one","seven","six","three","two","zero"])");
+  EXPECT_THAT(error_on(few()),
+              HasSubstr("model: its classes have names, the first \"eight\", but the labels of digits"));
+
+  model.attributes.erase("class_names");
+  model.graph = nn::Graph();
+  model.graph.output(model.graph.linear(model.graph.input({1}), {.out_features = 2}));
+  write_text(folder / "pets.csv", "x,label\n1,cat\n2,dog\n3,cat\n4,dog\n5,cat\n6,dog\n");
+  EXPECT_THAT(open_model_data(opened(), folder / "pets.csv").description,
+              HasSubstr(", whose class \"cat\" is 0 to the model, and so on in this order"));
+  model.attributes["class_names"] = std::string(R"(["dog","cat"])");
+  const RunData known = open_model_data(opened(), folder / "pets.csv");
+  EXPECT_THAT(known.description, ::testing::Not(HasSubstr("to the model")));
+  EXPECT_EQ(known.test.class_names.front(), "dog");
+}
+
 TEST_F(ModelData, WhatAModelNamesIsNeverReplaced) {
   EXPECT_THAT(error_of([&] { open_model_data(opened(), {}); }), HasSubstr("no data set \"letters\""));
   model.attributes["dataset"] = std::string("mnist");
