@@ -334,7 +334,8 @@ std::vector<Slice> slices_of(const data::Dataset& dataset, std::span<const Slice
   for (const data::Column& column : subjects.columns()) {
     column.is_text() ? add_texts(column, slices) : add_numbers(column, slices);
   }
-  std::erase_if(slices, [](const Slice& slice) { return slice.examples.empty(); });
+  std::set<std::string> seen;  // a rule may say what is a slice anyway
+  std::erase_if(slices, [&](const Slice& slice) { return slice.examples.empty() || !seen.insert(slice.name).second; });
   return slices;
 }
 

@@ -127,6 +127,8 @@ TEST(Slices, AreWhatRulesSay) {
   EXPECT_THAT(examples("age of it >= 50 %"), ElementsAre(2, 4)) << "of 10 20 30 50";
   EXPECT_THAT(examples("class = dog and camera != b"), ElementsAre(4));
   EXPECT_THAT(examples("class = cat"), ElementsAre(0, 2));
+  const SliceRule known = parse_slice("class = cat", "class = cat");
+  EXPECT_EQ(std::ranges::count(names_of(slices_of(rows, std::span(&known, 1))), "class = cat"), 1);
   EXPECT_THAT(examples("class = bird"), ElementsAre()) << "a slice without examples is left out";
 }
 
