@@ -205,4 +205,19 @@ RunData open_model_data(const quant::OpenedModel& model, const std::optional<std
   return data;
 }
 
+void check_reads_alike(const quant::OpenedModel& model, const quant::OpenedModel& other) {
+  const TrainedOn ours = trained_on(model.attributes), theirs = trained_on(other.attributes);
+  const auto compare = [&](const char* what, const std::vector<std::string>& a, const std::vector<std::string>& b) {
+    if (a.empty() || b.empty() || a == b) {
+      return;
+    }
+    const auto [first, second] = std::ranges::mismatch(a, b);
+    const auto name = [](const auto& at, const auto& names) { return at == names.end() ? "nothing" : '"' + *at + '"'; };
+    fail(model.file.string(), " and ", other.file.string(), ": were trained on other ", what,
+         ", or in another order: ", name(first, a), " is ", name(second, b), "; evaluate each by itself");
+  };
+  compare("features", ours.feature_names, theirs.feature_names);
+  compare("classes", ours.class_names, theirs.class_names);
+}
+
 }  // namespace detent::train

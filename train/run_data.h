@@ -51,4 +51,8 @@ std::string data_path_of(const Attributes& attributes, const std::filesystem::pa
 RunData open_model_data(const quant::OpenedModel& model, const std::optional<std::filesystem::path>& folder,
                         const std::vector<std::string>& columns = {});
 
+/// Throws Error unless examples that were read for `model` are read for `other` likewise: the same features and the
+/// same classes, where both have names for them, in the same order.
+void check_reads_alike(const quant::OpenedModel& model, const quant::OpenedModel& other);
+
 }  // namespace detent::train

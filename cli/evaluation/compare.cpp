@@ -20,6 +20,9 @@ int compare(const Arguments& arguments) {
   in_pool(arguments, [&] {
     const quant::OpenedModel a = quant::open_model(arguments.positionals()[0]);
     const quant::OpenedModel b = quant::open_model(arguments.positionals()[1]);
+    train::check_reads_alike(a, b);
+    check(train::trained_on(a.attributes).normalization == train::trained_on(b.attributes).normalization,
+          "compare: the models bring their inputs to other numbers, so every layer differs; detent eval takes them");
     train::RunData data = train::open_model_data(a, arguments.text("data"));
     reporter.message("data: " + data.description);
     if (arguments.has("sample")) {

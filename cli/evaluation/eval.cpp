@@ -135,6 +135,7 @@ void evaluate_all(const std::vector<std::string>& files, const Arguments& argume
   reporter.message("data: " + result.data.description);
   for (std::size_t i = 0; i < files.size(); ++i) {
     quant::OpenedModel& model = result.models[i];
+    train::check_reads_alike(result.models.front(), model);
     train::check_fits(result.data.test, result.data.description, model.input_shape(), model.output_shape());
     result.evaluated.push_back(
         {.name = files[i],

@@ -129,6 +129,23 @@ TEST_F(ModelData, NamesOfClassesThatOnlyOneSideHasAreRefusedOrTold) {
   EXPECT_EQ(known.test.class_names.front(), "dog");
 }
 
+TEST_F(ModelData, TwoModelsReadOneSetOfDataIfTheirNamesAreOne) {
+  const auto error = [&](const std::string& name, const std::string& ours, const std::string& theirs) {
+    model.attributes[name] = ours;
+    const quant::OpenedModel first = opened();
+    theirs.empty() ? void(model.attributes.erase(name)) : void(model.attributes[name] = theirs);
+    const quant::OpenedModel second = opened();
+    model.attributes.erase(name);
+    return error_of([&] { check_reads_alike(first, second); });
+  };
+  EXPECT_EQ(error("feature_names", R"(["x","y"])", R"(["x","y"])"), "no error");
+  EXPECT_EQ(error("feature_names", R"(["x","y"])", ""), "no error") << "nothing to tell them apart by";
+  EXPECT_THAT(error("feature_names", R"(["x","y","z"])", R"(["x","z","y"])"),
+              HasSubstr("were trained on other features, or in another order: \"y\" is \"z\""));
+  EXPECT_THAT(error("class_names", R"(["cat","dog"])", R"(["cat","dog","emu"])"),
+              HasSubstr("were trained on other classes, or in another order: nothing is \"emu\""));
+}
+
 TEST_F(ModelData, WhatAModelNamesIsNeverReplaced) {
   EXPECT_THAT(error_of([&] { open_model_data(opened(), {}); }), HasSubstr("no data set \"letters\""));
   model.attributes["dataset"] = std::string("mnist");
