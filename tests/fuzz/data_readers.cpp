@@ -56,7 +56,7 @@ std::vector<Bytes> idx_seeds() {
   return seeds;
 }
 
-// As a data set with columns of every use, and without a word about them.
+// As a data set with columns of every use, without a word about them, and as a model would find its features.
 void read_table(View input) {
   const auto [how, bytes] = taken_apart(input);
   constexpr std::array kEndings{".csv", ".tsv", ".csv.gz", ".txt"};
@@ -68,6 +68,9 @@ void read_table(View input) {
   }
   if ((how & 8) != 0) {
     options.task = data::TargetKind::kValues;
+  }
+  if ((how & 16) != 0) {
+    options.known_features = {"height", "width"};
   }
   data::read_table(file.path(), options);
 }
@@ -82,6 +85,7 @@ std::vector<Bytes> table_seeds() {
   std::vector<Bytes> seeds;
   seeds.push_back(told(0, bytes_of_text(plain)));
   seeds.push_back(told(4, bytes_of_text(plain)));
+  seeds.push_back(told(16, bytes_of_text(plain)));
   seeds.push_back(told(1, bytes_of_text(tabs)));
   seeds.push_back(told(8, bytes_of_text(values)));
   seeds.push_back(told(2, written(".gz", [&](const auto& path) {
