@@ -5,6 +5,7 @@
 #include <charconv>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 
 #include "detent/core/error.h"
 #include "detent/core/text/nearest.h"
@@ -91,14 +92,22 @@ std::vector<std::size_t> one_hot_of(const Table& table, const ReadOptions& optio
 
 bool is_mostly_texts(const ColumnFacts& facts) { return facts.texts > 0 && facts.texts >= facts.numbers; }
 
-bool has_column(const Table& table, const std::string& name) {
-  return std::ranges::find(table.columns(), name, &ColumnFacts::name) != table.columns().end();
+// Tables may have thousands of columns, and models as many features.
+using Places = std::unordered_map<std::string_view, std::size_t>;
+
+Places places_of(const Table& table) {
+  Places places;
+  for (std::size_t c = 0; c < table.columns().size(); ++c) {
+    places.emplace(table.columns()[c].name, c);
+  }
+  return places;
 }
 
 // None where no model is known, or the table's columns have no names to find its features by: they are then counted.
-std::optional<std::vector<std::size_t>> features_of_model(const Table& table, const ReadOptions& options) {
+std::optional<std::vector<std::size_t>> features_of_model(const Table& table, const Places& places,
+                                                          const ReadOptions& options) {
   const std::vector<std::string> names = columns_behind(options.known_features, options);
-  const auto is_there = [&](const std::string& name) { return has_column(table, name); };
+  const auto is_there = [&](const std::string& name) { return places.contains(name); };
   if (names.empty() || (!table.has_header() && !std::ranges::all_of(names, is_there))) {
     return std::nullopt;
   }
@@ -112,11 +121,13 @@ void add_to_list(std::string& list, const std::string& begin, const std::string&
 }  // namespace
 
 std::vector<std::size_t> columns_of_model(const Table& table, const std::vector<std::string>& names) {
+  const Places places = places_of(table);
   std::vector<std::size_t> columns;
   for (const std::string& name : names) {
-    check(has_column(table, name), table.file(), ": has no column \"", name,
+    const auto place = places.find(name);
+    check(place != places.end(), table.file(), ": has no column \"", name,
           "\", which the model was trained on; columns are: ", list_of(table));
-    columns.push_back(column_of(table, name, "feature"));
+    columns.push_back(place->second);
   }
   return columns;
 }
@@ -161,19 +172,24 @@ ColumnRoles roles_of(const Table& train, const Table* test, const ReadOptions& o
   roles.labels = labels_of(train, options);
   roles.task = task_of(train, roles.labels, options);
   const std::vector<std::size_t> slices = columns_of(train, options.slices, "slices");
+  const Places places = places_of(train);
   std::vector<std::string> ignore = options.ignore;
   if (!options.known_features.empty()) {  // what a model was not trained on may be gone
-    std::erase_if(ignore, [&](const std::string& name) { return !has_column(train, name); });
+    std::erase_if(ignore, [&](const std::string& name) { return !places.contains(name); });
   }
   const std::vector<std::size_t> ignored = columns_of(train, ignore, "ignore");
   const std::vector<std::size_t> one_hot = one_hot_of(train, options);
-  const std::optional<std::vector<std::size_t>> known = features_of_model(train, options);
+  const std::optional<std::vector<std::size_t>> known = features_of_model(train, places, options);
+  std::vector<bool> knows(train.columns().size());
+  for (const std::size_t c : known.value_or(std::vector<std::size_t>())) {
+    knows[c] = true;
+  }
   std::string texts, unknown;
   for (std::size_t c = 0; c < train.columns().size(); ++c) {
     const ColumnFacts& facts = train.columns()[c];
     const auto is_one_of = [c](const std::vector<std::size_t>& columns) { return std::ranges::count(columns, c) > 0; };
     const bool is_label = is_one_of(roles.labels), is_slice = is_one_of(slices), is_ignored = is_one_of(ignored);
-    const bool is_one_hot = is_one_of(one_hot), is_known = known && is_one_of(*known);
+    const bool is_one_hot = is_one_of(one_hot), is_known = knows[c];
     check(!is_label || (!is_slice && !is_ignored && !is_one_hot), train.file(), ": column \"", facts.name,
           "\" is the label, and in slices, ignore or one_hot too; remove one");
     check(!is_one_hot || (!is_slice && !is_ignored), train.file(), ": column \"", facts.name,
